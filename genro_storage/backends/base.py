@@ -1,0 +1,320 @@
+"""The contract of a storage technology: six methods to write, the rest derived.
+
+A backend never sees mount names, permissions or our exceptions: it takes relative normalised
+paths (``""`` is its root), raises what its technology raises (``FileNotFoundError``,
+``PermissionError`` …), and only a ``Mount`` calls it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+
+from ..capabilities import BackendCapabilities
+from ..paths import join, order_key, parent_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from ..info import Attributes, Checksum, FileInfo, FileVersion
+
+__all__ = ["COPY_CHUNK", "Backend", "WriteHandle"]
+
+COPY_CHUNK = 1024 * 1024
+
+
+class WriteHandle(io.RawIOBase):
+    """A write in the making: ``close()`` makes it visible whole, ``abort()`` forgets it.
+
+    A subclass writes ``write``, ``_commit`` and ``_abort``. A failed ``write`` poisons the handle,
+    so that no later ``close()`` can publish a part; a handle that is dropped without ``close()``
+    is aborted. ``new_path`` is set after the commit where the content decides the path (base64).
+    """
+
+    new_path: str | None = None
+    _failed = False
+    _done = False
+
+    def _commit(self) -> None:
+        raise NotImplementedError
+
+    def _abort(self) -> None:
+        raise NotImplementedError
+
+    def writable(self) -> bool:
+        return True
+
+    def fail(self) -> None:
+        """Remember that a write went wrong: from now on closing means aborting."""
+        self._failed = True
+
+    def close(self) -> None:
+        if self._done:
+            return
+        if self._failed:
+            self.abort()
+            return
+        try:
+            self._commit()
+        except BaseException:
+            self.abort()
+            raise
+        self._done = True
+        super().close()
+
+    def abort(self) -> None:
+        """Leave everything as it was before the handle was opened. Never raises twice."""
+        if self._done:
+            return
+        self._done = True
+        try:
+            self._abort()
+        finally:
+            super().close()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def __del__(self) -> None:
+        # Losing the last reference says nothing about the content being whole.
+        with contextlib.suppress(Exception):
+            self.abort()
+
+
+class Backend(ABC):
+    """One storage technology. Thread-safe: any method may run in several threads at once."""
+
+    capabilities: BackendCapabilities
+    #: True where the path *is* the content (base64), so that nobody may normalise it.
+    opaque_paths: ClassVar[bool] = False
+
+    # -- essential: a new backend writes these six ------------------------------------------
+
+    @abstractmethod
+    def stat(self, path: str) -> FileInfo:
+        """What is at ``path``; ``FileNotFoundError`` where nothing is. A 403 is not "missing"."""
+
+    @abstractmethod
+    def scan(self, path: str) -> Iterator[FileInfo]:
+        """The entries of a directory, one level, in any order, with full paths.
+
+        ``FileNotFoundError`` or ``NotADirectoryError`` is raised at the latest by the first step.
+        """
+
+    @abstractmethod
+    def open_read(self, path: str, *, version: str | None = None) -> BinaryIO:
+        """A binary stream from the start of the file; ``IsADirectoryError`` on a directory."""
+
+    @abstractmethod
+    def open_write(
+        self,
+        path: str,
+        *,
+        append: bool = False,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> WriteHandle:
+        """A handle whose ``close()`` makes the content visible whole; parents are created.
+
+        ``append`` adds to the end of what is there. ``if_absent`` raises ``FileExistsError``, here
+        or at the commit, where the name is taken.
+        """
+
+    @abstractmethod
+    def mkdir(self, path: str) -> None:
+        """Make one directory; ``FileExistsError``, or ``FileNotFoundError`` for its parent."""
+
+    @abstractmethod
+    def remove(self, path: str) -> None:
+        """Remove one file, link (never what it leads to) or empty directory; never a pattern."""
+
+    # -- derived: override where the technology can do better --------------------------------
+
+    def find(self, path: str) -> Iterator[FileInfo]:
+        """Everything below a directory, directories included, in key order (``paths.order_key``).
+
+        Memory is bounded by the largest directories on the way down.
+        """
+        for info in sorted(self.scan(path), key=order_key):
+            yield info
+            if info.type == "directory":
+                # A directory that another client removed meanwhile holds nothing any more.
+                with contextlib.suppress(FileNotFoundError):
+                    yield from self.find(info.path)
+
+    def read_bytes(
+        self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
+    ) -> bytes:
+        """The bytes from ``start`` up to, not including, ``end`` (None: to the end of the file)."""
+        with self.open_read(path, version=version) as stream:
+            if start:
+                if stream.seekable():
+                    stream.seek(start)
+                else:
+                    _skip(stream, start)
+            if end is None:
+                return stream.read()
+            return _read_exactly(stream, max(0, end - start))
+
+    def write_bytes(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> str | None:
+        """Replace the whole content; returns the new path where the content is the path."""
+        with self.open_write(path, if_absent=if_absent, attributes=attributes) as handle:
+            view = memoryview(data)
+            while view:
+                view = view[handle.write(view) or 0 :]
+        return handle.new_path
+
+    def download(self, path: str, target: Path, *, version: str | None = None) -> None:
+        """Copy the content into the local file ``target``, which the caller owns."""
+        with self.open_read(path, version=version) as stream, target.open("wb") as sink:
+            shutil.copyfileobj(stream, sink, COPY_CHUNK)
+
+    def upload(
+        self,
+        source: Path,
+        path: str,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> str | None:
+        """Copy the local file ``source`` to ``path``; returns what ``write_bytes`` returns."""
+        with (
+            source.open("rb") as stream,
+            self.open_write(path, if_absent=if_absent, attributes=attributes) as handle,
+        ):
+            while chunk := stream.read(COPY_CHUNK):
+                view = memoryview(chunk)
+                while view:
+                    view = view[handle.write(view) or 0 :]
+        return handle.new_path
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy one file inside this store without the bytes passing through this process."""
+        raise self._unsupported("copy inside the store")
+
+    def move(self, source: str, target: str) -> None:
+        """Rename one file or directory inside this store, replacing a file at ``target``."""
+        raise self._unsupported("rename inside the store")
+
+    def remove_many(self, paths: Iterable[str]) -> None:
+        """Remove several files; one that is already gone is no error."""
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                self.remove(path)
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a file, a link, or a directory with everything below it."""
+        if self.stat(path).type == "directory":
+            for info in list(self.scan(path)):
+                # What another client has removed already needs no removing.
+                with contextlib.suppress(FileNotFoundError):
+                    self.remove_tree(info.path)
+        self.remove(path)
+
+    def make_parents(self, path: str) -> None:
+        """Make the directories above ``path`` that are missing."""
+        missing: list[str] = []
+        above = parent_of(path)
+        while above:
+            try:
+                found = self.stat(above).type
+            except FileNotFoundError:
+                missing.append(above)
+                above = parent_of(above)
+                continue
+            if found != "directory":
+                raise NotADirectoryError(f"{above!r} is not a directory")
+            break
+        for directory in reversed(missing):
+            # Another thread may be making the same directories.
+            with contextlib.suppress(FileExistsError):
+                self.mkdir(directory)
+
+    def checksum(self, info: FileInfo) -> Checksum | None:
+        """A content digest known from metadata alone; None rather than reading the file."""
+        return info.checksum
+
+    # -- optional, each behind a capability ---------------------------------------------------
+
+    def versions(self, path: str) -> list[FileVersion]:
+        """All versions of exactly this file, oldest first."""
+        raise self._unsupported("versioning")
+
+    def delete_version(self, path: str, version: str) -> None:
+        """Remove one version for good."""
+        raise self._unsupported("version deletion")
+
+    def get_metadata(self, path: str) -> dict[str, str]:
+        """The user metadata of a file; empty where the technology keeps none."""
+        self.stat(path)
+        return {}
+
+    def set_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
+        """Replace the user metadata of a file."""
+        raise self._unsupported("metadata")
+
+    def set_mtime(self, path: str, mtime: float) -> None:
+        """Set the time of the last modification (seconds since the epoch, UTC)."""
+        raise self._unsupported("setting modification times")
+
+    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
+        """A URL that serves the file for ``expires_in`` seconds; None where there is none."""
+        return None
+
+    def internal_url(self, path: str, *, nocache: bool = False) -> str | None:
+        """A URL for use inside the application; None where there is none."""
+        return None
+
+    def local_path(self, path: str) -> str | None:
+        """The real path on this machine, existing or not; None where there is none."""
+        return None
+
+    def cleanup(self, older_than: float) -> int:
+        """Remove what killed writers left at least ``older_than`` seconds ago; how many."""
+        return 0
+
+    def close(self) -> None:
+        """Release connections and the like; the backend is not used afterwards."""
+
+    # -- for subclasses -----------------------------------------------------------------------
+
+    def _unsupported(self, what: str) -> io.UnsupportedOperation:
+        return io.UnsupportedOperation(f"this kind of mount does not support {what}")
+
+    @staticmethod
+    def _join(directory: str, name: str) -> str:
+        return join(directory, name)
+
+
+def _skip(stream: BinaryIO, count: int) -> None:
+    while count > 0:
+        chunk = stream.read(min(count, COPY_CHUNK))
+        if not chunk:
+            return
+        count -= len(chunk)
+
+
+def _read_exactly(stream: BinaryIO, count: int) -> bytes:
+    """``count`` bytes or all there are: a raw stream may give fewer than asked at a time."""
+    parts: list[bytes] = []
+    while count > 0:
+        chunk = stream.read(min(count, 8 * COPY_CHUNK))
+        if not chunk:
+            break
+        parts.append(chunk)
+        count -= len(chunk)
+    return b"".join(parts)

@@ -1,0 +1,294 @@
+"""Every error that genro_storage raises, and the one table that translates foreign ones.
+
+Each class is also the standard exception that people would catch::
+
+    StorageError
+    ├── StorageNotFoundError          FileNotFoundError
+    │   └── MountNotFoundError        KeyError
+    ├── StorageExistsError            FileExistsError
+    ├── StoragePermissionError        PermissionError
+    ├── StorageUnsupportedError       PermissionError, io.UnsupportedOperation
+    ├── StorageIsDirectoryError       IsADirectoryError, ValueError
+    ├── StorageNotDirectoryError      NotADirectoryError, ValueError
+    ├── StorageNotEmptyError          OSError (ENOTEMPTY)
+    ├── StorageFullError              OSError (ENOSPC, EDQUOT)
+    ├── StorageTimeoutError           TimeoutError
+    ├── StorageConnectionError        ConnectionError
+    ├── StorageIOError                OSError (every other errno)
+    ├── StorageValueError             ValueError
+    │   └── StoragePathError          (a path that cannot be a node's)
+    ├── StorageVersionError           IndexError
+    ├── StorageConfigError            ValueError
+    └── StorageMissingExtraError      ImportError
+
+``translate`` maps by type, then by ``errno``, then by HTTP status. Only the mount and the
+handles that it hands out call it, so a message always names the node as the user wrote it.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+import io
+from typing import Any
+
+__all__ = [
+    "MountNotFoundError",
+    "StorageConfigError",
+    "StorageConnectionError",
+    "StorageError",
+    "StorageExistsError",
+    "StorageFullError",
+    "StorageIOError",
+    "StorageIsDirectoryError",
+    "StorageMissingExtraError",
+    "StorageNotDirectoryError",
+    "StorageNotEmptyError",
+    "StorageNotFoundError",
+    "StoragePathError",
+    "StoragePermissionError",
+    "StorageTimeoutError",
+    "StorageUnsupportedError",
+    "StorageValueError",
+    "StorageVersionError",
+    "translate",
+]
+
+
+class StorageError(Exception):
+    """Base of every error of this library.
+
+    ``node`` is the place as the user wrote it (``mount:path``), or None where no single node
+    is concerned. ``errno`` is set where the standard base class is an ``OSError``.
+    """
+
+    default_errno: int | None = None
+
+    def __init__(self, message: str = "", *, node: str | None = None, errno: int | None = None):
+        super().__init__(message)
+        self.message = message
+        self.node = node
+        if isinstance(self, OSError):
+            self.errno = errno if errno is not None else self.default_errno
+            self.strerror = message
+            self.filename = node
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # OSError's own __reduce__ would rebuild from (errno, strerror) and lose the node.
+        return _rebuild, (type(self), self.message, self.node, getattr(self, "errno", None))
+
+
+def _rebuild(
+    kind: type[StorageError], message: str, node: str | None, errno: int | None
+) -> StorageError:
+    return kind(message, node=node, errno=errno)
+
+
+class StorageNotFoundError(StorageError, FileNotFoundError):
+    """The file, directory or mount does not exist."""
+
+    default_errno = _errno.ENOENT
+
+
+class MountNotFoundError(StorageNotFoundError, KeyError):
+    """No mount of that name is configured."""
+
+
+class StorageExistsError(StorageError, FileExistsError):
+    """Something is already there, and the call was not allowed to replace it."""
+
+    default_errno = _errno.EEXIST
+
+
+class StoragePermissionError(StorageError, PermissionError):
+    """The mount's permissions, or the storage behind it, forbid the operation."""
+
+    default_errno = _errno.EACCES
+
+
+class StorageUnsupportedError(StorageError, PermissionError, io.UnsupportedOperation):
+    """The backend cannot do this at all; its capabilities say so."""
+
+    default_errno = _errno.ENOTSUP
+
+
+class StorageIsDirectoryError(StorageError, IsADirectoryError, ValueError):
+    """A file was needed and a directory is there."""
+
+    default_errno = _errno.EISDIR
+
+
+class StorageNotDirectoryError(StorageError, NotADirectoryError, ValueError):
+    """A directory was needed and a file is there."""
+
+    default_errno = _errno.ENOTDIR
+
+
+class StorageNotEmptyError(StorageError, OSError):
+    """The directory still has entries."""
+
+    default_errno = _errno.ENOTEMPTY
+
+
+class StorageFullError(StorageError, OSError):
+    """No space, or no quota, is left."""
+
+    default_errno = _errno.ENOSPC
+
+
+class StorageTimeoutError(StorageError, TimeoutError):
+    """The storage did not answer in time."""
+
+    default_errno = _errno.ETIMEDOUT
+
+
+class StorageConnectionError(StorageError, ConnectionError):
+    """The storage could not be reached, or the connection broke."""
+
+    default_errno = _errno.ECONNRESET
+
+
+class StorageIOError(StorageError, OSError):
+    """Any other failure of the storage; ``errno`` holds its number where there is one."""
+
+    default_errno = _errno.EIO
+
+
+class StorageValueError(StorageError, ValueError):
+    """An argument has a value that cannot be honoured."""
+
+
+class StoragePathError(StorageValueError):
+    """The text cannot be a node's path (``..``, NUL, an absolute or drive path)."""
+
+
+class StorageVersionError(StorageError, IndexError):
+    """The version asked for is not there."""
+
+
+class StorageConfigError(StorageError, ValueError):
+    """The configuration is wrong; the message names the mount, its type and the key."""
+
+
+class StorageMissingExtraError(StorageError, ImportError):
+    """An optional dependency is not installed; the message says what to install."""
+
+
+# Order matters: the first row whose types match wins, subclasses before their bases.
+_BY_TYPE: tuple[tuple[type[BaseException], type[StorageError], str], ...] = (
+    (FileNotFoundError, StorageNotFoundError, "not found"),
+    (FileExistsError, StorageExistsError, "already exists"),
+    (IsADirectoryError, StorageIsDirectoryError, "is a directory"),
+    (NotADirectoryError, StorageNotDirectoryError, "is not a directory"),
+    (PermissionError, StoragePermissionError, "permission denied"),
+    (TimeoutError, StorageTimeoutError, "timed out"),
+    (ConnectionError, StorageConnectionError, "connection failed"),
+    (io.UnsupportedOperation, StorageUnsupportedError, "not supported"),
+    (NotImplementedError, StorageUnsupportedError, "not supported"),
+    (ImportError, StorageMissingExtraError, "a module is missing"),
+    (UnicodeError, StoragePathError, "the name or text cannot be encoded"),
+)
+
+_BY_ERRNO: dict[int, tuple[type[StorageError], str]] = {
+    _errno.ENOENT: (StorageNotFoundError, "not found"),
+    _errno.EEXIST: (StorageExistsError, "already exists"),
+    _errno.EISDIR: (StorageIsDirectoryError, "is a directory"),
+    _errno.ENOTDIR: (StorageNotDirectoryError, "is not a directory"),
+    _errno.ENOTEMPTY: (StorageNotEmptyError, "directory not empty"),
+    _errno.EACCES: (StoragePermissionError, "permission denied"),
+    _errno.EPERM: (StoragePermissionError, "operation not permitted"),
+    _errno.EROFS: (StoragePermissionError, "the file system is read-only"),
+    _errno.ENOSPC: (StorageFullError, "no space left on the storage"),
+    _errno.EDQUOT: (StorageFullError, "quota exceeded"),
+    _errno.EFBIG: (StorageFullError, "file too large for the storage"),
+    _errno.ENAMETOOLONG: (StoragePathError, "name too long; most storages allow 255 bytes a name"),
+    _errno.EINVAL: (StorageValueError, "invalid argument or name"),
+    _errno.ELOOP: (StoragePermissionError, "symbolic links loop, or lead too deep"),
+    _errno.ETIMEDOUT: (StorageTimeoutError, "timed out"),
+    _errno.EHOSTUNREACH: (StorageConnectionError, "host unreachable"),
+    _errno.ENETUNREACH: (StorageConnectionError, "network unreachable"),
+    _errno.ENOTSUP: (StorageUnsupportedError, "not supported"),
+}
+
+_BY_STATUS: dict[int, tuple[type[StorageError], str]] = {
+    401: (StoragePermissionError, "the credentials were refused"),
+    403: (StoragePermissionError, "access denied"),
+    404: (StorageNotFoundError, "not found"),
+    405: (StorageUnsupportedError, "not supported"),
+    408: (StorageTimeoutError, "timed out"),
+    409: (StorageExistsError, "conflicts with what is there"),
+    410: (StorageNotFoundError, "not found"),
+    412: (StorageExistsError, "a precondition failed"),
+    416: (StorageValueError, "the requested range is outside the file"),
+    429: (StorageConnectionError, "too many requests; try again later"),
+    501: (StorageUnsupportedError, "not supported"),
+    503: (StorageConnectionError, "the service is unavailable; try again later"),
+    504: (StorageTimeoutError, "timed out"),
+    507: (StorageFullError, "no space left on the storage"),
+}
+
+
+def translate(error: BaseException, *, node: str, action: str) -> StorageError:
+    """Turn whatever a backend raised into ours, in the words the user used.
+
+    ``node`` is ``mount:path``; ``action`` is a gerund phrase ("reading"). A StorageError comes
+    back as it is. The caller raises the result ``from error``.
+
+    >>> str(translate(FileNotFoundError(2, "x"), node="docs:a.txt", action="reading"))
+    'docs:a.txt: not found (reading)'
+    """
+    if isinstance(error, StorageError):
+        return error
+    kind, reason = _classify(error)
+    detail = _detail(error)
+    text = f"{node}: {reason} ({action})" + (f": {detail}" if detail else "")
+    number = error.errno if isinstance(error, OSError) else None
+    return kind(text, node=node, errno=number)
+
+
+def _classify(error: BaseException) -> tuple[type[StorageError], str]:
+    for foreign, kind, reason in _BY_TYPE:
+        if isinstance(error, foreign):
+            # EPERM and EACCES share a class but not a meaning, so errno refines the words.
+            number = error.errno if isinstance(error, OSError) else None
+            exact = _BY_ERRNO.get(number) if number is not None else None
+            return exact if exact is not None and exact[0] is kind else (kind, reason)
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and number in _BY_ERRNO:
+        return _BY_ERRNO[number]
+    status = _http_status(error)
+    if status is not None:
+        if status in _BY_STATUS:
+            return _BY_STATUS[status]
+        if 500 <= status < 600:
+            return StorageConnectionError, f"the service failed with status {status}"
+    if isinstance(error, OSError):
+        return StorageIOError, "the storage failed"
+    if isinstance(error, ValueError):
+        return StorageValueError, "invalid value"
+    return StorageIOError, f"{type(error).__name__}"
+
+
+def _http_status(error: BaseException) -> int | None:
+    """Where clients keep the status: on the error, on its response, or in botocore's dict."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        response = response.get("ResponseMetadata", {})
+        candidate = response.get("HTTPStatusCode") if isinstance(response, dict) else None
+        return candidate if isinstance(candidate, int) else None
+    for holder in (error, response):
+        for name in ("status", "status_code", "code"):
+            candidate = getattr(holder, name, None)
+            if isinstance(candidate, int) and 100 <= candidate < 600:
+                return candidate
+    return None
+
+
+def _detail(error: BaseException) -> str:
+    """What the foreign error adds: nothing where it only repeats errno and a physical path."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return ""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return "" if text is None else str(text).strip()

@@ -1,0 +1,80 @@
+"""The values that every layer speaks: what is known about a file, a version, a checksum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Attributes", "Checksum", "EntryType", "FileInfo", "FileVersion"]
+
+EntryType = Literal["file", "directory", "link", "other"]
+
+
+class Checksum(NamedTuple):
+    """A digest and the name of its algorithm, as in ``hashlib`` (``md5``, ``sha256`` …)."""
+
+    algorithm: str
+    hexdigest: str
+
+
+class FileInfo(NamedTuple):
+    """What a listing or a stat says about one entry.
+
+    ``path`` is relative to whoever was asked, without leading or trailing slash; the root is
+    ``""``. ``size`` is in bytes, None for a directory or where the storage does not say.
+    ``mtime`` is in seconds since the epoch (UTC), None where unknown: never "now".
+    ``type`` is ``link`` for a symbolic link that leads nowhere, in circles or out of the mount,
+    and ``other`` for a device, socket or pipe; links that lead inside show what they lead to.
+    ``etag`` is opaque and only says "changed or not"; a digest stands in ``checksum``.
+    """
+
+    path: str
+    type: EntryType
+    size: int | None = None
+    mtime: float | None = None
+    etag: str | None = None
+    checksum: Checksum | None = None
+    content_type: str | None = None
+    metadata: Mapping[str, str] | None = None
+    version: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The last component of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def is_file(self) -> bool:
+        return self.type == "file"
+
+    @property
+    def is_dir(self) -> bool:
+        return self.type == "directory"
+
+
+class Attributes(NamedTuple):
+    """What a writer asks a backend to keep beside the content, as far as the backend can.
+
+    ``mtime`` in seconds since the epoch (UTC), ``mode`` the permission bits of a local file.
+    """
+
+    mtime: float | None = None
+    mode: int | None = None
+    content_type: str | None = None
+    metadata: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """One version of a file. ``last_modified`` is timezone-aware, ``size`` in bytes."""
+
+    version_id: str
+    is_latest: bool
+    last_modified: datetime
+    size: int | None = None
+    etag: str | None = None
+    is_delete_marker: bool = False

@@ -1,0 +1,127 @@
+"""Paths inside a mount: normalise, join, split, order. Pure: no I/O, no backend.
+
+A path is relative, uses ``/``, has no empty component and no leading or trailing slash; ``""``
+is the root. ``..`` is refused in every spelling rather than resolved, because what it resolves
+to differs between storages and is never what a mount's limits meant to allow.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .exceptions import StoragePathError
+
+if TYPE_CHECKING:
+    from .info import FileInfo
+
+__all__ = [
+    "is_addressable",
+    "join",
+    "normalise",
+    "order_key",
+    "parent_of",
+    "physical",
+    "relative_to",
+    "split",
+]
+
+# A path that needs no work: no empty or dot-dot component, no NUL, no backslash that could be
+# a separator in disguise. One regular expression, because every node is made through here.
+_PLAIN = re.compile(
+    r"(?!/)(?!.*(?://|\x00|\\))(?!(?:.*/)?\.\.(?:/|\Z))(?![A-Za-z]:(?:/|\Z)).*[^/]\Z", re.DOTALL
+)
+_DRIVE = re.compile(r"[A-Za-z]:(?:[/\\]|\Z)")
+
+
+def normalise(path: str, *, node: str | None = None) -> str:
+    """Return ``path`` in the one spelling, or raise ``StoragePathError``.
+
+    Repeated, leading and trailing slashes go; a single dot stays, as does a backslash (it is an
+    ordinary character of a name), unless the path reads as ``..`` with ``\\`` for a separator.
+
+    >>> normalise("/users//1/a.jpg/")
+    'users/1/a.jpg'
+    """
+    if not path or _PLAIN.match(path):
+        return path
+    shown = path if node is None else node
+    if "\x00" in path:
+        raise StoragePathError(f"{shown!r}: a path cannot contain a NUL character", node=shown)
+    if _DRIVE.match(path):
+        raise StoragePathError(
+            f"{shown!r}: a drive letter cannot start a path inside a mount; "
+            "configure the drive as a mount's root, or write the path relative to the mount",
+            node=shown,
+        )
+    if any(part == ".." for part in re.split(r"[/\\]", path)):
+        raise StoragePathError(
+            f"Parent directory traversal ('..') in {shown!r}: Path escapes base directory. "
+            "Name the place from the mount's root instead",
+            node=shown,
+        )
+    return "/".join(part for part in path.split("/") if part)
+
+
+def physical(path: str) -> str:
+    """``path`` without its single-dot components: where a backend looks for it.
+
+    A node keeps the dots that it was written with (``u:./a``), the storage never sees them.
+    """
+    if "." not in path or not ("/./" in path or path.startswith("./") or path.endswith("/.")):
+        return "" if path == "." else path
+    return "/".join(part for part in path.split("/") if part != ".")
+
+
+def is_addressable(path: str) -> bool:
+    """Whether a node can have this path: what listings of foreign keys are filtered by."""
+    try:
+        return normalise(path) == path and physical(path) == path
+    except StoragePathError:
+        return False
+
+
+def join(prefix: str, path: str) -> str:
+    """Put ``path`` below ``prefix``; either may be the root.
+
+    >>> join("a/b", "c"), join("", "c"), join("a/b", "")
+    ('a/b/c', 'c', 'a/b')
+    """
+    if not prefix:
+        return path
+    return f"{prefix}/{path}" if path else prefix
+
+
+def parent_of(path: str) -> str:
+    """The path of the directory that holds ``path``; the root's is the root."""
+    return path.rpartition("/")[0]
+
+
+def split(path: str) -> tuple[str, ...]:
+    """The components; none for the root."""
+    return tuple(path.split("/")) if path else ()
+
+
+def relative_to(path: str, base: str) -> str:
+    """``path`` as seen from ``base``, which must be the same or above it.
+
+    >>> relative_to("a/b/c", "a")
+    'b/c'
+    """
+    if not base:
+        return path
+    if path == base:
+        return ""
+    if path.startswith(base + "/"):
+        return path[len(base) + 1 :]
+    raise StoragePathError(f"{path!r} is not inside {base!r}", node=path)
+
+
+def order_key(info: FileInfo) -> str:
+    """What listings are sorted by: the key order of object stores.
+
+    A directory sorts as if its name ended in ``/``, so that a depth-first walk that sorts each
+    level by this key yields all paths in the order in which an object store lists its keys
+    (``a-b`` before ``a/x`` before ``a0``).
+    """
+    return info.path + "/" if info.type == "directory" else info.path
