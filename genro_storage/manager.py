@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import threading
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exceptions import MountNotFoundError, StorageConfigError
 from .mount import Mount
 from .node import StorageNode
-from .virtual import dummy_node, diff_node, iter_node
+from .virtual_node import diff_node, dummy_node, iter_node
 
 if TYPE_CHECKING:
     import os
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .compat import MountTable
-    from .config import Configuration, MountSpec
+    from .config import MountSpec
 
     ConfigSource = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | Mapping[str, Any]
 
@@ -39,7 +40,9 @@ class StorageManager:
 
     def __init__(self) -> None:
         self._table: dict[str, Mount] = {}
-        self._sources: list[tuple[str, Any]] = []
+        # Where each mount's configuration came from: a file's path, or what code passed. This is
+        # what pickling keeps, so a secret that a file led to never travels.
+        self._origins: dict[str, Path | Mapping[str, Any]] = {}
         self._kept: dict[tuple[str, str], Any] = {}
         self._lock = threading.RLock()
 
@@ -56,40 +59,36 @@ class StorageManager:
         from .config import load
 
         configuration = load(source)
+        origin = configuration.source
         with self._lock:
-            self._install(self._build(configuration))
-            self._sources.append(self._reference(configuration, source))
+            self._apply([_Entry(spec, origin) for spec in configuration.mounts])
 
     def add_mount(self, config: Mapping[str, Any]) -> None:
         """Add or replace one mount."""
         self.configure([config])
 
-    def _reference(self, configuration: Configuration, source: ConfigSource) -> tuple[str, Any]:
-        """What pickling keeps: a file by its path, never by the secrets that it led to."""
-        if configuration.source is not None:
-            return "file", str(configuration.source)
-        return "literal", source
-
-    def _build(self, configuration: Configuration) -> dict[str, Mount]:
+    def _apply(self, entries: Sequence[_Entry]) -> None:
         from .registry import BuildContext
 
         table = dict(self._table)
-        base = None if configuration.source is None else configuration.source.parent
+        origins = dict(self._origins)
         # Objects that a failed configuration made must not stay: work on a copy.
         kept = dict(self._kept)
-        later = {spec.name for spec in configuration.mounts}
-        for spec in configuration.mounts:
+        later = {entry.spec.name for entry in entries}
+        for spec, origin in entries:
             later.discard(spec.name)
+            origins[spec.name] = spec.literal if origin is None else origin
             if spec.relative is not None:
                 table[spec.name] = self._narrowed(spec, table, later)
                 continue
+            base = None if origin is None else origin.parent
             context = BuildContext(mount=spec.name, base=base, keep=_keeper(kept, spec.name))
             backend = spec.backend_type.build(spec.options, context)
             if spec.permissions in ("readwrite", "delete"):
                 _refuse_if_read_only(spec, backend.capabilities.readonly)
             table[spec.name] = Mount(spec.name, backend, permissions=spec.permissions or "delete")
-        self._kept = kept
-        return table
+        self._kept, self._origins = kept, origins
+        self._install(table)
 
     @staticmethod
     def _narrowed(spec: MountSpec, table: dict[str, Mount], later: set[str]) -> Mount:
@@ -127,7 +126,7 @@ class StorageManager:
             self._mount(name)
             self._install({key: mount for key, mount in self._table.items() if key != name})
             self._kept = {key: kept for key, kept in self._kept.items() if key[0] != name}
-            self._sources.append(("delete", name))
+            self._origins.pop(name, None)
 
     def has_mount(self, name: str) -> bool:
         """Whether a mount of that name is configured."""
@@ -195,7 +194,7 @@ class StorageManager:
         with self._lock:
             self._install({})
             self._kept = {}
-            self._sources = []
+            self._origins = {}
 
     def __enter__(self) -> Self:
         return self
@@ -214,15 +213,31 @@ class StorageManager:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"sources": list(self._sources)}
+        return {"origins": list(self._origins.items())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        from .config import load
+
         StorageManager.__init__(self)
-        for kind, value in state["sources"]:
-            if kind == "delete":
-                self.delete_mount(value)
-            else:
-                self.configure(value)
+        files: dict[Path, dict[str, MountSpec]] = {}
+        entries: list[_Entry] = []
+        for name, origin in state["origins"]:
+            if not isinstance(origin, Path):
+                entries.append(_Entry(load([origin]).mounts[0], None))
+                continue
+            if origin not in files:
+                files[origin] = {spec.name: spec for spec in load(origin).mounts}
+            if name not in files[origin]:
+                raise StorageConfigError(f"mount {name!r}: {origin} does not define it any more")
+            entries.append(_Entry(files[origin][name], origin))
+        self._apply(entries)
+
+
+class _Entry(NamedTuple):
+    """One mount to build, and the file that defines it (None: code)."""
+
+    spec: MountSpec
+    origin: Path | None
 
 
 def _keeper(kept: dict[tuple[str, str], Any], name: str) -> Callable[[str, Callable[[], Any]], Any]:
