@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..paths import order_key
-from .fsspec import FsspecBackend
+from .fsspec_backend import FsspecBackend
 from .fsspec_info import file_info
 from .fsspec_write import Content
 
