@@ -207,13 +207,14 @@ class Reader:
             self._check_mounts(block)
 
     def _check_mounts(self, block: Block) -> None:
-        from genro_storage import StorageManager
+        from genro_storage.config import load
 
         target = self.directory / f"block-{block.line}.{block.language}"
         target.write_text(block.code, encoding="utf-8")
-        with StorageManager() as manager:
-            manager.configure(str(target))
-        target.unlink()
+        try:
+            load(target)
+        finally:
+            target.unlink()
 
 
 def looks_like_mounts(value: object) -> bool:
