@@ -51,7 +51,7 @@ $(VENV_MIN)/.installed: pyproject.toml
 	@touch $@
 
 bench: $(VENV)/.installed ## the library beside its peers, ratios printed
-	@for file in benchmarks/bench_*.py; do $(BIN)/python "$$file"; done
+	@shopt -s failglob; for file in benchmarks/bench_*.py; do $(BIN)/python "$$file"; done
 
 docs: $(VENV)/.installed ## build docs/_build/html; a warning is an error
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
