@@ -83,7 +83,7 @@ class StorageManager:
                 continue
             base = None if origin is None else origin.parent
             context = BuildContext(mount=spec.name, base=base, keep=_keeper(kept, spec.name))
-            backend = spec.backend_type.build(spec.options, context)
+            backend = spec.build(context)
             if spec.permissions in ("readwrite", "delete"):
                 _refuse_if_read_only(spec, backend.capabilities.readonly)
             table[spec.name] = Mount(spec.name, backend, permissions=spec.permissions or "delete")

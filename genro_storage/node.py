@@ -175,6 +175,7 @@ class StorageNode(NodeTree, NodeContents):
         ``r`` downloads, ``w`` uploads at the end, ``rw`` does both; on a local mount it is the
         file itself. An exception in the body uploads nothing.
         """
+        self._info = None
         return external.local_path(
             self._mount,
             self._path,
