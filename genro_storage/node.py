@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .capabilities import BackendCapabilities
+    from .compat import MountView
     from .manager import StorageManager
     from .mount import Mount
 
@@ -166,6 +167,13 @@ class StorageNode(NodeTree, NodeContents):
         """What this node's mount can do, as far as its permissions allow it."""
         found = self._mount.capabilities
         return found if self._snapshot is None else found.without_versions()
+
+    @property
+    def _backend(self) -> MountView:
+        """The mount with the verbs that 0.4 offered on a backend."""
+        from .compat import MountView
+
+        return MountView(self)
 
     # -- external tools -----------------------------------------------------------------------
 
