@@ -201,7 +201,7 @@ def plan_copy(
     *,
     include: Patterns = None,
     exclude: Patterns = None,
-    filter: Predicate | None = None,
+    filter: Predicate | None = None,  # noqa: A002 - the name that copy_to has had all along
     skip: str | SkipStrategy = SkipStrategy.NEVER,
     skip_fn: SkipFunction | None = None,
     version: str | None = None,

@@ -96,7 +96,7 @@ class Transfer:
         """
         kind = action.__class__
         if kind is CopyFile:
-            return self._copy(action.source, self._target_path(action.relpath))  # type: ignore[union-attr]
+            return self.copy(action.source, self._target_path(action.relpath))  # type: ignore[union-attr]
         if kind is MakeDirectory:
             return self._make_directory(self._target_path(action.relpath))
         if isinstance(action, Conflict):
@@ -107,7 +107,8 @@ class Transfer:
     def _target_path(self, relpath: str) -> str:
         return self._prefix + relpath if relpath else self.target.path
 
-    def _copy(self, info: FileInfo, target_path: str) -> CopyResult:
+    def copy(self, info: FileInfo, target_path: str) -> CopyResult:
+        """Copy one file of the source's mount to a path of the target's; see ``copy_file``."""
         source, target = self.source.mount, self.target.mount
         try:
             if self._in_store:
@@ -156,7 +157,7 @@ class Transfer:
                     f"{expected} expected); the destination is as it was. Copy it again",
                     node=label,
                 )
-        return CopyResult(getattr(writer, "new_path", None), count)
+        return CopyResult(writer.new_path, count)
 
     def _make_directory(self, path: str) -> CopyResult | None:
         mount = self.target.mount
@@ -184,7 +185,9 @@ class Executor(Protocol):
     callbacks never run anywhere else. What ``perform`` raises leaves ``run``.
     """
 
-    def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]: ...
+    def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
+        """Carry out the actions."""
+        ...
 
 
 class SerialExecutor:
@@ -206,7 +209,7 @@ def copy_file(
     keeps them. ``StorageIOError`` where the source changed meanwhile, ``StorageNotFoundError``
     where it went away.
     """
-    return Transfer(source, target, version=version)._copy(info, target.path)
+    return Transfer(source, target, version=version).copy(info, target.path)
 
 
 def _attributes(info: FileInfo) -> Attributes:
