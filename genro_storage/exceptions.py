@@ -19,6 +19,7 @@ Each class is also the standard exception that people would catch::
     │   └── StoragePathError          (a path that cannot be a node's)
     ├── StorageVersionError           IndexError
     ├── StorageConfigError            ValueError
+    │   └── MountRootNotFoundError    StorageNotFoundError (so a FileNotFoundError too)
     └── StorageMissingExtraError      ImportError
 
 ``translate`` maps by type, then by ``errno``, then by HTTP status. Only the mount and the
@@ -33,6 +34,7 @@ from typing import Any
 
 __all__ = [
     "MountNotFoundError",
+    "MountRootNotFoundError",
     "StorageConfigError",
     "StorageConnectionError",
     "StorageError",
@@ -170,6 +172,10 @@ class StorageVersionError(StorageError, IndexError):
 
 class StorageConfigError(StorageError, ValueError):
     """The configuration is wrong; the message names the mount, its type and the key."""
+
+
+class MountRootNotFoundError(StorageConfigError, StorageNotFoundError):
+    """The directory that a mount is to be rooted in does not exist."""
 
 
 class StorageMissingExtraError(StorageError, ImportError):

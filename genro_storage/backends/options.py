@@ -1,0 +1,76 @@
+"""The base of every model that validates what people write in a configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["BackendOptions", "StrictModel"]
+
+
+class StrictModel(BaseModel):
+    """Frozen, refuses unknown keys, and shows no value anywhere: any of them may be a secret.
+
+    ``synonyms`` maps another spelling of a key to the field it stands for. Giving both is an
+    error unless they are equal.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=False,
+        arbitrary_types_allowed=True,
+    )
+
+    synonyms: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_synonyms(cls, data: Any) -> Any:
+        if not cls.synonyms or not isinstance(data, dict):
+            return data
+        renamed = dict(data)
+        for other, field in cls.synonyms.items():
+            if other not in renamed:
+                continue
+            value = renamed.pop(other)
+            if field in renamed and renamed[field] != value:
+                raise ValueError(
+                    f"{field!r} and {other!r} are two names of one option, but their values "
+                    "differ; keep one of them"
+                )
+            renamed[field] = value
+        return renamed
+
+    @classmethod
+    def known_keys(cls) -> list[str]:
+        """Every spelling that is accepted, for suggestions."""
+        return [*cls.model_fields, *cls.synonyms]
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        # Names only: a password can hide in any text (a URL, a dictionary of options).
+        return [(name, ...) for name in sorted(self.model_fields_set)]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(sorted(self.model_fields_set))})"
+
+    __str__ = __repr__
+
+
+class BackendOptions(StrictModel):
+    """What one type of mount can be told, without the keys that all mounts share.
+
+    A subclass declares fields with descriptions (they go into the JSON Schema), ``SecretStr``
+    for whatever must not be seen, and validators that never put a value into their messages.
+
+    >>> class FtpOptions(BackendOptions):
+    ...     synonyms = {"server": "host"}
+    ...     host: str
+    >>> FtpOptions.model_validate({"server": "ftp.example.org"}).host
+    'ftp.example.org'
+    """

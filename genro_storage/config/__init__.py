@@ -1,0 +1,67 @@
+"""Configurations: read, checked as a whole, and turned into values. Nothing is mounted here.
+
+pydantic and the parsers are imported by the first call, not by ``import genro_storage``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .model import Configuration, MountSpec, RelativeSpec, Settings
+
+__all__ = [
+    "Configuration",
+    "MountSpec",
+    "RelativeSpec",
+    "Settings",
+    "json_schema",
+    "load",
+]
+
+
+def load(
+    source: str | os.PathLike[str] | list[Any] | tuple[Any, ...] | Mapping[str, Any],
+) -> Configuration:
+    """Read and check a whole configuration.
+
+    ``source`` is a path to a YAML, JSON or TOML file, a list of mounts, or a mapping with
+    ``mounts`` and library-wide settings. ``${VAR}`` is replaced in files only. Raises
+    ``StorageConfigError`` with everything that is wrong, ``StorageNotFoundError`` where the file
+    is missing, ``TypeError`` for a source of another type.
+
+    >>> load([{"name": "scratch", "type": "memory"}]).mounts[0].name
+    'scratch'
+    """
+    from . import loading, model
+
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        if not isinstance(name, str):
+            raise TypeError("the configuration file must be given as str or Path, not bytes")
+        path = Path(name)
+        return model.parse(loading.read_document(path), source=path.absolute())
+    if isinstance(source, (list, tuple, Mapping)):
+        return model.parse(source, source=None)
+    raise TypeError(
+        "a configuration is a file (str or Path), a list of mounts or a mapping with 'mounts', "
+        f"not {type(source).__name__}"
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a configuration file, with all types known now."""
+    from .schema import json_schema as build
+
+    return build()
+
+
+def __getattr__(name: str) -> Any:
+    if name in {"Configuration", "MountSpec", "RelativeSpec", "Settings"}:
+        from . import model
+
+        return getattr(model, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,120 @@
+"""``${VAR}`` in configuration files, replaced from the environment. Pure.
+
+* ``${VAR}``: the variable's value; an error where it is not set.
+* ``${VAR:-default}``: the default where it is not set or empty, as in a shell.
+* ``$${``: a literal ``${``.
+
+Values are not searched again, so what a variable holds is never interpreted.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import StorageConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["MAX_TEXT", "InterpolationError", "interpolate", "interpolate_text"]
+
+#: How much text (characters) one document may grow to by its variables.
+MAX_TEXT = 32 * 1024 * 1024
+
+_TOKEN = re.compile(
+    r"\$\$\{"
+    r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
+    r"|(?P<bad>\$\{)"
+)
+
+
+class InterpolationError(ValueError):
+    """Why one text cannot be interpolated; never shows the text."""
+
+
+def interpolate_text(text: str, environ: Mapping[str, str]) -> str:
+    """Replace the variables of one text.
+
+    >>> interpolate_text("http://${HOST:-localhost}/$${x}", {})
+    'http://localhost/${x}'
+    """
+    if "${" not in text:
+        return text
+
+    def value_of(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if match["bad"]:
+            raise InterpolationError(
+                "'${' does not start a variable such as ${NAME} or ${NAME:-default}; "
+                "write '$${' for a literal '${'"
+            )
+        if name is None:
+            return "${"
+        value = environ.get(name)
+        if default is not None:
+            return value or default
+        if value is None:
+            raise InterpolationError(
+                f"the environment variable {name!r} is not set; set it, or write a default: "
+                f"${{{name}:-...}}"
+            )
+        return value
+
+    return _TOKEN.sub(value_of, text)
+
+
+def interpolate(document: Any, environ: Mapping[str, str], *, label: str) -> Any:
+    """Replace the variables in every text value (not key) of a document.
+
+    ``label`` is the file's name for errors, which name the mount, the key and the variable.
+    """
+    return _Interpolation(environ, label).walk(document, ())
+
+
+class _Interpolation:
+    def __init__(self, environ: Mapping[str, str], label: str) -> None:
+        self._environ = environ
+        self._label = label
+        self._grown = 0
+
+    def walk(self, value: Any, where: tuple[str, ...]) -> Any:
+        if isinstance(value, str):
+            return self._replace(value, where)
+        if isinstance(value, dict):
+            return {key: self.walk(item, (*where, str(key))) for key, item in value.items()}
+        if isinstance(value, list):
+            return [
+                self.walk(item, (*where, _name_item(item, index, where)))
+                for index, item in enumerate(value)
+            ]
+        return value
+
+    def _replace(self, text: str, where: tuple[str, ...]) -> str:
+        try:
+            result = interpolate_text(text, self._environ)
+        except InterpolationError as error:
+            problem = str(error)
+        else:
+            self._grown += len(result) - len(text) if result is not text else 0
+            if self._grown <= MAX_TEXT:
+                return result
+            problem = f"the variables grow the file by more than {MAX_TEXT} characters"
+        raise StorageConfigError(": ".join((self._label, *_readable(where), problem)))
+
+
+def _name_item(item: object, index: int, where: tuple[str, ...]) -> str:
+    """A mount is called by its name where it has one, everything else by its place."""
+    if where in ((), ("mounts",)):
+        name = item.get("name") if isinstance(item, dict) else None
+        return f"mount {name!r}" if isinstance(name, str) and name else f"mount #{index + 1}"
+    return f"[{index}]"
+
+
+def _readable(where: tuple[str, ...]) -> list[str]:
+    parts = list(where)
+    if len(parts) > 1 and parts[0] == "mounts":
+        del parts[0]
+    mount = [parts.pop(0)] if parts and parts[0].startswith("mount ") else []
+    key = ".".join(parts).replace(".[", "[")
+    return [*mount, f"key {key!r}"] if key else mount

@@ -1,0 +1,167 @@
+"""What pydantic found wrong, said in the words of the configuration's author. Pure.
+
+Values are never shown, only their kinds: any of them may be a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..backends.options import StrictModel
+
+__all__ = ["kind_of", "suggestion", "validate"]
+
+_EXPECTED = {
+    "string": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "dict": "a mapping",
+    "mapping": "a mapping",
+    "model": "a mapping",
+    "list": "a list",
+    "tuple": "a list",
+    "set": "a list",
+    "frozen_set": "a list",
+    "path": "a path",
+    "url": "a URL",
+    "bytes": "text",
+    "time_delta": "a duration",
+}
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in the words of a configuration file."""
+    for kind, words in (
+        (str, "text"),
+        (bool, "true or false"),
+        (int, "a whole number"),
+        (float, "a number"),
+        (Mapping, "a mapping"),
+        ((list, tuple), "a list"),
+        (type(None), "nothing"),
+    ):
+        if isinstance(value, kind):
+            return words
+    return f"a {type(value).__name__}"
+
+
+def suggestion(key: str, known: Iterable[str]) -> str:
+    """``; did you mean 'region'?``, or nothing where no known key is near."""
+    near = difflib.get_close_matches(key[:80], list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def validate(
+    model: type[StrictModel], data: dict[str, Any], more_keys: Iterable[str] = ()
+) -> tuple[StrictModel | None, list[str]]:
+    """The validated model, or None and one sentence for each problem.
+
+    ``more_keys`` are keys that are accepted beside the model's, for suggestions. The model's own
+    error is not kept, because it holds the values.
+    """
+    try:
+        return model.model_validate(data), []
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+    known = [*model.known_keys(), *more_keys]
+    grouped: dict[str, list[str]] = {}
+    expected: dict[str, list[str]] = {}
+    kinds: dict[str, str] = {}
+    for item in found:
+        key = _key(item["loc"], item["type"], data, model)
+        words = _expected(item)
+        if words is None:
+            grouped.setdefault(key, []).append(_sentence(item, key, known))
+        else:
+            expected.setdefault(key, []).append(words)
+            kinds[key] = _got(item)
+            grouped.setdefault(key, [])
+    sentences: list[str] = []
+    for key, said in grouped.items():
+        sentences += dict.fromkeys(said)
+        # Of a union, the member that fits best has said what is wrong further inside.
+        inside = any(other.startswith((f"{key}[", f"{key}.")) for other in grouped)
+        if key in expected and not inside:
+            wanted = " or ".join(dict.fromkeys(expected[key]))
+            sentences.append(f"option {key!r}: expected {wanted}, got {kinds[key]}")
+    return None, sentences
+
+
+def _key(
+    location: tuple[int | str, ...], kind: str, data: dict[str, Any], model: type[StrictModel]
+) -> str:
+    """The key as it was written: ``options.retries``, ``keys[0]``.
+
+    pydantic adds the names of a union's members to the location; what is not in the data is
+    left out, except for a key that is missing.
+    """
+    written = {field: other for other, field in model.synonyms.items() if other in data}
+    text = ""
+    value: Any = data
+    for position, part in enumerate(location):
+        if position == 0 and isinstance(part, str) and part not in data:
+            part = written.get(part, part)
+        if isinstance(part, int) and isinstance(value, (list, tuple)) and part < len(value):
+            text += f"[{part}]"
+            value = value[part]
+        elif isinstance(value, Mapping) and part in value:
+            text += f".{part}" if text else str(part)
+            value = value[part]
+        elif kind == "missing" and position == len(location) - 1:
+            text += f".{part}" if text else str(part)
+    return text[:160]
+
+
+def _expected(item: Any) -> str | None:
+    """The type or choice that was expected; None where the problem is of another sort."""
+    kind, context = item["type"], item.get("ctx", {})
+    if kind in {"literal_error", "enum"}:
+        return f"one of {context['expected']}"
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        return f"one of {context.get('expected_tags', 'the known kinds')}"
+    for ending in ("_parsing", "_type", "_from_float"):
+        if kind.endswith(ending):
+            return _EXPECTED.get(kind.removesuffix(ending))
+    if kind == "is_instance_of":
+        return f"a {context['class']}"
+    return None
+
+
+def _got(item: Any) -> str:
+    value = item["input"]
+    got = kind_of(value)
+    if item["type"] == "string_type" and isinstance(value, (bool, int, float)):
+        return f"{got}; put it in quotes to mean text"
+    if isinstance(value, str) and item["type"].endswith("_parsing"):
+        return "other text"
+    return got
+
+
+def _sentence(item: Any, key: str, known: list[str]) -> str:
+    kind = item["type"]
+    if kind == "missing":
+        return f"missing required field: {key!r}"
+    if kind == "extra_forbidden":
+        near = suggestion(key, known) if "." not in key and "[" not in key else ""
+        return f"unknown option {key!r}{near or _listing(key, known)}"
+    if kind == "value_error":
+        # Written by the options model, whose contract is to show no value.
+        said = str(item["ctx"]["error"])
+    else:
+        said = item["msg"].removeprefix("Input ").removeprefix("should ").strip()
+        said = f"it should {said}" if item["msg"].startswith("Input should ") else item["msg"]
+    return f"option {key!r}: {said}" if key else said
+
+
+def _listing(key: str, known: list[str]) -> str:
+    if "." in key or "[" in key:
+        return ""
+    return f"; known options: {', '.join(sorted(set(known)))}"

@@ -1,0 +1,147 @@
+"""YAML, safely: no objects, no repeated keys, no document that grows when it is read.
+
+Aliases can describe exponentially more data than the file holds ("billion laughs"), and so can
+merge keys (``<<``). Both are counted on the graph of nodes before anything is built from it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from .loading import Problem
+
+__all__ = ["MAX_NODES", "parse_yaml"]
+
+#: How many scalars, lists and mappings a document may have, aliases written out.
+MAX_NODES = 1_000_000
+#: The longest number or date, in characters: sexagesimal numbers cost the square of it.
+MAX_SCALAR = 100
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TEXT = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:binary"}
+_UNPRINTABLE = re.compile(
+    "[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+
+
+def parse_yaml(text: str, max_depth: int) -> Any:
+    """The document's data; raises ``Problem``."""
+    unprintable = _UNPRINTABLE.search(text)
+    if unprintable is not None:
+        line = text.count("\n", 0, unprintable.start()) + 1
+        column = unprintable.start() - text.rfind("\n", 0, unprintable.start())
+        raise Problem("invalid YAML: an unprintable character", line, column)
+    problem: Problem
+    try:
+        _check_size(text, max_depth)
+        return _build(text, max_depth)
+    except yaml.MarkedYAMLError as error:
+        problem = _problem(error)
+    except yaml.YAMLError:
+        problem = Problem("invalid YAML")
+    except (ValueError, OverflowError):
+        # A plain date or number that is none (2026-13-45), met by a constructor.
+        problem = Problem("invalid YAML: a number or date is out of range; quote it to mean text")
+    raise problem
+
+
+def _check_size(text: str, max_depth: int) -> None:
+    """Walk the parser's events, which takes no recursion, before any tree is built."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > max_depth:
+                raise _at(event, f"lists and mappings are nested more than {max_depth} deep")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if count > 2 * MAX_NODES:
+            raise _at(event, f"the document has more than {MAX_NODES} values")
+
+
+def _build(text: str, max_depth: int) -> Any:
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            raise Problem(
+                "the file is empty; it needs a list of mounts, or a mapping with 'mounts'"
+            )
+        _Measure(max_depth).node(root, 0)
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+class _Measure:
+    """The size of the graph with its aliases written out; each node is visited once."""
+
+    def __init__(self, max_depth: int) -> None:
+        self._max_depth = max_depth
+        self._known: dict[int, tuple[int, int]] = {}  # id -> size, height
+        self._open: set[int] = set()
+
+    def node(self, node: Any, depth: int) -> tuple[int, int]:
+        if isinstance(node, yaml.ScalarNode):
+            if node.tag not in _TEXT and len(node.value) > MAX_SCALAR:
+                raise _at(node, "a number or date is too long; put it in quotes to mean text")
+            return 1, 0
+        key = id(node)
+        if key in self._open:
+            raise _at(node, "an alias (*) stands inside what it refers to")
+        measured = self._known.get(key)
+        if measured is None:
+            self._open.add(key)
+            measured = self._collection(node, depth)
+            self._open.discard(key)
+            self._known[key] = measured
+        if depth + measured[1] > self._max_depth:
+            raise _at(node, f"lists and mappings are nested more than {self._max_depth} deep")
+        return measured
+
+    def _collection(self, node: Any, depth: int) -> tuple[int, int]:
+        children = node.value
+        if isinstance(node, yaml.MappingNode):
+            _check_unique(node)
+            children = [part for pair in node.value for part in pair]
+        size, height = 1, 0
+        for child in children:
+            child_size, child_height = self.node(child, depth + 1)
+            size += child_size
+            height = max(height, child_height)
+            if size > MAX_NODES:
+                raise _at(
+                    node,
+                    f"the document has more than {MAX_NODES} values once its aliases (*) "
+                    "are written out",
+                )
+        return size, height + 1
+
+
+def _check_unique(node: Any) -> None:
+    seen: set[tuple[str, str]] = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        identity = (key.tag, key.value)
+        if identity in seen:
+            raise _at(key, f"the key {key.value[:80]!r} is given twice in one mapping")
+        seen.add(identity)
+
+
+def _at(place: Any, text: str) -> Problem:
+    mark = place.start_mark
+    return Problem(text, mark.line + 1, mark.column + 1)
+
+
+def _problem(error: yaml.MarkedYAMLError) -> Problem:
+    # What stands in quotes may be the file's own text (a tag, an alias, a character); only the
+    # parser's names for tokens ('<block end>') are kept.
+    said = " ".join(str(part) for part in (error.context, error.problem) if part)
+    reason = re.sub(r"'<([a-z ]+)>'", r"<\1>", said).split("'")[0].split('"')[0].strip()
+    mark = error.problem_mark or error.context_mark
+    text = f"invalid YAML: {reason}" if reason else "invalid YAML"
+    return Problem(text) if mark is None else Problem(text, mark.line + 1, mark.column + 1)
