@@ -236,8 +236,8 @@ def same_content(
     ours = source_info.checksum if version else source.mount.checksum(source_info)
     theirs = target.mount.checksum(target_info)
     if ours is None and theirs is None:
-        algorithm = "md5"
-    elif ours is not None and theirs is not None and ours.algorithm == theirs.algorithm:
+        return _same_when_read(source.mount, source_info, target.mount, target_info, version)
+    if ours is not None and theirs is not None and ours.algorithm == theirs.algorithm:
         algorithm = ours.algorithm
     else:
         known = [each.algorithm for each in (ours, theirs) if each is not None]
@@ -248,6 +248,30 @@ def same_content(
     if theirs is None or theirs.algorithm != algorithm:
         theirs = _digest(target.mount, target_info, algorithm, None)
     return ours if ours.hexdigest == theirs.hexdigest else None
+
+
+def _same_when_read(
+    source: Mount, source_info: FileInfo, target: Mount, target_info: FileInfo, version: str | None
+) -> Checksum | None:
+    """Compare block by block: it ends at the first difference, and only one side is hashed."""
+    left, right = source_info.size, target_info.size
+    if left is not None and left == right and left <= CHUNK:
+        content = source.read_bytes(source_info.path, version=version)
+        if content != target.read_bytes(target_info.path):
+            return None
+        return Checksum("md5", hashlib.md5(content, usedforsecurity=False).hexdigest())
+    digest = hashlib.md5(usedforsecurity=False)
+    with (
+        source.open_read(source_info.path, version=version) as ours,
+        target.open_read(target_info.path) as theirs,
+    ):
+        while True:
+            block = ours.read(CHUNK)
+            if block != theirs.read(CHUNK):
+                return None
+            if not block:
+                return Checksum("md5", digest.hexdigest())
+            digest.update(block)
 
 
 def _digest(mount: Mount, info: FileInfo, algorithm: str, version: str | None) -> Checksum:

@@ -385,6 +385,37 @@ def test_a_misspelt_strategy_is_refused_before_anything_is_written(memory):
         plan_copy(Place(memory, "a"), Place(memory, "b"), skip="custom")
 
 
+@pytest.mark.parametrize("size", [10, 2_500_000])
+@pytest.mark.parametrize("where", [0, -1])
+def test_one_differing_byte_is_found_anywhere(pair, size, where):
+    source, target = pair
+    data = bytearray(os.urandom(size))
+    source.write_bytes("a", bytes(data))
+    target.write_bytes("b", bytes(data))
+    plan = plan_copy(Place(source, "a"), Place(target, "b"), skip="hash")
+    assert [action.reason for action in plan] == [
+        f"same content (MD5: {hashlib.md5(data).hexdigest()[:8]}...)"
+    ]
+    data[where] ^= 1
+    target.write_bytes("b", bytes(data))
+    assert [action.reason for action in plan] == ["content differs"]
+
+
+def test_a_size_that_nobody_says_is_no_obstacle_to_comparing_content(memory):
+    class Silent(Streaming):
+        def stat(self, path):
+            return super().stat(path)._replace(size=None)
+
+    source = Mount("src", Silent())
+    source.write_bytes("a", b"123")
+    memory.write_bytes("b", b"123")
+    memory.write_bytes("c", b"1234")
+    (same,) = plan_copy(Place(source, "a"), Place(memory, "b"), skip="hash")
+    (longer,) = plan_copy(Place(source, "a"), Place(memory, "c"), skip="hash")
+    assert isinstance(same, SkipFile)
+    assert isinstance(longer, CopyFile)
+
+
 class Hashed(Streaming):
     """Knows digests without reading, as object stores do; counts what is read all the same."""
 
