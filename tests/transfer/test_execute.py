@@ -277,6 +277,13 @@ def test_empty_directories_are_made_even_where_all_files_are_filtered_out(pair):
     assert [type(action) for action in skipped] == [Filtered]
 
 
+def test_filtered_files_are_counted_where_nobody_listens(pair):
+    source, target = pair
+    fill(source, "in", {"a.py": b"1", "b.txt": b"2"})
+    report = plan_copy(Place(source, "in"), Place(target, "out"), include="*.py").apply()
+    assert str(report) == "1 copied, 0 skipped, 1 filtered"
+
+
 def test_filtered_files_are_reported_before_the_first_copy_and_progress_counts_the_others(pair):
     source, target = pair
     fill(source, "in", {"a.py": b"1", "b.py": b"2", "z.txt": b"3"})
@@ -448,6 +455,32 @@ def test_only_the_side_without_a_checksum_is_read(memory):
     (action,) = plan_copy(Place(left, "a"), Place(memory, "a"), skip="hash")
     assert isinstance(action, SkipFile)
     assert left.backend.reads == 0
+
+
+@pytest.mark.parametrize("size", [5, 1_500_000])
+@pytest.mark.parametrize("change", [0, 1])
+def test_checksums_of_two_algorithms_are_made_comparable_by_reading_one_side(size, change):
+    class Md5(Hashed):
+        algorithm = "md5"
+
+    left, right = Mount("l", Hashed()), Mount("r", Md5())
+    left.write_bytes("a", bytes(size))
+    right.write_bytes("a", bytes(size - 1) + bytes([change]))
+    (action,) = plan_copy(Place(left, "a"), Place(right, "a"), skip="hash")
+    assert isinstance(action, CopyFile if change else SkipFile)
+    assert (left.backend.reads, right.backend.reads) == (1, 0)
+
+
+def test_a_store_without_directories_gets_the_files_only(memory):
+    class Flat(Streaming):
+        capabilities = BackendCapabilities(mkdir=False, temporary=True)
+
+    fill(memory, "in", TREE)
+    memory.mkdir("in/empty")
+    target = Mount("dst", Flat())
+    report = plan_copy(Place(memory, "in"), Place(target, "out")).apply()
+    assert content(target, "out") == TREE
+    assert report.directories == 0
 
 
 # -- places that are the same, or inside each other ---------------------------------------------------
