@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import shutil
 import tempfile
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -209,6 +210,12 @@ class BinaryUpdater(io.BufferedRandom):
         self._publish = publish
         self._aborted = False
         self.new_path: str | None = None
+
+    def load(self, content: BinaryIO) -> None:
+        """Start from this content, positioned as the mode says (the end for ``a+``)."""
+        shutil.copyfileobj(content, self, BUFFER)
+        if not self.raw.mode.startswith("a"):  # type: ignore[attr-defined]
+            self.seek(0)
 
     def close(self) -> None:
         if self.closed:
