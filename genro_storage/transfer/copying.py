@@ -134,9 +134,7 @@ class CopyPlan:
                     tally.directories += 1
                 continue
             elif isinstance(action, Filtered):
-                tally.filtered += 1
-                if on_skip is not None:
-                    on_skip(action)
+                tally.filtered += 1  # whoever listens has heard of it while they were collected
                 continue
             if progress is not None:
                 current += 1
@@ -201,7 +199,7 @@ def plan_copy(
     *,
     include: Patterns = None,
     exclude: Patterns = None,
-    filter: Predicate | None = None,  # noqa: A002 - the name that copy_to has had all along
+    filter: Predicate | None = None,
     skip: str | SkipStrategy = SkipStrategy.NEVER,
     skip_fn: SkipFunction | None = None,
     version: str | None = None,

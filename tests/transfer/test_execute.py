@@ -625,6 +625,17 @@ def test_a_version_is_copied_and_compared_as_that_version(memory):
         plan_copy(Place(source, "a"), Place(memory, "b"), version="9")
 
 
+def test_a_version_of_a_store_that_lists_none_is_copied_without_a_known_size(memory):
+    class Unlisted(Versioned):
+        capabilities = BackendCapabilities(versioning=True, version_access=True)
+
+    source = Mount("v", Unlisted())
+    source.write_bytes("a", b"one")
+    source.write_bytes("a", b"three!")
+    plan_copy(Place(source, "a"), Place(memory, "b"), version="0").apply()
+    assert memory.read_bytes("b") == b"one"
+
+
 def test_an_old_version_onto_its_own_file_restores_it():
     source = Mount("v", Versioned())
     source.write_bytes("a", b"one")
