@@ -51,7 +51,7 @@ class NodeContents(NodeFacts):
             return binary
         return TextHandle(binary, encoding=encoding, errors=errors, newline=newline)
 
-    def _open_binary(self, wanted: OpenMode, version: str | None) -> Any:
+    def _open_binary(self, wanted: OpenMode, version: str | None) -> IO[bytes]:
         mount, path = self._mount, self._path
         if not wanted.writes:
             return mount.open_read(path, version=version)
