@@ -19,7 +19,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exceptions import (
-    StorageError,
     StorageIOError,
     StorageNotFoundError,
     StoragePermissionError,

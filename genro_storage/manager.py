@@ -5,23 +5,25 @@ from __future__ import annotations
 import difflib
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .exceptions import MountNotFoundError, StorageConfigError
 from .mount import Mount
 from .node import StorageNode
-from .virtual_node import diff_node, dummy_node, iter_node
+from .node.virtual_nodes import diff_node, dummy_node, iter_node
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
-
-    from typing_extensions import Self
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from typing import Self
 
     from .compat import MountTable
+    from .backends.context import Keep
     from .config import MountSpec
+    from .mount import Permissions
 
-    ConfigSource = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | Mapping[str, Any]
+    ConfigSource = str | os.PathLike[str] | list[Any] | tuple[Any, ...] | Mapping[str, Any]
+    Kept = dict[tuple[str, Hashable], Any]
 
 __all__ = ["StorageManager"]
 
@@ -43,7 +45,7 @@ class StorageManager:
         # Where each mount's configuration came from: a file's path, or what code passed. This is
         # what pickling keeps, so a secret that a file led to never travels.
         self._origins: dict[str, Path | Mapping[str, Any]] = {}
-        self._kept: dict[tuple[str, str], Any] = {}
+        self._kept: Kept = {}
         self._lock = threading.RLock()
 
     # -- configuration ------------------------------------------------------------------------
@@ -77,7 +79,7 @@ class StorageManager:
         later = {entry.spec.name for entry in entries}
         for spec, origin in entries:
             later.discard(spec.name)
-            origins[spec.name] = spec.literal if origin is None else origin
+            origins[spec.name] = origin if origin is not None else dict(spec.literal or {})
             if spec.relative is not None:
                 table[spec.name] = self._narrowed(spec, table, later)
                 continue
@@ -86,7 +88,7 @@ class StorageManager:
             backend = spec.build(context)
             if spec.permissions in ("readwrite", "delete"):
                 _refuse_if_read_only(spec, backend.capabilities.readonly)
-            table[spec.name] = Mount(spec.name, backend, permissions=spec.permissions or "delete")
+            table[spec.name] = Mount(spec.name, backend, permissions=_rights(spec) or "delete")
         self._kept, self._origins = kept, origins
         self._install(table)
 
@@ -108,7 +110,7 @@ class StorageManager:
                 f"mount {spec.name!r}: {relative.parent!r} has no directories; "
                 f"use path: '{relative.parent}:'"
             )
-        return parent.narrow(spec.name, relative.sub, spec.permissions)
+        return parent.narrow(spec.name, relative.sub, _rights(spec))
 
     def _install(self, table: dict[str, Mount]) -> None:
         """Replace the table in one step and close what no mount uses any more."""
@@ -240,13 +242,17 @@ class _Entry(NamedTuple):
     origin: Path | None
 
 
-def _keeper(kept: dict[tuple[str, str], Any], name: str) -> Callable[[str, Callable[[], Any]], Any]:
-    def keep(key: str, factory: Callable[[], Any]) -> Any:
+def _keeper(kept: Kept, name: str) -> Keep:
+    def keep(key: Hashable, factory: Callable[[], Any], /) -> Any:
         if (name, key) not in kept:
             kept[name, key] = factory()
         return kept[name, key]
 
     return keep
+
+
+def _rights(spec: MountSpec) -> Permissions | None:
+    return cast("Permissions | None", spec.permissions)
 
 
 def _refuse_if_read_only(spec: MountSpec, readonly: bool) -> None:

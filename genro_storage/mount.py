@@ -169,7 +169,8 @@ class Mount:
                 raise self._unsupported(
                     path, "the root of a switched mount has no place of its own; name a path in it"
                 )
-            return self._evaluate(functools.partial(backend.resolve, real))
+            found: tuple[Backend, str] = self._evaluate(functools.partial(backend.resolve, real))
+            return found
         if backend.opaque_paths:
             return backend, path
         return backend, paths.join(self.prefix, paths.physical(path))

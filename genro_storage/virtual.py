@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["ConcatenatedReader", "diff_text"]
 
 
-class ConcatenatedReader(io.RawIOBase, BinaryIO):  # type: ignore[misc]
+class ConcatenatedReader(io.RawIOBase, BinaryIO):
     """Several streams as one; each is opened when its turn comes and closed after it."""
 
     def __init__(self, streams: Callable[[], Iterable[Any]]) -> None:

@@ -197,7 +197,7 @@ class FsspecBackend(Backend):
                     stream.write(chunk)
 
     def _can_rename(self) -> bool:
-        """fsspec's own ``mv`` copies and deletes, and expands patterns; only an override counts."""
+        """Fsspec's own ``mv`` copies and deletes, and expands patterns; only an override counts."""
         return type(self._fs).mv is not AbstractFileSystem.mv
 
     def _prepare(self, temporary: str, target: str) -> None:
@@ -308,7 +308,7 @@ class FsspecBackend(Backend):
         self._refuse_version(version)
         size = self._require_file(path).size
         # Beyond the end some stores answer 416, and fsspec reads a negative length as "all".
-        if end is not None and end <= start or start and size is not None and start >= size:
+        if (end is not None and end <= start) or (start and size is not None and start >= size):
             return b""
         limits: dict[str, int] = {}
         if start:

@@ -8,9 +8,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import paths, transfer
-from .content import ZipEntry, zip_stream
-from .exceptions import (
+from .. import paths, transfer
+from ..content import ZipEntry, zip_stream
+from ..exceptions import (
     StorageError,
     StorageExistsError,
     StorageIsDirectoryError,
@@ -21,20 +21,18 @@ from .exceptions import (
     StorageUnsupportedError,
     StorageValueError,
 )
+from ..strategy import SkipStrategy
+from ..transfer import CopyFile, CopyPlan, Place
+from .contents import NodeContents
 from .globbing import glob
-from .names import NodeNames
-from .strategy import SkipStrategy
-from .transfer import CopyFile, CopyPlan, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Self
 
-    from typing_extensions import Self
-
-    from .info import FileInfo
-    from .manager import StorageManager
-    from .mount import Mount
-    from .transfer import Filtered, SkipFile
+    from ..info import FileInfo
+    from ..mount import Mount
+    from ..transfer import Filtered, SkipFile
 
     Patterns = str | Sequence[str] | None
 
@@ -44,22 +42,10 @@ _log = logging.getLogger("genro_storage")
 _CROSS_DEVICE = errno.EXDEV
 
 
-class NodeTree(NodeNames):
+class NodeTree(NodeContents):
     """The directory half of :class:`~genro_storage.StorageNode`."""
 
     __slots__ = ()
-
-    if TYPE_CHECKING:
-        _manager: StorageManager
-        _mount: Mount
-        _path: str
-        _info: FileInfo | None
-
-        def _derive(self, path: str, info: FileInfo | None = None) -> Self: ...
-        def _version_id(self) -> str | None: ...
-        def _refuse_snapshot(self) -> None: ...
-        def _look(self) -> FileInfo: ...
-        def _changed(self, new_path: str | None = None) -> None: ...
 
     # -- listing ------------------------------------------------------------------------------
 
@@ -440,7 +426,9 @@ class NodeTree(NodeNames):
             elif found.type == "file":
                 yield _zip_entry(name, found, mount, None)
             else:
-                _log.warning("%s: left out of the archive (%s)", mount.label(found.path), found.type)
+                _log.warning(
+                    "%s: left out of the archive (%s)", mount.label(found.path), found.type
+                )
 
 
 def _zip_entry(name: str, info: FileInfo, mount: Mount, version: str | None) -> ZipEntry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .exceptions import StorageValueError
+from ..exceptions import StorageValueError
 
 __all__ = ["OpenMode", "parse_mode"]
 
