@@ -3,7 +3,9 @@
 A temporary file is named after its target (``.genro-tmp-<digest>-<slot>``) and locked while its
 writer lives. The kernel drops the lock when the process dies, so the next write to the same name
 finds what a killed writer left, knows that nobody uses it, and removes it. Concurrent writers of
-one name take further slots; the last rename wins, whole.
+one name take further slots; the last rename wins, whole. Where several of them were killed at
+once, the next write finds the slots up to the first free one, and ``cleanup`` the others: looking
+further would cost every write more than the write itself.
 """
 
 from __future__ import annotations
@@ -40,17 +42,20 @@ def _temporary_path(directory: str, name: str, slot: int) -> str:
     return f"{directory}/{TEMPORARY}{digest}-{slot}"
 
 
-def _lock(descriptor: int) -> bool:
-    """Take the writer's lock; False where somebody alive holds it."""
+def _lock(descriptor: int) -> bool | None:
+    """Take the writer's lock: False where somebody alive holds it, None where there are no locks.
+
+    Without locks ``O_EXCL`` alone keeps writers apart, and nobody can tell whose file is stale.
+    """
     if fcntl is None:
-        return True
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return False
         if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
-            return True  # a file system without locks: O_EXCL alone keeps writers apart
+            return None
         raise
     return True
 
@@ -67,12 +72,15 @@ def _is_at(descriptor: int, path: str) -> bool:
 
 def remove_stale(path: str) -> bool:
     """Remove a temporary file that no living writer holds; whether it is gone."""
-    if fcntl is None:
-        return False
     try:
         descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:
         return True
+    except OSError as error:
+        # Another user's, or a link or directory of that name: not ours to judge.
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ETXTBSY):
+            return False
+        raise
     try:
         if not _lock(descriptor):
             return False
@@ -95,7 +103,7 @@ def _begin(directory: str, name: str, mode: int) -> tuple[int, str]:
                 slot += 1
             continue
         # Between creating and locking, another writer may have taken the file for a stale one.
-        if _lock(descriptor) and _is_at(descriptor, path):
+        if _lock(descriptor) is not False and _is_at(descriptor, path):
             break
         os.close(descriptor)
     if slot == 0:
@@ -107,8 +115,7 @@ def _sweep(directory: str, name: str) -> None:
     """Remove what killed concurrent writers of this name left in the further slots."""
     slot = 1
     while os.path.lexists(path := _temporary_path(directory, name, slot)):
-        if not remove_stale(path):
-            return
+        remove_stale(path)
         slot += 1
 
 
