@@ -112,7 +112,7 @@ def build(options: FsspecOptions, context: BuildContext) -> FsspecBackend:
             f"{label}: the directory {root!r} does not exist; make it, or add `create: true`",
             node=context.mount,
         ) from error
-    except Exception as error:  # a filesystem's client raises what it likes
+    except Exception as error:  # noqa: BLE001 - a filesystem's client raises what it likes
         _refuse(error, options.options, label, context.mount)
     return backend
 
@@ -160,7 +160,7 @@ def open_filesystem(
     except TypeError as error:
         # Not chained: a constructor may quote a value, which may be a secret.
         raise StorageConfigError(f"{label}: {_explain(error, kind, options)}", node=mount) from None
-    except Exception as error:  # a filesystem's client raises what it likes
+    except Exception as error:  # noqa: BLE001 - a filesystem's client raises what it likes
         _refuse(error, options, label, mount)
 
 

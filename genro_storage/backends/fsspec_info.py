@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from ..info import EntryType, FileInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "Commit",
@@ -174,8 +174,9 @@ def moment(value: object) -> float | None:
 
 
 def _parse(text: str) -> float | None:
+    readers: list[Callable[[], datetime]]
     if len(text) == 14 and text.isascii() and text.isdigit():  # RFC 3659 §2.3, an FTP listing
-        readers = [lambda: datetime.strptime(text, "%Y%m%d%H%M%S")]
+        readers = [lambda: datetime.strptime(text + "Z", "%Y%m%d%H%M%S%z")]
     else:
         readers = [lambda: datetime.fromisoformat(text), lambda: parsedate_to_datetime(text)]
     for read in readers:
