@@ -185,7 +185,7 @@ def _explain(error: TypeError, kind: type, options: Mapping[str, Any]) -> str:
     text = str(error)
     unknown = re.search(r"unexpected keyword argument '(\w+)'", text)
     if unknown is not None and unknown[1] in options:
-        taken = [name for name in inspect.signature(kind).parameters if name != "self"]
+        taken = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
         near = difflib.get_close_matches(unknown[1], taken, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"unknown option {unknown[1]!r} in 'options'{hint}"

@@ -94,8 +94,8 @@ class FilesystemCalls(Backend):
         return threading.RLock()
 
     def _strip_root(self, root: str) -> str:
-        # What every fsspec method does to a path first; a part of its interface to implementations.
-        stripped = self._fs._strip_protocol(root) if root else ""  # noqa: SLF001
+        # What every fsspec method does to a path first; part of its protocol.
+        stripped = self._fs._strip_protocol(root) if root else ""
         return stripped if stripped == "/" else stripped.rstrip("/")
 
     def _full(self, path: str) -> str:
