@@ -8,8 +8,11 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-import fsspec  # type: ignore[import-untyped]
-from fsspec.registry import known_implementations, registry  # type: ignore[import-untyped]
+from fsspec.registry import (  # type: ignore[import-untyped]
+    get_filesystem_class,
+    known_implementations,
+    registry,
+)
 from pydantic import Field, field_validator
 
 from ..exceptions import (
@@ -150,7 +153,7 @@ def open_filesystem(
         fix = f"did you mean {' or '.join(map(repr, near))}?" if near else _listing(names)
         raise StorageConfigError(f"{label}: fsspec knows no such filesystem; {fix}", node=mount)
     try:
-        kind = fsspec.get_filesystem_class(protocol)
+        kind = get_filesystem_class(protocol)
     except ImportError as error:
         raise _missing(protocol, error, label, mount) from error
     try:
@@ -180,7 +183,7 @@ def _missing(
     return StorageMissingExtraError(f"{label}: a package is missing ({hint}); {fix}", node=mount)
 
 
-def _explain(error: TypeError, kind: type, options: Mapping[str, Any]) -> str:
+def _explain(error: TypeError, kind: Any, options: Mapping[str, Any]) -> str:
     """What a constructor refused, in names only."""
     text = str(error)
     unknown = re.search(r"unexpected keyword argument '(\w+)'", text)

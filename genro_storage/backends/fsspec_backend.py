@@ -61,7 +61,7 @@ class FsspecBackend(FilesystemCalls):
 
             for name in protocols_of(fs):
                 if name in KINDS:
-                    return super().__new__(KINDS[name])
+                    return object.__new__(KINDS[name])
         return super().__new__(cls)
 
     # -- looking ------------------------------------------------------------------------------

@@ -12,7 +12,15 @@ from fsspec.spec import AbstractFileSystem  # type: ignore[import-untyped]
 
 from ..capabilities import BackendCapabilities
 from .base import COPY_CHUNK, Backend
-from .fsspec_info import Commit, Filesystem, Profile, file_info, profile_of, protocols_of
+from .fsspec_info import (
+    Commit,
+    Filesystem,
+    Profile,
+    calls_may_overlap,
+    file_info,
+    profile_of,
+    protocols_of,
+)
 from .fsspec_write import Content
 
 if TYPE_CHECKING:
@@ -51,7 +59,7 @@ class FilesystemCalls(Backend):
         self._root = self._strip_root(root)
         self._guard: contextlib.AbstractContextManager[Any] = (
             contextlib.nullcontext()
-            if known.threadsafe or getattr(fs, "async_impl", False)
+            if known.threadsafe or calls_may_overlap(fs)
             else self._make_lock()
         )
         if known.commit == "rename" and not known.readonly and not self._can_rename():

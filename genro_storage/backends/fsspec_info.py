@@ -17,6 +17,7 @@ __all__ = [
     "Commit",
     "Filesystem",
     "Profile",
+    "calls_may_overlap",
     "file_info",
     "moment",
     "profile_of",
@@ -36,7 +37,6 @@ class Filesystem(Protocol):
 
     protocol: str | tuple[str, ...]
     root_marker: str
-    async_impl: bool
 
     def _strip_protocol(self, path: str) -> str: ...
     def info(self, path: str) -> dict[str, Any]: ...
@@ -110,6 +110,19 @@ def profile_of(filesystem: Filesystem) -> Profile:
     return Profile()
 
 
+def calls_may_overlap(filesystem: Any) -> bool:
+    """Whether an asynchronous filesystem runs the calls, on one loop, all the way down.
+
+    Wrappers (``dir``) call themselves asynchronous whatever they wrap.
+    """
+    while getattr(filesystem, "async_impl", False):
+        inner = getattr(filesystem, "fs", None)
+        if inner is None:
+            return True
+        filesystem = inner
+    return False
+
+
 # -- the normaliser ---------------------------------------------------------------------------
 
 # The time of the last change of the content. "created" is none.
@@ -169,7 +182,10 @@ def moment(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) else None
+        try:
+            return float(value) if math.isfinite(value) else None
+        except OverflowError:  # an integer that no time can be
+            return None
     return _parse(value) if isinstance(value, str) else None
 
 

@@ -17,11 +17,20 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.spec import AbstractFileSystem
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from genro_storage.backends.context import BuildContext
 from genro_storage.backends.fsspec import FsspecBackend, FsspecOptions, build
-from genro_storage.backends.fsspec_info import file_info, moment, profile_of
+from genro_storage.backends.fsspec_info import (
+    Profile,
+    calls_may_overlap,
+    file_info,
+    moment,
+    profile_of,
+)
 from genro_storage.backends.fsspec_kinds import LocalFsspecBackend, MemoryFsspecBackend
 from genro_storage.backends.fsspec_write import SPOOL, is_temporary, temporary_name
 from genro_storage.exceptions import (
@@ -173,6 +182,29 @@ class RenamingFileSystem(NastyFileSystem):
 
     def mv(self, path1, path2, **kwargs):
         self.files[path2] = self.files.pop(path1)
+
+
+class StoreFileSystem(NastyFileSystem):
+    """Keys only: a directory is whatever a key has before a slash."""
+
+    protocol = "store"
+
+    def _implied(self):
+        parts = [key.split("/") for key in self.files]
+        return {"/".join(p[:n]) for p in parts for n in range(1, len(p))}
+
+    def info(self, path, **kwargs):
+        self.directories = self._implied()
+        return super().info(path)
+
+    def ls(self, path, detail=True, **kwargs):
+        self.directories = self._implied()
+        return super().ls(path)
+
+    def mkdir(self, path, create_parents=True, **kwargs):
+        raise AssertionError("would make a bucket")
+
+    rmdir = mkdir
 
 
 # -- the contract on every filesystem ---------------------------------------------------------
@@ -731,6 +763,52 @@ def test_listings_leave_out_markers_duplicates_and_names_that_no_node_has(caplog
     assert "d/.." in caplog.text
 
 
+def test_a_store_without_directories_shows_them_while_they_hold_files():
+    fs = StoreFileSystem()
+    backend = FsspecBackend(
+        fs, "/bucket/pre", profile=Profile(commit="put", implicit_directories=True)
+    )
+    assert not backend.capabilities.mkdir
+    assert backend.stat("").type == "directory"
+    assert list(backend.find("")) == []
+    backend.mkdir("d")
+    backend.make_parents("x/y")
+    assert fs.files == {}
+    backend.write_bytes("d/e/f", b"1")
+    backend.write_bytes("d/g", b"2")
+    with pytest.raises(FileExistsError):
+        backend.mkdir("d")
+    with pytest.raises(FileExistsError):
+        backend.write_bytes("d/g", b"3", if_absent=True)
+    with pytest.raises(IsADirectoryError):
+        backend.read_bytes("d")
+    assert [i.path for i in backend.find("")] == ["d", "d/e", "d/e/f", "d/g"]
+    with pytest.raises(OSError, match="not empty"):
+        backend.remove("d")
+    backend.remove_tree("d")
+    assert fs.files == {}
+    assert list(backend.scan("")) == []
+
+
+def test_a_filesystem_that_wraps_another_works_with_the_careful_profile(tmp_path):
+    inner = fsspec.filesystem("file", skip_instance_cache=True)
+    backend = FsspecBackend(DirFileSystem(str(tmp_path), fs=inner, skip_instance_cache=True))
+    backend.write_bytes("d[1]/f", b"x")
+    with backend.open_write("d[1]/g") as handle:
+        handle.write(b"y" * (SPOOL + 1))
+    assert [(i.path, i.size) for i in backend.find("")] == [
+        ("d[1]", None),
+        ("d[1]/f", 1),
+        ("d[1]/g", SPOOL + 1),
+    ]
+    assert not backend.capabilities.atomic_operations
+    assert not calls_may_overlap(backend._fs)  # it calls itself asynchronous, the inner is not
+    with backend.open_read("d[1]/f") as stream:
+        assert stream.read() == b"x"
+    backend.remove_tree("d[1]")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_symbolic_link_is_told_and_not_followed():
     fs = NastyFileSystem()
     fs.extra["/top"] = [{"name": "/top/l", "type": "link", "size": 3, "mtime": 5}]
@@ -769,6 +847,27 @@ def test_every_notation_of_a_time_becomes_seconds_or_none(key, value, expected):
 def test_an_unreadable_time_gives_way_to_a_readable_one():
     assert file_info("f", {"type": "file", "LastModified": "", "mtime": 3}).mtime == 3.0
     assert moment(datetime(1970, 1, 1)) == 0.0  # noqa: DTZ001 - the case in question
+
+
+_JUNK = st.one_of(
+    st.text(), st.binary(), st.integers(), st.floats(), st.datetimes(), st.booleans(), st.none()
+)
+
+
+# The first example of a process builds hypothesis's character tables, which takes a second.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(raw=st.dictionaries(st.sampled_from(["type", "size", "mtime", "updated", "ETag"]), _JUNK))
+def test_no_answer_of_a_filesystem_breaks_the_normaliser(raw):
+    info = file_info("f", raw)
+    assert info.mtime is None or isinstance(info.mtime, float)
+    assert info.size is None or isinstance(info.size, int)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(at=st.datetimes(timezones=st.timezones()))
+def test_a_time_means_the_same_as_datetime_and_as_text(at):
+    assert moment(at) == at.timestamp()
+    assert abs(moment(at.isoformat()) - at.timestamp()) < 1e-3
 
 
 def test_sizes_etags_and_types_are_normalised():
