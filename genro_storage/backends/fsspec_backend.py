@@ -70,11 +70,10 @@ class FsspecBackend(FilesystemCalls):
         try:
             with self._guard:
                 return self._describe(path, self._info(path))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError) as error:  # below a file there is nothing
             if not path and self._root_is_implied():
                 return FileInfo("", "directory")
-            raise
-        except NotADirectoryError as error:  # below a file there is nothing
+            # Anew, since the filesystem names its own key, which is not what people wrote.
             raise FileNotFoundError(errno.ENOENT, "not found", path) from error
 
     def scan(self, path: str) -> Iterator[FileInfo]:
@@ -88,10 +87,10 @@ class FsspecBackend(FilesystemCalls):
         try:
             with self._guard:
                 listed = self._read_listing(path, full)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
             if not path and self._root_is_implied():
                 return []
-            raise
+            raise FileNotFoundError(errno.ENOENT, "not found", path) from error
         # A file lists itself on many filesystems, and a missing directory is empty on some.
         if not listed and self.stat(path).type != "directory":
             raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
@@ -263,8 +262,8 @@ class FsspecBackend(FilesystemCalls):
     @contextlib.contextmanager
     def _sibling(self, full: str) -> Iterator[str]:
         """A temporary name beside the target, gone again where the block fails."""
-        directory, _, name = full.rpartition("/")
-        temporary = f"{directory}/{temporary_name(name)}"
+        name = full.rpartition("/")[2]
+        temporary = full[: len(full) - len(name)] + temporary_name(name)
         try:
             yield temporary
         except BaseException:

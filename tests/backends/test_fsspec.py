@@ -721,6 +721,28 @@ def test_a_put_that_breaks_off_damages_nothing_where_it_can_be_renamed():
     assert fs.files == {"/top/f": b"old content"}
 
 
+def test_temporary_names_stay_beside_a_target_at_a_root_without_a_name():
+    class Rootless(RenamingFileSystem):
+        root_marker = ""
+        puts = ()
+
+        def pipe_file(self, path, value, **kwargs):
+            self.puts += (path,)
+            super().pipe_file(path, value)
+
+    fs = Rootless()
+    FsspecBackend(fs, commit="rename").write_bytes("f", b"x")
+    assert fs.files == {"f": b"x"}
+    assert [is_temporary(path) for path in fs.puts] == [True]
+
+
+def test_a_missing_file_is_named_as_the_caller_named_it(backend):
+    for call in (backend.stat, backend.read_bytes, backend.scan):
+        with pytest.raises(FileNotFoundError) as caught:
+            call("a/none")
+        assert caught.value.filename == "a/none"
+
+
 def test_a_put_that_breaks_off_in_place_is_declared_as_not_atomic():
     fs = NastyFileSystem()
     backend = FsspecBackend(fs, "/top")
