@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
     from typing import Self
 
-    from .compat import MountTable
     from .backends.context import Keep
+    from .compat import MountTable
     from .config import MountSpec
     from .mount import Permissions
 
