@@ -68,7 +68,7 @@ class BackendType:
         if isinstance(build, str):
             build = self._load(build, context.mount)
         try:
-            return build(options, context)  # type: ignore[operator, no-any-return]
+            return build(options, context)
         except StorageError:
             raise
         except ImportError as error:

@@ -17,10 +17,12 @@ T = TypeVar("T")
 class Keep(Protocol):
     """Return the object kept under ``key``, made by ``factory`` the first time."""
 
-    def __call__(self, key: Hashable, factory: Callable[[], T]) -> T: ...
+    def __call__(self, key: Hashable, factory: Callable[[], T], /) -> T:
+        """Look ``key`` up, or keep what ``factory()`` returns."""
+        ...
 
 
-def _keep_nothing(key: Hashable, factory: Callable[[], T]) -> T:
+def _keep_nothing(_key: Hashable, factory: Callable[[], T]) -> T:
     return factory()
 
 

@@ -25,6 +25,7 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "Problem", "parse_text", "read_document"]
 MAX_BYTES = 32 * 1024 * 1024
 #: How deep lists and mappings may be nested.
 MAX_DEPTH = 64
+EMPTY = "the file is empty; it needs a list of mounts, or a mapping with 'mounts'"
 
 
 class Problem(Exception):
@@ -85,17 +86,16 @@ def _read(path: Path) -> bytes:
 
 
 def _decode(content: bytes) -> str:
-    position = None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         position = error.start
-    if position is not None:
-        line = content.count(b"\n", 0, position) + 1
-        raise Problem("the text is not valid UTF-8; save the file as UTF-8", line)
-    if not text.strip():
-        raise Problem("the file is empty; it needs a list of mounts, or a mapping with 'mounts'")
-    return text
+    else:
+        if text.strip():
+            return text
+        raise Problem(EMPTY)
+    line = content.count(b"\n", 0, position) + 1
+    raise Problem("the text is not valid UTF-8; save the file as UTF-8", line)
 
 
 def _parse_yaml(text: str) -> Any:

@@ -252,7 +252,9 @@ def _take_type(keys: dict[str, Any], label: str) -> str | None:
 
 def _take_permissions(keys: dict[str, Any], label: str, name: str) -> str | None:
     value = keys.pop("permissions", None)
-    if value is None or value in PERMISSIONS:
+    if value is None:
+        return None
+    if isinstance(value, str) and value in PERMISSIONS:
         return value
     shown = repr(value[:40]) if isinstance(value, str) else kind_of(value)
     near = suggestion(value, PERMISSIONS) if isinstance(value, str) else ""

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from .loading import Problem
+from .loading import EMPTY, Problem
 
 __all__ = ["MAX_NODES", "parse_yaml"]
 
@@ -67,9 +67,7 @@ def _build(text: str, max_depth: int) -> Any:
     try:
         root = loader.get_single_node()
         if root is None:
-            raise Problem(
-                "the file is empty; it needs a list of mounts, or a mapping with 'mounts'"
-            )
+            raise Problem(EMPTY)
         _Measure(max_depth).node(root, 0)
         return loader.construct_document(root)
     finally:
