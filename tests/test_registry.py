@@ -74,7 +74,7 @@ def test_the_built_in_types_are_known_by_name() -> None:
 
 def test_importing_the_registry_imports_neither_pydantic_nor_fsspec_nor_yaml() -> None:
     code = (
-        "import sys, genro_storage.registry as r; r.names(); r.get('local');"
+        "import sys, genro_storage.registry as r; r.get('local'); r.names();"
         "print([m for m in ('pydantic', 'fsspec', 'yaml') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -82,17 +82,21 @@ def test_importing_the_registry_imports_neither_pydantic_nor_fsspec_nor_yaml() -
 
 
 def test_an_unknown_type_names_the_nearest() -> None:
-    with pytest.raises(StorageConfigError, match="Unknown storage type 'locl'.*mean 'local'"):
+    with pytest.raises(StorageConfigError, match=r"Unknown storage type 'locl'.*mean 'local'"):
         registry.get("locl")
 
 
 def test_an_unknown_type_without_a_near_one_lists_those_that_exist() -> None:
-    with pytest.raises(StorageConfigError, match="Unknown storage type 'zzz'; known types: .*local"):
+    with pytest.raises(
+        StorageConfigError, match=r"Unknown storage type 'zzz'; known types: .*local"
+    ):
         registry.get("zzz")
 
 
 def test_the_name_of_a_fsspec_filesystem_says_how_to_mount_it() -> None:
-    with pytest.raises(StorageConfigError, match="Unknown storage type 'dask'.*`type: fsspec, filesystem: dask`"):
+    with pytest.raises(
+        StorageConfigError, match=r"Unknown storage type 'dask'.*`type: fsspec, filesystem: dask`"
+    ):
         registry.get("dask")
 
 
@@ -167,7 +171,9 @@ def test_a_module_that_is_missing_while_building_names_the_mount_and_the_command
 
 def test_a_row_that_names_nothing_says_so() -> None:
     row = BackendType("x", "genro_storage.registry:NoSuchThing", SHELF.build)
-    with pytest.raises(StorageConfigError, match="'genro_storage.registry:NoSuchThing' does not exist"):
+    with pytest.raises(
+        StorageConfigError, match=r"'genro_storage.registry:NoSuchThing' does not exist"
+    ):
         row.load_options("m")
 
 
@@ -189,7 +195,7 @@ def test_a_broken_entry_point_is_an_error_only_when_it_is_asked_for(publish) -> 
     publish("broken", "raise RuntimeError('out of order')")
     assert "broken" in registry.names()
     assert registry.get("memory").name == "memory"
-    with pytest.raises(StorageConfigError, match="'broken'.*'plugin_package:ROW'.*out of order"):
+    with pytest.raises(StorageConfigError, match=r"'broken'.*'plugin_package:ROW'.*out of order"):
         registry.get("broken")
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..exceptions import StorageConfigError
+
 if TYPE_CHECKING:
     from .model import Configuration, MountSpec, RelativeSpec, Settings
 
@@ -42,6 +44,12 @@ def load(
         name = os.fspath(source)
         if not isinstance(name, str):
             raise TypeError("the configuration file must be given as str or Path, not bytes")
+        if "\n" in name or name.lstrip().startswith(("{", "[", "- ")):
+            # Not shown: whoever mistakes the text for its file's name may have secrets in it.
+            raise StorageConfigError(
+                "a configuration given as str is the path of a file, and this is the text of one; "
+                "parse it first, or give the list of mounts"
+            )
         path = Path(name)
         return model.parse(loading.read_document(path), source=path.absolute())
     if isinstance(source, (list, tuple, Mapping)):

@@ -137,7 +137,7 @@ def _parse_json(text: str) -> Any:
 
 # tomllib's time grows with the square of a dotted key's length, so such keys never reach it.
 _LONG_DOTTED_KEY = re.compile(
-    r"""(?<![\w"'.-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}"""
+    r"""(?<![\w"'.\\-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}"""
 )
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 

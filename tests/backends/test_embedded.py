@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from genro_storage.backends.dynamic import DynamicRoot
 
 from genro_storage import registry
 from genro_storage.backends.base import Backend
-from genro_storage.backends.dynamic import DynamicRoot
 from genro_storage.config import load
 from genro_storage.exceptions import (
     MountRootNotFoundError,
     StorageConfigError,
+    StorageError,
     StorageNotFoundError,
     StoragePermissionError,
 )
@@ -104,6 +105,14 @@ def test_local_refuses_a_root_that_is_no_directory(
     assert type(raised.value) is StorageConfigError
 
 
+def test_local_says_that_the_links_to_the_root_go_in_circles(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(OSError, match=r"mount 'm' \(local\): symbolic links loop") as raised:
+        build("local", path=str(tmp_path / "a"))
+    assert isinstance(raised.value, StorageError)
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may look everywhere")
 def test_local_says_that_it_may_not_look_at_the_root(tmp_path: Path) -> None:
     (tmp_path / "closed" / "data").mkdir(parents=True)
@@ -126,7 +135,9 @@ def test_local_says_that_it_may_not_look_at_the_root(tmp_path: Path) -> None:
     ],
 )
 def test_local_refuses_what_is_no_path(value: object, message: str) -> None:
-    with pytest.raises(StorageConfigError, match=f"mount 'm' \\(local\\): option 'path'.*{message}"):
+    with pytest.raises(
+        StorageConfigError, match=f"mount 'm' \\(local\\): option 'path'.*{message}"
+    ):
         build("local", path=value)
 
 
@@ -200,7 +211,7 @@ def _keyword_only(*, first: str) -> str:
 
 @pytest.mark.parametrize("function", [_asynchronous, _two, _keyword_only])
 def test_a_callable_that_nobody_can_call_is_refused_at_once(function: Any) -> None:
-    with pytest.raises(StorageConfigError, match="mount 'm'.*the callable"):
+    with pytest.raises(StorageConfigError, match=r"mount 'm'.*the callable"):
         build("local", path=function)
 
 
@@ -229,7 +240,7 @@ def test_a_callable_that_returns_a_coroutine_is_refused_without_a_warning() -> N
 
 def test_a_callable_that_returns_a_missing_directory_is_refused_at_use(tmp_path: Path) -> None:
     root = build("local", path=lambda: tmp_path / "missing")
-    with pytest.raises(FileNotFoundError, match="mount 'm'.*missing"):
+    with pytest.raises(FileNotFoundError, match=r"mount 'm'.*missing"):
         root.resolve("f.txt")
     root = build("local", path=lambda: tmp_path / "missing", create=True)
     root.resolve("f.txt")
@@ -274,7 +285,9 @@ def test_memory_starts_at_its_base_path() -> None:
 
 
 def test_memory_refuses_a_base_path_with_dots() -> None:
-    with pytest.raises(StorageConfigError, match="mount 'm' .memory.: option 'base_path'.*traversal"):
+    with pytest.raises(
+        StorageConfigError, match=r"mount 'm' .memory.: option 'base_path'.*traversal"
+    ):
         build("memory", base_path="a/../..")
 
 

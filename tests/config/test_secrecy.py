@@ -1,4 +1,4 @@
-"""A secret of a configuration is seen nowhere: not in errors, not in what caused them, not in repr."""
+"""A secret of a configuration shows nowhere: no error, no cause of an error, no repr."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ BROKEN_FILES = [
     ("c.yaml", f"- name: m\n  type: vault\n  password: {CANARY}${{NO_SUCH_VARIABLE_AT_ALL}}"),
     ("c.yaml", f"- name: m\n  type: vault\n  password: {CANARY}${{"),
     ("c.yaml", f"- name: m\n  type: vault\n  password: [{CANARY}]"),
-    ("c.yaml", f"- name: m\n  type: vault\n  password: ${{SECRET_IN_TESTS}}\n  number: x"),
+    ("c.yaml", "- name: m\n  type: vault\n  password: ${SECRET_IN_TESTS}\n  number: x"),
     ("c.yaml", "- name: m\n  type: vault\n  number: ${SECRET_IN_TESTS}"),
 ]
 
@@ -130,6 +130,16 @@ def test_an_error_of_a_file_shows_no_content(
     (tmp_path / name).write_text(text)
     with pytest.raises(StorageConfigError) as raised:
         load(tmp_path / name)
+    assert CANARY not in everything_said(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"- name: m\n  password: {CANARY}", f'[{{"password": "{CANARY}"}}]', f"- {{p: {CANARY}}}"],
+)
+def test_a_text_mistaken_for_a_file_name_is_not_shown(text: str) -> None:
+    with pytest.raises(StorageConfigError, match="the path of a file") as raised:
+        load(text)
     assert CANARY not in everything_said(raised.value)
 
 
@@ -167,9 +177,7 @@ def test_no_value_shows_in_the_repr_of_a_configuration() -> None:
     assert repr(spec.options) == "VaultOptions(options, password, url, user)"
 
 
-def test_a_mount_of_a_file_is_not_pickled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mount_of_a_file_is_not_pickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_IN_TESTS", CANARY)
     path = tmp_path / "c.yaml"
     path.write_text("- {name: m, type: vault, password: '${SECRET_IN_TESTS}'}")
