@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from ..capabilities import BackendCapabilities
-from ..paths import join, order_key, parent_of
+from ..paths import order_key, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -39,11 +39,13 @@ class WriteHandle(io.RawIOBase):
     _failed = False
     _done = False
 
+    @abstractmethod
     def _commit(self) -> None:
-        raise NotImplementedError
+        """Make what was written visible."""
 
+    @abstractmethod
     def _abort(self) -> None:
-        raise NotImplementedError
+        """Remove every trace of what was written."""
 
     def writable(self) -> bool:
         return True
@@ -142,12 +144,18 @@ class Backend(ABC):
 
         Memory is bounded by the largest directories on the way down.
         """
-        for info in sorted(self.scan(path), key=order_key):
+        # A stack rather than recursion: trees may be deeper than Python's call stack.
+        levels = [iter(sorted(self.scan(path), key=order_key))]
+        while levels:
+            info = next(levels[-1], None)
+            if info is None:
+                levels.pop()
+                continue
             yield info
             if info.type == "directory":
                 # A directory that another client removed meanwhile holds nothing any more.
                 with contextlib.suppress(FileNotFoundError):
-                    yield from self.find(info.path)
+                    levels.append(iter(sorted(self.scan(info.path), key=order_key)))
 
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
@@ -283,9 +291,20 @@ class Backend(ABC):
         """The real path on this machine, existing or not; None where there is none."""
         return None
 
-    def cleanup(self, older_than: float) -> int:
-        """Remove what killed writers left at least ``older_than`` seconds ago; how many."""
+    def cleanup(self, path: str, older_than: float) -> int:
+        """Remove what killed writers left below ``path`` at least ``older_than`` seconds ago.
+
+        Returns how many files went.
+        """
         return 0
+
+    def address(self, path: str) -> tuple[object, str] | None:
+        """A value that is equal for the same place seen through another backend object.
+
+        The first part names the store, the second the path in it. None: only this very object
+        is known to be the same store.
+        """
+        return None
 
     def close(self) -> None:
         """Release connections and the like; the backend is not used afterwards."""
@@ -294,11 +313,6 @@ class Backend(ABC):
 
     def _unsupported(self, what: str) -> io.UnsupportedOperation:
         return io.UnsupportedOperation(f"this kind of mount does not support {what}")
-
-    @staticmethod
-    def _join(directory: str, name: str) -> str:
-        return join(directory, name)
-
 
 def _skip(stream: BinaryIO, count: int) -> None:
     while count > 0:

@@ -1,0 +1,135 @@
+"""Files whose path is their content, encoded in base64 (RFC 4648 §4).
+
+Nothing is stored anywhere: writing gives the node a new path. Such a path is never normalised as
+a path, because ``/`` is a digit of the alphabet. Spaces and newlines are ignored.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import errno
+import io
+import re
+import time
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ..capabilities import BackendCapabilities
+from ..info import Checksum, FileInfo
+from .base import Backend, WriteHandle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..info import Attributes
+
+__all__ = ["Base64Backend"]
+
+_BLANK = re.compile(r"\s+")
+
+
+class _Encoder(WriteHandle):
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffer = io.BytesIO()
+
+    def write(self, data: object) -> int:
+        return self._buffer.write(data)  # type: ignore[arg-type]
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._buffer.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._buffer.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        return self._buffer.truncate(size)
+
+    def _commit(self) -> None:
+        self.new_path = base64.b64encode(self._buffer.getvalue()).decode("ascii")
+
+    def _abort(self) -> None:
+        self._buffer.close()
+
+
+class Base64Backend(Backend):
+    """Inline data. ``readonly`` because nothing can be stored *at* a path."""
+
+    capabilities = BackendCapabilities(
+        write=False,
+        delete=False,
+        mkdir=False,
+        list_dir=False,
+        public_urls=True,
+        readonly=True,
+        path_is_content=True,
+    )
+    opaque_paths = True
+
+    def __init__(self) -> None:
+        self._created = time.time()
+
+    @staticmethod
+    def _decode(path: str) -> bytes:
+        text = _BLANK.sub("", path)
+        if not text:
+            raise FileNotFoundError(errno.ENOENT, "a base64 path cannot be empty")
+        try:
+            return base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise FileNotFoundError(
+                errno.ENOENT, f"Invalid base64: the path must be the encoded content ({error})"
+            ) from None
+
+    def stat(self, path: str) -> FileInfo:
+        size = len(self._decode(path))
+        return FileInfo(path, "file", size, self._created)
+
+    def scan(self, path: str) -> Iterator[FileInfo]:
+        raise io.UnsupportedOperation("base64 content has no directory structure")
+
+    def open_read(self, path: str, *, version: str | None = None) -> BinaryIO:
+        if version is not None:
+            raise self._unsupported("versioning")
+        return io.BytesIO(self._decode(path))
+
+    def open_write(
+        self,
+        path: str,
+        *,
+        append: bool = False,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> WriteHandle:
+        if append:
+            raise self._unsupported("appending; read, join and write instead")
+        return _Encoder()
+
+    def mkdir(self, path: str) -> None:
+        raise self._read_only("make directories")
+
+    def remove(self, path: str) -> None:
+        raise self._read_only("delete")
+
+    def remove_tree(self, path: str) -> None:
+        self.remove(path)
+
+    def make_parents(self, path: str) -> None:
+        """Nothing to make: content has no parents."""
+
+    @staticmethod
+    def _read_only(what: str) -> io.UnsupportedOperation:
+        return io.UnsupportedOperation(f"cannot {what}: base64 paths are read-only data")
+
+    def checksum(self, info: FileInfo) -> Checksum | None:
+        from ..content import digest
+
+        return Checksum("md5", digest(io.BytesIO(self._decode(info.path))))
+
+    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
+        """A ``data:`` URL (RFC 2397); it never expires."""
+        encoded = base64.b64encode(self._decode(path)).decode("ascii")
+        return f"data:application/octet-stream;base64,{encoded}"

@@ -1,0 +1,437 @@
+"""Directories of this machine.
+
+Symbolic links inside the root are followed as long as they stay inside; one that leads out, to
+nowhere or in circles is an entry of type ``link`` that can be listed and removed, never opened.
+The check precedes the access, so it protects against links that are there, not against another
+local user who swaps a directory for a link in the same instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import shutil
+import stat as st
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+from ..capabilities import BackendCapabilities
+from ..info import Attributes, FileInfo
+from ..paths import order_key
+from .base import Backend
+from .local_write import TEMPORARY, AppendFile, AtomicFile, copy_content, remove_stale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .base import WriteHandle
+
+__all__ = ["LocalBackend"]
+
+_Result = TypeVar("_Result")
+
+# O_NONBLOCK so that opening a named pipe fails instead of waiting for a writer for ever.
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_READ |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+class LocalBackend(Backend):
+    """A directory tree of this machine, read and written through the operating system."""
+
+    capabilities = BackendCapabilities(
+        symbolic_links=os.name != "nt", copy_optimization=True, append_mode=True
+    )
+
+    def __init__(self, root: str | os.PathLike[str], *, fsync: bool = False) -> None:
+        self.base_path = Path(root)
+        self._shown = os.fspath(root).rstrip("/") or "/"
+        self._root = os.path.realpath(root)
+        self._prefix = self._root if self._root.endswith(os.sep) else self._root + os.sep
+        self._fsync = fsync
+
+    # -- where a path is ----------------------------------------------------------------------
+
+    def _in_real_parent(self, path: str) -> str:
+        """The physical path whose last component has not been looked at yet."""
+        full = self._prefix + path
+        position = full.find("/", len(self._prefix))
+        while position > 0:
+            try:
+                mode = os.lstat(full[:position]).st_mode
+            except FileNotFoundError:
+                return full  # whoever opens it reports what is missing
+            if not st.S_ISDIR(mode):
+                if not st.S_ISLNK(mode):
+                    raise NotADirectoryError(
+                        errno.ENOTDIR, f"{full[len(self._prefix) : position]!r} is a file"
+                    )
+                parent, _, name = full.rpartition("/")
+                return f"{self._inside(parent)}/{name}"
+            position = full.find("/", position + 1)
+        return full
+
+    def _inside(self, full: str) -> str:
+        """Follow every link of a physical path; PermissionError where that leads out."""
+        real = os.path.realpath(full)
+        if real != self._root and not real.startswith(self._prefix):
+            raise PermissionError(
+                errno.EACCES, "a symbolic link leads out of the mount's root; it is not followed"
+            )
+        return real
+
+    def _physical(self, path: str) -> str:
+        """The physical path with all links followed, the last one too."""
+        if not path:
+            return self._root
+        full = self._in_real_parent(path)
+        return self._inside(full) if os.path.islink(full) else full
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def stat(self, path: str) -> FileInfo:
+        if not path:
+            return FileInfo("", "directory", None, os.stat(self._root).st_mtime)
+        full = self._in_real_parent(path)
+        return self._describe(path, full, os.lstat(full))
+
+    def _describe(self, path: str, full: str, found: os.stat_result) -> FileInfo:
+        mode = found.st_mode
+        if st.S_ISREG(mode):
+            return FileInfo(path, "file", found.st_size, found.st_mtime)
+        if st.S_ISDIR(mode):
+            return FileInfo(path, "directory", None, found.st_mtime)
+        if st.S_ISLNK(mode):
+            try:
+                real = self._inside(full)
+                there = os.lstat(real)
+            except (FileNotFoundError, PermissionError):
+                return FileInfo(path, "link", None, found.st_mtime)
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    raise
+                return FileInfo(path, "link", None, found.st_mtime)
+            if st.S_ISLNK(there.st_mode):  # realpath gives up on a loop and names a link
+                return FileInfo(path, "link", None, found.st_mtime)
+            return self._describe(path, real, there)
+        return FileInfo(path, "other", None, found.st_mtime)
+
+    def scan(self, path: str) -> Iterator[FileInfo]:
+        return self._entries(path, self._physical(path))
+
+    def _entries(self, path: str, real: str) -> Iterator[FileInfo]:
+        above = f"{path}/" if path else ""
+        with os.scandir(real) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith(TEMPORARY):
+                    continue
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # removed since the directory was read
+                mode = found.st_mode
+                if st.S_ISREG(mode):
+                    yield FileInfo(above + name, "file", found.st_size, found.st_mtime)
+                elif st.S_ISDIR(mode):
+                    yield FileInfo(above + name, "directory", None, found.st_mtime)
+                else:
+                    yield self._describe(above + name, entry.path, found)
+
+    def find(self, path: str) -> Iterator[FileInfo]:
+        real = self._physical(path)
+        levels = [(iter(sorted(self._entries(path, real), key=order_key)), real)]
+        while levels:
+            entries, above = levels[-1]
+            info = next(entries, None)
+            if info is None:
+                levels.pop()
+                continue
+            if info.type != "directory":
+                yield info
+                continue
+            inner = f"{above}/{info.path.rpartition('/')[2]}"
+            if os.path.islink(inner):
+                inner = self._inside(inner)
+                if any(inner == seen for _, seen in levels):
+                    # A link to a directory that is being walked would lead in circles.
+                    yield info._replace(type="link")
+                    continue
+            yield info
+            # A directory that somebody removed meanwhile holds nothing any more.
+            with contextlib.suppress(FileNotFoundError):
+                below = sorted(self._entries(info.path, inner), key=order_key)
+                levels.append((iter(below), inner))
+
+    def local_path(self, path: str) -> str | None:
+        if not path:
+            return self._shown
+        self._physical(path)  # refuses what leads out
+        return f"{self._shown.rstrip('/')}/{path}"
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def _open(self, path: str) -> int:
+        full = self._in_real_parent(path) if path else self._root
+        try:
+            descriptor = os.open(full, _READ)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.EMLINK) or not os.path.islink(full):
+                raise
+            descriptor = os.open(self._inside(full), _READ)
+        return descriptor
+
+    @staticmethod
+    def _require_file(descriptor: int) -> os.stat_result:
+        found = os.fstat(descriptor)
+        if st.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "is a directory")
+        if not st.S_ISREG(found.st_mode):
+            raise PermissionError(errno.EACCES, "not a regular file (a device, socket or pipe)")
+        return found
+
+    def open_read(self, path: str, *, version: str | None = None) -> BinaryIO:
+        if version is not None:
+            raise self._unsupported("versioning")
+        descriptor = self._open(path)
+        try:
+            self._require_file(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return io.FileIO(descriptor, "rb")  # type: ignore[return-value]
+
+    def read_bytes(
+        self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
+    ) -> bytes:
+        if version is not None:
+            raise self._unsupported("versioning")
+        descriptor = self._open(path)
+        try:
+            size = self._require_file(descriptor).st_size
+            if start:
+                os.lseek(descriptor, start, os.SEEK_SET)
+            wanted = (size if end is None else end) - start
+            if wanted <= 0 and end is not None:
+                return b""
+            # One byte more than expected, so that a file which grows is read to its end.
+            data = os.read(descriptor, max(wanted, 0) + (end is None))
+            if len(data) == wanted:
+                return data
+            return self._read_on(descriptor, data, None if end is None else wanted)
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _read_on(descriptor: int, data: bytes, wanted: int | None) -> bytes:
+        """Go on where one read gave less than all (over 2 GiB) or more than expected."""
+        parts = [data]
+        length = len(data)
+        while wanted is None or length < wanted:
+            more = os.read(descriptor, 1 << 24 if wanted is None else wanted - length)
+            if not more:
+                break
+            parts.append(more)
+            length += len(more)
+        return b"".join(parts)
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def _target(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Where a write to ``path`` goes, and the regular file that it will replace."""
+        if not path:
+            raise IsADirectoryError(errno.EISDIR, "is a directory")
+        full = self._in_real_parent(path)
+        try:
+            found = os.lstat(full)
+        except FileNotFoundError:
+            return full, None
+        if st.S_ISLNK(found.st_mode):
+            full = self._inside(full)
+            try:
+                found = os.lstat(full)
+            except FileNotFoundError:
+                return full, None
+            if st.S_ISLNK(found.st_mode):
+                raise OSError(errno.ELOOP, "symbolic links loop")
+        if st.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "is a directory")
+        if not st.S_ISREG(found.st_mode):
+            raise PermissionError(errno.EACCES, "not a regular file (a device, socket or pipe)")
+        return full, found
+
+    def _begin(
+        self, path: str, if_absent: bool, attributes: Attributes | None, mode: int | None = None
+    ) -> AtomicFile:
+        full, replaced = self._target(path)
+        if if_absent and replaced is not None:
+            raise FileExistsError(errno.EEXIST, "already exists")
+        if replaced is None and mode is not None and (attributes is None or not attributes.mode):
+            attributes = (attributes or Attributes())._replace(mode=mode)
+
+        def begin() -> AtomicFile:
+            return AtomicFile(
+                full, replaced, if_absent=if_absent, fsync=self._fsync, attributes=attributes
+            )
+
+        return self._with_parents(full, begin)
+
+    @staticmethod
+    def _with_parents(full: str, begin: Callable[[], _Result]) -> _Result:
+        try:
+            return begin()
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            return begin()
+
+    def open_write(
+        self,
+        path: str,
+        *,
+        append: bool = False,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> WriteHandle:
+        if not append:
+            return self._begin(path, if_absent, attributes)
+        full, _ = self._target(path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        return AppendFile(full, fsync=self._fsync)
+
+    def write_bytes(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> str | None:
+        with self._begin(path, if_absent, attributes) as handle:
+            view = memoryview(data).cast("B")
+            while view:
+                view = view[handle.write(view) :]
+        return None
+
+    def upload(
+        self,
+        source: Path,
+        path: str,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> str | None:
+        descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            self._copy_from(descriptor, path, if_absent, attributes)
+        finally:
+            os.close(descriptor)
+        return None
+
+    def copy(self, source: str, target: str) -> None:
+        descriptor = self._open(source)
+        try:
+            self._copy_from(descriptor, target, False, None, keep_time=True)
+        finally:
+            os.close(descriptor)
+
+    def _copy_from(
+        self,
+        source: int,
+        path: str,
+        if_absent: bool,
+        attributes: Attributes | None,
+        *,
+        keep_time: bool = False,
+    ) -> None:
+        before = self._require_file(source)
+        handle = self._begin(path, if_absent, attributes, st.S_IMODE(before.st_mode))
+        try:
+            copied = copy_content(source, handle.fileno(), before.st_size)
+            after = os.fstat(source)
+            if copied != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
+                raise OSError(errno.EAGAIN, "the source changed while it was being copied")
+            wanted = attributes.mtime if attributes is not None else None
+            # A float cannot hold nanoseconds; where it means the source's own time, take that.
+            if keep_time or (wanted is not None and abs(wanted - before.st_mtime) < 1e-6):
+                handle.set_mtime_ns(before.st_mtime_ns)
+        except BaseException:
+            handle.abort()
+            raise
+        handle.close()
+
+    def download(self, path: str, target: Path, *, version: str | None = None) -> None:
+        if version is not None:
+            raise self._unsupported("versioning")
+        source = self._open(path)
+        try:
+            size = self._require_file(source).st_size
+            with target.open("wb") as sink:
+                copy_content(source, sink.fileno(), size)
+        finally:
+            os.close(source)
+
+    # -- names --------------------------------------------------------------------------------
+
+    def mkdir(self, path: str) -> None:
+        os.mkdir(self._in_real_parent(path) if path else self._root)
+
+    def make_parents(self, path: str) -> None:
+        os.makedirs(os.path.dirname(self._in_real_parent(path)), exist_ok=True)
+
+    def move(self, source: str, target: str) -> None:
+        here = self._in_real_parent(source)
+        there = self._in_real_parent(target)
+        found = os.lstat(here)
+        if not st.S_ISDIR(found.st_mode) and os.path.isdir(there) and not os.path.islink(there):
+            raise IsADirectoryError(errno.EISDIR, "is a directory")
+        self._with_parents(there, lambda: os.replace(here, there))
+
+    def remove(self, path: str) -> None:
+        if not path:
+            raise PermissionError(errno.EPERM, "the root cannot be removed")
+        full = self._in_real_parent(path)
+        if not st.S_ISDIR(os.lstat(full).st_mode):
+            os.unlink(full)
+            return
+        try:
+            os.rmdir(full)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            # What killed writers left is invisible, so it must not keep a directory alive.
+            names = os.listdir(full)
+            if not all(name.startswith(TEMPORARY) for name in names):
+                raise
+            for name in names:
+                remove_stale(f"{full}/{name}")
+            os.rmdir(full)
+
+    def remove_tree(self, path: str) -> None:
+        if not path:
+            raise PermissionError(errno.EPERM, "the root cannot be removed")
+        full = self._in_real_parent(path)
+        if st.S_ISDIR(os.lstat(full).st_mode):
+            shutil.rmtree(full)
+        else:
+            os.unlink(full)
+
+    def set_mtime(self, path: str, mtime: float) -> None:
+        nanoseconds = int(mtime * 1e9)
+        os.utime(self._physical(path), ns=(nanoseconds, nanoseconds))
+
+    def address(self, path: str) -> tuple[object, str] | None:
+        return "local", os.path.realpath(self._prefix + path)
+
+    def cleanup(self, path: str, older_than: float) -> int:
+        limit = time.time() - older_than
+        removed = 0
+        for directory, _, names in os.walk(self._physical(path)):
+            for name in names:
+                if name.startswith(TEMPORARY):
+                    full = f"{directory}/{name}"
+                    with contextlib.suppress(FileNotFoundError):
+                        if os.lstat(full).st_mtime <= limit and remove_stale(full):
+                            removed += 1
+        return removed

@@ -1,0 +1,318 @@
+"""How the local backend writes: a temporary file beside the target, then one rename.
+
+A temporary file is named after its target (``.genro-tmp-<digest>-<slot>``) and locked while its
+writer lives. The kernel drops the lock when the process dies, so the next write to the same name
+finds what a killed writer left, knows that nobody uses it, and removes it. Concurrent writers of
+one name take further slots; the last rename wins, whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+import tempfile
+from typing import TYPE_CHECKING
+
+from .base import COPY_CHUNK, WriteHandle
+
+if TYPE_CHECKING:
+    from ..info import Attributes
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["TEMPORARY", "AppendFile", "AtomicFile", "copy_content", "remove_stale"]
+
+TEMPORARY = ".genro-tmp-"
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+_FLAGS |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_SPOOL = 8 * 1024 * 1024
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+
+
+def _temporary_path(directory: str, name: str, slot: int) -> str:
+    digest = hashlib.blake2b(os.fsencode(name), digest_size=10).hexdigest()
+    return f"{directory}/{TEMPORARY}{digest}-{slot}"
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the writer's lock; False where somebody alive holds it."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
+            return True  # a file system without locks: O_EXCL alone keeps writers apart
+        raise
+    return True
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Whether ``path`` still names the open file: another process may have unlinked it."""
+    try:
+        there = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    here = os.fstat(descriptor)
+    return here.st_ino == there.st_ino and here.st_dev == there.st_dev
+
+
+def remove_stale(path: str) -> bool:
+    """Remove a temporary file that no living writer holds; whether it is gone."""
+    if fcntl is None:
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        return True
+    try:
+        if not _lock(descriptor):
+            return False
+        if _is_at(descriptor, path):
+            os.unlink(path)
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _begin(directory: str, name: str, mode: int) -> tuple[int, str]:
+    """Create and lock a temporary file for ``directory/name``: (descriptor, path)."""
+    slot = 0
+    while True:
+        path = _temporary_path(directory, name, slot)
+        try:
+            descriptor = os.open(path, _FLAGS, mode)
+        except FileExistsError:
+            if not remove_stale(path):
+                slot += 1
+            continue
+        # Between creating and locking, another writer may have taken the file for a stale one.
+        if _lock(descriptor) and _is_at(descriptor, path):
+            break
+        os.close(descriptor)
+    if slot == 0:
+        _sweep(directory, name)
+    return descriptor, path
+
+
+def _sweep(directory: str, name: str) -> None:
+    """Remove what killed concurrent writers of this name left in the further slots."""
+    slot = 1
+    while os.path.lexists(path := _temporary_path(directory, name, slot)):
+        if not remove_stale(path):
+            return
+        slot += 1
+
+
+def sync_directory(directory: str) -> None:
+    """Make a rename in ``directory`` survive a power failure."""
+    descriptor = os.open(directory, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class AtomicFile(WriteHandle):
+    """A new content for ``target`` in the making.
+
+    ``replaced`` is the stat of the regular file that stands there now, whose mode, owner and
+    extended attributes the new content keeps; without it the umask decides.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        replaced: os.stat_result | None,
+        *,
+        if_absent: bool = False,
+        fsync: bool = False,
+        attributes: Attributes | None = None,
+    ) -> None:
+        super().__init__()
+        self._done = True  # nothing to abort until the temporary file is there
+        self._target = target
+        self._if_absent = if_absent
+        self._fsync = fsync
+        self._process = os.getpid()
+        self._mtime = attributes.mtime if attributes is not None else None
+        directory, _, name = target.rpartition("/")
+        self._directory = directory or "/"
+        # A file that replaces a private one must not be readable meanwhile.
+        mode = 0o666 if replaced is None else 0o600
+        self._descriptor, self._path = _begin(self._directory, name, mode)
+        self._done = False
+        try:
+            if replaced is not None:
+                _inherit(self._descriptor, target, replaced)
+            elif attributes is not None and attributes.mode is not None:
+                os.fchmod(self._descriptor, attributes.mode & 0o777)
+        except BaseException:
+            self.abort()
+            raise
+
+    def write(self, data: object) -> int:
+        return os.write(self._descriptor, data)  # type: ignore[arg-type]
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return os.lseek(self._descriptor, offset, whence)
+
+    def tell(self) -> int:
+        return os.lseek(self._descriptor, 0, os.SEEK_CUR)
+
+    def truncate(self, size: int | None = None) -> int:
+        length = self.tell() if size is None else size
+        os.ftruncate(self._descriptor, length)
+        return length
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def set_mtime_ns(self, mtime_ns: int) -> None:
+        """Give the file this time of modification when it is published."""
+        os.utime(self._descriptor, ns=(mtime_ns, mtime_ns))
+        self._mtime = None
+
+    def _commit(self) -> None:
+        if self._mtime is not None:
+            nanoseconds = int(self._mtime * 1e9)
+            os.utime(self._descriptor, ns=(nanoseconds, nanoseconds))
+        if self._fsync:
+            os.fsync(self._descriptor)
+        if self._if_absent:
+            self._publish_exclusively()
+        else:
+            os.replace(self._path, self._target)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        if self._fsync:
+            sync_directory(self._directory)
+
+    def _publish_exclusively(self) -> None:
+        try:
+            os.link(self._path, self._target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            # No hard links here (FAT, some network shares): reserve the name, then replace it.
+            os.close(os.open(self._target, _FLAGS, 0o600))
+            os.replace(self._path, self._target)
+        else:
+            os.unlink(self._path)
+
+    def _abort(self) -> None:
+        if self._descriptor < 0:
+            return
+        # A forked child that drops its copy of the handle must not end its parent's write.
+        if os.getpid() == self._process:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+
+def _inherit(descriptor: int, target: str, replaced: os.stat_result) -> None:
+    """Give the new file what belongs to the name rather than to the content."""
+    if hasattr(os, "fchown"):
+        mine = os.fstat(descriptor)
+        if (mine.st_uid, mine.st_gid) != (replaced.st_uid, replaced.st_gid):
+            # Only root may give files away; an ordinary user's replacement is the user's own.
+            with contextlib.suppress(PermissionError):
+                os.fchown(descriptor, replaced.st_uid, replaced.st_gid)
+    if hasattr(os, "listxattr"):
+        with contextlib.suppress(OSError):  # a file system without extended attributes
+            for name in os.listxattr(target, follow_symlinks=False):
+                os.setxattr(descriptor, name, os.getxattr(target, name, follow_symlinks=False))
+    os.fchmod(descriptor, stat.S_IMODE(replaced.st_mode))
+
+
+class AppendFile(WriteHandle):
+    """An addition in the making: spooled aside, then appended in one go at ``close()``.
+
+    Nothing touches the file before ``close()``, and a failed append is cut off again. A kill in
+    the very moment of appending can leave a part of the addition, never damage what was there.
+    """
+
+    def __init__(self, target: str, *, fsync: bool = False) -> None:
+        super().__init__()
+        self._spool = tempfile.SpooledTemporaryFile(_SPOOL)  # noqa: SIM115
+        self._target = target
+        self._fsync = fsync
+
+    def write(self, data: object) -> int:
+        return self._spool.write(data)  # type: ignore[call-overload,no-any-return]
+
+    def tell(self) -> int:
+        return self._spool.tell()
+
+    def _commit(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(self._target, flags | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            if fcntl is not None:
+                # Appenders of this library take turns, so that a failed one can be cut off.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+            before = os.fstat(descriptor).st_size
+            self._spool.seek(0)
+            try:
+                while chunk := self._spool.read(COPY_CHUNK):
+                    view = memoryview(chunk)
+                    while view:
+                        view = view[os.write(descriptor, view) :]
+                if self._fsync:
+                    os.fsync(descriptor)
+            except BaseException:
+                os.ftruncate(descriptor, before)
+                raise
+        finally:
+            os.close(descriptor)
+        self._spool.close()
+
+    def _abort(self) -> None:
+        self._spool.close()
+
+
+def copy_content(source: int, target: int, size: int) -> int:
+    """Copy all of one open file into another, inside the kernel where it can; bytes copied.
+
+    ``copy_file_range`` shares the blocks (reflink) on file systems that can.
+    """
+    copied = 0
+    if hasattr(os, "copy_file_range"):
+        try:
+            while copied < size:
+                count = os.copy_file_range(source, target, size - copied)
+                if not count:
+                    break
+                copied += count
+        except OSError as error:
+            if copied or error.errno not in (
+                errno.EXDEV,
+                errno.EINVAL,
+                errno.ENOSYS,
+                errno.EOPNOTSUPP,
+                errno.EBADF,
+                errno.EPERM,
+                errno.ETXTBSY,
+            ):
+                raise
+        if copied >= size > 0:
+            return copied
+    while chunk := os.read(source, COPY_CHUNK):
+        view = memoryview(chunk)
+        while view:
+            view = view[os.write(target, view) :]
+        copied += len(chunk)
+    return copied

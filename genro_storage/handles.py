@@ -1,0 +1,287 @@
+"""The file objects that a mount hands out: buffered, translated, whole or not at all.
+
+Reading and writing go through the C buffers of :mod:`io`; only the raw layer below them is
+Python, so that an error is translated without a price per call. An exception inside ``with``, a
+failed write, or a handle that is dropped without ``close()`` leaves the old content in place.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import shutil
+import tempfile
+import warnings
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from .exceptions import translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .backends.base import WriteHandle
+
+__all__ = ["BinaryUpdater", "BinaryWriter", "TextHandle", "Transaction", "open_reader"]
+
+BUFFER = 128 * 1024
+_log = logging.getLogger("genro_storage")
+
+
+class Transaction(Protocol):
+    """What every handle that writes has beside the usual file methods."""
+
+    new_path: str | None
+
+    def abort(self) -> None: ...
+
+
+class _RawReader(io.RawIOBase):
+    """A backend's stream with its errors in the user's words."""
+
+    def __init__(self, inner: BinaryIO, node: str) -> None:
+        super().__init__()
+        self._inner = inner
+        self.name = node
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._inner.seekable()
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            readinto = getattr(self._inner, "readinto", None)
+            if readinto is not None:
+                return readinto(buffer) or 0
+            data = self._inner.read(len(buffer))
+            buffer[: len(data)] = data
+            return len(data)
+        except Exception as error:
+            raise translate(error, node=self.name, action="reading") from error
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return self._inner.seek(offset, whence)
+        except Exception as error:
+            raise translate(error, node=self.name, action="seeking") from error
+
+    def tell(self) -> int:
+        return self._inner.tell()
+
+    def fileno(self) -> int:
+        return self._inner.fileno()
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._inner.close()
+
+
+def open_reader(inner: BinaryIO, node: str) -> io.BufferedReader:
+    """A buffered reader over a backend's stream."""
+    return io.BufferedReader(_RawReader(inner, node), BUFFER)
+
+
+class _RawWriter(io.RawIOBase):
+    """A backend's write handle with its errors in the user's words."""
+
+    def __init__(self, inner: WriteHandle, node: str) -> None:
+        super().__init__()
+        self.inner = inner
+        self.name = node
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self.inner.seekable()
+
+    def write(self, data: Any) -> int | None:
+        try:
+            return self.inner.write(data)
+        except BaseException as error:
+            # What a failed write has left behind is unknown, so closing must not publish it.
+            self.inner.fail()
+            if not isinstance(error, Exception):
+                raise
+            raise translate(error, node=self.name, action="writing") from error
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return self.inner.seek(offset, whence)
+        except Exception as error:
+            raise translate(error, node=self.name, action="seeking") from error
+
+    def tell(self) -> int:
+        return self.inner.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self.inner.truncate(size)
+        except Exception as error:
+            self.inner.fail()
+            raise translate(error, node=self.name, action="truncating") from error
+
+    def fileno(self) -> int:
+        return self.inner.fileno()
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        super().close()
+        try:
+            self.inner.close()
+        except Exception as error:
+            raise translate(error, node=self.name, action="writing") from error
+
+    def abort(self) -> None:
+        if self.closed:
+            return
+        super().close()
+        try:
+            self.inner.abort()
+        except Exception as error:
+            raise translate(error, node=self.name, action="abandoning a write") from error
+
+
+def _dropped(node: object) -> None:
+    text = (
+        f"{node}: the handle was dropped without close(), so nothing was written and the old "
+        "content stays; use 'with node.open(...) as f:'"
+    )
+    _log.error(text)
+    warnings.warn(text, ResourceWarning, stacklevel=3)
+
+
+class BinaryWriter(io.BufferedWriter):
+    """What ``open("wb")`` returns: ``close()`` publishes, ``abort()`` or an exception does not."""
+
+    raw: _RawWriter
+
+    def __init__(
+        self, inner: WriteHandle, node: str, on_commit: Callable[[str | None], None] | None = None
+    ) -> None:
+        super().__init__(_RawWriter(inner, node), BUFFER)
+        self._on_commit = on_commit
+
+    @property
+    def new_path(self) -> str | None:
+        """The node's new path where the content decides it (base64); known after ``close()``."""
+        return self.raw.inner.new_path
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        try:
+            self.flush()
+        except BaseException:
+            self.abort()
+            raise
+        super().close()
+        if self._on_commit is not None:
+            self._on_commit(self.new_path)
+
+    def abort(self) -> None:
+        """Forget everything written; the old content stays."""
+        self.raw.abort()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def __del__(self) -> None:
+        # The raw layer is missing when __init__ failed.
+        if getattr(self, "raw", None) is not None and not self.closed:
+            _dropped(self.raw.name)
+            self.abort()
+
+
+class BinaryUpdater(io.BufferedRandom):
+    """What ``open("r+b")`` returns: a private copy that replaces the file whole on ``close()``."""
+
+    def __init__(self, node: str, publish: Callable[[BinaryIO], str | None], mode: str) -> None:
+        # The name is needed to reopen with O_APPEND semantics; the file is gone when closed.
+        self._temporary = tempfile.NamedTemporaryFile(prefix="genro-update-")  # noqa: SIM115
+        super().__init__(io.FileIO(self._temporary.name, mode), BUFFER)
+        self._node = node
+        self._publish = publish
+        self._aborted = False
+        self.new_path: str | None = None
+
+    def load(self, content: BinaryIO) -> None:
+        """Start from this content, positioned as the mode says (the end for ``a+``)."""
+        shutil.copyfileobj(content, self, BUFFER)
+        if not self.raw.mode.startswith("a"):  # type: ignore[attr-defined]
+            self.seek(0)
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        try:
+            self.flush()
+            if not self._aborted:
+                with open(self._temporary.name, "rb") as content:
+                    self.new_path = self._publish(content)
+        finally:
+            self._aborted = True
+            super().close()
+            self._temporary.close()
+
+    def abort(self) -> None:
+        """Forget everything written; the old content stays."""
+        self._aborted = True
+        self.close()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def __del__(self) -> None:
+        if getattr(self, "_publish", None) is not None and not self.closed:
+            _dropped(self._node)
+            self.abort()
+
+
+class TextHandle(io.TextIOWrapper):
+    """Text over any of the binary handles, with the same promise about exceptions."""
+
+    def abort(self) -> None:
+        """Forget everything written; the old content stays."""
+        abort = getattr(self.buffer, "abort", None)
+        if abort is None:
+            self.close()
+        else:
+            abort()
+
+    @property
+    def new_path(self) -> str | None:
+        """As :attr:`BinaryWriter.new_path`."""
+        return getattr(self.buffer, "new_path", None)
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        try:
+            self.flush()
+        except BaseException:
+            self.abort()
+            raise
+        super().close()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def __del__(self) -> None:
+        buffer = getattr(self, "buffer", None)
+        if buffer is not None and not self.closed:
+            if hasattr(buffer, "abort"):
+                _dropped(getattr(buffer, "name", "?"))
+            self.abort()

@@ -1,0 +1,264 @@
+"""StorageManager: names for places where files live."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .exceptions import MountNotFoundError, StorageConfigError
+from .mount import Mount
+from .node import StorageNode
+from .virtual_node import diff_node, dummy_node, iter_node
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+
+    from typing_extensions import Self
+
+    from .compat import MountTable
+    from .config import MountSpec
+
+    ConfigSource = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | Mapping[str, Any]
+
+__all__ = ["StorageManager"]
+
+
+class StorageManager:
+    """Maps mount names to storages and hands out nodes.
+
+    Thread-safe: configuration replaces the table of mounts in one step, and nodes hold on to the
+    mount that they were made with.
+
+    >>> storage = StorageManager()
+    >>> storage.configure([{"name": "scratch", "type": "memory"}])
+    >>> storage.node("scratch:hello.txt").write_text("hello")
+    True
+    """
+
+    def __init__(self) -> None:
+        self._table: dict[str, Mount] = {}
+        # Where each mount's configuration came from: a file's path, or what code passed. This is
+        # what pickling keeps, so a secret that a file led to never travels.
+        self._origins: dict[str, Path | Mapping[str, Any]] = {}
+        self._kept: dict[tuple[str, str], Any] = {}
+        self._lock = threading.RLock()
+
+    # -- configuration ------------------------------------------------------------------------
+
+    def configure(self, source: ConfigSource) -> None:
+        """Add mounts from a YAML, JSON or TOML file, a list of mappings, or ``{"mounts": …}``.
+
+        All or nothing: every mount is validated and built before any is changed. A name that is
+        configured already is replaced. Raises ``StorageConfigError`` with the mount, its type and
+        the key; ``StorageNotFoundError`` where the file is missing; ``TypeError`` for any other
+        kind of source.
+        """
+        from .config import load
+
+        configuration = load(source)
+        origin = configuration.source
+        with self._lock:
+            self._apply([_Entry(spec, origin) for spec in configuration.mounts])
+
+    def add_mount(self, config: Mapping[str, Any]) -> None:
+        """Add or replace one mount."""
+        self.configure([config])
+
+    def _apply(self, entries: Sequence[_Entry]) -> None:
+        from .registry import BuildContext
+
+        table = dict(self._table)
+        origins = dict(self._origins)
+        # Objects that a failed configuration made must not stay: work on a copy.
+        kept = dict(self._kept)
+        later = {entry.spec.name for entry in entries}
+        for spec, origin in entries:
+            later.discard(spec.name)
+            origins[spec.name] = spec.literal if origin is None else origin
+            if spec.relative is not None:
+                table[spec.name] = self._narrowed(spec, table, later)
+                continue
+            base = None if origin is None else origin.parent
+            context = BuildContext(mount=spec.name, base=base, keep=_keeper(kept, spec.name))
+            backend = spec.build(context)
+            if spec.permissions in ("readwrite", "delete"):
+                _refuse_if_read_only(spec, backend.capabilities.readonly)
+            table[spec.name] = Mount(spec.name, backend, permissions=spec.permissions or "delete")
+        self._kept, self._origins = kept, origins
+        self._install(table)
+
+    @staticmethod
+    def _narrowed(spec: MountSpec, table: dict[str, Mount], later: set[str]) -> Mount:
+        relative = spec.relative
+        assert relative is not None
+        parent = table.get(relative.parent)
+        if parent is None:
+            fix = "; define it before this mount" if relative.parent in later else ""
+            raise StorageConfigError(
+                f"mount {spec.name!r}: Parent mount {relative.parent!r} not found"
+                + (fix or _suggestion(relative.parent, table))
+            )
+        if spec.permissions in ("readwrite", "delete"):
+            _refuse_if_read_only(spec, parent.backend.capabilities.readonly)
+        if parent.backend.capabilities.path_is_content and relative.sub:
+            raise StorageConfigError(
+                f"mount {spec.name!r}: {relative.parent!r} has no directories; "
+                f"use path: '{relative.parent}:'"
+            )
+        return parent.narrow(spec.name, relative.sub, spec.permissions)
+
+    def _install(self, table: dict[str, Mount]) -> None:
+        """Replace the table in one step and close what no mount uses any more."""
+        before, self._table = self._table, table
+        used = {id(mount.backend) for mount in table.values()}
+        closed: set[int] = set()
+        for mount in before.values():
+            if id(mount.backend) not in used | closed:
+                closed.add(id(mount.backend))
+                mount.close()
+
+    def delete_mount(self, name: str) -> None:
+        """Forget a mount; its files stay. Raises ``MountNotFoundError`` (a KeyError)."""
+        with self._lock:
+            self._mount(name)
+            self._install({key: mount for key, mount in self._table.items() if key != name})
+            self._kept = {key: kept for key, kept in self._kept.items() if key[0] != name}
+            self._origins.pop(name, None)
+
+    def has_mount(self, name: str) -> bool:
+        """Whether a mount of that name is configured."""
+        return name in self._table
+
+    def get_mount_names(self) -> list[str]:
+        """The names in the order in which they were configured."""
+        return list(self._table)
+
+    def _mount(self, name: str) -> Mount:
+        try:
+            return self._table[name]
+        except KeyError:
+            hint = _suggestion(name, self._table)
+            raise MountNotFoundError(f"Mount point {name!r} not found{hint}", node=name) from None
+
+    @property
+    def _mounts(self) -> MountTable:
+        """The mounts with the verbs that 0.4 offered on ``storage._mounts[name]``."""
+        from .compat import MountTable
+
+        return MountTable(self._table)
+
+    # -- nodes --------------------------------------------------------------------------------
+
+    def node(
+        self,
+        mount_or_path: str | None = None,
+        *path_parts: str,
+        version: int | str | None = None,
+    ) -> StorageNode:
+        """The node at ``"mount:path"``, or at ``"mount", "path", …``; nothing is looked up.
+
+        ``version`` (an index, -1 the latest, or an id) gives a read-only snapshot. Raises
+        ``MountNotFoundError`` for an unknown mount and ``StoragePathError`` for ``..``. Without
+        arguments: a node of no place, whose every use raises.
+        """
+        if mount_or_path is None:
+            return dummy_node(self)
+        name, _, path = mount_or_path.partition(":")
+        if path_parts:
+            path = "/".join((path, *path_parts)) if path else "/".join(path_parts)
+        return StorageNode(self, name, path, version=version)
+
+    def iternode(self, *nodes: StorageNode) -> StorageNode:
+        """A virtual node that reads as its sources one after the other; ``append``, ``extend``."""
+        return iter_node(self, nodes)
+
+    def diffnode(self, node1: StorageNode, node2: StorageNode) -> StorageNode:
+        """A virtual node that reads as the unified diff of two text files."""
+        return diff_node(self, node1, node2)
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def cleanup(self, name: str, older_than: float = 3600.0) -> int:
+        """Remove the temporary files that killed writers left in a mount.
+
+        Only what is at least ``older_than`` seconds old and held by no living writer goes.
+        Returns how many files went.
+        """
+        return self._mount(name).cleanup("", older_than)
+
+    def close(self) -> None:
+        """Release every connection and forget all mounts; memory mounts lose their files."""
+        with self._lock:
+            self._install({})
+            self._kept = {}
+            self._origins = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"StorageManager(mounts=[{', '.join(self._table) or 'none'}])"
+
+    # A copy would be a second manager over the same places, with empty memory mounts.
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"origins": list(self._origins.items())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from .config import load
+
+        StorageManager.__init__(self)
+        files: dict[Path, dict[str, MountSpec]] = {}
+        entries: list[_Entry] = []
+        for name, origin in state["origins"]:
+            if not isinstance(origin, Path):
+                entries.append(_Entry(load([origin]).mounts[0], None))
+                continue
+            if origin not in files:
+                files[origin] = {spec.name: spec for spec in load(origin).mounts}
+            if name not in files[origin]:
+                raise StorageConfigError(f"mount {name!r}: {origin} does not define it any more")
+            entries.append(_Entry(files[origin][name], origin))
+        self._apply(entries)
+
+
+class _Entry(NamedTuple):
+    """One mount to build, and the file that defines it (None: code)."""
+
+    spec: MountSpec
+    origin: Path | None
+
+
+def _keeper(kept: dict[tuple[str, str], Any], name: str) -> Callable[[str, Callable[[], Any]], Any]:
+    def keep(key: str, factory: Callable[[], Any]) -> Any:
+        if (name, key) not in kept:
+            kept[name, key] = factory()
+        return kept[name, key]
+
+    return keep
+
+
+def _refuse_if_read_only(spec: MountSpec, readonly: bool) -> None:
+    if readonly:
+        raise StorageConfigError(
+            f"mount {spec.name!r}: permissions {spec.permissions!r} cannot be given, because its "
+            "backend is read-only; leave them out or write permissions: readonly"
+        )
+
+
+def _suggestion(name: str, table: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, table, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; configured are: {', '.join(list(table)[:20])}" if table else "; none is configured"

@@ -1,0 +1,470 @@
+"""The only door to a backend.
+
+A mount is a frozen value: name, backend, prefix, permissions. It checks the permission and the
+capability, joins the prefix, and translates whatever the backend raises into our exceptions, in
+the words the user used. A relative mount is ``narrow`` of its parent, so rights only shrink.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from . import paths
+from .backends.dynamic import DynamicRoot
+from .exceptions import (
+    StorageNotDirectoryError,
+    StorageNotFoundError,
+    StoragePermissionError,
+    StorageUnsupportedError,
+    translate,
+)
+from .handles import BinaryWriter, open_reader
+from .info import FileInfo
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from .backends.base import Backend
+    from .capabilities import BackendCapabilities
+    from .info import Attributes, Checksum, FileVersion
+
+__all__ = ["Mount", "Permissions"]
+
+Permissions = Literal["readonly", "readwrite", "delete"]
+_ORDER: tuple[str, ...] = get_args(Permissions)
+_log = logging.getLogger("genro_storage")
+
+
+@functools.lru_cache(maxsize=256)
+def _masked(capabilities: BackendCapabilities, permissions: str) -> BackendCapabilities:
+    if permissions == "readonly":
+        return capabilities.without_writing()
+    return capabilities.without_deleting()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mount:
+    """A backend seen under a name, from ``prefix`` downwards, with these permissions.
+
+    ``shown`` replaces ``name:`` in messages where a user wrote something else (a plain local
+    path on the command line).
+    """
+
+    name: str
+    backend: Backend | DynamicRoot
+    prefix: str = ""
+    permissions: Permissions = "delete"
+    shown: str | None = None
+
+    def __repr__(self) -> str:
+        kind = type(self.backend).__name__
+        return f"Mount({self.name!r}, {kind}, {self.prefix!r}, {self.permissions!r})"
+
+    # -- values -------------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> BackendCapabilities:
+        """What the backend can do, as far as the permissions allow it."""
+        declared = self.backend.capabilities
+        return declared if self.permissions == "delete" else _masked(declared, self.permissions)
+
+    def label(self, path: str) -> str:
+        """The place as the user wrote it, for messages."""
+        return f"{self.name}:{path}" if self.shown is None else f"{self.shown}{path}"
+
+    def normalise(self, path: str) -> str:
+        """The one spelling of a path; untouched where the path is the content."""
+        if getattr(self.backend, "opaque_paths", False):
+            return path
+        return paths.normalise(path, node=self.label(path))
+
+    def narrow(self, name: str, path: str, permissions: Permissions | None = None) -> Mount:
+        """A mount of a directory of this one, with the same or fewer rights."""
+        rights = self.permissions
+        if permissions is not None and _ORDER.index(permissions) < _ORDER.index(rights):
+            rights = permissions
+        prefix = paths.join(self.prefix, paths.physical(self.normalise(path)))
+        return replace(self, name=name, prefix=prefix, permissions=rights, shown=None)
+
+    def bind(self) -> Mount:
+        """This mount with its callable root evaluated for the rest of one operation."""
+        if isinstance(self.backend, DynamicRoot):
+            return replace(self, backend=self._evaluate(self.backend.pinned))
+        return self
+
+    def can_copy_to(self, target: Mount) -> bool:
+        """Whether ``copy`` works between the two: one store that copies on its own side."""
+        return (
+            self.backend is target.backend
+            and self.backend.capabilities.copy_optimization
+            and not isinstance(self.backend, DynamicRoot)
+        )
+
+    def same_place(self, path: str, other: Mount, other_path: str) -> bool:
+        """Whether both name one file or directory, through whatever mounts."""
+        here, there = self._address(path), other._address(other_path)
+        return here is not None and here == there
+
+    def contains(self, path: str, other: Mount, other_path: str) -> bool:
+        """Whether the other place lies below this directory."""
+        here, there = self._address(path), other._address(other_path)
+        if here is None or there is None or here[0] != there[0] or here == there:
+            return False
+        return here[1] == "" or there[1].startswith(here[1].rstrip("/") + "/")
+
+    def _address(self, path: str) -> tuple[object, str] | None:
+        """What two mounts can be compared by: the real local path, or backend and path."""
+        if self.backend.capabilities.path_is_content:
+            return None
+        backend, real = self._at(path)
+        # The physical path with links resolved: two local mounts may overlap.
+        physical = backend.address(real)
+        return physical if physical is not None else (id(backend), real)
+
+    # -- permission ---------------------------------------------------------------------------
+
+    def require_write(self, path: str, action: str = "writing") -> None:
+        """Raise early where writing is not allowed or not possible."""
+        if self.permissions == "readonly":
+            raise StoragePermissionError(
+                f"{self.label(path)}: the mount is configured as readonly ({action}); "
+                "configure it with permissions: readwrite or delete",
+                node=self.label(path),
+            )
+        capabilities = self.backend.capabilities
+        if not (capabilities.write or capabilities.path_is_content):
+            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
+
+    def require_delete(self, path: str, action: str = "deleting") -> None:
+        """Raise early where deleting is not allowed or not possible."""
+        if self.permissions != "delete":
+            raise StoragePermissionError(
+                f"{self.label(path)}: the mount is configured as {self.permissions} ({action}); "
+                "configure it with permissions: delete",
+                node=self.label(path),
+            )
+        if not self.backend.capabilities.delete:
+            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
+
+    def _require(self, flag: str, path: str, what: str) -> None:
+        if not getattr(self.backend.capabilities, flag):
+            raise self._unsupported(path, f"this kind of mount does not support {what}")
+
+    def _unsupported(self, path: str, text: str) -> StorageUnsupportedError:
+        label = self.label(path)
+        return StorageUnsupportedError(f"{label}: {text}", node=label)
+
+    # -- reaching the backend -----------------------------------------------------------------
+
+    def _at(self, path: str) -> tuple[Backend, str]:
+        backend = self.backend
+        if isinstance(backend, DynamicRoot):
+            real = paths.join(self.prefix, paths.physical(path))
+            if backend.switched and not real:
+                raise self._unsupported(
+                    path, "the root of a switched mount has no place of its own; name a path in it"
+                )
+            return self._evaluate(functools.partial(backend.resolve, real))
+        if backend.opaque_paths:
+            return backend, path
+        return backend, paths.join(self.prefix, paths.physical(path))
+
+    def _evaluate(self, step: Callable[[], Any]) -> Any:
+        """Run a step that may call the user's function: its errors pass, with a note."""
+        try:
+            return step()
+        except Exception as error:
+            error.add_note(f"raised while finding the root of the mount {self.name!r}")
+            raise
+
+    def _run(self, path: str, action: str, verb: str, *args: Any, **kwargs: Any) -> Any:
+        """Call one verb of the backend on one path, with its errors in the user's words."""
+        backend, real = self._at(path)
+        try:
+            return getattr(backend, verb)(real, *args, **kwargs)
+        except Exception as error:
+            raise translate(error, node=self.label(path), action=action) from error
+
+    def _list(self, path: str, verb: str) -> Iterator[FileInfo]:
+        self._require("list_dir", path, "directories (it has no directory structure)")
+        backend, real = self._at(path)
+        try:
+            for info in getattr(backend, verb)(real):
+                if not paths.is_addressable(info.path):
+                    _log.warning(
+                        "%s: left out the entry %r, whose name no path can express",
+                        self.label(path),
+                        info.path,
+                    )
+                elif real == path:
+                    yield info
+                else:
+                    below = info.path[len(real) + 1 :] if real else info.path
+                    yield info._replace(path=paths.join(path, below))
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="listing") from error
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def stat(self, path: str) -> FileInfo:
+        """What is at ``path``; ``StorageNotFoundError`` where nothing is."""
+        if not path and isinstance(self.backend, DynamicRoot) and self.backend.switched:
+            if not self.prefix:
+                return FileInfo("", "directory")
+        backend, real = self._at(path)
+        try:
+            info = backend.stat(real)
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="looking at it") from error
+        return info if real == path else info._replace(path=path)
+
+    def exists(self, path: str) -> bool:
+        """Whether something is there; an unreachable storage raises, it is not "no"."""
+        try:
+            return self.stat(path).type != "link"
+        except (StorageNotFoundError, StorageNotDirectoryError):
+            return False
+
+    def scan(self, path: str) -> Iterator[FileInfo]:
+        """The entries of a directory, one level, in any order."""
+        return self._list(path, "scan")
+
+    def find(self, path: str) -> Iterator[FileInfo]:
+        """Everything below a directory, directories included, in key order."""
+        return self._list(path, "find")
+
+    def checksum(self, info: FileInfo) -> Checksum | None:
+        """A content digest known without reading the file."""
+        backend, real = self._at(info.path)
+        inner = info if real == info.path else info._replace(path=real)
+        try:
+            return backend.checksum(inner)
+        except Exception as error:
+            raise translate(error, node=self.label(info.path), action="hashing") from error
+
+    def local_path(self, path: str) -> str | None:
+        """The real path on this machine, existing or not; None where there is none."""
+        found: str | None = self._run(path, "finding the local path", "local_path")
+        return found
+
+    def versions(self, path: str) -> list[FileVersion]:
+        """All versions of the file, oldest first."""
+        self._require("version_listing", path, "versioning")
+        found: list[FileVersion] = self._run(path, "listing versions", "versions")
+        return found
+
+    def get_metadata(self, path: str) -> dict[str, str]:
+        """The user metadata; empty where the backend keeps none."""
+        found: dict[str, str] = self._run(path, "reading metadata", "get_metadata")
+        return found
+
+    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
+        """A URL for the outside world, None where the backend has none."""
+        found: str | None = self._run(path, "making a URL", "url", expires_in=expires_in, **options)
+        return found
+
+    def internal_url(self, path: str, *, nocache: bool = False) -> str | None:
+        """A URL for use inside the application, None where there is none."""
+        found: str | None = self._run(path, "making a URL", "internal_url", nocache=nocache)
+        return found
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def open_read(self, path: str, *, version: str | None = None) -> io.BufferedReader:
+        """A buffered binary stream whose errors name the node."""
+        if version is not None:
+            self._require("version_access", path, "versioning")
+        stream = self._run(path, "opening for reading", "open_read", version=version)
+        return open_reader(stream, self.label(path))
+
+    def read_bytes(
+        self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
+    ) -> bytes:
+        """The bytes from ``start`` up to, not including, ``end``."""
+        if version is not None:
+            self._require("version_access", path, "versioning")
+        backend, real = self._at(path)
+        try:
+            return backend.read_bytes(real, start, end, version=version)
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="reading") from error
+
+    def download(self, path: str, target: Path, *, version: str | None = None) -> None:
+        """Copy the content into a local file that the caller owns."""
+        if version is not None:
+            self._require("version_access", path, "versioning")
+        self._run(path, "downloading", "download", target, version=version)
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def open_write(
+        self,
+        path: str,
+        *,
+        append: bool = False,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+        on_commit: Callable[[str | None], None] | None = None,
+    ) -> BinaryWriter:
+        """A handle whose ``close()`` makes the content visible whole."""
+        self.require_write(path, "appending" if append else "writing")
+        if append:
+            self._require("append_mode", path, "appending; read, join and write instead")
+        handle = self._run(
+            path,
+            "opening for writing",
+            "open_write",
+            append=append,
+            if_absent=if_absent,
+            attributes=attributes,
+        )
+        return BinaryWriter(handle, self.label(path), on_commit)
+
+    def write_bytes(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> str | None:
+        """Replace the whole content; the new path where the content decides it."""
+        self.require_write(path)
+        backend, real = self._at(path)
+        try:
+            return backend.write_bytes(real, data, if_absent=if_absent, attributes=attributes)
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="writing") from error
+
+    def upload(
+        self,
+        source: Path,
+        path: str,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> str | None:
+        """Copy a local file to ``path``; returns what ``write_bytes`` returns."""
+        self.require_write(path)
+        backend, real = self._at(path)
+        try:
+            return backend.upload(source, real, if_absent=if_absent, attributes=attributes)
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="writing") from error
+
+    def copy(self, path: str, target: Mount, target_path: str) -> None:
+        """Copy one file to another place of the same store, on the store's own side."""
+        target.require_write(target_path, "copying")
+        if not self.can_copy_to(target):
+            raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
+        backend, real = self._at(path)
+        try:
+            backend.copy(real, target._at(target_path)[1])
+        except Exception as error:
+            label = f"{self.label(path)} -> {target.label(target_path)}"
+            raise translate(error, node=label, action="copying") from error
+
+    def move(self, path: str, target: Mount, target_path: str) -> None:
+        """Rename one file or directory inside the same store."""
+        self.require_delete(path, "moving")
+        target.require_write(target_path, "moving")
+        backend, real = self._at(path)
+        there, target_real = target._at(target_path)
+        if backend is not there:
+            raise self._unsupported(path, f"cannot be renamed to {target.label(target_path)}")
+        try:
+            backend.move(real, target_real)
+        except Exception as error:
+            label = f"{self.label(path)} -> {target.label(target_path)}"
+            raise translate(error, node=label, action="moving") from error
+
+    def mkdir(self, path: str) -> None:
+        """Make one directory."""
+        self.require_write(path, "making a directory")
+        self._require("mkdir", path, "making directories: it is read-only")
+        self._run(path, "making a directory", "mkdir")
+
+    def make_parents(self, path: str) -> None:
+        """Make the directories above ``path`` that are missing."""
+        self.require_write(path, "making directories")
+        self._run(path, "making directories", "make_parents")
+
+    def set_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
+        """Replace the user metadata."""
+        self.require_write(path, "setting metadata")
+        self._require("metadata", path, "metadata (the backend does not support metadata)")
+        self._run(path, "setting metadata", "set_metadata", metadata)
+
+    def set_mtime(self, path: str, mtime: float) -> None:
+        """Set the time of the last modification (seconds since the epoch, UTC)."""
+        self.require_write(path, "setting the modification time")
+        self._run(path, "setting the modification time", "set_mtime", mtime)
+
+    # -- removing -----------------------------------------------------------------------------
+
+    def remove(self, path: str) -> None:
+        """Remove one file, link or empty directory."""
+        self._require_below_root(path)
+        self._run(path, "deleting", "remove")
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a file, a link, or a directory with everything below it."""
+        self._require_below_root(path)
+        self._run(path, "deleting", "remove_tree")
+
+    def remove_many(self, names: Iterable[str]) -> None:
+        """Remove several files; one that is gone already is no error."""
+        listed = list(names)
+        for path in listed:
+            self._require_below_root(path)
+        bound = self.bind()
+        by_backend: dict[int, tuple[Backend, list[str]]] = {}
+        for path in listed:
+            backend, real = bound._at(path)
+            by_backend.setdefault(id(backend), (backend, []))[1].append(real)
+        for backend, reals in by_backend.values():
+            try:
+                backend.remove_many(reals)
+            except Exception as error:
+                raise translate(error, node=self.label(""), action="deleting files") from error
+
+    def clear(self) -> None:
+        """Remove everything in the mount and keep its root."""
+        self.require_delete("", "emptying the mount")
+        bound = self.bind()
+        for info in list(bound.scan("")):
+            bound.remove_tree(info.path)
+
+    def delete_version(self, path: str, version: str) -> None:
+        """Remove one version for good."""
+        self.require_delete(path, "deleting a version")
+        self._require("versioning", path, "version deletion: it does not support versioning")
+        self._run(path, "deleting a version", "delete_version", version)
+
+    def cleanup(self, path: str, older_than: float) -> int:
+        """Remove what killed writers left below ``path`` that long ago (seconds); how many."""
+        self.require_delete(path, "cleaning up")
+        removed: int = self._run(path, "cleaning up", "cleanup", older_than)
+        return removed
+
+    def _require_below_root(self, path: str) -> None:
+        self.require_delete(path)
+        if not paths.physical(path):
+            label = self.label(path)
+            raise StoragePermissionError(
+                f"{label}: the root of a mount is not deleted; empty it with delete(root=True)",
+                node=label,
+            )
+
+    def close(self) -> None:
+        """Close the backend; the manager does so when no mount uses it any more."""
+        if not isinstance(self.backend, DynamicRoot):
+            try:
+                self.backend.close()
+            except Exception as error:
+                raise translate(error, node=self.label(""), action="closing") from error

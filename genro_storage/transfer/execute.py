@@ -1,0 +1,259 @@
+"""Carrying out what a plan says: one file at a time, by the cheapest way the two mounts offer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ..exceptions import (
+    StorageError,
+    StorageExistsError,
+    StorageIOError,
+    StorageIsDirectoryError,
+    StorageNotDirectoryError,
+    StoragePathError,
+    StorageValueError,
+)
+from ..info import Attributes, Checksum
+from .plan import Action, Conflict, CopyFile, MakeDirectory
+
+if TYPE_CHECKING:
+    from ..info import FileInfo
+    from ..mount import Mount
+
+__all__ = [
+    "CHUNK",
+    "CopyResult",
+    "Done",
+    "Executor",
+    "Place",
+    "SerialExecutor",
+    "Transfer",
+    "copy_file",
+    "same_content",
+]
+
+CHUNK = 1024 * 1024
+
+_CONFLICTS: dict[str, type[StorageError]] = {
+    "is_directory": StorageIsDirectoryError,
+    "not_directory": StorageNotDirectoryError,
+    "incomparable": StorageValueError,
+    "path": StoragePathError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path on a mount: where a copy starts or ends."""
+
+    mount: Mount
+    path: str
+
+    def __str__(self) -> str:
+        return self.mount.label(self.path)
+
+
+class CopyResult(NamedTuple):
+    """``new_path`` where the content decides the path (base64); ``bytes``: how many there were."""
+
+    new_path: str | None
+    bytes: int
+
+
+class Done(NamedTuple):
+    """An action that was carried out; ``result`` is None where there was nothing to do."""
+
+    action: Action
+    result: CopyResult | None
+
+
+class Transfer:
+    """Everything that carrying out one action needs; safe to use from several threads.
+
+    The way the bytes go is chosen once: inside the store where both mounts share one that
+    copies by itself, else from a local file as a whole, else as a stream in blocks.
+    """
+
+    __slots__ = ("_directory", "_in_store", "_local", "_prefix", "_version", "source", "target")
+
+    def __init__(self, source: Place, target: Place, *, version: str | None = None) -> None:
+        self.source = source
+        self.target = target
+        self._version = version
+        self._prefix = target.path + "/" if target.path else ""
+        self._directory: tuple[str | None, str | None] = None, None
+        self._in_store = version is None and source.mount.can_copy_to(target.mount)
+        self._local = version is None and source.mount.local_path(source.path) is not None
+
+    def perform(self, action: Action) -> CopyResult | None:
+        """Carry out one action; a ``Conflict`` is raised as an error that names the node.
+
+        Returns None where nothing had to be done (skipped, or a directory already there).
+        """
+        kind = action.__class__
+        if kind is CopyFile:
+            return self._copy(action.source, self._target_path(action.relpath))  # type: ignore[union-attr]
+        if kind is MakeDirectory:
+            return self._make_directory(self._target_path(action.relpath))
+        if isinstance(action, Conflict):
+            label = self.target.mount.label(self._target_path(action.relpath))
+            raise _CONFLICTS[action.kind](f"{label}: {action.message}", node=label)
+        return None
+
+    def _target_path(self, relpath: str) -> str:
+        return self._prefix + relpath if relpath else self.target.path
+
+    def _copy(self, info: FileInfo, target_path: str) -> CopyResult:
+        source, target = self.source.mount, self.target.mount
+        try:
+            if self._in_store:
+                source.copy(info.path, target, target_path)
+                return CopyResult(None, info.size or 0)
+            if self._local:
+                local = self._local_path(info.path)
+                if local is not None:
+                    new_path = target.upload(local, target_path, attributes=_attributes(info))
+                    return CopyResult(new_path, info.size or 0)
+        except StorageError:
+            # The target's mount can name only the target; where the source is what cannot be
+            # read, reading it says so in its own words.
+            source.open_read(info.path).close()
+            raise
+        return self._stream(info, target_path)
+
+    def _local_path(self, path: str) -> Path | None:
+        # A listing comes directory by directory, and finding out where one really is costs a
+        # look at every directory above it: once is enough.
+        directory, slash, name = path.rpartition("/")
+        if not slash:
+            local = self.source.mount.local_path(path)
+            return None if local is None else Path(local)
+        known, local = self._directory
+        if known != directory:
+            local = self.source.mount.local_path(directory)
+            self._directory = directory, local
+        return None if local is None else Path(f"{local}/{name}")
+
+    def _stream(self, info: FileInfo, target_path: str) -> CopyResult:
+        mount, expected = self.source.mount, info.size
+        count = 0
+        with (
+            mount.open_read(info.path, version=self._version) as reader,
+            self.target.mount.open_write(target_path, attributes=_attributes(info)) as writer,
+        ):
+            while chunk := reader.read(CHUNK):
+                writer.write(chunk)
+                count += len(chunk)
+            if expected is not None and count != expected:
+                # Raised inside the block, so that the writer leaves the target as it was.
+                label = mount.label(info.path)
+                raise StorageIOError(
+                    f"{label}: changed while it was being copied ({count} bytes read, "
+                    f"{expected} expected); the destination is as it was. Copy it again",
+                    node=label,
+                )
+        return CopyResult(getattr(writer, "new_path", None), count)
+
+    def _make_directory(self, path: str) -> CopyResult | None:
+        mount = self.target.mount
+        if not path or not mount.capabilities.mkdir:
+            # A root is there; a store without directories has nothing to make.
+            return None
+        try:
+            mount.make_parents(path)
+            mount.mkdir(path)
+        except StorageExistsError as error:
+            if mount.stat(path).type != "directory":
+                label = mount.label(path)
+                raise StorageNotDirectoryError(
+                    f"{label}: a file is where a directory should go", node=label
+                ) from error
+            return None
+        return CopyResult(None, 0)
+
+
+class Executor(Protocol):
+    """Decides where and when actions are carried out; what to do is the plan's business.
+
+    ``run`` takes the actions lazily, calls ``transfer.perform`` for each (in any order: writing
+    makes missing parents), and yields what is done in the thread that iterates, so that
+    callbacks never run anywhere else. What ``perform`` raises leaves ``run``.
+    """
+
+    def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]: ...
+
+
+class SerialExecutor:
+    """One action after the other, in the caller's thread."""
+
+    def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
+        """Carry out the actions in their order."""
+        perform = transfer.perform
+        for action in actions:
+            yield Done(action, perform(action))
+
+
+def copy_file(
+    source: Place, info: FileInfo, target: Place, *, version: str | None = None
+) -> CopyResult:
+    """Copy the file that ``info`` describes to ``target``, replacing what is there, whole or not.
+
+    The modification time, the content type and the user metadata go along as far as the target
+    keeps them. ``StorageIOError`` where the source changed meanwhile, ``StorageNotFoundError``
+    where it went away.
+    """
+    return Transfer(source, target, version=version)._copy(info, target.path)
+
+
+def _attributes(info: FileInfo) -> Attributes:
+    return Attributes(info.mtime, None, info.content_type, info.metadata)
+
+
+def same_content(
+    source: Place,
+    source_info: FileInfo,
+    target: Place,
+    target_info: FileInfo,
+    *,
+    version: str | None = None,
+) -> Checksum | None:
+    """The checksum that both files have, or None where they differ.
+
+    Sizes first, then what both storages know without reading (the same algorithm), then reading:
+    only the side that needs it. A file that cannot be read raises: it is not "different".
+    """
+    left, right = source_info.size, target_info.size
+    if left is not None and right is not None and left != right:
+        return None
+    # Asking the storage would ask about the current content, not about this version's.
+    ours = source_info.checksum if version else source.mount.checksum(source_info)
+    theirs = target.mount.checksum(target_info)
+    if ours is None and theirs is None:
+        algorithm = "md5"
+    elif ours is not None and theirs is not None and ours.algorithm == theirs.algorithm:
+        algorithm = ours.algorithm
+    else:
+        known = [each.algorithm for each in (ours, theirs) if each is not None]
+        readable = [each for each in known if each in hashlib.algorithms_available]
+        algorithm = "md5" if "md5" in readable or not readable else readable[0]
+    if ours is None or ours.algorithm != algorithm:
+        ours = _digest(source.mount, source_info, algorithm, version)
+    if theirs is None or theirs.algorithm != algorithm:
+        theirs = _digest(target.mount, target_info, algorithm, None)
+    return ours if ours.hexdigest == theirs.hexdigest else None
+
+
+def _digest(mount: Mount, info: FileInfo, algorithm: str, version: str | None) -> Checksum:
+    if info.size is not None and info.size <= CHUNK:
+        content = mount.read_bytes(info.path, version=version)
+        digest = hashlib.new(algorithm, content, usedforsecurity=False)
+    else:
+        digest = hashlib.new(algorithm, usedforsecurity=False)
+        with mount.open_read(info.path, version=version) as reader:
+            while chunk := reader.read(CHUNK):
+                digest.update(chunk)
+    return Checksum(algorithm, digest.hexdigest())

@@ -1,0 +1,454 @@
+"""What a node does with the places around it: list, make, remove, copy, move, pack."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import paths, transfer
+from .content import ZipEntry, zip_stream
+from .exceptions import (
+    StorageError,
+    StorageExistsError,
+    StorageIsDirectoryError,
+    StorageNotDirectoryError,
+    StorageNotEmptyError,
+    StorageNotFoundError,
+    StoragePermissionError,
+    StorageUnsupportedError,
+    StorageValueError,
+)
+from .globbing import glob
+from .names import NodeNames
+from .strategy import SkipStrategy
+from .transfer import CopyFile, CopyPlan, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from typing_extensions import Self
+
+    from .info import FileInfo
+    from .manager import StorageManager
+    from .mount import Mount
+    from .transfer import Filtered, SkipFile
+
+    Patterns = str | Sequence[str] | None
+
+__all__ = ["NodeTree"]
+
+_log = logging.getLogger("genro_storage")
+_CROSS_DEVICE = errno.EXDEV
+
+
+class NodeTree(NodeNames):
+    """The directory half of :class:`~genro_storage.StorageNode`."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        _manager: StorageManager
+        _mount: Mount
+        _path: str
+        _info: FileInfo | None
+
+        def _derive(self, path: str, info: FileInfo | None = None) -> Self: ...
+        def _version_id(self) -> str | None: ...
+        def _refuse_snapshot(self) -> None: ...
+        def _look(self) -> FileInfo: ...
+        def _changed(self, new_path: str | None = None) -> None: ...
+
+    # -- listing ------------------------------------------------------------------------------
+
+    def children(self) -> list[Self]:
+        """The entries of this directory, sorted by name.
+
+        Each carries what the listing said, so its size or type costs no further request. Raises
+        ``StorageNotFoundError``, or ``StorageNotDirectoryError`` (a ValueError) for a file.
+        """
+        return [self._derive(info.path, info) for info in self._scan()]
+
+    def _scan(self) -> list[FileInfo]:
+        return sorted(self._mount.scan(self._path), key=lambda info: info.path)
+
+    def iterdir(self) -> Iterator[Self]:
+        """Iterate over :meth:`children`."""
+        return iter(self.children())
+
+    def glob(self, pattern: str) -> Iterator[Self]:
+        """The nodes below this directory that match, as ``pathlib.Path.glob``; sorted per level.
+
+        >>> from genro_storage import StorageManager
+        >>> storage = StorageManager()
+        >>> storage.configure([{"name": "m", "type": "memory"}])
+        >>> storage.node("m:a/b/c.txt").write_text("x")
+        True
+        >>> [node.path for node in storage.node("m:").glob("**/*.txt")]
+        ['a/b/c.txt']
+        """
+        mount = self._mount.bind()
+
+        def find(here: FileInfo, name: str) -> FileInfo | None:
+            try:
+                return mount.stat(paths.join(here.path, name))
+            except (StorageNotFoundError, StorageNotDirectoryError):
+                return None
+
+        def scan(here: FileInfo) -> list[FileInfo]:
+            return list(mount.scan(here.path))
+
+        root = mount.stat(self._path)
+        for info in glob(pattern, root, scan, find):
+            yield self._derive(info.path, info)
+
+    def rglob(self, pattern: str) -> Iterator[Self]:
+        """``glob`` at any depth below this directory."""
+        return self.glob(f"**/{pattern}")
+
+    def walk(
+        self, *, top_down: bool = True, on_error: Callable[[StorageError], object] | None = None
+    ) -> Iterator[tuple[Self, list[str], list[str]]]:
+        """``(directory, names of directories, names of files)`` for the tree, as ``Path.walk``.
+
+        Top-down, names taken out of the second list are not entered. Listing errors are raised
+        unless ``on_error`` takes them. Links that lead nowhere or out count as files.
+        """
+        try:
+            listed = self._scan()
+        except StorageError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+            return
+        directories = [info.name for info in listed if info.type == "directory"]
+        files = [info.name for info in listed if info.type != "directory"]
+        if top_down:
+            yield self, directories, files
+        for name in directories:
+            below = self._derive(paths.join(self._path, name))
+            yield from below.walk(top_down=top_down, on_error=on_error)
+        if not top_down:
+            yield self, directories, files
+
+    # -- making and removing ------------------------------------------------------------------
+
+    def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
+        """Make this directory.
+
+        Raises ``StorageExistsError`` where something is there already (with ``exist_ok`` only
+        where it is no directory) and ``StorageNotFoundError`` where the parent is missing and
+        ``parents`` was not asked for.
+        """
+        self._refuse_snapshot()
+        if parents:
+            self._mount.make_parents(self._path)
+        try:
+            self._mount.mkdir(self._path)
+        except StorageExistsError:
+            if not (exist_ok and self._mount.stat(self._path).type == "directory"):
+                raise
+        self._changed()
+
+    def touch(self, exist_ok: bool = True) -> None:
+        """Make an empty file, or set the modification time of the one that is there to now."""
+        self._refuse_snapshot()
+        try:
+            self._changed(self._mount.write_bytes(self._path, b"", if_absent=True))
+        except (StorageExistsError, StorageIsDirectoryError):
+            if not exist_ok:
+                raise
+            self._mount.set_mtime(self._path, time.time())
+            self._changed()
+
+    def delete(self, *, root: bool = False) -> None:
+        """Remove this file, or this directory with everything in it; a missing one is no error.
+
+        A symbolic link is removed, not what it leads to. The root of a mount is refused unless
+        ``root=True``, which empties the mount and keeps its root.
+        """
+        self._refuse_snapshot()
+        if root:
+            if paths.physical(self._path):
+                raise StorageValueError(
+                    f"{self.fullpath}: delete(root=True) is for the root of a mount",
+                    node=self.fullpath,
+                )
+            self._mount.clear()
+        else:
+            # Somebody else may have removed it, or a directory above it: what was wanted is so.
+            with contextlib.suppress(StorageNotFoundError):
+                self._mount.remove_tree(self._path)
+        self._changed()
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Remove this file or link; a directory is refused."""
+        self._refuse_snapshot()
+        self._mount.require_delete(self._path)
+        try:
+            if self._mount.stat(self._path).type == "directory":
+                raise StorageIsDirectoryError(
+                    f"{self.fullpath}: is a directory; use rmdir() or delete()",
+                    node=self.fullpath,
+                )
+            self._mount.remove(self._path)
+        except StorageNotFoundError:
+            if not missing_ok:
+                raise
+        self._changed()
+
+    def rmdir(self) -> None:
+        """Remove this directory, which must be empty (``StorageNotEmptyError``)."""
+        self._refuse_snapshot()
+        self._mount.require_delete(self._path)
+        if self._mount.stat(self._path).type != "directory":
+            raise StorageNotDirectoryError(
+                f"{self.fullpath}: is not a directory; use unlink() or delete()",
+                node=self.fullpath,
+            )
+        self._mount.remove(self._path)
+        self._changed()
+
+    # -- copying ------------------------------------------------------------------------------
+
+    def _resolve(self, target: NodeTree | str) -> NodeTree:
+        if isinstance(target, NodeTree):
+            return target
+        return self._manager.node(target)
+
+    def plan_copy(
+        self,
+        dest: NodeTree | str,
+        *,
+        include: Patterns = None,
+        exclude: Patterns = None,
+        filter: Callable[[Self, str], object] | None = None,
+        skip: str | SkipStrategy = "never",
+        skip_fn: Callable[[Self, Any], object] | None = None,
+    ) -> CopyPlan:
+        """What :meth:`copy_to` would do, as a value: iterate over it, or ``apply()`` it."""
+        target = self._resolve(dest)
+        target._refuse_snapshot()
+
+        def predicate(info: FileInfo, relpath: str) -> object:
+            assert filter is not None
+            return filter(self._derive(info.path, info), relpath)
+
+        def compare(ours: FileInfo, theirs: FileInfo) -> object:
+            assert skip_fn is not None
+            return skip_fn(self._source_node(ours), target._derive(theirs.path, theirs))
+
+        return transfer.plan_copy(
+            Place(self._mount, self._path),
+            Place(target._mount, target._path),
+            include=include,
+            exclude=exclude,
+            filter=None if filter is None else predicate,
+            skip=skip,
+            skip_fn=None if skip_fn is None else compare,
+            version=self._version_id(),
+        )
+
+    def _source_node(self, info: FileInfo) -> Self:
+        """The node of a file that is being copied: itself where it is a single one."""
+        return self if info.path == self._path else self._derive(info.path, info)
+
+    def copy_to(
+        self,
+        dest: NodeTree | str,
+        include: Patterns = None,
+        exclude: Patterns = None,
+        filter: Callable[[Self, str], object] | None = None,
+        skip: str | SkipStrategy = "never",
+        skip_fn: Callable[[Self, Any], object] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        on_file: Callable[[Self], object] | None = None,
+        on_skip: Callable[[Self, str], object] | None = None,
+    ) -> Any:
+        """Copy this file or tree onto ``dest``, a node or ``"mount:path"``; returns its node.
+
+        A directory merges into what is there; each file arrives whole or not at all. ``include``,
+        ``exclude`` (fnmatch patterns on the path below this directory; ``*`` matches ``/`` too)
+        and ``filter(node, relpath)`` choose files. ``skip`` leaves a file alone that is there
+        already: ``never``, ``exists``, ``size``, ``hash``, or ``custom`` with
+        ``skip_fn(source, dest)``. A comparison that fails raises, it never overwrites.
+        ``progress(current, total)`` counts files, ``on_file(node)`` follows each copy,
+        ``on_skip(node, reason)`` each file left out.
+        """
+        target = self._resolve(dest)
+        plan = self.plan_copy(
+            target, include=include, exclude=exclude, filter=filter, skip=skip, skip_fn=skip_fn
+        )
+
+        def copied(action: CopyFile) -> None:
+            assert on_file is not None
+            on_file(self._source_node(action.source))
+
+        def skipped(action: SkipFile | Filtered) -> None:
+            assert on_skip is not None
+            on_skip(self._source_node(action.source), action.reason)
+
+        report = plan.apply(
+            progress,
+            None if on_file is None else copied,
+            None if on_skip is None else skipped,
+        )
+        target._changed(report.new_path)
+        return target
+
+    copy = copy_to
+
+    # -- moving -------------------------------------------------------------------------------
+
+    def move_to(self, dest: NodeTree | str) -> Self:
+        """Move this file or tree to ``dest``; afterwards this node is the one at ``dest``.
+
+        Rights on both sides are checked first, and the source goes only after everything has
+        arrived. Moving onto itself changes nothing; a directory is not moved into itself.
+        """
+        target = self._resolve(dest)
+        self._move(target)
+        self._manager = target._manager
+        self._mount, self._path = target._mount, target._path
+        self._changed()
+        return self
+
+    move = move_to
+
+    def rename(self, target: NodeTree | str) -> Any:
+        """Move to ``target`` and return its node, as ``pathlib.Path.rename``."""
+        there = self._resolve(target)
+        self._move(there)
+        self._changed()
+        return there
+
+    def replace(self, target: NodeTree | str) -> Any:
+        """The same as :meth:`rename`: a file that is there is replaced."""
+        return self.rename(target)
+
+    def _move(self, target: NodeTree) -> None:
+        self._refuse_snapshot()
+        target._refuse_snapshot()
+        self._mount.require_delete(self._path, "moving")
+        target._mount.require_write(target._path, "moving")
+        if not paths.physical(self._path):
+            raise StoragePermissionError(
+                f"{self.fullpath}: the root of a mount cannot be moved; copy it instead",
+                node=self.fullpath,
+            )
+        if self._mount.same_place(self._path, target._mount, target._path):
+            self._mount.stat(self._path)
+            return
+        if self._mount.contains(self._path, target._mount, target._path):
+            raise StorageValueError(
+                f"cannot move {self.fullpath} into itself: {target.fullpath} is inside it",
+                node=self.fullpath,
+            )
+        if not self._renamed(target):
+            self._copy_and_remove(target)
+        target._changed()
+
+    def _renamed(self, target: NodeTree) -> bool:
+        """Rename inside one store where that loses nothing; False where it must be copied."""
+        try:
+            ours = self._mount.stat(self._path).type
+        except StorageNotFoundError as error:
+            raise StorageNotFoundError(
+                f"Source not found: {self.fullpath}", node=self.fullpath
+            ) from error
+        if ours == "directory" and target._mount.exists(target._path):
+            return False  # directories merge, and a file in the way is the copy's error
+        try:
+            self._mount.move(self._path, target._mount, target._path)
+        except StorageUnsupportedError:
+            return False
+        except StorageError as error:
+            # Two file systems below one root: the kernel cannot rename across them.
+            if getattr(error, "errno", None) != _CROSS_DEVICE:
+                raise
+            return False
+        return True
+
+    def _copy_and_remove(self, target: NodeTree) -> None:
+        copied: list[str] = []
+        left: list[str] = []
+        plan = self.plan_copy(target)
+        plan.apply(
+            on_file=lambda action: copied.append(action.source.path),
+            on_skip=lambda action: left.append(action.source.path),
+        )
+        report_path = target._path
+        if left:
+            raise StorageError(
+                f"{self.fullpath}: copied to {target._mount.label(report_path)} but not removed, "
+                f"because {len(left)} entries cannot be copied, the first being "
+                f"{self._mount.label(left[0])} (a link out of the mount, a device …)",
+                node=self.fullpath,
+            )
+        # Only what has arrived goes, so that a file which appeared meanwhile survives.
+        self._mount.remove_many(copied)
+        if plan.info.type == "directory":
+            self._remove_empty_directories()
+
+    def _remove_empty_directories(self) -> None:
+        found = [info.path for info in self._mount.find(self._path) if info.type == "directory"]
+        for path in [*reversed(found), self._path]:
+            try:
+                self._mount.remove(path)
+            except StorageNotEmptyError as error:
+                raise StorageNotEmptyError(
+                    f"{self._mount.label(path)}: files appeared here while the directory was "
+                    "being moved; they were left in place",
+                    node=self._mount.label(path),
+                ) from error
+
+    def samefile(self, other: NodeTree | str) -> bool:
+        """Whether both are one place, through whatever mounts; contents are not compared."""
+        there = self._resolve(other)
+        return self._mount.same_place(self._path, there._mount, there._path)
+
+    # -- packing ------------------------------------------------------------------------------
+
+    def zip(self) -> bytes:
+        """This file, or this directory's files with their relative names, as a zip archive.
+
+        The archive is made in memory; :meth:`iter_zip` streams it.
+        """
+        return b"".join(self.iter_zip())
+
+    def iter_zip(self) -> Iterator[bytes]:
+        """The zip archive in chunks, made while the files are read; memory stays bounded.
+
+        Names are made safe and unique. Links that lead nowhere or out of the mount are left out
+        with a logged warning.
+        """
+        return zip_stream(self._zip_entries())
+
+    def _zip_entries(self) -> Iterator[ZipEntry]:
+        info = self._look()
+        mount = self._mount.bind()
+        version = self._version_id()
+        if info.type != "directory":
+            yield _zip_entry(self.name or "file", info, mount, version)
+            return
+        for found in mount.find(self._path):
+            name = paths.relative_to(found.path, self._path)
+            if found.type == "directory":
+                yield ZipEntry(f"{name}/", _nothing, found.mtime)
+            elif found.type == "file":
+                yield _zip_entry(name, found, mount, None)
+            else:
+                _log.warning("%s: left out of the archive (%s)", mount.label(found.path), found.type)
+
+
+def _zip_entry(name: str, info: FileInfo, mount: Mount, version: str | None) -> ZipEntry:
+    def opened() -> Any:
+        return mount.open_read(info.path, version=version)
+
+    return ZipEntry(name, opened, info.mtime, info.size)
+
+
+def _nothing() -> Any:
+    raise StorageIsDirectoryError("a directory has no content")
