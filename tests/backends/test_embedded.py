@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from genro_storage.backends.dynamic import DynamicRoot
 
 from genro_storage import registry
 from genro_storage.backends.base import Backend
+from genro_storage.backends.dynamic import DynamicRoot
 from genro_storage.config import load
 from genro_storage.exceptions import (
     MountRootNotFoundError,
@@ -222,7 +222,7 @@ def test_a_callable_that_nobody_can_call_is_refused_at_once(function: Any) -> No
         (None, "NoneType"),
         (b"/tmp", "bytes"),
         ("relative", "not absolute"),
-        (Path("."), "not absolute"),
+        (Path("x"), "not absolute"),
         ("/a\x00", "NUL"),
     ],
 )
@@ -233,7 +233,7 @@ def test_what_a_callable_returns_is_checked_at_use(returned: object, message: st
 
 
 def test_a_callable_that_returns_a_coroutine_is_refused_without_a_warning() -> None:
-    root = build("local", path=lambda: _asynchronous())
+    root = build("local", path=lambda name=None: _asynchronous())
     with pytest.raises(StorageConfigError, match="returned coroutine"):
         root.resolve("f.txt")
 

@@ -43,7 +43,7 @@ def test_a_text_is_interpolated(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize("text", ["${", "${}", "${1A}", "${A", "${A-b}", "${A B}", "${A:+x}"])
 def test_a_malformed_variable_says_how_to_write_one(text: str) -> None:
-    with pytest.raises(InterpolationError, match="write '\\$\\${' for a literal"):
+    with pytest.raises(InterpolationError, match=r"write '\$\$\{' for a literal"):
         interpolate_text(text, {"A": "1"})
 
 

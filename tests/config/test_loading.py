@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from genro_storage.config import load, loading
-from genro_storage.config.loading import Problem, parse_text, read_document
+from genro_storage.config.loading import DocumentError, parse_text, read_document
 from genro_storage.exceptions import (
     StorageConfigError,
     StorageIsDirectoryError,
@@ -50,6 +50,12 @@ def test_a_file_is_read_by_its_suffix(tmp_path: Path, name: str, text: str, kind
     configuration = load(kind(path))
     assert [spec.name for spec in configuration.mounts] == ["m"]
     assert configuration.source == path
+
+
+def test_a_path_may_begin_like_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, "[1].yaml", YAML)
+    assert len(load("[1].yaml").mounts) == 1
 
 
 def test_an_unknown_suffix_is_an_error(tmp_path: Path) -> None:
@@ -135,7 +141,7 @@ def test_a_file_that_is_not_utf8_names_the_line(tmp_path: Path, suffix: str) -> 
 
 @pytest.mark.parametrize("text", ["[NaN]", "[Infinity]", "[-Infinity]", "[" + "9" * 5000 + "]"])
 def test_numbers_that_json_does_not_have_are_errors(text: str) -> None:
-    with pytest.raises(Problem, match=r"not JSON|too many digits"):
+    with pytest.raises(DocumentError, match=r"not JSON|too many digits"):
         parse_text(text, ".json")
 
 
@@ -143,7 +149,7 @@ def test_numbers_that_json_does_not_have_are_errors(text: str) -> None:
 def test_a_yaml_date_or_number_that_is_none_is_text_or_a_clear_error(text: str) -> None:
     try:
         assert isinstance(parse_text(text, ".yaml")[0], str)
-    except Problem as problem:
+    except DocumentError as problem:
         assert "out of range; quote it" in str(problem)  # noqa: PT017
 
 
@@ -162,8 +168,7 @@ def test_merge_keys_and_aliases_of_honest_size_work() -> None:
 
 def _laughs(template: str, first: str) -> str:
     lines = [f"a0: &a0 {first}"]
-    for level in range(1, 40):
-        lines.append(f"a{level}: &a{level} " + template.format(f"*a{level - 1}"))
+    lines += [f"a{n}: &a{n} " + template.format(f"*a{n - 1}") for n in range(1, 40)]
     return "\n".join(lines)
 
 
@@ -220,7 +225,7 @@ def test_a_document_with_too_many_values_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(yaml_documents, "MAX_NODES", 100)
     parse_text("[" + "x," * 99 + "]", ".yaml")
     for text in ("[" + "x," * 100 + "]", "[" + "x," * 1000 + "]", "- x\n" * 1000):
-        with pytest.raises(Problem, match="more than 100 values"):
+        with pytest.raises(DocumentError, match="more than 100 values"):
             parse_text(text, ".yaml")
 
 
@@ -267,7 +272,7 @@ def test_the_pure_python_yaml_parser_gives_the_same(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(yaml_documents, "_Loader", yaml.SafeLoader)
     assert parse_text(YAML, ".yaml") == [{"name": "m", "type": "memory"}]
     for name in ("aliases.yaml", "merge.yaml", "itself.yaml", "deep_flow.yaml", "deep_block.yaml"):
-        with pytest.raises(Problem, match="line"):
+        with pytest.raises(DocumentError, match="line"):
             parse_text(BOMBS[name], ".yaml")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from pydantic import Field
 
 from genro_storage import registry
 from genro_storage.backends.options import BackendOptions
@@ -17,15 +19,15 @@ from genro_storage.registry import BackendType
 class ShopOptions(BackendOptions):
     """A type with many sorts of options."""
 
-    synonyms = {"prefix": "base_path"}
+    synonyms: ClassVar[Mapping[str, str]] = {"prefix": "base_path"}
 
     region: str
     base_path: str = ""
     port: int = 0
     ratio: float = 0.0
     secure: bool = True
-    options: dict[str, int] = {}
-    tags: list[str] = []
+    options: dict[str, int] = Field(default_factory=dict)
+    tags: list[str] = Field(default_factory=list)
     either: int | list[int] = 0
 
 
@@ -360,4 +362,4 @@ def test_the_public_names_come_from_the_package() -> None:
 
     assert package.MountSpec is MountSpec
     with pytest.raises(AttributeError):
-        package.NoSuchName  # noqa: B018
+        package.NoSuchName

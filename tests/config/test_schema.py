@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -25,7 +26,7 @@ class Retry(StrictModel):
 class ShopOptions(BackendOptions):
     """A type with many sorts of options."""
 
-    synonyms = {"prefix": "base_path"}
+    synonyms: ClassVar[Mapping[str, str]] = {"prefix": "base_path"}
 
     region: str = Field(description="Where the shop stands.")
     base_path: str = ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from genro_storage import registry
 from genro_storage.backends.options import BackendOptions
@@ -25,7 +25,7 @@ class VaultOptions(BackendOptions):
     user: str = ""
     password: SecretStr = SecretStr("")
     url: str = ""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     number: int = 0
 
 
@@ -135,7 +135,7 @@ def test_an_error_of_a_file_shows_no_content(
 
 @pytest.mark.parametrize(
     "text",
-    [f"- name: m\n  password: {CANARY}", f'[{{"password": "{CANARY}"}}]', f"- {{p: {CANARY}}}"],
+    [f"- name: m\n  password: {CANARY}", f'[{{"password": "{CANARY}"}}]', f"- {{p: {CANARY}.x}}"],
 )
 def test_a_text_mistaken_for_a_file_name_is_not_shown(text: str) -> None:
     with pytest.raises(StorageConfigError, match="the path of a file") as raised:
