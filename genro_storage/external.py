@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exceptions import (
     StorageError,
@@ -26,37 +26,23 @@ from .exceptions import (
     StorageValueError,
     translate,
 )
-from .paths import physical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from .capabilities import BackendCapabilities
+    from .mount import Mount
 
-__all__ = ["LocalPathMount", "PathBinding", "call", "local_path"]
+__all__ = ["PathBinding", "call", "local_path"]
 
 _log = logging.getLogger("genro_storage")
 _MODES = ("r", "w", "rw")
 
 
-class LocalPathMount(Protocol):
-    """What is needed of a mount here."""
-
-    @property
-    def capabilities(self) -> BackendCapabilities: ...
-    def bind(self) -> LocalPathMount: ...
-    def label(self, path: str, /) -> str: ...
-    def local_path(self, path: str, /) -> str | None: ...
-    def require_write(self, path: str, action: str, /) -> None: ...
-    def download(self, path: str, target: Path, /, *, version: str | None = None) -> None: ...
-    def upload(self, source: Path, path: str, /) -> str | None: ...
-
-
 class PathBinding(NamedTuple):
     """Where an argument of ``call`` lies; ``on_new_path`` as in ``local_path``."""
 
-    mount: LocalPathMount
+    mount: Mount
     path: str
     version: str | None = None
     on_new_path: Callable[[str], None] | None = None
@@ -66,7 +52,7 @@ class PathBinding(NamedTuple):
 
 
 def local_path(
-    mount: LocalPathMount,
+    mount: Mount,
     path: str,
     mode: str = "r",
     *,
@@ -105,7 +91,7 @@ def local_path(
 
 @contextlib.contextmanager
 def _temporary(
-    mount: LocalPathMount,
+    mount: Mount,
     path: str,
     mode: str,
     version: str | None,
@@ -132,7 +118,7 @@ def _temporary(
             on_new_path(new_path)
 
 
-def _download(mount: LocalPathMount, path: str, target: Path, version: str | None) -> None:
+def _download(mount: Mount, path: str, target: Path, version: str | None) -> None:
     try:
         mount.download(path, target, version=version)
     except StorageNotFoundError:
@@ -293,7 +279,7 @@ class _Command(NamedTuple):
             if binding is None:
                 words.append(_as_text(argument))
                 continue
-            same = (n for n, file in enumerate(files) if _same_place(file.binding, binding))
+            same = (n for n, file in enumerate(files) if _same_file(file.binding, binding))
             index = next(same, len(files))
             if index == len(files):
                 files.append(_File(binding, _open_binding(binding)))
@@ -323,23 +309,27 @@ class _Command(NamedTuple):
 
 
 def _open_binding(binding: PathBinding) -> AbstractContextManager[str]:
-    # Whether a program reads or writes an argument cannot be known, only whether it may write.
-    writable = binding.version is None and binding.mount.capabilities.write
     return local_path(
         binding.mount,
         binding.path,
-        "rw" if writable else "r",
+        _mode(binding),
         version=binding.version,
         on_new_path=binding.on_new_path,
     )
 
 
-def _same_place(one: PathBinding, other: PathBinding) -> bool:
-    return (
-        one.mount == other.mount
-        and physical(one.path) == physical(other.path)
-        and one.version == other.version
-    )
+def _mode(binding: PathBinding) -> str:
+    # Whether a program reads or writes an argument cannot be known, only whether it may write.
+    return "rw" if binding.version is None and binding.mount.capabilities.write else "r"
+
+
+def _same_file(one: PathBinding, other: PathBinding) -> bool:
+    """One place, seen with the same rights: what the second may write, the first can carry."""
+    if one.version != other.version or _mode(one) != _mode(other):
+        return False
+    if one.mount is other.mount and one.path == other.path:
+        return True
+    return one.mount.same_place(one.path, other.mount, other.path)
 
 
 def _as_text(argument: object) -> str:
