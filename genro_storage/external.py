@@ -294,13 +294,14 @@ class _Command(NamedTuple):
         return binding.mount.label(binding.path)
 
     def run(self, return_output: bool, options: dict[str, Any]) -> str | None:
-        options = {"check": True, **options}
+        options = dict(options)
+        check = options.pop("check", True)
         if return_output and not options.get("capture_output"):
             options["stdout"] = subprocess.PIPE
         with contextlib.ExitStack() as stack:
             paths = [stack.enter_context(file.local) for file in self.files]
             line = [word if isinstance(word, str) else paths[word] for word in self.words]
-            finished = subprocess.run(line, **options)
+            finished = subprocess.run(line, check=check, **options)
         if not return_output:
             return None
         output = finished.stdout
