@@ -108,7 +108,7 @@ class NodeContents(NodeFacts):
         return self._mount.read_bytes(self._path, version=self._version_id())
 
     def read_text(self, encoding: str = "utf-8") -> str:
-        """The whole content as text; every kind of line end becomes ``\\n``."""
+        """The whole content as text; every kind of line end becomes a newline."""
         data = self.read_bytes()
         try:
             text = data.decode(encoding)
