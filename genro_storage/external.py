@@ -27,7 +27,7 @@ from .exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from .mount import Mount
@@ -181,7 +181,7 @@ def _is_changed(target: Path, before: _State | None, label: str) -> bool:
 
 
 @contextlib.contextmanager
-def _named(label: str, action: str) -> Iterator[None]:
+def _named(label: str, action: str) -> Generator[None]:
     try:
         yield
     except OSError as error:

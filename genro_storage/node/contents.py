@@ -1,0 +1,267 @@
+"""What a node does with its content: open, read, write, hash, compare, encode, download."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+
+from .. import content, fetch
+from ..exceptions import StorageIsDirectoryError, StorageNotFoundError, StorageValueError
+from ..handles import BinaryUpdater, TextHandle
+from .facts import NodeFacts
+from .modes import OpenMode, parse_mode
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["NodeContents"]
+
+_BLOCK = 1024 * 1024
+
+
+class NodeContents(NodeFacts):
+    """The content half of :class:`~genro_storage.StorageNode`."""
+
+    __slots__ = ()
+
+    # -- opening ------------------------------------------------------------------------------
+
+    def open(
+        self,
+        mode: str = "r",
+        version: int | str | None = None,
+        as_of: datetime | None = None,
+        *,
+        encoding: str = "utf-8",
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> IO[Any]:
+        """A file object, in the modes of the builtin ``open``.
+
+        A write becomes visible whole when the handle is closed; an exception inside ``with``
+        leaves the old content. ``r+``, ``w+`` and ``a+`` work on a private copy that replaces the
+        file at the end. ``version`` (index or id) and ``as_of`` (a time; naive means UTC) read
+        the past where the backend keeps versions.
+        """
+        wanted = parse_mode(mode, self.fullpath)
+        chosen = self._version_to_open(wanted, version, as_of)
+        binary = self._open_binary(wanted, chosen)
+        if wanted.binary:
+            return binary
+        return TextHandle(binary, encoding=encoding, errors=errors, newline=newline)
+
+    def _open_binary(self, wanted: OpenMode, version: str | None) -> IO[bytes]:
+        mount, path = self._mount, self._path
+        if not wanted.writes:
+            return mount.open_read(path, version=version)
+        self._info = None
+        if wanted.update:
+            return self._open_update(wanted)
+        return mount.open_write(
+            path,
+            append=wanted.action == "a",
+            if_absent=wanted.action == "x",
+            on_commit=self._changed,
+        )
+
+    def _open_update(self, wanted: OpenMode) -> BinaryUpdater:
+        mount, path = self._mount.bind(), self._path
+        mount.require_write(path, "updating")
+        existing: BinaryIO | None = None
+        if wanted.action in "ra":
+            try:
+                existing = mount.open_read(path)
+            except StorageNotFoundError:
+                if wanted.action == "r":
+                    raise
+        elif wanted.action == "x" and mount.exists(path):
+            mount.write_bytes(path, b"", if_absent=True)  # says so in the mount's words
+
+        def publish(stream: BinaryIO) -> str | None:
+            with mount.open_write(path, if_absent=wanted.action == "x") as sink:
+                while chunk := stream.read(_BLOCK):
+                    sink.write(chunk)
+            self._changed(sink.new_path)
+            return sink.new_path
+
+        updater = BinaryUpdater(self.fullpath, publish, "a+b" if wanted.action == "a" else "r+b")
+        if existing is not None:
+            with existing:
+                updater.load(existing)
+        return updater
+
+    # -- reading and writing ------------------------------------------------------------------
+
+    def read(self, mode: str = "r", encoding: str = "utf-8") -> Any:
+        """The whole content: text for ``"r"``, bytes for ``"rb"``."""
+        if mode == "rb":
+            return self.read_bytes()
+        if mode != "r":
+            raise StorageValueError(f"{self.fullpath}: read(mode={mode!r}); use 'r' or 'rb'")
+        return self.read_text(encoding)
+
+    def read_bytes(self) -> bytes:
+        """The whole content."""
+        if self._snapshot is None:
+            return self._mount.read_bytes(self._path)
+        return self._mount.read_bytes(self._path, version=self._version_id())
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """The whole content as text; every kind of line end becomes a newline."""
+        data = self.read_bytes()
+        try:
+            text = data.decode(encoding)
+        except (UnicodeDecodeError, LookupError) as error:
+            raise StorageValueError(
+                f"{self.fullpath}: is not {encoding} text ({error}); read_bytes() reads anything",
+                node=self.fullpath,
+            ) from error
+        return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+    def write(
+        self,
+        data: str | bytes,
+        mode: str = "w",
+        encoding: str = "utf-8",
+        skip_if_unchanged: bool = False,
+    ) -> bool:
+        """Replace the content: text with ``"w"``, bytes with ``"wb"``; as the ``write_*`` do."""
+        if mode == "wb":
+            return self.write_bytes(data, skip_if_unchanged)  # type: ignore[arg-type]
+        if mode != "w":
+            raise StorageValueError(f"{self.fullpath}: write(mode={mode!r}); use 'w' or 'wb'")
+        return self.write_text(data, encoding, skip_if_unchanged)  # type: ignore[arg-type]
+
+    def write_text(
+        self, text: str, encoding: str = "utf-8", skip_if_unchanged: bool = False
+    ) -> bool:
+        """Replace the content by text; True where written, False where it was skipped."""
+        if not isinstance(text, str):
+            raise TypeError(f"write_text needs str, not {type(text).__name__}; use write_bytes")
+        return self.write_bytes(text.encode(encoding), skip_if_unchanged)
+
+    def write_bytes(self, data: bytes, skip_if_unchanged: bool = False) -> bool:
+        """Replace the content, making parents; True where written.
+
+        With ``skip_if_unchanged``, a file that holds exactly ``data`` is left alone and the
+        answer is False. A file that cannot be read for the comparison raises.
+        """
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"write_bytes needs bytes, not {type(data).__name__}; use write_text")
+        self._refuse_snapshot()
+        if skip_if_unchanged:
+            self._mount.require_write(self._path)
+            if self._holds(data):
+                return False
+        self._changed(self._mount.write_bytes(self._path, data))
+        return True
+
+    def _holds(self, data: bytes) -> bool:
+        try:
+            info = self._mount.stat(self._path)
+            if info.type != "file" or (info.size is not None and info.size != len(data)):
+                return False
+            known = self._mount.checksum(info)
+            if known is not None:
+                return content.digest(io.BytesIO(data), known.algorithm) == known.hexdigest
+            return self._mount.read_bytes(self._path) == data
+        except StorageNotFoundError:
+            return False
+
+    # -- content ------------------------------------------------------------------------------
+
+    @property
+    def md5hash(self) -> str:
+        """The MD5 of the content, 32 lowercase hex digits; from metadata where it is truly one."""
+        return self.digest("md5")
+
+    def digest(self, algorithm: str = "md5") -> str:
+        """The hex digest by any algorithm of ``hashlib`` with a fixed length."""
+        info = self._look()
+        if info.type == "directory":
+            raise StorageIsDirectoryError(
+                f"{self.fullpath}: Cannot compute hash of directory", node=self.fullpath
+            )
+        if self._snapshot is None:
+            known = self._mount.checksum(info)
+            if known is not None and known.algorithm == algorithm:
+                return known.hexdigest
+        with self._mount.open_read(self._path, version=self._version_id()) as stream:
+            return content.digest(stream, algorithm)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, NodeContents):
+            return NotImplemented
+        if self is other or self._is_identical(other):
+            return True
+        ours, theirs = self._look_or_none(), other._look_or_none()
+        if ours is None or theirs is None or ours.type != "file" or theirs.type != "file":
+            return False
+        if ours.size is not None and theirs.size is not None and ours.size != theirs.size:
+            return False
+        if self._snapshot is None and other._snapshot is None:
+            known, there = self._mount.checksum(ours), other._mount.checksum(theirs)
+            if known is not None and there is not None and known.algorithm == there.algorithm:
+                return known.hexdigest == there.hexdigest
+        return self._reads_like(other)
+
+    def _is_identical(self, other: NodeContents) -> bool:
+        return (
+            self._mount is other._mount
+            and self._path == other._path
+            and self._snapshot == other._snapshot
+        )
+
+    def _reads_like(self, other: NodeContents) -> bool:
+        with (
+            self._mount.open_read(self._path, version=self._version_id()) as ours,
+            other._mount.open_read(other._path, version=other._version_id()) as theirs,
+        ):
+            while True:
+                chunk = ours.read(_BLOCK)
+                if chunk != theirs.read(_BLOCK):
+                    return False
+                if not chunk:
+                    return True
+
+    def __hash__(self) -> int:
+        raise TypeError(
+            f"{self!r} is not hashable, because == compares contents; use node.fullpath as the key"
+        )
+
+    def to_base64(self, mime: str | None = None, include_uri: bool = True) -> str:
+        """The content in base64, as a ``data:`` URI (RFC 2397) unless ``include_uri`` is False."""
+        if self._look().type == "directory":
+            raise StorageIsDirectoryError(
+                f"{self.fullpath}: Cannot encode directory", node=self.fullpath
+            )
+        data = self.read_bytes()
+        if include_uri:
+            return content.data_uri(data, mime or self.mimetype)
+        return base64.b64encode(data).decode("ascii")
+
+    def fill_from_url(
+        self,
+        url: str,
+        timeout: float = 30,
+        *,
+        deadline: float | None = 600.0,
+        max_size: int | None = fetch.MAX_SIZE,
+        allow_private: bool = False,
+    ) -> None:
+        """Download ``url`` (http, https) into this file, streaming; the old content stays on error.
+
+        ``timeout`` bounds each wait and ``deadline`` the whole (seconds), ``max_size`` the bytes.
+        Hosts with private addresses are refused unless ``allow_private``.
+        """
+        self._refuse_snapshot()
+        with self._mount.open_write(self._path, on_commit=self._changed) as sink:
+            fetch.fetch(
+                url,
+                sink.write,
+                timeout=timeout,
+                deadline=deadline,
+                max_size=max_size,
+                allow_private=allow_private,
+            )
