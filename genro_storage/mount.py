@@ -377,11 +377,12 @@ class Mount:
     def copy(self, path: str, target: Mount, target_path: str) -> None:
         """Copy one file to another place of the same store, on the store's own side."""
         target.require_write(target_path, "copying")
-        if not self.can_copy_to(target):
-            raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
         backend, real = self._at(path)
+        there, target_real = target._at(target_path)
+        if backend is not there or not backend.capabilities.copy_optimization:
+            raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
         try:
-            backend.copy(real, target._at(target_path)[1])
+            backend.copy(real, target_real)
         except Exception as error:
             label = f"{self.label(path)} -> {target.label(target_path)}"
             raise translate(error, node=label, action="copying") from error

@@ -86,8 +86,9 @@ class WriteHandle(io.RawIOBase):
 
     def __del__(self) -> None:
         # Losing the last reference says nothing about the content being whole.
-        with contextlib.suppress(Exception):
-            self.abort()
+        if not self._done:
+            with contextlib.suppress(Exception):
+                self.abort()
 
 
 class Backend(ABC):

@@ -34,7 +34,16 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
-__all__ = ["PLAIN", "TEMPORARY", "AppendFile", "AtomicFile", "copy_content", "remove_stale"]
+__all__ = [
+    "PLAIN",
+    "TEMPORARY",
+    "AppendFile",
+    "AtomicFile",
+    "copy_content",
+    "copy_new",
+    "copy_unchanged",
+    "remove_stale",
+]
 
 TEMPORARY = ".genro-tmp-"
 # Some flags exist on some systems only.
@@ -300,6 +309,35 @@ def _inherit(descriptor: int, target: str, replaced: os.stat_result) -> None:
             for name in os.listxattr(target, follow_symlinks=False):
                 os.setxattr(descriptor, name, os.getxattr(target, name, follow_symlinks=False))
     os.fchmod(descriptor, stat.S_IMODE(replaced.st_mode))
+
+
+def copy_new(source: int, before: os.stat_result, target: str) -> bool:
+    """Copy an open file to a name that nothing has; False where that takes an ``AtomicFile``.
+
+    The way of a tree of small files, without an object per file: mode and time are the source's.
+    """
+    descriptor = _unnamed(target.rpartition("/")[0] or "/")
+    if descriptor is None:
+        return False
+    try:
+        os.fchmod(descriptor, before.st_mode & 0o777)
+        copy_unchanged(source, before, descriptor)
+        os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
+        _link(descriptor, target)
+    except FileExistsError:  # somebody took the name meanwhile
+        os.lseek(source, 0, os.SEEK_SET)
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def copy_unchanged(source: int, before: os.stat_result, target: int) -> None:
+    """Copy the content, and raise where the source changed meanwhile."""
+    copied = copy_content(source, target, before.st_size)
+    after = os.fstat(source)
+    if copied != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
+        raise OSError(errno.EAGAIN, "the source changed while it was being copied")
 
 
 class AppendFile(WriteHandle):
