@@ -161,6 +161,9 @@ class Mount:
 
     # -- reaching the backend -----------------------------------------------------------------
 
+    def _is_switched(self) -> bool:
+        return isinstance(self.backend, DynamicRoot) and self.backend.switched
+
     def _at(self, path: str) -> tuple[Backend, str]:
         backend = self.backend
         if isinstance(backend, DynamicRoot):
@@ -169,7 +172,8 @@ class Mount:
                 raise self._unsupported(
                     path, "the root of a switched mount has no place of its own; name a path in it"
                 )
-            return self._evaluate(functools.partial(backend.resolve, real))
+            found: tuple[Backend, str] = self._evaluate(functools.partial(backend.resolve, real))
+            return found
         if backend.opaque_paths:
             return backend, path
         return backend, paths.join(self.prefix, paths.physical(path))
@@ -213,9 +217,8 @@ class Mount:
 
     def stat(self, path: str) -> FileInfo:
         """What is at ``path``; ``StorageNotFoundError`` where nothing is."""
-        if not path and isinstance(self.backend, DynamicRoot) and self.backend.switched:
-            if not self.prefix:
-                return FileInfo("", "directory")
+        if not path and not self.prefix and self._is_switched():
+            return FileInfo("", "directory")
         backend, real = self._at(path)
         try:
             info = backend.stat(real)

@@ -314,6 +314,7 @@ class Backend(ABC):
     def _unsupported(self, what: str) -> io.UnsupportedOperation:
         return io.UnsupportedOperation(f"this kind of mount does not support {what}")
 
+
 def _skip(stream: BinaryIO, count: int) -> None:
     while count > 0:
         chunk = stream.read(min(count, COPY_CHUNK))

@@ -201,7 +201,7 @@ class LocalBackend(Backend):
         except BaseException:
             os.close(descriptor)
             raise
-        return io.FileIO(descriptor, "rb")  # type: ignore[return-value]
+        return io.FileIO(descriptor, "rb")
 
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None

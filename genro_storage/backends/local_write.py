@@ -32,6 +32,7 @@ TEMPORARY = ".genro-tmp-"
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 _FLAGS |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _SPOOL = 8 * 1024 * 1024
+_CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -112,6 +113,25 @@ def _sweep(directory: str, name: str) -> None:
         slot += 1
 
 
+def _unnamed(directory: str) -> int | None:
+    """A file that has no name yet, or None where the file system or the kernel has no such."""
+    if not _CAN_LINK:
+        return None
+    try:
+        return os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        # EISDIR: a kernel that takes the flag for an attempt to write to the directory.
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS):
+            return None
+        raise
+
+
+def _link(descriptor: int, path: str) -> None:
+    """Name an unnamed file (open(2), the example of ``O_TMPFILE``)."""
+    # Any descriptor for src_dir_fd makes Python call linkat(2), which link(2) cannot replace here.
+    os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+
+
 def sync_directory(directory: str) -> None:
     """Make a rename in ``directory`` survive a power failure."""
     descriptor = os.open(directory, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
@@ -125,7 +145,9 @@ class AtomicFile(WriteHandle):
     """A new content for ``target`` in the making.
 
     ``replaced`` is the stat of the regular file that stands there now, whose mode, owner and
-    extended attributes the new content keeps; without it the umask decides.
+    extended attributes the new content keeps; without it the umask decides. A content for a new
+    name needs no temporary name at all where the kernel knows ``O_TMPFILE`` (Linux): a killed
+    writer then leaves nothing behind.
     """
 
     def __init__(
@@ -144,11 +166,15 @@ class AtomicFile(WriteHandle):
         self._fsync = fsync
         self._process = os.getpid()
         self._mtime = attributes.mtime if attributes is not None else None
-        directory, _, name = target.rpartition("/")
+        directory, _, self._name = target.rpartition("/")
         self._directory = directory or "/"
-        # A file that replaces a private one must not be readable meanwhile.
-        mode = 0o666 if replaced is None else 0o600
-        self._descriptor, self._path = _begin(self._directory, name, mode)
+        self._path: str | None = None
+        descriptor = _unnamed(self._directory) if replaced is None else None
+        if descriptor is None:
+            # A file that replaces a private one must not be readable meanwhile.
+            mode = 0o666 if replaced is None else 0o600
+            descriptor, self._path = _begin(self._directory, self._name, mode)
+        self._descriptor = descriptor
         self._done = False
         try:
             if replaced is not None:
@@ -190,8 +216,10 @@ class AtomicFile(WriteHandle):
             os.utime(self._descriptor, ns=(nanoseconds, nanoseconds))
         if self._fsync:
             os.fsync(self._descriptor)
-        if self._if_absent:
-            self._publish_exclusively()
+        if self._path is None:
+            self._publish_unnamed()
+        elif self._if_absent:
+            self._publish_exclusively(self._path)
         else:
             os.replace(self._path, self._target)
         os.close(self._descriptor)
@@ -199,23 +227,47 @@ class AtomicFile(WriteHandle):
         if self._fsync:
             sync_directory(self._directory)
 
-    def _publish_exclusively(self) -> None:
+    def _publish_unnamed(self) -> None:
+        """Give the file its first name; where that is taken by now, replace what took it."""
         try:
-            os.link(self._path, self._target, follow_symlinks=False)
+            _link(self._descriptor, self._target)
+        except FileExistsError:
+            if self._if_absent:
+                raise
+            # Locked before it gets a temporary name, so that nobody takes it for a stale one.
+            _lock(self._descriptor)
+            os.replace(self._named(), self._target)
+
+    def _named(self) -> str:
+        """Give the unnamed file a temporary name."""
+        slot = 0
+        while True:
+            path = _temporary_path(self._directory, self._name, slot)
+            try:
+                _link(self._descriptor, path)
+            except FileExistsError:
+                if not remove_stale(path):
+                    slot += 1
+            else:
+                return path
+
+    def _publish_exclusively(self, path: str) -> None:
+        try:
+            os.link(path, self._target, follow_symlinks=False)
         except OSError as error:
             if error.errno not in _NO_HARD_LINKS:
                 raise
             # No hard links here (FAT, some network shares): reserve the name, then replace it.
             os.close(os.open(self._target, _FLAGS, 0o600))
-            os.replace(self._path, self._target)
+            os.replace(path, self._target)
         else:
-            os.unlink(self._path)
+            os.unlink(path)
 
     def _abort(self) -> None:
         if self._descriptor < 0:
             return
         # A forked child that drops its copy of the handle must not end its parent's write.
-        if os.getpid() == self._process:
+        if self._path is not None and os.getpid() == self._process:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
         os.close(self._descriptor)

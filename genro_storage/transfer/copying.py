@@ -134,9 +134,7 @@ class CopyPlan:
                     tally.directories += 1
                 continue
             elif isinstance(action, Filtered):
-                tally.filtered += 1
-                if on_skip is not None:
-                    on_skip(action)
+                tally.filtered += 1  # whoever listens has heard of it while they were collected
                 continue
             if progress is not None:
                 current += 1
