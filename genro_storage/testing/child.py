@@ -27,7 +27,9 @@ def rebuild(request: dict[str, Any]) -> None:
 def kill(request: dict[str, Any]) -> None:
     """For each byte of standard input: fork a writer, kill it at a random moment, answer."""
     from genro_storage import StorageManager
+    from genro_storage.config import load
 
+    load(request["mounts"])  # imports once what every writer needs; nothing is built yet
     chance = random.Random()  # noqa: S311 - moments, not secrets
     while sys.stdin.buffer.read(1):
         # The writer says when it has begun, so that the moment falls among the writes.
