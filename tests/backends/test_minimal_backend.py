@@ -36,7 +36,7 @@ def guide():
     del sys.modules[spec.name]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def registered(guide):
     register(guide.BACKEND)
     yield guide
