@@ -194,11 +194,21 @@ class Mount:
         except Exception as error:
             raise translate(error, node=self.label(path), action=action) from error
 
-    def _list(self, path: str, verb: str) -> Iterator[FileInfo]:
+    def _list(
+        self, path: str, verb: str, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
         self._require("list_dir", path, "directories (it has no directory structure)")
         backend, real = self._at(path)
+
+        def relabelled(info: FileInfo) -> FileInfo:
+            below = info.path[len(real) + 1 :] if real else info.path
+            return info._replace(path=paths.join(path, below))
+
+        options: dict[str, Any] = {}
+        if enter is not None:
+            options["enter"] = enter if real == path else lambda info: enter(relabelled(info))
         try:
-            for info in getattr(backend, verb)(real):
+            for info in getattr(backend, verb)(real, **options):
                 if not paths.is_addressable(info.path):
                     _log.warning(
                         "%s: left out the entry %r, whose name no path can express",
@@ -208,8 +218,7 @@ class Mount:
                 elif real == path:
                     yield info
                 else:
-                    below = info.path[len(real) + 1 :] if real else info.path
-                    yield info._replace(path=paths.join(path, below))
+                    yield relabelled(info)
         except Exception as error:
             raise translate(error, node=self.label(path), action="listing") from error
 
@@ -237,9 +246,14 @@ class Mount:
         """The entries of a directory, one level, in any order."""
         return self._list(path, "scan")
 
-    def find(self, path: str) -> Iterator[FileInfo]:
-        """Everything below a directory, directories included, in key order."""
-        return self._list(path, "find")
+    def find(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
+        """Everything below a directory, directories included, in key order.
+
+        A directory for which ``enter`` says no is yielded and not listed.
+        """
+        return self._list(path, "find", enter)
 
     def checksum(self, info: FileInfo) -> Checksum | None:
         """A content digest known without reading the file."""

@@ -22,7 +22,7 @@ from ..capabilities import BackendCapabilities
 from ..info import Attributes, FileInfo
 from ..paths import order_key
 from .base import Backend
-from .local_write import TEMPORARY, AppendFile, AtomicFile, copy_content, remove_stale
+from .local_write import PLAIN, TEMPORARY, AppendFile, AtomicFile, copy_content, remove_stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,8 +34,7 @@ __all__ = ["LocalBackend"]
 _Result = TypeVar("_Result")
 
 # O_NONBLOCK so that opening a named pipe fails instead of waiting for a writer for ever.
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-_READ |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_READ = os.O_RDONLY | PLAIN | getattr(os, "O_NONBLOCK", 0)
 
 
 class LocalBackend(Backend):
@@ -140,7 +139,9 @@ class LocalBackend(Backend):
                 else:
                     yield self._describe(above + name, entry.path, found)
 
-    def find(self, path: str) -> Iterator[FileInfo]:
+    def find(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
         real = self._physical(path)
         levels = [(iter(sorted(self._entries(path, real), key=order_key)), real)]
         while levels:
@@ -160,6 +161,8 @@ class LocalBackend(Backend):
                     yield info._replace(type="link")
                     continue
             yield info
+            if enter is not None and not enter(info):
+                continue
             # A directory that somebody removed meanwhile holds nothing any more.
             with contextlib.suppress(FileNotFoundError):
                 below = sorted(self._entries(info.path, inner), key=order_key)
@@ -432,6 +435,6 @@ class LocalBackend(Backend):
                 if name.startswith(TEMPORARY):
                     full = f"{directory}/{name}"
                     with contextlib.suppress(FileNotFoundError):
-                        if os.lstat(full).st_mtime <= limit and remove_stale(full):
+                        if os.lstat(full).st_mtime <= limit and remove_stale(full, by_age=True):
                             removed += 1
         return removed

@@ -13,6 +13,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -21,16 +22,24 @@ from .base import COPY_CHUNK, WriteHandle
 if TYPE_CHECKING:
     from ..info import Attributes
 
-try:
-    import fcntl
-except ImportError:  # Windows has no flock
-    fcntl = None  # type: ignore[assignment]
+if sys.platform == "win32":
 
-__all__ = ["TEMPORARY", "AppendFile", "AtomicFile", "copy_content", "remove_stale"]
+    def _flock(descriptor: int, *, wait: bool = False) -> None:
+        raise OSError(errno.ENOSYS, "no advisory locks")
+
+else:
+    import fcntl
+
+    def _flock(descriptor: int, *, wait: bool = False) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+__all__ = ["PLAIN", "TEMPORARY", "AppendFile", "AtomicFile", "copy_content", "remove_stale"]
 
 TEMPORARY = ".genro-tmp-"
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-_FLAGS |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+# Some flags exist on some systems only.
+PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
 _SPOOL = 8 * 1024 * 1024
 _CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
@@ -41,17 +50,19 @@ def _temporary_path(directory: str, name: str, slot: int) -> str:
     return f"{directory}/{TEMPORARY}{digest}-{slot}"
 
 
-def _lock(descriptor: int) -> bool:
-    """Take the writer's lock; False where somebody alive holds it."""
-    if fcntl is None:
-        return True
+def _lock(descriptor: int) -> bool | None:
+    """Take the writer's lock; False where somebody alive holds it, None where there are no locks.
+
+    Without locks ``O_EXCL`` alone keeps writers apart, and nothing tells a living writer's file
+    from a dead one's.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _flock(descriptor)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return False
         if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
-            return True  # a file system without locks: O_EXCL alone keeps writers apart
+            return None
         raise
     return True
 
@@ -66,16 +77,18 @@ def _is_at(descriptor: int, path: str) -> bool:
     return here.st_ino == there.st_ino and here.st_dev == there.st_dev
 
 
-def remove_stale(path: str) -> bool:
-    """Remove a temporary file that no living writer holds; whether it is gone."""
-    if fcntl is None:
-        return False
+def remove_stale(path: str, *, by_age: bool = False) -> bool:
+    """Remove a temporary file that no living writer holds; whether it is gone.
+
+    ``by_age``: the caller knows it to be old, which must do where there are no locks.
+    """
     try:
-        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(path, os.O_RDWR | PLAIN)
     except FileNotFoundError:
         return True
     try:
-        if not _lock(descriptor):
+        locked = _lock(descriptor)
+        if not (locked or (locked is None and by_age)):
             return False
         if _is_at(descriptor, path):
             os.unlink(path)
@@ -96,7 +109,7 @@ def _begin(directory: str, name: str, mode: int) -> tuple[int, str]:
                 slot += 1
             continue
         # Between creating and locking, another writer may have taken the file for a stale one.
-        if _lock(descriptor) and _is_at(descriptor, path):
+        if _lock(descriptor) is not False and _is_at(descriptor, path):
             break
         os.close(descriptor)
     if slot == 0:
@@ -309,13 +322,13 @@ class AppendFile(WriteHandle):
         return self._spool.tell()
 
     def _commit(self) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(self._target, flags | getattr(os, "O_BINARY", 0), 0o666)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | PLAIN
+        descriptor = os.open(self._target, flags, 0o666)
         try:
-            if fcntl is not None:
-                # Appenders of this library take turns, so that a failed one can be cut off.
-                with contextlib.suppress(OSError):
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Appenders of this library take turns, so that a failed one can be cut off; where
+            # there are no locks, O_APPEND still keeps their bytes apart.
+            with contextlib.suppress(OSError):
+                _flock(descriptor, wait=True)
             before = os.fstat(descriptor).st_size
             self._spool.seek(0)
             try:
