@@ -149,7 +149,7 @@ class StorageManager:
         """The mounts with the verbs that 0.4 offered on ``storage._mounts[name]``."""
         from .compat import MountTable
 
-        return MountTable(self._table)
+        return MountTable(self)
 
     # -- nodes --------------------------------------------------------------------------------
 

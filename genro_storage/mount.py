@@ -460,8 +460,8 @@ class Mount:
 
     def delete_version(self, path: str, version: str) -> None:
         """Remove one version for good."""
-        self.require_delete(path, "deleting a version")
         self._require("versioning", path, "version deletion: it does not support versioning")
+        self.require_delete(path, "deleting a version")
         self._run(path, "deleting a version", "delete_version", version)
 
     def cleanup(self, path: str, older_than: float) -> int:

@@ -3,7 +3,9 @@
 A temporary file is named after its target (``.genro-tmp-<digest>-<slot>``) and locked while its
 writer lives. The kernel drops the lock when the process dies, so the next write to the same name
 finds what a killed writer left, knows that nobody uses it, and removes it. Concurrent writers of
-one name take further slots; the last rename wins, whole.
+one name take further slots; the last rename wins, whole. Where several of them were killed at
+once, the next write finds the slots up to the first free one, and ``cleanup`` the others: looking
+further would cost every write more than the write itself.
 """
 
 from __future__ import annotations
@@ -95,6 +97,11 @@ def remove_stale(path: str, *, by_age: bool = False) -> bool:
         descriptor = os.open(path, os.O_RDWR | PLAIN)
     except FileNotFoundError:
         return True
+    except OSError as error:
+        # Another user's, or a link or directory of that name: not ours to judge.
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ETXTBSY):
+            return False
+        raise
     try:
         locked = _lock(descriptor)
         if not (locked or (locked is None and by_age)):
@@ -130,8 +137,7 @@ def _sweep(directory: str, name: str) -> None:
     """Remove what killed concurrent writers of this name left in the further slots."""
     slot = 1
     while os.path.lexists(path := _temporary_path(directory, name, slot)):
-        if not remove_stale(path):
-            return
+        remove_stale(path)
         slot += 1
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
+    from ..compat import MountView
     from ..external import PathBinding
 
 
@@ -38,6 +39,13 @@ class StorageNode(NodeTree):
     """
 
     __slots__ = ()
+
+    @property
+    def _backend(self) -> MountView:
+        """The mount with the verbs that 0.4 offered on a backend."""
+        from ..compat import MountView
+
+        return MountView(self)
 
     # -- external tools -----------------------------------------------------------------------
 
