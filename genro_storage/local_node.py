@@ -60,7 +60,7 @@ def local_node(manager: StorageManager, path: str) -> StorageNode:
         raise StoragePathError(f"{path!r}: a local path cannot be empty or contain NUL", node=path)
     written = path.rstrip("/")
     directory, slash, name = written.rpartition("/")
-    if name.startswith("~") and not slash or name in ("", ".", ".."):
+    if (name.startswith("~") and not slash) or name in ("", ".", ".."):
         # It is no name that could be looked for in a directory.
         directory, slash, name = written, "/", ""
     try:

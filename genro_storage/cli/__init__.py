@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 __all__ = ["main"]
@@ -11,16 +12,14 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program with ``arguments`` (default: the process's); returns the exit code."""
-    try:
-        import rich  # noqa: F401 - without it the first table would fail, late
-        import typer  # noqa: F401
-    except ImportError as error:
-        print(
-            f"error: the command line needs the module {error.name!r}; install it with: "
-            'pip install "genro-storage[cli]"',
-            file=sys.stderr,
-        )
-        return 3
+    for needed in ("typer", "rich"):
+        if find_spec(needed) is None:
+            print(
+                f"error: the command line needs the module {needed!r}; install it with: "
+                'pip install "genro-storage[cli]"',
+                file=sys.stderr,
+            )
+            return 3
     try:
         from .app import app
 

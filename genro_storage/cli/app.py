@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +19,16 @@ from .targets import FAILED, INTERRUPTED, PIPE_CLOSED, Session
 __all__ = ["app"]
 
 _EPILOG = """\
-Exit codes: 0 all went well · 1 an operation failed · 2 wrong usage · 3 the configuration is wrong
-or a package is missing · 4 not found · 5 permission denied or not supported · 130 interrupted ·
-141 whoever read the output went away. Of several failures the first decides.
+\b
+Exit codes (of several failures the first decides):
+  0    all went well
+  1    an operation failed
+  2    wrong usage
+  3    the configuration is wrong, or a package is missing
+  4    not found
+  5    permission denied, or not supported
+  130  interrupted
+  141  whoever read the output went away
 """
 
 
@@ -39,9 +47,9 @@ class _Program(TyperGroup):
             say("interrupted")
             raise typer.Exit(INTERRUPTED) from None
         except OSError as error:
-            if isinstance(error, StorageError) or _debugging(ctx):
-                raise
             # Storages raise StorageError only, so this is the output (a full disk, say).
+            if _debugging(ctx):
+                raise
             say(f"error: writing the output: {error.strerror or error}")
             raise typer.Exit(FAILED) from None
         session = ctx.obj
@@ -68,6 +76,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EPILOG,
 )
@@ -75,9 +84,11 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from .. import __version__
-
-        print(f"genro-storage {__version__}")
+        try:
+            number = version("genro-storage")
+        except PackageNotFoundError:  # run from its source directory
+            number = "(not installed)"
+        print(f"genro-storage {number}")
         raise typer.Exit
 
 
@@ -95,7 +106,7 @@ def start(
         ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks with errors.")] = False,
-    version: Annotated[  # noqa: ARG001 - its callback answers
+    show_version: Annotated[  # noqa: ARG001 - its callback answers
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,

@@ -39,9 +39,9 @@ def rm(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Remove files, and directories with -r. Nothing is asked.
+    """Remove files, and directories with -r.
 
-    A link is removed, not what it leads to.
+    Nothing is asked. A link is removed, not what it leads to.
     """
     session: Session = ctx.obj
     removed: list[str] = []
@@ -126,15 +126,15 @@ def mkdir(
 
 def cleanup(
     ctx: typer.Context,
-    mount: Annotated[str, typer.Argument(metavar="MOUNT", show_default=False)],
+    mount: Annotated[str, typer.Argument(metavar="MOUNT", help="The name of a mount.")],
     older_than: Annotated[
         float, typer.Option("--older-than", min=0, metavar="SECONDS", help="Leave newer ones.")
     ] = 3600.0,
     as_json: Json = False,
 ) -> None:
-    """Remove the temporary files that killed writers left in a mount.
+    """Remove what killed writers left in a mount.
 
-    What a living writer holds stays, whatever its age.
+    Those are temporary files that no listing shows. What a living writer holds stays, whatever its age.
     """
     session: Session = ctx.obj
     name = mount.removesuffix(":")

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "check", "mounts", "schema"]
 
-app = typer.Typer(help="Check a configuration; print its JSON Schema.", no_args_is_help=True)
+app = typer.Typer(
+    help="Check a configuration; print its JSON Schema.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 # Options that say where a mount is. Whatever else there is may be a secret.
 _PLACES = (
@@ -104,16 +108,14 @@ def check(
     ctx: typer.Context,
     file: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[FILE]", show_default=False, help="By default what --config names."
-        ),
+        typer.Argument(metavar="FILE", show_default=False, help="By default what --config names."),
     ] = None,
     timeout: Annotated[
         float, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait that long.")
     ] = 10.0,
     as_json: Json = False,
 ) -> None:
-    """Check a configuration file, and whether each mount can be reached.
+    """Check a file, and whether its mounts can be reached.
 
     Prints the mounts and everything that is wrong; changes nothing. Exit code 3 where something
     is.
@@ -129,7 +131,7 @@ def check(
 
     with StorageManager() as manager:
         states = _states(manager, specs, path.absolute(), timeout)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": spec.name,
             "type": kind(spec),
@@ -199,7 +201,9 @@ def _build(manager: StorageManager, spec: MountSpec, path: Path) -> _State:
     creates = getattr(spec.options, "create", False) is True
     if creates:
         assert spec.options is not None
-        wanted = dataclasses.replace(spec, options=spec.options.model_copy(update={"create": False}))
+        wanted = dataclasses.replace(
+            spec, options=spec.options.model_copy(update={"create": False})
+        )
     try:
         manager._apply([_Entry(wanted, path)])
     except MountRootNotFoundError as error:
@@ -220,7 +224,7 @@ def _probe(manager: StorageManager, name: str, state: _State) -> None:
 
 @app.command("schema")
 def schema() -> None:
-    """Print the JSON Schema of configuration files, for editors."""
+    """Print the JSON Schema of such a file, for editors."""
     from ..config import json_schema
 
     print_json(json_schema())

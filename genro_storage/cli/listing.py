@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Step", "is_link", "ls", "tree", "walk"]
 
-_SORTS: dict[str, Callable[[FileInfo], object]] = {
+_SORTS: dict[str, Callable[[FileInfo], Any]] = {
     "name": lambda info: info.path,
     "size": lambda info: (-(info.size or 0), info.path),
     "time": lambda info: (-(info.mtime or 0.0), info.path),
@@ -77,6 +77,7 @@ def walk(
 
 
 def is_link(mount: Mount, path: str) -> bool:
+    """Whether a link stands there, on a mount that has links."""
     if not mount.capabilities.symbolic_links:
         return False
     real = mount.local_path(path)
@@ -89,7 +90,7 @@ def is_link(mount: Mount, path: str) -> bool:
 def ls(
     ctx: typer.Context,
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH...]", show_default=False)
+        list[str] | None, typer.Argument(metavar="PATH", help="Files or directories.")
     ] = None,
     long: Annotated[bool, typer.Option("--long", "-l", help="Also sizes and ages.")] = False,
     exact: Annotated[
@@ -123,7 +124,7 @@ def ls(
             if info.type == "directory":
                 infos = _below(session, node, recursive=recursive)
                 if order is not None:
-                    infos = sorted(infos, key=order, reverse=reverse)  # type: ignore[type-var]
+                    infos = sorted(infos, key=order, reverse=reverse)
                 if len(paths) > 1 and not as_json:
                     print(f"{'' if number == 0 else chr(10)}{shown(node.fullpath)}:")
             _print_entries(node, infos, long=long, exact=exact, as_json=as_json)
@@ -166,7 +167,7 @@ def _print_entries(
 
 def tree(
     ctx: typer.Context,
-    path: Annotated[str, typer.Argument(metavar="PATH", show_default=False)],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A directory.")],
     depth: Annotated[
         int | None, typer.Option("--depth", "-d", min=1, help="Levels to go down.")
     ] = None,

@@ -14,7 +14,7 @@ __all__ = ["DryRun", "Json", "Paths", "entry"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be done.")]
-Paths = Annotated[list[str], typer.Argument(metavar="PATH...", show_default=False)]
+Paths = Annotated[list[str], typer.Argument(metavar="PATH", help="Files or directories.")]
 
 
 def entry(mount: Mount, info: FileInfo, **more: Any) -> dict[str, Any]:

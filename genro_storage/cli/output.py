@@ -82,10 +82,10 @@ def console(stream: Any = None) -> Console:
 
 
 def printable(text: str) -> str:
-    """``text`` with everything escaped that could steer a terminal or hide in it.
+    r"""``text`` with everything escaped that could steer a terminal or hide in it.
 
-    >>> printable("a\\x1b[31m\\u202eb\\udcff")
-    'a\\\\x1b[31m\\\\u202eb\\\\xff'
+    >>> printable("a\x1b[31m\u202eb\udcff")
+    'a\\x1b[31m\\u202eb\\xff'
     """
     if text.isprintable():
         return text
@@ -181,7 +181,13 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
+        show_header=any(heads),
+    )
     for head in heads:
         # Names and types stay whole, so that what is long gives way.
         table.add_column(head, overflow="fold", no_wrap=head in {"NAME", "TYPE", "PERMISSIONS"})

@@ -37,10 +37,13 @@ def cat(ctx: typer.Context, paths: Paths) -> None:
 
 def stat(
     ctx: typer.Context,
-    path: Annotated[str, typer.Argument(metavar="PATH", show_default=False)],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A file or directory.")],
     as_json: Json = False,
 ) -> None:
-    """Everything that is known about a file or directory, and what its mount can do."""
+    """Show all that is known about a file or directory.
+
+    That includes what its mount can do.
+    """
     session: Session = ctx.obj
     node = session.resolve(path)
     info = node._look()
@@ -65,7 +68,7 @@ def stat(
     rows = [
         ("path", mount.label(info.path)),
         ("type", info.type),
-        ("size", "-" if info.size is None else f"{size(info.size)} ({info.size} bytes)"),
+        ("size", _full_size(info.size)),
         ("modified", f"{utc(info.mtime)} ({age(info.mtime)})" if info.mtime else "unknown"),
         ("etag", info.etag or ""),
         ("checksum", "" if info.checksum is None else ":".join(info.checksum)),
@@ -77,6 +80,12 @@ def stat(
         ("mount can", str(mount.capabilities)),
     ]
     print_table(("", ""), [row for row in rows if row[1]])
+
+
+def _full_size(count: int | None) -> str:
+    if count is None:
+        return ""
+    return f"{count} bytes" if count < 1024 else f"{size(count)} ({count} bytes)"
 
 
 def _local_path(node: StorageNode) -> str | None:
@@ -100,7 +109,7 @@ def hash(  # noqa: A001 - the command's name
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Digests of files, in the format of md5sum and its kin.
+    """Print digests of files, in the format of md5sum and its kin.
 
     A directory gives one line for each file below it and, as a comment that md5sum -c passes
     over, one digest of the whole: that of the lines "name NUL digest LF", sorted by the bytes of

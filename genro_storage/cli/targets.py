@@ -20,7 +20,7 @@ from ..exceptions import (
 from .output import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from ..manager import StorageManager
@@ -101,7 +101,7 @@ class Session:
     # -- failures -----------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def attempt(self) -> Iterator[None]:
+    def attempt(self) -> Generator[None]:
         """Report what goes wrong inside and go on; the first failure decides the exit code."""
         try:
             yield

@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
 
-from ..exceptions import StorageError, StorageExistsError
+from ..exceptions import StorageExistsError
 from ..transfer import (
     Conflict,
     CopyFile,
-    Filtered,
     MakeDirectory,
     SkipFile,
     TransferReport,
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["cp", "mv"]
 
-Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", show_default=False)]
-Target = Annotated[str, typer.Argument(metavar="DEST", show_default=False)]
+Sources = Annotated[list[str], typer.Argument(metavar="SOURCE", help="Files or directories.")]
+Target = Annotated[str, typer.Argument(metavar="DEST", help="Where to.")]
 
 
 def _destinations(
@@ -73,7 +72,7 @@ def cp(
     dest: Target,
     skip: Annotated[
         Literal["never", "exists", "size", "hash"],
-        typer.Option("--skip", "-s", help="Leave a file alone that is there already: when?"),
+        typer.Option("--skip", "-s", help="When to leave a file alone that is there."),
     ] = "never",
     include: Annotated[
         list[str] | None,
@@ -87,7 +86,9 @@ def cp(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Copy files and directories; each file arrives whole or not at all.
+    """Copy files and directories.
+
+    Each file arrives whole or not at all.
 
     "cp a: b:x" makes b:x the copy: a directory merges into what is there, nothing is removed.
     With several sources or a DEST that ends in / each source goes inside DEST, under its own
@@ -165,7 +166,8 @@ def _sentence(total: Any) -> str:
     moved = total.copied if isinstance(total, TransferReport) else total.to_copy
     detail = ""
     if moved:
-        detail = f"; {size(count)}B" if count >= 1024 else f"; {count} bytes"
+        amount = f"{count} {'byte' if count == 1 else 'bytes'}" if count < 1024 else size(count)
+        detail = f"; {amount}"
         if isinstance(total, TransferReport) and total.seconds >= 0.1:
             detail += f" in {total.seconds:.1f} s"
     new_path = getattr(total, "new_path", None)
@@ -178,7 +180,7 @@ class _NoBar:
     def advance(self, action: object) -> None:
         """One file is done."""
 
-    def __enter__(self) -> _NoBar:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -211,7 +213,7 @@ class _Bar(_NoBar):
             expand=True,
         )
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> Self:
         self._bar.start()
         self._task = self._bar.add_task("", total=None, files="0")
         self._files, count = self._measure()
@@ -234,7 +236,7 @@ class _Bar(_NoBar):
         return f"{self._done}/{self._files}"
 
     def advance(self, action: object) -> None:
-        if isinstance(action, CopyFile | SkipFile) and not isinstance(action, Filtered):
+        if isinstance(action, CopyFile | SkipFile):
             self._done += 1
             self._bar.update(self._task, advance=action.source.size or 0, files=self._label())
 
@@ -255,9 +257,9 @@ def mv(
     dest: Target,
     as_json: Json = False,
 ) -> None:
-    """Move or rename files and directories; what goes inside DEST is as for cp.
+    """Move or rename files and directories.
 
-    The source goes only after everything has arrived. A file at the target is replaced.
+    What goes inside DEST is as for cp. The source goes only after everything has arrived. A file at the target is replaced.
     """
     session: Session = ctx.obj
     moved: list[dict[str, str]] = []
