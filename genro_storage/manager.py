@@ -172,6 +172,16 @@ class StorageManager:
             path = "/".join((path, *path_parts)) if path else "/".join(path_parts)
         return StorageNode(self, name, path, version=version)
 
+    def _local_node(self, path: str) -> StorageNode:
+        """The node of a plain local path, which needs no mount and shows as it was written.
+
+        For programs whose user may name any file, as the command line's: what a web client sends
+        never belongs here.
+        """
+        from .local_node import local_node
+
+        return local_node(self, path)
+
     def iternode(self, *nodes: StorageNode) -> StorageNode:
         """A virtual node that reads as its sources one after the other; ``append``, ``extend``."""
         return iter_node(self, nodes)
