@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exceptions import MountNotFoundError, StorageConfigError
 from .mount import Mount
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
     from typing import Self
 
-    from .compat import MountTable
     from .backends.context import Keep
+    from .compat import MountTable
     from .config import MountSpec
-    from .mount import Permissions
 
     ConfigSource = str | os.PathLike[str] | list[Any] | tuple[Any, ...] | Mapping[str, Any]
     Kept = dict[tuple[str, Hashable], Any]
@@ -88,7 +87,7 @@ class StorageManager:
             backend = spec.build(context)
             if spec.permissions in ("readwrite", "delete"):
                 _refuse_if_read_only(spec, backend.capabilities.readonly)
-            table[spec.name] = Mount(spec.name, backend, permissions=_rights(spec) or "delete")
+            table[spec.name] = Mount(spec.name, backend, permissions=spec.permissions or "delete")
         self._kept, self._origins = kept, origins
         self._install(table)
 
@@ -110,7 +109,7 @@ class StorageManager:
                 f"mount {spec.name!r}: {relative.parent!r} has no directories; "
                 f"use path: '{relative.parent}:'"
             )
-        return parent.narrow(spec.name, relative.sub, _rights(spec))
+        return parent.narrow(spec.name, relative.sub, spec.permissions)
 
     def _install(self, table: dict[str, Mount]) -> None:
         """Replace the table in one step and close what no mount uses any more."""
@@ -172,6 +171,16 @@ class StorageManager:
         if path_parts:
             path = "/".join((path, *path_parts)) if path else "/".join(path_parts)
         return StorageNode(self, name, path, version=version)
+
+    def _local_node(self, path: str) -> StorageNode:
+        """The node of a plain local path, which needs no mount and shows as it was written.
+
+        For programs whose user may name any file, as the command line's: what a web client sends
+        never belongs here.
+        """
+        from .local_node import local_node
+
+        return local_node(self, path)
 
     def iternode(self, *nodes: StorageNode) -> StorageNode:
         """A virtual node that reads as its sources one after the other; ``append``, ``extend``."""
@@ -249,10 +258,6 @@ def _keeper(kept: Kept, name: str) -> Keep:
         return kept[name, key]
 
     return keep
-
-
-def _rights(spec: MountSpec) -> Permissions | None:
-    return cast("Permissions | None", spec.permissions)
 
 
 def _refuse_if_read_only(spec: MountSpec, readonly: bool) -> None:

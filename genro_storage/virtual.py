@@ -22,9 +22,11 @@ class ConcatenatedReader(io.RawIOBase, BinaryIO):
         self._current: Any = None
 
     def readable(self) -> bool:
+        """Always."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill the buffer from the stream whose turn it is."""
         while True:
             if self._current is None:
                 self._current = next(self._streams, None)
@@ -37,6 +39,7 @@ class ConcatenatedReader(io.RawIOBase, BinaryIO):
             self._current = None
 
     def close(self) -> None:
+        """Close the stream that is open, and take no further one."""
         if self._current is not None:
             self._current.close()
             self._current = None

@@ -86,21 +86,26 @@ class LocalFsspecBackend(FsspecBackend):
         return os.path.islink(self._full(path))
 
     def find(self, path: str) -> Iterator[FileInfo]:
-        return self._walk(path, (self._followed(path),))
-
-    def _walk(self, path: str, above: tuple[str, ...]) -> Iterator[FileInfo]:
-        for info in sorted(self.scan(path), key=order_key):
+        levels = [(iter(sorted(self.scan(path), key=order_key)), self._followed(path))]
+        while levels:
+            info = next(levels[-1][0], None)
+            if info is None:
+                levels.pop()
+                continue
             if info.type != "directory":
                 yield info
                 continue
             with contextlib.suppress(FileNotFoundError):  # removed meanwhile: holds nothing
                 inner = self._followed(info.path)
-                if inner in above:
+                if any(inner == seen for _, seen in levels):
                     # A link to a directory that is being walked would lead in circles.
                     yield info._replace(type="link")
                     continue
                 yield info
-                yield from self._walk(info.path, (*above, inner))
+                levels.append((iter(sorted(self.scan(info.path), key=order_key)), inner))
+
+    def address(self, path: str) -> tuple[object, str] | None:
+        return "local", os.path.realpath(f"{self._root}/{path}")
 
     # -- writing ------------------------------------------------------------------------------
 

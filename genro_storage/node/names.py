@@ -22,8 +22,8 @@ class NodeNames(NodeCore):
     __slots__ = ()
 
     @property
-    def path(self) -> str | None:
-        """The path inside the mount; None for a virtual node."""
+    def path(self) -> str:
+        """The path inside the mount; a virtual node, which has no place, answers None."""
         return self._path
 
     @property

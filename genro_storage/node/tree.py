@@ -8,7 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import paths, transfer
+from .. import paths
 from ..content import ZipEntry, zip_stream
 from ..exceptions import (
     StorageError,
@@ -22,7 +22,6 @@ from ..exceptions import (
     StorageValueError,
 )
 from ..strategy import SkipStrategy
-from ..transfer import CopyFile, CopyPlan, Place
 from .contents import NodeContents
 from .globbing import glob
 
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
 
     from ..info import FileInfo
     from ..mount import Mount
-    from ..transfer import Filtered, SkipFile
+    from ..transfer import CopyFile, CopyPlan, Filtered, SkipFile
+    from .storage_node import StorageNode
 
     Patterns = str | Sequence[str] | None
 
@@ -199,22 +199,25 @@ class NodeTree(NodeContents):
 
     # -- copying ------------------------------------------------------------------------------
 
-    def _resolve(self, target: NodeTree | str) -> NodeTree:
-        if isinstance(target, NodeTree):
+    def _resolve(self, target: StorageNode | str) -> StorageNode:
+        if not isinstance(target, str):
             return target
         return self._manager.node(target)
 
     def plan_copy(
         self,
-        dest: NodeTree | str,
+        dest: StorageNode | str,
         *,
         include: Patterns = None,
         exclude: Patterns = None,
         filter: Callable[[Self, str], object] | None = None,
         skip: str | SkipStrategy = "never",
-        skip_fn: Callable[[Self, Any], object] | None = None,
+        skip_fn: Callable[[Self, StorageNode], object] | None = None,
     ) -> CopyPlan:
         """What :meth:`copy_to` would do, as a value: iterate over it, or ``apply()`` it."""
+        # Loading the transfer modules costs more than most programs' nodes do.
+        from ..transfer import Place, plan_copy
+
         target = self._resolve(dest)
         target._refuse_snapshot()
 
@@ -226,7 +229,7 @@ class NodeTree(NodeContents):
             assert skip_fn is not None
             return skip_fn(self._source_node(ours), target._derive(theirs.path, theirs))
 
-        return transfer.plan_copy(
+        return plan_copy(
             Place(self._mount, self._path),
             Place(target._mount, target._path),
             include=include,
@@ -243,16 +246,16 @@ class NodeTree(NodeContents):
 
     def copy_to(
         self,
-        dest: NodeTree | str,
+        dest: StorageNode | str,
         include: Patterns = None,
         exclude: Patterns = None,
         filter: Callable[[Self, str], object] | None = None,
         skip: str | SkipStrategy = "never",
-        skip_fn: Callable[[Self, Any], object] | None = None,
+        skip_fn: Callable[[Self, StorageNode], object] | None = None,
         progress: Callable[[int, int], object] | None = None,
         on_file: Callable[[Self], object] | None = None,
         on_skip: Callable[[Self, str], object] | None = None,
-    ) -> Any:
+    ) -> StorageNode:
         """Copy this file or tree onto ``dest``, a node or ``"mount:path"``; returns its node.
 
         A directory merges into what is there; each file arrives whole or not at all. ``include``,
@@ -288,7 +291,7 @@ class NodeTree(NodeContents):
 
     # -- moving -------------------------------------------------------------------------------
 
-    def move_to(self, dest: NodeTree | str) -> Self:
+    def move_to(self, dest: StorageNode | str) -> Self:
         """Move this file or tree to ``dest``; afterwards this node is the one at ``dest``.
 
         Rights on both sides are checked first, and the source goes only after everything has
@@ -303,18 +306,18 @@ class NodeTree(NodeContents):
 
     move = move_to
 
-    def rename(self, target: NodeTree | str) -> Any:
+    def rename(self, target: StorageNode | str) -> StorageNode:
         """Move to ``target`` and return its node, as ``pathlib.Path.rename``."""
         there = self._resolve(target)
         self._move(there)
         self._changed()
         return there
 
-    def replace(self, target: NodeTree | str) -> Any:
+    def replace(self, target: StorageNode | str) -> StorageNode:
         """The same as :meth:`rename`: a file that is there is replaced."""
         return self.rename(target)
 
-    def _move(self, target: NodeTree) -> None:
+    def _move(self, target: StorageNode) -> None:
         self._refuse_snapshot()
         target._refuse_snapshot()
         self._mount.require_delete(self._path, "moving")
@@ -336,7 +339,7 @@ class NodeTree(NodeContents):
             self._copy_and_remove(target)
         target._changed()
 
-    def _renamed(self, target: NodeTree) -> bool:
+    def _renamed(self, target: StorageNode) -> bool:
         """Rename inside one store where that loses nothing; False where it must be copied."""
         try:
             ours = self._mount.stat(self._path).type
@@ -357,7 +360,7 @@ class NodeTree(NodeContents):
             return False
         return True
 
-    def _copy_and_remove(self, target: NodeTree) -> None:
+    def _copy_and_remove(self, target: StorageNode) -> None:
         copied: list[str] = []
         left: list[str] = []
         plan = self.plan_copy(target)
@@ -390,7 +393,7 @@ class NodeTree(NodeContents):
                     node=self._mount.label(path),
                 ) from error
 
-    def samefile(self, other: NodeTree | str) -> bool:
+    def samefile(self, other: StorageNode | str) -> bool:
         """Whether both are one place, through whatever mounts; contents are not compared."""
         there = self._resolve(other)
         return self._mount.same_place(self._path, there._mount, there._path)

@@ -47,12 +47,13 @@ class _VirtualNode(StorageNode):
         self._sources = list(sources)
 
     def _derive(self, path: str, info: FileInfo | None = None) -> Any:
-        if path:
+        if path or info is not None:
             raise StorageValueError("a virtual node has nothing below it", node=self.fullpath)
         return self
 
     @property
-    def path(self) -> str | None:
+    def path(self) -> Any:
+        """None: these nodes alone have no path, and every other one should read as ``str``."""
         return None
 
     @property
@@ -76,11 +77,15 @@ class _VirtualNode(StorageNode):
 
     def append(self, node: StorageNode) -> None:
         """Only an iternode takes further sources."""
-        raise StorageValueError("append() is for an iternode", node=self.fullpath)
+        self.extend(node)
 
     def extend(self, *nodes: StorageNode) -> None:
         """Only an iternode takes further sources."""
-        raise StorageValueError("extend() is for an iternode", node=self.fullpath)
+        given = ", ".join(str(node) for node in nodes)
+        raise StorageValueError(
+            f"only an iternode takes further sources, this node cannot take: {given}",
+            node=self.fullpath,
+        )
 
 
 class _IterNode(_VirtualNode):
