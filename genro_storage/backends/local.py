@@ -60,12 +60,12 @@ _READ = os.O_RDONLY | PLAIN | getattr(os, "O_NONBLOCK", 0)
 class LocalBackend(Backend):
     """A directory tree of this machine, read and written through the operating system."""
 
-    capabilities = BackendCapabilities(
+    capabilities: BackendCapabilities = BackendCapabilities(
         symbolic_links=os.name != "nt", copy_optimization=True, append_mode=True
     )
 
     def __init__(self, root: str | os.PathLike[str], *, fsync: bool = False) -> None:
-        self.base_path = Path(root)
+        self.base_path: Path = Path(root)
         self._shown = os.fspath(root).rstrip("/") or "/"
         self._root = os.path.realpath(root)
         self._prefix = self._root if self._root.endswith(os.sep) else self._root + os.sep

@@ -37,7 +37,8 @@ def mounted(backend: type[Backend]) -> dict[str, str]:
 
     def build(options: Options, _context: object) -> Backend:
         make: Any = backend
-        return make(options.path) if options.path is not None else make()
+        made: Backend = make(options.path) if options.path is not None else make()
+        return made
 
     register(BackendType(backend.__name__, Options, build), replace=True)
     return {"type": backend.__name__}
