@@ -460,7 +460,8 @@ class Mount:
 
     def delete_version(self, path: str, version: str) -> None:
         """Remove one version for good."""
-        self._require("versioning", path, "version deletion: it does not support versioning")
+        if self.permissions == "delete":  # a right that is missing is what to say first
+            self._require("versioning", path, "version deletion: it does not support versioning")
         self.require_delete(path, "deleting a version")
         self._run(path, "deleting a version", "delete_version", version)
 
