@@ -114,6 +114,12 @@ class FilesystemCalls(Backend):
             return self._fs.root_marker + path
         return self._root + path if self._root.endswith("/") else f"{self._root}/{path}"
 
+    def address(self, path: str) -> tuple[object, str] | None:
+        # Two mounts of one store may overlap; only the very same options surely mean one store.
+        options = getattr(self._fs, "storage_options", None)
+        store = id(self._fs) if options is None else options
+        return (protocols_of(self._fs), store), self._full(path).strip("/")
+
     def _followed(self, path: str) -> str:
         """``_full`` where content is read or written: links that stay inside are followed."""
         return self._full(path)

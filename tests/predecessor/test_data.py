@@ -119,6 +119,27 @@ def test_moving_onto_the_same_file_through_overlapping_local_mounts_loses_nothin
             assert (tmp_path / "d/f").read_text() == "x", (source, target)
 
 
+def test_moving_onto_the_same_file_through_overlapping_mounts_of_one_store_loses_nothing():
+    """W6: two mounts of one fsspec store, one inside the other."""
+    common = {"type": "fsspec", "filesystem": "memory"}
+    storage = StorageManager()
+    storage.configure(
+        [
+            {**common, "name": "a", "path": "/overlap"},
+            {**common, "name": "b", "path": "/overlap/d"},
+        ]
+    )
+    storage.node("a:d/f").write_text("x")
+    assert storage.node("a:d/f").samefile("b:f")
+    for source, target in (("a:d/f", "b:f"), ("b:f", "a:d/f")):
+        storage.node(source).move_to(target)
+        assert storage.node("a:d/f").read_text() == "x"
+    with pytest.raises(ValueError, match="into itself"):
+        storage.node("a:d").copy_to("b:sub")
+    assert not storage.node("b:g").samefile("a:g")
+    storage.node("a:").delete(root=True)
+
+
 def test_a_move_that_may_not_delete_leaves_no_copy_behind(manager, mount):
     """W6: moving from a 'readwrite' mount raised, and left the copy."""
     manager.node(f"{mount}:sub/f").write_text("x")
