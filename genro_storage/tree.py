@@ -22,6 +22,7 @@ from .exceptions import (
     StorageValueError,
 )
 from .globbing import glob
+from .links import linked_directories
 from .names import NodeNames
 from .strategy import SkipStrategy
 from .transfer import CopyFile, CopyPlan, Place
@@ -387,9 +388,14 @@ class NodeTree(NodeNames):
                 f"{self._mount.label(left[0])} (a link out of the mount, a device …)",
                 node=self.fullpath,
             )
-        # Only what has arrived goes, so that a file which appeared meanwhile survives.
-        self._mount.remove_many(copied)
-        if plan.info.type == "directory":
+        # Only what has arrived goes, so that a file which appeared meanwhile survives; and what
+        # was read through a link belongs to another tree: there only the link goes.
+        links = linked_directories(self._mount, self._path) if plan.info.is_dir else []
+        elsewhere = tuple(f"{link}/" for link in links)
+        self._mount.remove_many(
+            [*(path for path in copied if not path.startswith(elsewhere)), *links]
+        )
+        if plan.info.is_dir and self._path not in links:
             self._remove_empty_directories()
 
     def _remove_empty_directories(self) -> None:

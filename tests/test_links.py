@@ -1,0 +1,53 @@
+"""Links to directories: copying follows them, moving and removing never do."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from genro_storage import StorageManager
+from genro_storage.links import is_link, linked_directories
+
+
+@pytest.fixture
+def storage(tmp_path):
+    (tmp_path / "tree" / "sub").mkdir(parents=True)
+    (tmp_path / "kept" / "empty").mkdir(parents=True)
+    (tmp_path / "kept" / "file.txt").write_text("kept")
+    (tmp_path / "tree" / "own.txt").write_text("own")
+    os.symlink("../kept", tmp_path / "tree" / "a-link")
+    os.symlink("../../kept", tmp_path / "tree" / "sub" / "link")
+    with StorageManager() as manager:
+        manager.configure(
+            [
+                {"name": "disk", "type": "local", "path": str(tmp_path)},
+                {"name": "memory", "type": "memory"},
+            ]
+        )
+        yield manager
+
+
+def test_the_outermost_links_to_directories_are_found(storage):
+    mount = storage.node("disk:")._mount
+    assert linked_directories(mount, "tree") == ["tree/a-link", "tree/sub/link"]
+    assert linked_directories(mount, "tree/a-link") == ["tree/a-link"]
+    assert linked_directories(mount, "kept") == []
+    assert not is_link(mount, "tree")
+    assert not is_link(storage.node("memory:")._mount, "tree")
+
+
+def test_moving_a_tree_to_another_storage_leaves_what_its_links_lead_to(storage, tmp_path):
+    storage.node("disk:tree").move_to("memory:moved")
+    assert storage.node("memory:moved/a-link/file.txt").read_text() == "kept"
+    assert (tmp_path / "kept" / "file.txt").read_text() == "kept"
+    assert (tmp_path / "kept" / "empty").is_dir()
+    assert not (tmp_path / "tree").exists()
+
+
+def test_moving_a_link_to_another_storage_removes_the_link_alone(storage, tmp_path):
+    storage.node("disk:tree/a-link").move_to("memory:moved")
+    assert storage.node("memory:moved/file.txt").read_text() == "kept"
+    assert (tmp_path / "kept" / "file.txt").read_text() == "kept"
+    assert not os.path.lexists(tmp_path / "tree" / "a-link")
+    assert (tmp_path / "tree" / "own.txt").exists()
