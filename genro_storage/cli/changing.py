@@ -13,7 +13,8 @@ from ..exceptions import (
     StorageNotFoundError,
     StoragePermissionError,
 )
-from .listing import is_link, walk
+from ..links import is_link
+from .listing import walk
 from .options import DryRun, Json, Paths
 from .output import print_json, shown
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
 from ..exceptions import StorageError
+from ..links import is_link
 from ..paths import order_key
 from . import configuring
 from .options import Json, entry
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..node import StorageNode
     from .targets import Session
 
-__all__ = ["Step", "is_link", "ls", "tree", "walk"]
+__all__ = ["Step", "ls", "tree", "walk"]
 
 _SORTS: dict[str, Callable[[FileInfo], Any]] = {
     "name": lambda info: info.path,
@@ -74,14 +74,6 @@ def walk(
         deep_enough = depth is not None and len(step.last) >= depth
         if info.type == "directory" and not deep_enough and not is_link(mount, info.path):
             enter(info.path, step.last)
-
-
-def is_link(mount: Mount, path: str) -> bool:
-    """Whether a link stands there, on a mount that has links."""
-    if not mount.capabilities.symbolic_links:
-        return False
-    real = mount.local_path(path)
-    return real is not None and os.path.islink(real)
 
 
 # -- ls -------------------------------------------------------------------------------------------
