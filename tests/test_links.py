@@ -16,8 +16,8 @@ def storage(tmp_path):
     (tmp_path / "kept" / "empty").mkdir(parents=True)
     (tmp_path / "kept" / "file.txt").write_text("kept")
     (tmp_path / "tree" / "own.txt").write_text("own")
-    os.symlink("../kept", tmp_path / "tree" / "a-link")
-    os.symlink("../../kept", tmp_path / "tree" / "sub" / "link")
+    (tmp_path / "tree" / "a-link").symlink_to("../kept")
+    (tmp_path / "tree" / "sub" / "link").symlink_to("../../kept")
     with StorageManager() as manager:
         manager.configure(
             [

@@ -115,7 +115,9 @@ def cp(
     if dry_run:
         total: Any = PlanSummary(**_sum(summaries))
     else:
-        total = TransferReport(**{**_sum(reports), "seconds": time.perf_counter() - started})
+        fields = _sum(reports)
+        fields["seconds"] = time.perf_counter() - started
+        total = TransferReport(**fields)
     if as_json:
         print_json({"dry_run": dry_run, **total.to_dict()})
     elif not quiet:

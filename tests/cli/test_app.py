@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from .conftest import COMMAND, ROOT
+
+FULL = Path("/dev/full")
 
 
 def test_help_tells_the_exit_codes(run):
@@ -90,10 +93,10 @@ def test_a_reader_that_goes_away_ends_the_program_quietly(work):
     assert done.stderr == ""
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("command", [["ls", "docs:"], ["cat", "docs:a.txt"]])
 def test_output_that_cannot_be_written_is_an_error(start, command):
-    with open("/dev/full", "wb") as full:
+    with FULL.open("wb") as full:
         process = start(*command, stdout=full)
         _, err = process.communicate()
     assert process.returncode == 1
@@ -104,8 +107,7 @@ def test_output_that_cannot_be_written_is_an_error(start, command):
 def odd_names(work):
     names = [b"\xff\xfe", "ünï☃".encode(), b"\x1b[31mred", b"[red]x", b"new\nline", b" "]
     for name in names:
-        with open(os.path.join(os.fsencode(work / "empty"), name), "wb") as stream:
-            stream.write(b"x")
+        (work / "empty" / os.fsdecode(name)).write_bytes(b"x")
     return names
 
 
