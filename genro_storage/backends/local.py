@@ -127,14 +127,14 @@ class LocalBackend(Backend):
                 real = self._inside(full)
                 there = os.lstat(real)
             except (FileNotFoundError, PermissionError):
-                return FileInfo(path, "link", None, found.st_mtime)
+                return FileInfo(path, "link", None, found.st_mtime, symlink=True)
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                     raise
-                return FileInfo(path, "link", None, found.st_mtime)
+                return FileInfo(path, "link", None, found.st_mtime, symlink=True)
             if st.S_ISLNK(there.st_mode):  # realpath gives up on a loop and names a link
-                return FileInfo(path, "link", None, found.st_mtime)
-            return self._describe(path, real, there)
+                return FileInfo(path, "link", None, found.st_mtime, symlink=True)
+            return self._describe(path, real, there)._replace(symlink=True)
         return FileInfo(path, "other", None, found.st_mtime)
 
     def scan(self, path: str) -> Iterator[FileInfo]:
