@@ -123,7 +123,10 @@ class Mount:
             return None
         backend, real = self._at(path)
         # The physical path with links resolved: two local mounts may overlap.
-        physical = backend.address(real)
+        try:
+            physical = backend.address(real)
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="finding its place") from error
         return physical if physical is not None else (id(backend), real)
 
     # -- permission ---------------------------------------------------------------------------
