@@ -46,7 +46,7 @@ def outcomes(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("fault", "test"), FAULTS.items(), ids=[fault.__name__ for fault in FAULTS]
+    ("fault", "test"), list(FAULTS.items()), ids=[fault.__name__ for fault in FAULTS]
 )
 def test_the_suite_catches(outcomes, fault, test):
     assert "failure" in outcomes[f"Test{fault.__name__}", test]
