@@ -128,7 +128,7 @@ def test_an_os_error_has_its_number_and_its_place(kind):
     assert kind("x", errno=7).errno == 7
 
 
-class Http(Exception):
+class HttpError(Exception):
     def __init__(self, **attributes):
         super().__init__("no")
         vars(self).update(attributes)
@@ -162,17 +162,17 @@ TRANSLATIONS = [
     (ValueError("odd"), StorageValueError),
     (RuntimeError("odd"), StorageIOError),
     (KeyError("odd"), StorageIOError),
-    (Http(status=404), StorageNotFoundError),
-    (Http(status_code=403), StoragePermissionError),
-    (Http(code=401), StoragePermissionError),
-    (Http(code=503), StorageConnectionError),
-    (Http(code=599), StorageConnectionError),
-    (Http(code=418), StorageIOError),
-    (Http(code=200_404), StorageIOError),
-    (Http(response=types.SimpleNamespace(status_code=404)), StorageNotFoundError),
-    (Http(response={"ResponseMetadata": {"HTTPStatusCode": 412}}), StorageExistsError),
-    (Http(response={"ResponseMetadata": {"HTTPStatusCode": 507}}), StorageFullError),
-    (Http(response={}), StorageIOError),
+    (HttpError(status=404), StorageNotFoundError),
+    (HttpError(status_code=403), StoragePermissionError),
+    (HttpError(code=401), StoragePermissionError),
+    (HttpError(code=503), StorageConnectionError),
+    (HttpError(code=599), StorageConnectionError),
+    (HttpError(code=418), StorageIOError),
+    (HttpError(code=200_404), StorageIOError),
+    (HttpError(response=types.SimpleNamespace(status_code=404)), StorageNotFoundError),
+    (HttpError(response={"ResponseMetadata": {"HTTPStatusCode": 412}}), StorageExistsError),
+    (HttpError(response={"ResponseMetadata": {"HTTPStatusCode": 507}}), StorageFullError),
+    (HttpError(response={}), StorageIOError),
 ]
 
 

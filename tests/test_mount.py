@@ -219,9 +219,7 @@ def test_clearing_needs_the_right_to_delete(permissions):
         assert backend.read_bytes("a/b.txt") == b"x"
 
 
-@pytest.mark.parametrize(
-    ("source", "target"), [*itertools.product(RIGHTS, repeat=2)]
-)
+@pytest.mark.parametrize(("source", "target"), [*itertools.product(RIGHTS, repeat=2)])
 def test_copy_and_move_ask_both_mounts(source, target):
     backend = MemoryBackend()
     backend.write_bytes("f", b"x")
@@ -336,7 +334,10 @@ def test_a_narrowed_mount_does_not_lead_to_its_siblings(path):
             [{"name": "whole", "type": "memory"}, {"name": "part", "path": "whole:public"}]
         )
         storage.node("whole:private/secret.txt").write_text("secret")
-        for start in (lambda: storage.node("part", path), lambda: storage.node("part:").child(path)):
+        for start in (
+            lambda: storage.node("part", path),
+            lambda: storage.node("part:").child(path),
+        ):
             with pytest.raises(StoragePathError):
                 start()
 

@@ -41,9 +41,12 @@ def _reached(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and _is_backend(node.value):
             yield node.attr
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "getattr":
-            if _is_backend(node.args[0]):
-                yield ast.unparse(node.args[1])
+        elif (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "id", "") == "getattr"
+            and _is_backend(node.args[0])
+        ):
+            yield ast.unparse(node.args[1])
 
 
 def test_the_scan_sees_what_it_looks_for():

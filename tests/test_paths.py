@@ -103,7 +103,9 @@ def test_a_listing_may_not_show_what_no_node_can_be(path):
     assert not paths.is_addressable(path)
 
 
-@pytest.mark.parametrize("path", ["...", "..x", "x..", "a/...", "a..b/c", ".hidden", "a\\b", "ab:c"])
+@pytest.mark.parametrize(
+    "path", ["...", "..x", "x..", "a/...", "a..b/c", ".hidden", "a\\b", "ab:c"]
+)
 def test_dots_in_a_name_are_no_traversal(path):
     assert paths.normalise(path) == path
 

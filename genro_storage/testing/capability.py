@@ -45,9 +45,10 @@ class CapabilityConformance(Ground):
             node.delete()
             assert not node.exists
         else:
-            for step in (node.unlink, lambda: node._mount.remove_many([node._path])):
-                with pytest.raises(StorageUnsupportedError):
-                    step()
+            with pytest.raises(StorageUnsupportedError):
+                node.unlink()
+            with pytest.raises(StorageUnsupportedError):
+                node._mount.remove_many([node._path])
             assert node.read_bytes() == b"x"
 
     def test_making_directories(self, storage: StorageManager) -> None:
@@ -145,13 +146,15 @@ class CapabilityConformance(Ground):
     def test_urls(self, shelf: Shelf) -> None:
         node = shelf.put("served.txt")
         url = node.url(expires_in=60)
-        assert url is None or (isinstance(url, str) and ":" in url)
+        assert url is None or (":" in url)
         if node.capabilities.public_urls or node.capabilities.presigned_urls:
             assert url is not None
         internal = node.internal_url()
         assert internal is None or isinstance(internal, str)
 
-    def test_a_read_only_backend_declares_nothing_that_writes(self, storage: StorageManager) -> None:
+    def test_a_read_only_backend_declares_nothing_that_writes(
+        self, storage: StorageManager
+    ) -> None:
         capabilities = storage.node("mine:").capabilities
         if capabilities.readonly:
             assert not capabilities.write
