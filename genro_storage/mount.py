@@ -145,14 +145,17 @@ class Mount:
 
     def require_delete(self, path: str, action: str = "deleting") -> None:
         """Raise early where deleting is not allowed or not possible."""
+        self._permit_delete(path, action)
+        if not self.backend.capabilities.delete:
+            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
+
+    def _permit_delete(self, path: str, action: str) -> None:
         if self.permissions != "delete":
             raise StoragePermissionError(
                 f"{self.label(path)}: the mount is configured as {self.permissions} ({action}); "
                 "configure it with permissions: delete",
                 node=self.label(path),
             )
-        if not self.backend.capabilities.delete:
-            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
 
     def _require(self, flag: str, path: str, what: str) -> None:
         if not getattr(self.backend.capabilities, flag):
@@ -380,11 +383,12 @@ class Mount:
     def copy(self, path: str, target: Mount, target_path: str) -> None:
         """Copy one file to another place of the same store, on the store's own side."""
         target.require_write(target_path, "copying")
-        if not self.can_copy_to(target):
-            raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
         backend, real = self._at(path)
+        there, target_real = target._at(target_path)
+        if backend is not there or not backend.capabilities.copy_optimization:
+            raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
         try:
-            backend.copy(real, target._at(target_path)[1])
+            backend.copy(real, target_real)
         except Exception as error:
             label = f"{self.label(path)} -> {target.label(target_path)}"
             raise translate(error, node=label, action="copying") from error
@@ -462,7 +466,7 @@ class Mount:
 
     def delete_version(self, path: str, version: str) -> None:
         """Remove one version for good."""
-        self.require_delete(path, "deleting a version")
+        self._permit_delete(path, "deleting a version")
         self._require("versioning", path, "version deletion: it does not support versioning")
         self._run(path, "deleting a version", "delete_version", version)
 

@@ -3,7 +3,9 @@
 A temporary file is named after its target (``.genro-tmp-<digest>-<slot>``) and locked while its
 writer lives. The kernel drops the lock when the process dies, so the next write to the same name
 finds what a killed writer left, knows that nobody uses it, and removes it. Concurrent writers of
-one name take further slots; the last rename wins, whole.
+one name take further slots; the last rename wins, whole. Where several of them were killed at
+once, the next write finds the slots up to the first free one, and ``cleanup`` the others: looking
+further would cost every write more than the write itself.
 """
 
 from __future__ import annotations
@@ -34,7 +36,16 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
-__all__ = ["PLAIN", "TEMPORARY", "AppendFile", "AtomicFile", "copy_content", "remove_stale"]
+__all__ = [
+    "PLAIN",
+    "TEMPORARY",
+    "AppendFile",
+    "AtomicFile",
+    "copy_content",
+    "copy_new",
+    "copy_unchanged",
+    "remove_stale",
+]
 
 TEMPORARY = ".genro-tmp-"
 # Some flags exist on some systems only.
@@ -86,6 +97,11 @@ def remove_stale(path: str, *, by_age: bool = False) -> bool:
         descriptor = os.open(path, os.O_RDWR | PLAIN)
     except FileNotFoundError:
         return True
+    except OSError as error:
+        # Another user's, or a link or directory of that name: not ours to judge.
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ETXTBSY):
+            return False
+        raise
     try:
         locked = _lock(descriptor)
         if not (locked or (locked is None and by_age)):
@@ -121,8 +137,7 @@ def _sweep(directory: str, name: str) -> None:
     """Remove what killed concurrent writers of this name left in the further slots."""
     slot = 1
     while os.path.lexists(path := _temporary_path(directory, name, slot)):
-        if not remove_stale(path):
-            return
+        remove_stale(path)
         slot += 1
 
 
@@ -300,6 +315,35 @@ def _inherit(descriptor: int, target: str, replaced: os.stat_result) -> None:
             for name in os.listxattr(target, follow_symlinks=False):
                 os.setxattr(descriptor, name, os.getxattr(target, name, follow_symlinks=False))
     os.fchmod(descriptor, stat.S_IMODE(replaced.st_mode))
+
+
+def copy_new(source: int, before: os.stat_result, target: str) -> bool:
+    """Copy an open file to a name that nothing has; False where that takes an ``AtomicFile``.
+
+    The way of a tree of small files, without an object per file: mode and time are the source's.
+    """
+    descriptor = _unnamed(target.rpartition("/")[0] or "/")
+    if descriptor is None:
+        return False
+    try:
+        os.fchmod(descriptor, before.st_mode & 0o777)
+        copy_unchanged(source, before, descriptor)
+        os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
+        _link(descriptor, target)
+    except FileExistsError:  # somebody took the name meanwhile
+        os.lseek(source, 0, os.SEEK_SET)
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def copy_unchanged(source: int, before: os.stat_result, target: int) -> None:
+    """Copy the content, and raise where the source changed meanwhile."""
+    copied = copy_content(source, target, before.st_size)
+    after = os.fstat(source)
+    if copied != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
+        raise OSError(errno.EAGAIN, "the source changed while it was being copied")
 
 
 class AppendFile(WriteHandle):

@@ -26,17 +26,17 @@ _PARTS = (
 # Before they are imported, so that a failing assertion shows its values.
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
 
-from .capability import CapabilityConformance
-from .concurrency import ConcurrencyConformance
-from .contract import WriteContractConformance
-from .errors import ErrorConformance
-from .ground import AWKWARD_NAMES, Ground, Shelf
-from .listing import ListingConformance
-from .names import NameConformance
-from .permissions import PermissionConformance
-from .processes import ProcessConformance
-from .reading import ReadingConformance
-from .writing import WritingConformance
+from .capability import CapabilityConformance  # noqa: E402
+from .concurrency import ConcurrencyConformance  # noqa: E402
+from .contract import WriteContractConformance  # noqa: E402
+from .errors import ErrorConformance  # noqa: E402
+from .ground import AWKWARD_NAMES, Ground, Shelf  # noqa: E402
+from .listing import ListingConformance  # noqa: E402
+from .names import NameConformance  # noqa: E402
+from .permissions import PermissionConformance  # noqa: E402
+from .processes import ProcessConformance  # noqa: E402
+from .reading import ReadingConformance  # noqa: E402
+from .writing import WritingConformance  # noqa: E402
 
 __all__ = ["AWKWARD_NAMES", "BackendConformance", "Ground", "Shelf"]
 

@@ -55,7 +55,7 @@ class ProcessConformance(Ground):
         with self._child("rebuild", pickled=pickle.dumps((storage, node))) as child:
             output, errors = child.communicate(timeout=60)
         assert child.returncode == 0 and not errors, errors.decode(errors="replace")
-        names, fullpath, content = pickle.loads(output)  # noqa: S301 - written by our child
+        names, fullpath, content = pickle.loads(output)
         assert names == storage.get_mount_names()
         assert fullpath == node.fullpath
         # What lives in the memory of this process only cannot be seen from another.

@@ -52,9 +52,7 @@ class Filters:
         # What is said of whole directories: where an include pattern can begin to match, and
         # which exclude patterns, ending in "*", take in everything below what they match.
         self._prefixes = [re.split(r"[*?\[]", pattern, maxsplit=1)[0] for pattern in wanted]
-        self._swallows = [
-            match for match, pattern in self._exclude if pattern.endswith("*")
-        ]
+        self._swallows = [match for match, pattern in self._exclude if pattern.endswith("*")]
 
     def __bool__(self) -> bool:
         """Whether anything can be filtered out at all."""
