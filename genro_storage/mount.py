@@ -468,6 +468,7 @@ class Mount:
         """Remove one version for good."""
         self._permit_delete(path, "deleting a version")
         self._require("versioning", path, "version deletion: it does not support versioning")
+        self._require("delete", path, "version deletion: the backend is read-only")
         self._run(path, "deleting a version", "delete_version", version)
 
     def cleanup(self, path: str, older_than: float) -> int:
