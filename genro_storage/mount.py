@@ -75,7 +75,10 @@ class Mount(MountRights):
             return None
         backend, real = self._at(path)
         # The physical path with links resolved: two local mounts may overlap.
-        physical = backend.address(real)
+        try:
+            physical = backend.address(real)
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="finding its place") from error
         return physical if physical is not None else (id(backend), real)
 
     # -- reaching the backend -----------------------------------------------------------------
@@ -381,6 +384,7 @@ class Mount(MountRights):
         """Remove one version for good."""
         self._permit_delete(path, "deleting a version")
         self._require("versioning", path, "version deletion: it does not support versioning")
+        self._require("delete", path, "version deletion: the backend is read-only")
         self._run(path, "deleting a version", "delete_version", version)
 
     def cleanup(self, path: str, older_than: float) -> int:
