@@ -76,7 +76,39 @@ _HOMES = {
     "register": "registry",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])
+__all__ = [
+    "BackendCapabilities",
+    "BackendType",
+    "Checksum",
+    "CopyPlan",
+    "FileInfo",
+    "FileVersion",
+    "MountNotFoundError",
+    "MountRootNotFoundError",
+    "SkipStrategy",
+    "StorageConfigError",
+    "StorageConnectionError",
+    "StorageError",
+    "StorageExistsError",
+    "StorageFullError",
+    "StorageIOError",
+    "StorageIsDirectoryError",
+    "StorageManager",
+    "StorageMissingExtraError",
+    "StorageNode",
+    "StorageNotDirectoryError",
+    "StorageNotEmptyError",
+    "StorageNotFoundError",
+    "StoragePathError",
+    "StoragePermissionError",
+    "StorageTimeoutError",
+    "StorageUnsupportedError",
+    "StorageValueError",
+    "StorageVersionError",
+    "TransferReport",
+    "__version__",
+    "register",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -93,4 +125,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(__all__)

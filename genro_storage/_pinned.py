@@ -187,7 +187,7 @@ class Request(urllib.request.Request):
 
     via_proxy = False
 
-    def set_proxy(self, host: str, type: str) -> None:  # noqa: A002 (the base class's name)
+    def set_proxy(self, host: str, type: str) -> None:
         self.via_proxy = True
         super().set_proxy(host, type)
 

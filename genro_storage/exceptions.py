@@ -69,10 +69,7 @@ class StorageError(Exception):
         super().__init__(message)
         self.message = message
         self.node = node
-        if isinstance(self, OSError):
-            self.errno = errno if errno is not None else self.default_errno
-            self.strerror = message
-            self.filename = node
+        _fill(self, self.default_errno if errno is None else errno, message, node)
 
     def __str__(self) -> str:
         return self.message
@@ -80,6 +77,12 @@ class StorageError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # OSError's own __reduce__ would rebuild from (errno, strerror) and lose the node.
         return _rebuild, (type(self), self.message, self.node, getattr(self, "errno", None))
+
+
+def _fill(error: object, errno: int | None, message: str, node: str | None) -> None:
+    """Give an error that is an OSError too what its handlers look for."""
+    if isinstance(error, OSError):
+        error.errno, error.strerror, error.filename = errno, message, node
 
 
 def _rebuild(
@@ -242,7 +245,8 @@ def translate(error: BaseException, *, node: str, action: str) -> StorageError:
     ``node`` is ``mount:path``; ``action`` is a gerund phrase ("reading"). A StorageError comes
     back as it is. The caller raises the result ``from error``.
 
-    >>> str(translate(FileNotFoundError(2, "x"), node="docs:a.txt", action="reading"))
+    >>> error = FileNotFoundError(2, "No such file or directory", "/srv/docs/a.txt")
+    >>> str(translate(error, node="docs:a.txt", action="reading"))
     'docs:a.txt: not found (reading)'
     """
     if isinstance(error, StorageError):
@@ -297,4 +301,4 @@ def _detail(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
         return ""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return "" if text is None else str(text).strip()
+    return text.strip()

@@ -19,7 +19,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exceptions import (
-    StorageError,
     StorageIOError,
     StorageNotFoundError,
     StoragePermissionError,
@@ -28,7 +27,7 @@ from .exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from contextlib import AbstractContextManager
 
     from .mount import Mount
@@ -96,7 +95,7 @@ def _temporary(
     mode: str,
     version: str | None,
     on_new_path: Callable[[str], None] | None,
-) -> Iterator[str]:
+) -> Generator[str]:
     label = mount.label(path)
     with contextlib.ExitStack() as stack:
         with _named(label, "making a temporary copy"):
@@ -182,7 +181,7 @@ def _is_changed(target: Path, before: _State | None, label: str) -> bool:
 
 
 @contextlib.contextmanager
-def _named(label: str, action: str) -> Iterator[None]:
+def _named(label: str, action: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
@@ -295,13 +294,14 @@ class _Command(NamedTuple):
         return binding.mount.label(binding.path)
 
     def run(self, return_output: bool, options: dict[str, Any]) -> str | None:
-        options = {"check": True, **options}
+        options = dict(options)
+        check = options.pop("check", True)
         if return_output and not options.get("capture_output"):
             options["stdout"] = subprocess.PIPE
         with contextlib.ExitStack() as stack:
             paths = [stack.enter_context(file.local) for file in self.files]
             line = [word if isinstance(word, str) else paths[word] for word in self.words]
-            finished = subprocess.run(line, **options)
+            finished = subprocess.run(line, check=check, **options)
         if not return_output:
             return None
         output = finished.stdout

@@ -157,18 +157,17 @@ def _dropped(node: object) -> None:
 class BinaryWriter(io.BufferedWriter):
     """What ``open("wb")`` returns: ``close()`` publishes, ``abort()`` or an exception does not."""
 
-    raw: _RawWriter
-
     def __init__(
         self, inner: WriteHandle, node: str, on_commit: Callable[[str | None], None] | None = None
     ) -> None:
-        super().__init__(_RawWriter(inner, node), BUFFER)
+        self._writer = _RawWriter(inner, node)
+        super().__init__(self._writer, BUFFER)
         self._on_commit = on_commit
 
     @property
     def new_path(self) -> str | None:
         """The node's new path where the content decides it (base64); known after ``close()``."""
-        return self.raw.inner.new_path
+        return self._writer.inner.new_path
 
     def close(self) -> None:
         if self.closed:
@@ -184,7 +183,7 @@ class BinaryWriter(io.BufferedWriter):
 
     def abort(self) -> None:
         """Forget everything written; the old content stays."""
-        self.raw.abort()
+        self._writer.abort()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
@@ -194,8 +193,8 @@ class BinaryWriter(io.BufferedWriter):
 
     def __del__(self) -> None:
         # The raw layer is missing when __init__ failed.
-        if getattr(self, "raw", None) is not None and not self.closed:
-            _dropped(self.raw.name)
+        if getattr(self, "_on_commit", self) is not self and not self.closed:
+            _dropped(self._writer.name)
             self.abort()
 
 

@@ -49,10 +49,12 @@ class FileInfo(NamedTuple):
 
     @property
     def is_file(self) -> bool:
+        """Whether it is a regular file, or a link to one."""
         return self.type == "file"
 
     @property
     def is_dir(self) -> bool:
+        """Whether it is a directory, or a link to one."""
         return self.type == "directory"
 
 

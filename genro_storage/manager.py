@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .exceptions import MountNotFoundError, StorageConfigError
 from .mount import Mount
 from .node import StorageNode
-from .virtual_node import diff_node, dummy_node, iter_node
+from .node.virtual_nodes import diff_node, dummy_node, iter_node
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from typing import Self
 
-    from typing_extensions import Self
-
+    from .backends.context import Keep
     from .compat import MountTable
     from .config import MountSpec
 
-    ConfigSource = str | os.PathLike[str] | Sequence[Mapping[str, Any]] | Mapping[str, Any]
+    ConfigSource = str | os.PathLike[str] | list[Any] | tuple[Any, ...] | Mapping[str, Any]
+    Kept = dict[tuple[str, Hashable], Any]
 
 __all__ = ["StorageManager"]
 
@@ -43,7 +44,7 @@ class StorageManager:
         # Where each mount's configuration came from: a file's path, or what code passed. This is
         # what pickling keeps, so a secret that a file led to never travels.
         self._origins: dict[str, Path | Mapping[str, Any]] = {}
-        self._kept: dict[tuple[str, str], Any] = {}
+        self._kept: Kept = {}
         self._lock = threading.RLock()
 
     # -- configuration ------------------------------------------------------------------------
@@ -77,7 +78,7 @@ class StorageManager:
         later = {entry.spec.name for entry in entries}
         for spec, origin in entries:
             later.discard(spec.name)
-            origins[spec.name] = spec.literal if origin is None else origin
+            origins[spec.name] = origin if origin is not None else dict(spec.literal or {})
             if spec.relative is not None:
                 table[spec.name] = self._narrowed(spec, table, later)
                 continue
@@ -148,7 +149,7 @@ class StorageManager:
         """The mounts with the verbs that 0.4 offered on ``storage._mounts[name]``."""
         from .compat import MountTable
 
-        return MountTable(self._table)
+        return MountTable(self)
 
     # -- nodes --------------------------------------------------------------------------------
 
@@ -250,8 +251,8 @@ class _Entry(NamedTuple):
     origin: Path | None
 
 
-def _keeper(kept: dict[tuple[str, str], Any], name: str) -> Callable[[str, Callable[[], Any]], Any]:
-    def keep(key: str, factory: Callable[[], Any]) -> Any:
+def _keeper(kept: Kept, name: str) -> Keep:
+    def keep(key: Hashable, factory: Callable[[], Any], /) -> Any:
         if (name, key) not in kept:
             kept[name, key] = factory()
         return kept[name, key]

@@ -142,14 +142,17 @@ class Mount:
 
     def require_delete(self, path: str, action: str = "deleting") -> None:
         """Raise early where deleting is not allowed or not possible."""
+        self._permit_delete(path, action)
+        if not self.backend.capabilities.delete:
+            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
+
+    def _permit_delete(self, path: str, action: str) -> None:
         if self.permissions != "delete":
             raise StoragePermissionError(
                 f"{self.label(path)}: the mount is configured as {self.permissions} ({action}); "
                 "configure it with permissions: delete",
                 node=self.label(path),
             )
-        if not self.backend.capabilities.delete:
-            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
 
     def _require(self, flag: str, path: str, what: str) -> None:
         if not getattr(self.backend.capabilities, flag):
@@ -161,6 +164,9 @@ class Mount:
 
     # -- reaching the backend -----------------------------------------------------------------
 
+    def _is_switched(self) -> bool:
+        return isinstance(self.backend, DynamicRoot) and self.backend.switched
+
     def _at(self, path: str) -> tuple[Backend, str]:
         backend = self.backend
         if isinstance(backend, DynamicRoot):
@@ -169,7 +175,8 @@ class Mount:
                 raise self._unsupported(
                     path, "the root of a switched mount has no place of its own; name a path in it"
                 )
-            return self._evaluate(functools.partial(backend.resolve, real))
+            found: tuple[Backend, str] = self._evaluate(functools.partial(backend.resolve, real))
+            return found
         if backend.opaque_paths:
             return backend, path
         return backend, paths.join(self.prefix, paths.physical(path))
@@ -190,11 +197,21 @@ class Mount:
         except Exception as error:
             raise translate(error, node=self.label(path), action=action) from error
 
-    def _list(self, path: str, verb: str) -> Iterator[FileInfo]:
+    def _list(
+        self, path: str, verb: str, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
         self._require("list_dir", path, "directories (it has no directory structure)")
         backend, real = self._at(path)
+
+        def relabelled(info: FileInfo) -> FileInfo:
+            below = info.path[len(real) + 1 :] if real else info.path
+            return info._replace(path=paths.join(path, below))
+
+        options: dict[str, Any] = {}
+        if enter is not None:
+            options["enter"] = enter if real == path else lambda info: enter(relabelled(info))
         try:
-            for info in getattr(backend, verb)(real):
+            for info in getattr(backend, verb)(real, **options):
                 if not paths.is_addressable(info.path):
                     _log.warning(
                         "%s: left out the entry %r, whose name no path can express",
@@ -204,8 +221,7 @@ class Mount:
                 elif real == path:
                     yield info
                 else:
-                    below = info.path[len(real) + 1 :] if real else info.path
-                    yield info._replace(path=paths.join(path, below))
+                    yield relabelled(info)
         except Exception as error:
             raise translate(error, node=self.label(path), action="listing") from error
 
@@ -213,9 +229,8 @@ class Mount:
 
     def stat(self, path: str) -> FileInfo:
         """What is at ``path``; ``StorageNotFoundError`` where nothing is."""
-        if not path and isinstance(self.backend, DynamicRoot) and self.backend.switched:
-            if not self.prefix:
-                return FileInfo("", "directory")
+        if not path and not self.prefix and self._is_switched():
+            return FileInfo("", "directory")
         backend, real = self._at(path)
         try:
             info = backend.stat(real)
@@ -234,9 +249,14 @@ class Mount:
         """The entries of a directory, one level, in any order."""
         return self._list(path, "scan")
 
-    def find(self, path: str) -> Iterator[FileInfo]:
-        """Everything below a directory, directories included, in key order."""
-        return self._list(path, "find")
+    def find(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
+        """Everything below a directory, directories included, in key order.
+
+        A directory for which ``enter`` says no is yielded and not listed.
+        """
+        return self._list(path, "find", enter)
 
     def checksum(self, info: FileInfo) -> Checksum | None:
         """A content digest known without reading the file."""
@@ -360,11 +380,12 @@ class Mount:
     def copy(self, path: str, target: Mount, target_path: str) -> None:
         """Copy one file to another place of the same store, on the store's own side."""
         target.require_write(target_path, "copying")
-        if not self.can_copy_to(target):
-            raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
         backend, real = self._at(path)
+        there, target_real = target._at(target_path)
+        if backend is not there or not backend.capabilities.copy_optimization:
+            raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
         try:
-            backend.copy(real, target._at(target_path)[1])
+            backend.copy(real, target_real)
         except Exception as error:
             label = f"{self.label(path)} -> {target.label(target_path)}"
             raise translate(error, node=label, action="copying") from error
@@ -442,7 +463,7 @@ class Mount:
 
     def delete_version(self, path: str, version: str) -> None:
         """Remove one version for good."""
-        self.require_delete(path, "deleting a version")
+        self._permit_delete(path, "deleting a version")
         self._require("versioning", path, "version deletion: it does not support versioning")
         self._run(path, "deleting a version", "delete_version", version)
 

@@ -39,7 +39,7 @@ def normalise(path: str, *, node: str | None = None) -> str:
     """Return ``path`` in the one spelling, or raise ``StoragePathError``.
 
     Repeated, leading and trailing slashes go; a single dot stays, as does a backslash (it is an
-    ordinary character of a name), unless the path reads as ``..`` with ``\\`` for a separator.
+    ordinary character of a name), unless the path reads as ``..`` with it for a separator.
 
     >>> normalise("/users//1/a.jpg/")
     'users/1/a.jpg'
@@ -77,8 +77,8 @@ def physical(path: str) -> str:
 def is_addressable(path: str) -> bool:
     """Whether an entry of a listing can be a node: no empty, ``.`` or ``..`` component, no NUL.
 
-    Wider than what :func:`normalise` takes from a user: ``..\\x`` is an odd but harmless name of
-    a POSIX file, and suspicious only in what somebody typed or sent.
+    Wider than what :func:`normalise` takes from a user: two dots and a backslash begin an odd but
+    harmless name of a POSIX file, and are suspicious only in what somebody typed or sent.
     """
     return _ODD.search(path) is None
 

@@ -6,12 +6,10 @@ Three ways to add a type: ``register`` in code, an entry point of the group
 
 from __future__ import annotations
 
-import difflib
 import threading
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from .backends.context import BuildContext
@@ -68,7 +66,7 @@ class BackendType:
         if isinstance(build, str):
             build = self._load(build, context.mount)
         try:
-            return build(options, context)  # type: ignore[operator, no-any-return]
+            return build(options, context)
         except StorageError:
             raise
         except ImportError as error:
@@ -188,6 +186,9 @@ def names() -> list[str]:
 
 
 def _entry_points() -> dict[str, list[EntryPoint]]:
+    # Imported here: it costs more time than all the rest of this module.
+    from importlib.metadata import entry_points
+
     found: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=GROUP):
         if point.name not in _rows and point.name not in _RESERVED:
@@ -218,6 +219,8 @@ def _load_entry_point(points: list[EntryPoint]) -> BackendType:
 
 
 def _unknown(name: str) -> StorageConfigError:
+    import difflib
+
     from .backends.protocols import is_fsspec_protocol
 
     shown = name if len(name) <= 80 else name[:80] + "…"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["ConcatenatedReader", "diff_text"]
 
 
-class ConcatenatedReader(io.RawIOBase, BinaryIO):  # type: ignore[misc]
+class ConcatenatedReader(io.RawIOBase, BinaryIO):
     """Several streams as one; each is opened when its turn comes and closed after it."""
 
     def __init__(self, streams: Callable[[], Iterable[Any]]) -> None:
@@ -22,9 +22,11 @@ class ConcatenatedReader(io.RawIOBase, BinaryIO):  # type: ignore[misc]
         self._current: Any = None
 
     def readable(self) -> bool:
+        """Always."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill the buffer from the stream whose turn it is."""
         while True:
             if self._current is None:
                 self._current = next(self._streams, None)
@@ -37,6 +39,7 @@ class ConcatenatedReader(io.RawIOBase, BinaryIO):  # type: ignore[misc]
             self._current = None
 
     def close(self) -> None:
+        """Close the stream that is open, and take no further one."""
         if self._current is not None:
             self._current.close()
             self._current = None

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BODY = bytes(range(256)) * 8192  # 2 MiB
+GZIPPED = gzip.compress(b"abc", mtime=0)
 PUBLIC = "93.184.216.34"
 
 
@@ -121,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
         self.drip(b"HTTP/1.1 302 Found\r\nLocation: /body\r\n\r\n", b"x" * 4096)
 
     def get_gzip(self, _: str) -> None:
-        self.answer(gzip.compress(b"abc"), Content_Encoding="gzip")
+        self.answer(GZIPPED, Content_Encoding="gzip")
 
     def get_garbage(self, _: str) -> None:
         self.close_connection = True
@@ -244,13 +245,12 @@ def test_open_url_reads_as_told_and_knows_the_size(server: Server) -> None:
         ("/unbounded", BODY),
         ("/hops-4", BODY),
         ("/to?body", BODY),
-        ("/gzip", gzip.compress(b"abc")),
+        ("/gzip", GZIPPED),
         ("/endlessredirect", BODY),
     ],
 )
 def test_body_is_exactly_what_the_server_sends(server: Server, path: str, expected: bytes) -> None:
-    got = get(server.url(path))
-    assert got == expected or gzip.decompress(got) == gzip.decompress(expected)
+    assert get(server.url(path)) == expected
 
 
 def test_request_asks_for_no_compression_and_says_who_it_is(server: Server) -> None:
@@ -272,7 +272,7 @@ def test_errors_of_the_sink_come_out_as_they_are(server: Server) -> None:
 
     with pytest.raises(OSError, match="No space left") as caught:
         fetch(server.url(), full, allow_private=True)
-    assert not isinstance(caught.value, StorageError)
+    assert type(caught.value) is OSError
 
 
 def test_ipv6_literals_work(server: Server) -> None:
@@ -307,7 +307,7 @@ def test_ipv6_literals_work(server: Server) -> None:
     ],
 )  # fmt: skip
 def test_unusable_urls_are_refused_at_the_call(url: str) -> None:
-    with pytest.raises(StorageValueError, match="^Invalid URL"):
+    with pytest.raises(StorageValueError, match=r"^Invalid URL"):
         open_url(url)
 
 
@@ -371,7 +371,7 @@ def test_addresses_that_are_public(address: str) -> None:
      "[::ffff:7f00:1]", "127\u30020\u30020\u30021", "\uff11\uff12\uff17.0.0.1"],
 )  # fmt: skip
 def test_no_spelling_of_loopback_gets_through(server: Server, host: str) -> None:
-    with pytest.raises(StoragePermissionError, match="^Failed to download.*allow_private=True"):
+    with pytest.raises(StoragePermissionError, match=r"^Failed to download.*allow_private=True"):
         get(f"http://{host}:{server.port}/body", allow_private=False)
     assert server.seen == []
 
@@ -432,7 +432,7 @@ def test_the_next_address_is_tried_when_the_first_does_not_answer(dns: Dns) -> N
 )
 def test_redirects_to_other_schemes_are_refused(server: Server, target: str) -> None:
     with pytest.raises(
-        StorageConnectionError, match="^Failed to download.*redirects to an Invalid"
+        StorageConnectionError, match=r"^Failed to download.*redirects to an Invalid"
     ):
         get(server.url(f"/to?{target}"))
 
@@ -467,7 +467,7 @@ def test_an_announced_excess_is_refused_before_reading(server: Server) -> None:
 
 def test_an_excess_that_is_not_announced_stops_the_download(server: Server) -> None:
     received: list[bytes] = []
-    with pytest.raises(StorageIOError, match="^Failed to download.*more than 1000 bytes"):
+    with pytest.raises(StorageIOError, match=r"^Failed to download.*more than 1000 bytes"):
         fetch(server.url("/unbounded"), received.append, max_size=1000, allow_private=True,
               chunk_size=100)  # fmt: skip
     assert sum(map(len, received)) == 1000
@@ -479,7 +479,7 @@ def test_exactly_the_largest_size_is_allowed(server: Server) -> None:
 
 
 def test_a_server_that_says_nothing_times_out(server: Server) -> None:
-    with pytest.raises(StorageTimeoutError, match="^Failed to download"):
+    with pytest.raises(StorageTimeoutError, match=r"^Failed to download"):
         get(server.url("/silent"), timeout=0.1)
 
 
@@ -493,7 +493,7 @@ def test_a_slow_drip_ends_at_the_deadline(server: Server, path: str) -> None:
 
 def test_a_slow_reader_meets_the_deadline_too(server: Server) -> None:
     with (
-        pytest.raises(StorageTimeoutError, match="deadline=0.1"),
+        pytest.raises(StorageTimeoutError, match=r"deadline=0.1"),
         open_url(server.url(), deadline=0.1, allow_private=True) as body,
     ):
         body.read(1)
@@ -525,9 +525,9 @@ def test_a_slow_reader_meets_the_deadline_too(server: Server) -> None:
 def test_failures_are_ours_and_os_errors(
     server: Server, path: str, kind: type[StorageError], text: str
 ) -> None:
-    with pytest.raises(OSError, match=f"^Failed to download http://127.*{text}") as caught:
+    with pytest.raises(kind, match=f"^Failed to download http://127.*{text}") as caught:
         get(server.url(path))
-    assert type(caught.value) is kind
+    assert OSError in type(caught.value).__mro__
 
 
 def test_a_host_that_does_not_exist_is_named(dns: Dns) -> None:
@@ -539,7 +539,7 @@ def test_a_host_that_does_not_exist_is_named(dns: Dns) -> None:
 def test_a_closed_port_is_a_connection_error() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        with pytest.raises(StorageConnectionError, match="^Failed to download"):
+        with pytest.raises(StorageConnectionError, match=r"^Failed to download"):
             get(f"http://127.0.0.1:{taken.getsockname()[1]}/")
 
 
@@ -593,7 +593,7 @@ def test_a_certificate_for_another_name_is_refused(
 
 @pytest.mark.usefixtures("tls", "dns")
 def test_a_certificate_that_nobody_signed_is_refused(server: Server) -> None:
-    with pytest.raises(OSError, match="^Failed to download.*verify failed"):
+    with pytest.raises(OSError, match=r"^Failed to download.*verify failed"):
         get("https://public.test/body")
     assert server.seen == []
 
@@ -658,7 +658,7 @@ def test_https_goes_through_a_tunnel_of_the_proxy(
 ) -> None:
     monkeypatch.setenv("https_proxy", server.url("").replace("//", "//me:s3cret@"))
     with pytest.raises(
-        OSError, match="^Failed to download https://public.test/body.*403"
+        OSError, match=r"^Failed to download https://public.test/body.*403"
     ) as caught:
         get("https://public.test/body", allow_private=False)
     assert server.seen[0][0] == "public.test:443"
@@ -689,7 +689,7 @@ def test_a_patched_urlopen_may_return_any_context_manager() -> None:
     response.__exit__ = Mock(return_value=None)
     with patch("urllib.request.urlopen", autospec=True, return_value=response):
         assert get("http://no.such.host/") == b"abc"
-    with patch("urllib.request.urlopen", lambda url, timeout: io.BytesIO(b"x")):  # noqa: ARG005
+    with patch("urllib.request.urlopen", lambda url, timeout: io.BytesIO(b"x")):
         assert get("http://no.such.host/") == b"x"
 
 
@@ -714,10 +714,10 @@ def test_a_patched_urlopen_is_limited_in_size_too() -> None:
 def test_errors_of_a_patched_urlopen_are_ours(error: Exception, kind: type[StorageError]) -> None:
     with (
         patch("urllib.request.urlopen", side_effect=error),
-        pytest.raises(IOError, match="^Failed to download http://no.such.host/") as caught,
+        pytest.raises(kind, match=r"^Failed to download http://no.such.host/") as caught,
     ):
         get("http://no.such.host/")
-    assert type(caught.value) is kind
+    assert OSError in type(caught.value).__mro__
 
 
 def test_a_patched_urlopen_is_not_called_for_an_invalid_url() -> None:

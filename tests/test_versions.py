@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,7 @@ def test_index_counts_from_the_oldest_or_back_from_the_latest(index: int, expect
 
 @pytest.mark.parametrize("index", [3, -4, 10**30])
 def test_index_beyond_the_ends_says_what_there_is(index: int) -> None:
-    with pytest.raises(IndexError, match="docs:a: version index .* out of range.* 3 versions"):
+    with pytest.raises(IndexError, match=r"docs:a: version index .* out of range.* 3 versions"):
         select.by_index(THREE, index, node="docs:a")
 
 
@@ -75,7 +76,7 @@ def test_by_id_of_a_delete_marker_is_refused() -> None:
 def test_as_of_takes_the_newest_at_or_before_the_moment() -> None:
     def chosen(seconds: float) -> str | None:
         found = select.as_of(THREE, NOON + timedelta(seconds=seconds))
-        return found and found.version_id
+        return None if found is None else found.version_id
 
     assert [chosen(s) for s in (-1, 0, 9.9, 10, 19, 20, 999)] == [
         None, "v1", "v1", "v2", "v2", "v3", "v3",
@@ -148,5 +149,5 @@ def test_removing_the_duplicates_keeps_the_history_of_contents(letters: str) -> 
     history = contents(letters)
     doubles = select.duplicates(history)
     kept = [v.etag for v in history if v not in doubles]
-    assert all(a != b for a, b in zip(kept, kept[1:], strict=False))
+    assert all(a != b for a, b in pairwise(kept))
     assert (kept[:1], kept[-1:]) == (list(letters[:1]), list(letters[-1:]))

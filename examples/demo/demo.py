@@ -1,13 +1,16 @@
 """Copy this repository's own files between three mounts, twice, and prove that all are equal.
 
-``make demo`` runs it. The mounts stand in ``mounts.yaml`` beside this file. The second run finds
-the same content everywhere and copies nothing.
+``make demo`` runs it. The mounts stand in ``mounts.yaml`` beside this file; the backup goes to the
+directory ``GENRO_DEMO_DATA``, or to a new temporary one (a tree cannot be copied into itself). The
+second run finds the same content everywhere and copies nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -38,7 +41,7 @@ def copy(console: Console, source: StorageNode, target: StorageNode) -> Counter[
             counts[reason.partition(" (")[0]] += 1
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=not console.is_terminal) as bar:
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task(f"{source} -> {target}", total=None)
         source.copy_to(
             target,
@@ -82,9 +85,12 @@ def tree_digest(node: StorageNode) -> str:
 def main() -> int:
     """Run the demonstration; 0 where everything turned out as it should."""
     console = Console(highlight=False, soft_wrap=True)
+    if "GENRO_DEMO_DATA" not in os.environ:
+        os.environ["GENRO_DEMO_DATA"] = tempfile.mkdtemp(prefix="genro-storage-demo-")
     with StorageManager() as storage:
         storage.configure(Path(__file__).with_name("mounts.yaml"))
         console.print(f"mounts: {', '.join(storage.get_mount_names())}")
+        console.print(f"backup: is {os.environ['GENRO_DEMO_DATA']}/backup")
         source = storage.node("repository:")
         targets = [storage.node("backup:files"), storage.node("memory:files")]
         for target in targets:

@@ -8,8 +8,11 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-import fsspec  # type: ignore[import-untyped]
-from fsspec.registry import known_implementations, registry  # type: ignore[import-untyped]
+from fsspec.registry import (  # type: ignore[import-untyped]
+    get_filesystem_class,
+    known_implementations,
+    registry,
+)
 from pydantic import Field, field_validator
 
 from ..exceptions import (
@@ -112,7 +115,7 @@ def build(options: FsspecOptions, context: BuildContext) -> FsspecBackend:
             f"{label}: the directory {root!r} does not exist; make it, or add `create: true`",
             node=context.mount,
         ) from error
-    except Exception as error:  # a filesystem's client raises what it likes
+    except Exception as error:  # noqa: BLE001 - a filesystem's client raises what it likes
         _refuse(error, options.options, label, context.mount)
     return backend
 
@@ -150,7 +153,7 @@ def open_filesystem(
         fix = f"did you mean {' or '.join(map(repr, near))}?" if near else _listing(names)
         raise StorageConfigError(f"{label}: fsspec knows no such filesystem; {fix}", node=mount)
     try:
-        kind = fsspec.get_filesystem_class(protocol)
+        kind = get_filesystem_class(protocol)
     except ImportError as error:
         raise _missing(protocol, error, label, mount) from error
     try:
@@ -160,7 +163,7 @@ def open_filesystem(
     except TypeError as error:
         # Not chained: a constructor may quote a value, which may be a secret.
         raise StorageConfigError(f"{label}: {_explain(error, kind, options)}", node=mount) from None
-    except Exception as error:  # a filesystem's client raises what it likes
+    except Exception as error:  # noqa: BLE001 - a filesystem's client raises what it likes
         _refuse(error, options, label, mount)
 
 
@@ -180,12 +183,12 @@ def _missing(
     return StorageMissingExtraError(f"{label}: a package is missing ({hint}); {fix}", node=mount)
 
 
-def _explain(error: TypeError, kind: type, options: Mapping[str, Any]) -> str:
+def _explain(error: TypeError, kind: Any, options: Mapping[str, Any]) -> str:
     """What a constructor refused, in names only."""
     text = str(error)
     unknown = re.search(r"unexpected keyword argument '(\w+)'", text)
     if unknown is not None and unknown[1] in options:
-        taken = [name for name in inspect.signature(kind).parameters if name != "self"]
+        taken = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
         near = difflib.get_close_matches(unknown[1], taken, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"unknown option {unknown[1]!r} in 'options'{hint}"

@@ -2,8 +2,8 @@
 
 Only single-path calls are made (``Filesystem`` lists them), because the bulk calls expand
 patterns and the predicates turn a refused request into "not there". A row for one technology
-subclasses ``FsspecBackend`` or passes a ``Profile``; the methods under "quirk points" are the
-places where filesystems differ.
+subclasses ``FsspecBackend`` or passes a ``Profile``; ``FilesystemCalls`` holds the methods to
+override.
 """
 
 from __future__ import annotations
@@ -11,22 +11,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from fsspec.spec import AbstractFileSystem  # type: ignore[import-untyped]
-
-from ..capabilities import BackendCapabilities
 from ..info import FileInfo
 from ..paths import is_addressable, join, order_key, parent_of
-from .base import COPY_CHUNK, Backend
-from .fsspec_info import Commit, Filesystem, Profile, file_info, profile_of, protocols_of
+from .fsspec_calls import FilesystemCalls
+from .fsspec_info import Filesystem, protocols_of
 from .fsspec_write import Content, GuardedReader, SpooledWrite, is_temporary, temporary_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from ..info import Attributes
@@ -37,7 +32,7 @@ __all__ = ["FsspecBackend"]
 _log = logging.getLogger("genro_storage")
 
 
-class FsspecBackend(Backend):
+class FsspecBackend(FilesystemCalls):
     """A filesystem that fsspec knows, from ``root`` downwards.
 
     ``commit`` says how a finished write becomes visible: ``rename`` puts it beside its target and
@@ -60,174 +55,14 @@ class FsspecBackend(Backend):
     ['a', 'a/b.txt']
     """
 
-    def __new__(cls, fs: Filesystem, *_arguments: Any, **_options: Any) -> FsspecBackend:
+    def __new__(cls, fs: Filesystem, *_arguments: Any, **_options: Any) -> FsspecBackend:  # noqa: PYI034 - as pathlib.Path: may be a subclass
         if cls is FsspecBackend:
             from .fsspec_kinds import KINDS  # that module subclasses this one
 
             for name in protocols_of(fs):
-                cls = KINDS.get(name, cls)
-        return cast("FsspecBackend", super().__new__(cls))
-
-    def __init__(
-        self,
-        fs: Filesystem,
-        root: str = "",
-        *,
-        commit: Commit | None = None,
-        capabilities: BackendCapabilities | None = None,
-        readonly: bool | None = None,
-        profile: Profile | None = None,
-    ) -> None:
-        self._fs = fs
-        known = profile or profile_of(fs)
-        if commit is not None:
-            known = replace(known, commit=commit)
-        if readonly is not None:
-            known = replace(known, readonly=readonly)
-        self._profile = known
-        self._root = self._strip_root(root)
-        self._guard: contextlib.AbstractContextManager[Any] = (
-            contextlib.nullcontext()
-            if known.threadsafe or getattr(fs, "async_impl", False)
-            else self._make_lock()
-        )
-        if known.commit == "rename" and not known.readonly and not self._can_rename():
-            raise ValueError(
-                f"the {protocols_of(fs)[0]!r} filesystem cannot rename; "
-                "choose 'put' or 'stream' for commit"
-            )
-        self.capabilities = capabilities or self._declare()
-        cache = getattr(fs, "dircache", None)
-        if cache is not None:
-            # Not by the constructor: some (sftp) hand unknown keywords on to their client.
-            cache.use_listings_cache = False
-
-    @property
-    def root(self) -> str:
-        """Where the backend starts inside the filesystem."""
-        return self._full("")
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {protocols_of(self._fs)[0]}>"
-
-    # -- quirk points -------------------------------------------------------------------------
-
-    def _declare(self) -> BackendCapabilities:
-        """What works here; from the profile alone, never from what methods exist."""
-        known = self._profile
-        found = BackendCapabilities(
-            mkdir=not known.implicit_directories,
-            list_dir=known.lists,
-            atomic_operations=known.commit in ("rename", "put"),
-            copy_optimization=known.copies,
-            append_mode=known.appends,
-            seek_support=known.seeks,
-            temporary=known.temporary,
-        )
-        return found.without_writing() if known.readonly else found
-
-    def _make_lock(self) -> contextlib.AbstractContextManager[Any]:
-        """What makes the calls of a filesystem take turns that is not thread-safe."""
-        return threading.RLock()
-
-    def _strip_root(self, root: str) -> str:
-        stripped = self._fs._strip_protocol(root) if root else ""
-        return stripped if stripped == "/" else stripped.rstrip("/")
-
-    def _full(self, path: str) -> str:
-        """The filesystem's own spelling of a path (a place for quoting)."""
-        if not path:
-            return self._root or self._fs.root_marker
-        if not self._root:
-            return self._fs.root_marker + path
-        return self._root + path if self._root.endswith("/") else f"{self._root}/{path}"
-
-    def _followed(self, path: str) -> str:
-        """``_full`` where content is read or written: links that stay inside are followed."""
-        return self._full(path)
-
-    def _leaf(self, directory: str, raw: Mapping[str, Any]) -> str | None:
-        """The name of a listed entry below ``directory`` (its ``_full``, bare of slashes).
-
-        ``""`` is the directory itself, None what is no child of it.
-        """
-        name = str(raw["name"]).strip("/")
-        if name == directory:
-            return ""
-        if not directory or name.startswith(directory + "/"):
-            name = name[len(directory) + 1 :] if directory else name
-        return None if "/" in name else name
-
-    def _describe(self, path: str, raw: Mapping[str, Any]) -> FileInfo:
-        """The normaliser, for one entry as ``info`` or ``ls`` gave it."""
-        return file_info(path, raw)
-
-    def _info(self, path: str) -> dict[str, Any]:
-        return self._fs.info(self._full(path))
-
-    def _is_link(self, path: str) -> bool:
-        """Whether a directory is reached through a link, which removing must not follow."""
-        return False
-
-    def _root_is_implied(self) -> bool:
-        """Whether a root without entries is an empty directory rather than missing."""
-        return self._profile.implicit_directories
-
-    def _open_stream(self, path: str) -> Any:
-        return self._fs.open(self._followed(path), "rb")
-
-    def _put_options(self, attributes: Attributes | None) -> dict[str, Any]:
-        """Keywords for ``pipe_file`` and ``put_file`` that keep what a writer asks to keep."""
-        return {}
-
-    def _put(self, content: Content, full: str, options: dict[str, Any]) -> None:
-        if isinstance(content, bytes):
-            self._fs.pipe_file(full, content, **options)
-        else:
-            self._fs.put_file(str(content), full, **options)
-
-    def _append(self, content: Content, full: str) -> None:
-        """Add to the end in one go; a kill meanwhile can leave a part of the addition."""
-        with self._fs.open(full, "ab") as stream:
-            if isinstance(content, bytes):
-                stream.write(content)
-                return
-            with content.open("rb") as source:
-                while chunk := source.read(COPY_CHUNK):
-                    stream.write(chunk)
-
-    def _can_rename(self) -> bool:
-        """fsspec's own ``mv`` copies and deletes, and expands patterns; only an override counts."""
-        return type(self._fs).mv is not AbstractFileSystem.mv
-
-    def _prepare(self, temporary: str, target: str) -> None:
-        """Make ready for putting the content beside its target."""
-
-    def _settle(self, temporary: str, target: str, attributes: Attributes | None) -> None:
-        """Give the new file what belongs to the name, before it is renamed."""
-
-    def _rename(self, source: str, target: str) -> None:
-        """Rename at once, replacing a file."""
-        self._fs.mv(source, target)
-
-    def _rename_if_absent(self, source: str, target: str, path: str) -> None:
-        self._require_absent(path)
-        self._rename(source, target)
-
-    def _make_directory(self, full: str) -> None:
-        self._fs.mkdir(full, create_parents=False)
-
-    def _remove_file(self, full: str) -> None:
-        self._fs.rm_file(full)
-
-    def _remove_directory(self, full: str) -> None:
-        self._fs.rmdir(full)
-
-    def _copy_file(self, source: str, target: str) -> None:
-        self._fs.cp_file(source, target)
-
-    def _fetch(self, full: str, target: Path) -> None:
-        self._fs.get_file(full, str(target))
+                if name in KINDS:
+                    return object.__new__(KINDS[name])
+        return super().__new__(cls)
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -235,11 +70,10 @@ class FsspecBackend(Backend):
         try:
             with self._guard:
                 return self._describe(path, self._info(path))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError) as error:  # below a file there is nothing
             if not path and self._root_is_implied():
                 return FileInfo("", "directory")
-            raise
-        except NotADirectoryError as error:  # below a file there is nothing
+            # Anew, since the filesystem names its own key, which is not what people wrote.
             raise FileNotFoundError(errno.ENOENT, "not found", path) from error
 
     def scan(self, path: str) -> Iterator[FileInfo]:
@@ -253,10 +87,10 @@ class FsspecBackend(Backend):
         try:
             with self._guard:
                 listed = self._read_listing(path, full)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
             if not path and self._root_is_implied():
                 return []
-            raise
+            raise FileNotFoundError(errno.ENOENT, "not found", path) from error
         # A file lists itself on many filesystems, and a missing directory is empty on some.
         if not listed and self.stat(path).type != "directory":
             raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
@@ -308,7 +142,9 @@ class FsspecBackend(Backend):
         self._refuse_version(version)
         size = self._require_file(path).size
         # Beyond the end some stores answer 416, and fsspec reads a negative length as "all".
-        if end is not None and end <= start or start and size is not None and start >= size:
+        if end is not None and end <= start:
+            return b""
+        if start and size is not None and start >= size:
             return b""
         limits: dict[str, int] = {}
         if start:
@@ -400,11 +236,6 @@ class FsspecBackend(Backend):
                 return
             above = parent_of(above)
 
-    def _require_absent(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self.stat(path)
-            raise FileExistsError(errno.EEXIST, "already exists", path)
-
     def _publish(
         self, content: Content, path: str, if_absent: bool, attributes: Attributes | None
     ) -> None:
@@ -429,10 +260,10 @@ class FsspecBackend(Backend):
             self._put(content, full, options)
 
     @contextlib.contextmanager
-    def _sibling(self, full: str) -> Iterator[str]:
+    def _sibling(self, full: str) -> Generator[str]:
         """A temporary name beside the target, gone again where the block fails."""
-        directory, _, name = full.rpartition("/")
-        temporary = f"{directory}/{temporary_name(name)}"
+        name = full.rpartition("/")[2]
+        temporary = full[: len(full) - len(name)] + temporary_name(name)
         try:
             yield temporary
         except BaseException:
@@ -516,21 +347,34 @@ class FsspecBackend(Backend):
             # What killed writers left is invisible, so it must not keep a directory alive.
             for info in entries:
                 self._remove_file(self._full(info.path))
-            if not self._profile.implicit_directories:
-                self._remove_directory(self._full(path))
+            self._drop_directory(path)
 
     def remove_tree(self, path: str) -> None:
         if not self._require_removable(path):
             with self._guard:
                 self._remove_file(self._full(path))
             return
-        for info in sorted(self._entries(path), key=order_key):
-            # What another client has removed already needs no removing.
+        # A stack rather than recursion: trees may be deeper than Python's call stack.
+        levels = [(path, iter(sorted(self._entries(path), key=order_key)))]
+        while levels:
+            directory, entries = levels[-1]
+            info = next(entries, None)
+            # What another client has removed already needs no removing, and some filesystems
+            # forget a directory with the last file in it.
             with contextlib.suppress(FileNotFoundError):
-                self.remove_tree(info.path)
+                if info is None:
+                    levels.pop()
+                    self._drop_directory(directory)
+                elif info.type == "directory" and not self._is_link(info.path):
+                    below = sorted(self._entries(info.path), key=order_key)
+                    levels.append((info.path, iter(below)))
+                else:
+                    with self._guard:
+                        self._remove_file(self._full(info.path))
+
+    def _drop_directory(self, path: str) -> None:
         if not self._profile.implicit_directories:
-            # Some filesystems forget a directory with the last file in it.
-            with contextlib.suppress(FileNotFoundError), self._guard:
+            with self._guard:
                 self._remove_directory(self._full(path))
 
     def _require_removable(self, path: str) -> bool:
@@ -541,29 +385,36 @@ class FsspecBackend(Backend):
             raise PermissionError(errno.EPERM, "the root cannot be removed")
         return self.stat(path).type == "directory" and not self._is_link(path)
 
-    def cleanup(self, older_than: float) -> int:
+    def cleanup(self, path: str, older_than: float) -> int:
         """Remove the temporary files of killed writers; one of unknown age only for 0 seconds."""
         if self._profile.commit != "rename" or not self.capabilities.delete:
             return 0
-        return self._clean("", time.time() - older_than, older_than <= 0)
-
-    def _clean(self, path: str, limit: float, ageless: bool) -> int:
+        limit = time.time() - older_than
         removed = 0
-        for info in self._entries(path):
+        pending = [path]
+        while pending:
             with contextlib.suppress(FileNotFoundError):  # somebody was faster
-                if info.type == "directory":
-                    if not self._is_link(info.path):
-                        removed += self._clean(info.path, limit, ageless)
-                elif is_temporary(info.name) and (
-                    ageless if info.mtime is None else info.mtime <= limit
-                ):
-                    with self._guard:
-                        self._remove_file(self._full(info.path))
-                    removed += 1
+                for info in self._entries(pending.pop()):
+                    if info.type == "directory" and not self._is_link(info.path):
+                        pending.append(info.path)
+                    elif is_temporary(info.name) and _is_old(info, limit, older_than):
+                        removed += self._remove_stale(info.path)
         return removed
+
+    def _remove_stale(self, path: str) -> int:
+        try:
+            with self._guard:
+                self._remove_file(self._full(path))
+        except FileNotFoundError:
+            return 0
+        return 1
 
     def close(self) -> None:
         close = getattr(self._fs, "close", None)
         if callable(close):
             with self._guard:
                 close()
+
+
+def _is_old(info: FileInfo, limit: float, older_than: float) -> bool:
+    return older_than <= 0 if info.mtime is None else info.mtime <= limit

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from ..info import EntryType, FileInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "Commit",
     "Filesystem",
     "Profile",
+    "calls_may_overlap",
     "file_info",
     "moment",
     "profile_of",
@@ -36,7 +37,6 @@ class Filesystem(Protocol):
 
     protocol: str | tuple[str, ...]
     root_marker: str
-    async_impl: bool
 
     def _strip_protocol(self, path: str) -> str: ...
     def info(self, path: str) -> dict[str, Any]: ...
@@ -110,6 +110,19 @@ def profile_of(filesystem: Filesystem) -> Profile:
     return Profile()
 
 
+def calls_may_overlap(filesystem: Any) -> bool:
+    """Whether an asynchronous filesystem runs the calls, on one loop, all the way down.
+
+    Wrappers (``dir``) call themselves asynchronous whatever they wrap.
+    """
+    while getattr(filesystem, "async_impl", False):
+        inner = getattr(filesystem, "fs", None)
+        if inner is None:
+            return True
+        filesystem = inner
+    return False
+
+
 # -- the normaliser ---------------------------------------------------------------------------
 
 # The time of the last change of the content. "created" is none.
@@ -169,13 +182,17 @@ def moment(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) else None
+        try:
+            return float(value) if math.isfinite(value) else None
+        except OverflowError:  # an integer that no time can be
+            return None
     return _parse(value) if isinstance(value, str) else None
 
 
 def _parse(text: str) -> float | None:
+    readers: list[Callable[[], datetime]]
     if len(text) == 14 and text.isascii() and text.isdigit():  # RFC 3659 §2.3, an FTP listing
-        readers = [lambda: datetime.strptime(text, "%Y%m%d%H%M%S")]
+        readers = [lambda: datetime.strptime(text + "Z", "%Y%m%d%H%M%S%z")]
     else:
         readers = [lambda: datetime.fromisoformat(text), lambda: parsedate_to_datetime(text)]
     for read in readers:

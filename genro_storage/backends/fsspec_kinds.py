@@ -11,13 +11,12 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..paths import order_key
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import file_info
 from .fsspec_write import Content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ..capabilities import BackendCapabilities
@@ -85,22 +84,11 @@ class LocalFsspecBackend(FsspecBackend):
     def _is_link(self, path: str) -> bool:
         return os.path.islink(self._full(path))
 
-    def find(self, path: str) -> Iterator[FileInfo]:
-        return self._walk(path, (self._followed(path),))
+    def _real_directory(self, path: str) -> str:
+        return self._followed(path)
 
-    def _walk(self, path: str, above: tuple[str, ...]) -> Iterator[FileInfo]:
-        for info in sorted(self.scan(path), key=order_key):
-            if info.type != "directory":
-                yield info
-                continue
-            with contextlib.suppress(FileNotFoundError):  # removed meanwhile: holds nothing
-                inner = self._followed(info.path)
-                if inner in above:
-                    # A link to a directory that is being walked would lead in circles.
-                    yield info._replace(type="link")
-                    continue
-                yield info
-                yield from self._walk(info.path, (*above, inner))
+    def address(self, path: str) -> tuple[object, str] | None:
+        return "local", os.path.realpath(f"{self._root}/{path}")
 
     # -- writing ------------------------------------------------------------------------------
 

@@ -3,7 +3,9 @@
 A temporary file is named after its target (``.genro-tmp-<digest>-<slot>``) and locked while its
 writer lives. The kernel drops the lock when the process dies, so the next write to the same name
 finds what a killed writer left, knows that nobody uses it, and removes it. Concurrent writers of
-one name take further slots; the last rename wins, whole.
+one name take further slots; the last rename wins, whole. Where several of them were killed at
+once, the next write finds the slots up to the first free one, and ``cleanup`` the others: looking
+further would cost every write more than the write itself.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -21,17 +24,35 @@ from .base import COPY_CHUNK, WriteHandle
 if TYPE_CHECKING:
     from ..info import Attributes
 
-try:
-    import fcntl
-except ImportError:  # Windows has no flock
-    fcntl = None  # type: ignore[assignment]
+if sys.platform == "win32":
 
-__all__ = ["TEMPORARY", "AppendFile", "AtomicFile", "copy_content", "remove_stale"]
+    def _flock(descriptor: int, *, wait: bool = False) -> None:
+        raise OSError(errno.ENOSYS, "no advisory locks")
+
+else:
+    import fcntl
+
+    def _flock(descriptor: int, *, wait: bool = False) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+__all__ = [
+    "PLAIN",
+    "TEMPORARY",
+    "AppendFile",
+    "AtomicFile",
+    "copy_content",
+    "copy_new",
+    "copy_unchanged",
+    "remove_stale",
+]
 
 TEMPORARY = ".genro-tmp-"
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-_FLAGS |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+# Some flags exist on some systems only.
+PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
 _SPOOL = 8 * 1024 * 1024
+_CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -40,17 +61,19 @@ def _temporary_path(directory: str, name: str, slot: int) -> str:
     return f"{directory}/{TEMPORARY}{digest}-{slot}"
 
 
-def _lock(descriptor: int) -> bool:
-    """Take the writer's lock; False where somebody alive holds it."""
-    if fcntl is None:
-        return True
+def _lock(descriptor: int) -> bool | None:
+    """Take the writer's lock; False where somebody alive holds it, None where there are no locks.
+
+    Without locks ``O_EXCL`` alone keeps writers apart, and nothing tells a living writer's file
+    from a dead one's.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _flock(descriptor)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return False
         if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
-            return True  # a file system without locks: O_EXCL alone keeps writers apart
+            return None
         raise
     return True
 
@@ -65,16 +88,23 @@ def _is_at(descriptor: int, path: str) -> bool:
     return here.st_ino == there.st_ino and here.st_dev == there.st_dev
 
 
-def remove_stale(path: str) -> bool:
-    """Remove a temporary file that no living writer holds; whether it is gone."""
-    if fcntl is None:
-        return False
+def remove_stale(path: str, *, by_age: bool = False) -> bool:
+    """Remove a temporary file that no living writer holds; whether it is gone.
+
+    ``by_age``: the caller knows it to be old, which must do where there are no locks.
+    """
     try:
-        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(path, os.O_RDWR | PLAIN)
     except FileNotFoundError:
         return True
+    except OSError as error:
+        # Another user's, or a link or directory of that name: not ours to judge.
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ETXTBSY):
+            return False
+        raise
     try:
-        if not _lock(descriptor):
+        locked = _lock(descriptor)
+        if not (locked or (locked is None and by_age)):
             return False
         if _is_at(descriptor, path):
             os.unlink(path)
@@ -100,7 +130,7 @@ def _begin(directory: str, name: str, mode: int) -> tuple[int, str]:
             raise
         try:
             # Between creating and locking, another writer may have taken the file for a stale one.
-            if _lock(descriptor) and _is_at(descriptor, path):
+            if _lock(descriptor) is not False and _is_at(descriptor, path):
                 if slot == 0:
                     _sweep(directory, name)
                 return descriptor, path
@@ -116,9 +146,27 @@ def _sweep(directory: str, name: str) -> None:
     """Remove what killed concurrent writers of this name left in the further slots."""
     slot = 1
     while os.path.lexists(path := _temporary_path(directory, name, slot)):
-        if not remove_stale(path):
-            return
+        remove_stale(path)
         slot += 1
+
+
+def _unnamed(directory: str) -> int | None:
+    """A file that has no name yet, or None where the file system or the kernel has no such."""
+    if not _CAN_LINK:
+        return None
+    try:
+        return os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        # EISDIR: a kernel that takes the flag for an attempt to write to the directory.
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS):
+            return None
+        raise
+
+
+def _link(descriptor: int, path: str) -> None:
+    """Name an unnamed file (open(2), the example of ``O_TMPFILE``)."""
+    # Any descriptor for src_dir_fd makes Python call linkat(2), which link(2) cannot replace here.
+    os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
 
 
 def sync_directory(directory: str) -> None:
@@ -134,7 +182,9 @@ class AtomicFile(WriteHandle):
     """A new content for ``target`` in the making.
 
     ``replaced`` is the stat of the regular file that stands there now, whose mode, owner and
-    extended attributes the new content keeps; without it the umask decides.
+    extended attributes the new content keeps; without it the umask decides. A content for a new
+    name needs no temporary name at all where the kernel knows ``O_TMPFILE`` (Linux): a killed
+    writer then leaves nothing behind.
     """
 
     def __init__(
@@ -153,11 +203,15 @@ class AtomicFile(WriteHandle):
         self._fsync = fsync
         self._process = os.getpid()
         self._mtime = attributes.mtime if attributes is not None else None
-        directory, _, name = target.rpartition("/")
+        directory, _, self._name = target.rpartition("/")
         self._directory = directory or "/"
-        # A file that replaces a private one must not be readable meanwhile.
-        mode = 0o666 if replaced is None else 0o600
-        self._descriptor, self._path = _begin(self._directory, name, mode)
+        self._path: str | None = None
+        descriptor = _unnamed(self._directory) if replaced is None else None
+        if descriptor is None:
+            # A file that replaces a private one must not be readable meanwhile.
+            mode = 0o666 if replaced is None else 0o600
+            descriptor, self._path = _begin(self._directory, self._name, mode)
+        self._descriptor = descriptor
         self._done = False
         try:
             if replaced is not None:
@@ -199,31 +253,57 @@ class AtomicFile(WriteHandle):
             os.utime(self._descriptor, ns=(nanoseconds, nanoseconds))
         if self._fsync:
             os.fsync(self._descriptor)
-        if self._if_absent:
-            self._publish_exclusively()
+        if self._path is None:
+            self._publish_unnamed()
+        elif self._if_absent:
+            self._publish_exclusively(self._path)
         else:
             os.replace(self._path, self._target)
         self._close()
         if self._fsync:
             sync_directory(self._directory)
 
-    def _publish_exclusively(self) -> None:
+    def _publish_unnamed(self) -> None:
+        """Give the file its first name; where that is taken by now, replace what took it."""
         try:
-            os.link(self._path, self._target, follow_symlinks=False)
+            _link(self._descriptor, self._target)
+        except FileExistsError:
+            if self._if_absent:
+                raise
+            # Locked before it gets a temporary name, so that nobody takes it for a stale one.
+            _lock(self._descriptor)
+            os.replace(self._named(), self._target)
+
+    def _named(self) -> str:
+        """Give the unnamed file a temporary name."""
+        slot = 0
+        while True:
+            path = _temporary_path(self._directory, self._name, slot)
+            try:
+                _link(self._descriptor, path)
+            except FileExistsError:
+                if not remove_stale(path):
+                    slot += 1
+            else:
+                return path
+
+    def _publish_exclusively(self, path: str) -> None:
+        try:
+            os.link(path, self._target, follow_symlinks=False)
         except OSError as error:
             if error.errno not in _NO_HARD_LINKS:
                 raise
             # No hard links here (FAT, some network shares): reserve the name, then replace it.
             os.close(os.open(self._target, _FLAGS, 0o600))
-            os.replace(self._path, self._target)
+            os.replace(path, self._target)
         else:
-            os.unlink(self._path)
+            os.unlink(path)
 
     def _abort(self) -> None:
         if self._descriptor < 0:
             return
         # A forked child that drops its copy of the handle must not end its parent's write.
-        if os.getpid() == self._process:
+        if self._path is not None and os.getpid() == self._process:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
         self._close()
@@ -250,6 +330,35 @@ def _inherit(descriptor: int, target: str, replaced: os.stat_result) -> None:
     os.fchmod(descriptor, stat.S_IMODE(replaced.st_mode))
 
 
+def copy_new(source: int, before: os.stat_result, target: str) -> bool:
+    """Copy an open file to a name that nothing has; False where that takes an ``AtomicFile``.
+
+    The way of a tree of small files, without an object per file: mode and time are the source's.
+    """
+    descriptor = _unnamed(target.rpartition("/")[0] or "/")
+    if descriptor is None:
+        return False
+    try:
+        os.fchmod(descriptor, before.st_mode & 0o777)
+        copy_unchanged(source, before, descriptor)
+        os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
+        _link(descriptor, target)
+    except FileExistsError:  # somebody took the name meanwhile
+        os.lseek(source, 0, os.SEEK_SET)
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def copy_unchanged(source: int, before: os.stat_result, target: int) -> None:
+    """Copy the content, and raise where the source changed meanwhile."""
+    copied = copy_content(source, target, before.st_size)
+    after = os.fstat(source)
+    if copied != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
+        raise OSError(errno.EAGAIN, "the source changed while it was being copied")
+
+
 class AppendFile(WriteHandle):
     """An addition in the making: spooled aside, then appended in one go at ``close()``.
 
@@ -270,13 +379,13 @@ class AppendFile(WriteHandle):
         return self._spool.tell()
 
     def _commit(self) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(self._target, flags | getattr(os, "O_BINARY", 0), 0o666)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | PLAIN
+        descriptor = os.open(self._target, flags, 0o666)
         try:
-            if fcntl is not None:
-                # Appenders of this library take turns, so that a failed one can be cut off.
-                with contextlib.suppress(OSError):
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Appenders of this library take turns, so that a failed one can be cut off; where
+            # there are no locks, O_APPEND still keeps their bytes apart.
+            with contextlib.suppress(OSError):
+                _flock(descriptor, wait=True)
             before = os.fstat(descriptor).st_size
             self._spool.seek(0)
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import threading
@@ -16,6 +17,7 @@ from .base import Backend, WriteHandle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
     from ..info import Attributes
 
@@ -45,7 +47,7 @@ class MemoryStore:
         self._root = _Directory(time.time())
         self._lock = threading.RLock()
 
-    def __enter__(self) -> MemoryStore:
+    def __enter__(self) -> Self:
         self._lock.acquire()
         return self
 
@@ -241,10 +243,8 @@ class MemoryBackend(Backend):
         content_type = attributes.content_type if attributes is not None else None
         with self._store as held:
             if append:
-                try:
+                with contextlib.suppress(FileNotFoundError):
                     data = self._file(held, path).content + data
-                except FileNotFoundError:
-                    pass
             mtime = time.time() if wanted is None else wanted
             held.put(self._at(path), _File(data, mtime, content_type), if_absent=if_absent)
 

@@ -17,10 +17,11 @@ __all__ = ["PublishedLocalBackend"]
 class PublishedLocalBackend(LocalBackend):
     """Adds to each file the URL under which ``base_url`` serves it; the URL never expires."""
 
-    def __init__(self, root: str | os.PathLike[str], *, base_url: str, fsync: bool = False):
+    def __init__(self, root: str | os.PathLike[str], *, base_url: str, fsync: bool = False) -> None:
         super().__init__(root, fsync=fsync)
         self._base_url = base_url.rstrip("/")
         self.capabilities = replace(self.capabilities, public_urls=True)
 
     def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
+        """``base_url`` and the quoted path; both further arguments mean nothing here."""
         return f"{self._base_url}/{quote(path)}"

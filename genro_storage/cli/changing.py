@@ -13,7 +13,7 @@ from ..exceptions import (
     StorageNotFoundError,
     StoragePermissionError,
 )
-from ..links import is_link
+from ..node.links import is_link
 from .listing import walk
 from .options import DryRun, Json, Paths
 from .output import print_json, shown

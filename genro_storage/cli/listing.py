@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import typer
 
 from ..exceptions import StorageError
-from ..links import is_link
+from ..node.links import is_link
 from ..paths import order_key
 from . import configuring
 from .options import Json, entry

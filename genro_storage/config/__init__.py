@@ -6,9 +6,11 @@ pydantic and the parsers are imported by the first call, not by ``import genro_s
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..exceptions import StorageConfigError
 
 if TYPE_CHECKING:
     from .model import Configuration, MountSpec, RelativeSpec, Settings
@@ -24,7 +26,7 @@ __all__ = [
 
 
 def load(
-    source: str | os.PathLike[str] | list[Any] | tuple[Any, ...] | Mapping[str, Any],
+    source: str | os.PathLike[str] | Sequence[Mapping[str, Any]] | Mapping[str, Any],
 ) -> Configuration:
     """Read and check a whole configuration.
 
@@ -38,18 +40,32 @@ def load(
     """
     from . import loading, model
 
-    if isinstance(source, (str, os.PathLike)):
-        name = os.fspath(source)
-        if not isinstance(name, str):
-            raise TypeError("the configuration file must be given as str or Path, not bytes")
-        path = Path(name)
+    given: Any = source
+    if isinstance(given, (str, os.PathLike)):
+        path = _as_path(os.fspath(given))
         return model.parse(loading.read_document(path), source=path.absolute())
-    if isinstance(source, (list, tuple, Mapping)):
-        return model.parse(source, source=None)
+    if isinstance(given, (Sequence, Mapping)) and not isinstance(given, (bytes, bytearray)):
+        return model.parse(given, source=None)
     raise TypeError(
         "a configuration is a file (str or Path), a list of mounts or a mapping with 'mounts', "
-        f"not {type(source).__name__}"
+        f"not {type(given).__name__}"
     )
+
+
+def _as_path(name: str | bytes) -> Path:
+    if not isinstance(name, str):
+        raise TypeError("the configuration file must be given as str or Path, not bytes")
+    from .loading import SUFFIXES
+
+    path = Path(name)
+    begins_like_text = name.lstrip().startswith(("{", "[", "- "))
+    if "\n" in name or (begins_like_text and path.suffix.lower() not in SUFFIXES):
+        # Not shown: whoever mistakes the text for its file's name may have secrets in it.
+        raise StorageConfigError(
+            "a configuration given as str is the path of a file, and this is the text of one; "
+            "parse it first, or give the list of mounts"
+        )
+    return path
 
 
 def json_schema() -> dict[str, Any]:

@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "Problem", "parse_text", "read_document"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "SUFFIXES", "DocumentError", "parse_text", "read_document"]
 
 #: The largest configuration file, in bytes.
 MAX_BYTES = 32 * 1024 * 1024
 #: How deep lists and mappings may be nested.
 MAX_DEPTH = 64
+EMPTY = "the file is empty; it needs a list of mounts, or a mapping with 'mounts'"
 
 
-class Problem(Exception):
+class DocumentError(Exception):
     """What is wrong with a document and where (from 1); shows none of its content."""
 
     def __init__(self, text: str, line: int | None = None, column: int | None = None) -> None:
@@ -55,12 +56,12 @@ def read_document(path: Path, environ: Mapping[str, str] | None = None) -> Any:
     parse = _PARSERS.get(path.suffix.lower())
     if parse is None:
         raise StorageConfigError(
-            f"{label}: a configuration file ends in {', '.join(_PARSERS)}", node=label
+            f"{label}: a configuration file ends in {', '.join(SUFFIXES)}", node=label
         )
-    problem: Problem
+    problem: DocumentError
     try:
         document = parse(_decode(_read(path)))
-    except Problem as error:
+    except DocumentError as error:
         problem = error
     else:
         return interpolate(document, os.environ if environ is None else environ, label=label)
@@ -68,7 +69,7 @@ def read_document(path: Path, environ: Mapping[str, str] | None = None) -> Any:
 
 
 def parse_text(text: str, suffix: str) -> Any:
-    """Parse ``text`` as files with ``suffix`` are parsed; raises ``Problem``."""
+    """Parse ``text`` as files with ``suffix`` are parsed; raises ``DocumentError``."""
     return _PARSERS[suffix](text)
 
 
@@ -80,22 +81,21 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise translate(error, node=str(path), action="reading the configuration") from error
     if len(content) > MAX_BYTES:
-        raise Problem(f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB")
+        raise DocumentError(f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB")
     return content
 
 
 def _decode(content: bytes) -> str:
-    position = None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         position = error.start
-    if position is not None:
-        line = content.count(b"\n", 0, position) + 1
-        raise Problem("the text is not valid UTF-8; save the file as UTF-8", line)
-    if not text.strip():
-        raise Problem("the file is empty; it needs a list of mounts, or a mapping with 'mounts'")
-    return text
+    else:
+        if text.strip():
+            return text
+        raise DocumentError(EMPTY)
+    line = content.count(b"\n", 0, position) + 1
+    raise DocumentError("the text is not valid UTF-8; save the file as UTF-8", line)
 
 
 def _parse_yaml(text: str) -> Any:
@@ -108,27 +108,27 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
-            raise Problem(f"the key {key[:80]!r} is given twice in one mapping")
+            raise DocumentError(f"the key {key[:80]!r} is given twice in one mapping")
         result[key] = value
     return result
 
 
 def _no_constant(name: str) -> Any:
-    raise Problem(f"{name} is not JSON")
+    raise DocumentError(f"{name} is not JSON")
 
 
 def _parse_json(text: str) -> Any:
-    problem: Problem
+    problem: DocumentError
     try:
         document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         # The parser's messages are fixed sentences; what it quotes is its own punctuation.
-        problem = Problem(f"invalid JSON: {error.msg}", error.lineno, error.colno)
+        problem = DocumentError(f"invalid JSON: {error.msg}", error.lineno, error.colno)
     except RecursionError:
         problem = _too_deep()
     except ValueError:
         # The only other one: an integer longer than Python converts.
-        problem = Problem("invalid JSON: a number has too many digits")
+        problem = DocumentError("invalid JSON: a number has too many digits")
     else:
         _check_depth(document)
         return document
@@ -137,7 +137,7 @@ def _parse_json(text: str) -> Any:
 
 # tomllib's time grows with the square of a dotted key's length, so such keys never reach it.
 _LONG_DOTTED_KEY = re.compile(
-    r"""(?<![\w"'.-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}"""
+    r"""(?<![\w"'.\\-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}"""
 )
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 
@@ -145,7 +145,7 @@ _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\
 def _parse_toml(text: str) -> Any:
     if _LONG_DOTTED_KEY.search(text):
         raise _too_deep()
-    problem: Problem
+    problem: DocumentError
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -154,25 +154,25 @@ def _parse_toml(text: str) -> Any:
         problem = _too_deep()
     except ValueError:
         # An integer longer than Python converts, or a date that is none.
-        problem = Problem("invalid TOML: a number or a date is out of range")
+        problem = DocumentError("invalid TOML: a number or a date is out of range")
     else:
         _check_depth(document)
         return document
     raise problem
 
 
-def _toml_problem(message: str, text: str) -> Problem:
+def _toml_problem(message: str, text: str) -> DocumentError:
     place = _TOML_PLACE.search(message)
     if place is None:
-        return Problem("invalid TOML")
+        return DocumentError("invalid TOML")
     reason = message[: place.start()]
     if place[1]:
-        return Problem(f"invalid TOML: {reason}", int(place[1]), int(place[2]))
-    return Problem(f"invalid TOML: {reason} at the end of the file", text.count("\n") + 1)
+        return DocumentError(f"invalid TOML: {reason}", int(place[1]), int(place[2]))
+    return DocumentError(f"invalid TOML: {reason} at the end of the file", text.count("\n") + 1)
 
 
-def _too_deep() -> Problem:
-    return Problem(f"lists and mappings are nested more than {MAX_DEPTH} deep")
+def _too_deep() -> DocumentError:
+    return DocumentError(f"lists and mappings are nested more than {MAX_DEPTH} deep")
 
 
 def _check_depth(document: Any) -> None:
@@ -196,3 +196,5 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     ".json": _parse_json,
     ".toml": _parse_toml,
 }
+#: What a configuration file's name may end in.
+SUFFIXES = tuple(_PARSERS)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field, SecretStr
 
@@ -26,6 +26,7 @@ __all__ = [
     "PERMISSIONS",
     "Configuration",
     "MountSpec",
+    "Permissions",
     "RelativeSpec",
     "Settings",
     "check_mount_name",
@@ -33,7 +34,8 @@ __all__ = [
     "parse_mount",
 ]
 
-PERMISSIONS: Final = ("readonly", "readwrite", "delete")
+Permissions = Literal["readonly", "readwrite", "delete"]
+PERMISSIONS: Final[tuple[Permissions, ...]] = ("readonly", "readwrite", "delete")
 COMMON_KEYS: Final = ("name", "type", "protocol", "permissions")
 _RELATIVE_KEYS: Final = (*COMMON_KEYS, "path")
 #: Further problems are counted, not listed.
@@ -74,7 +76,7 @@ class MountSpec:
     name: str
     backend_type: BackendType | None
     options: BackendOptions | None
-    permissions: str | None = None
+    permissions: Permissions | None = None
     relative: RelativeSpec | None = None
     literal: Mapping[str, Any] | None = field(default=None, compare=False)
 
@@ -132,7 +134,7 @@ def parse(document: Any, *, source: Path | None) -> Configuration:
 
 def _split(document: Any, source: Path | None) -> tuple[list[Any], dict[str, Any]]:
     wanted = "a list of mounts, or a mapping with 'mounts'"
-    if isinstance(document, (list, tuple)):
+    if isinstance(document, Sequence) and not isinstance(document, str):
         return list(document), {}
     if not isinstance(document, Mapping):
         got = "nothing (the file is empty)" if document is None else kind_of(document)
@@ -250,9 +252,11 @@ def _take_type(keys: dict[str, Any], label: str) -> str | None:
     return next(iter(given.values()), None)
 
 
-def _take_permissions(keys: dict[str, Any], label: str, name: str) -> str | None:
+def _take_permissions(keys: dict[str, Any], label: str, name: str) -> Permissions | None:
     value = keys.pop("permissions", None)
-    if value is None or value in PERMISSIONS:
+    if value is None:
+        return None
+    if isinstance(value, str) and value in PERMISSIONS:
         return value
     shown = repr(value[:40]) if isinstance(value, str) else kind_of(value)
     near = suggestion(value, PERMISSIONS) if isinstance(value, str) else ""

@@ -106,9 +106,10 @@ def _key(
     written = {field: other for other, field in model.synonyms.items() if other in data}
     text = ""
     value: Any = data
-    for position, part in enumerate(location):
-        if position == 0 and isinstance(part, str) and part not in data:
-            part = written.get(part, part)
+    start = location[:1]
+    if start and start[0] not in data and isinstance(start[0], str):
+        start = (written.get(start[0], start[0]),)
+    for position, part in enumerate((*start, *location[1:])):
         if isinstance(part, int) and isinstance(value, (list, tuple)) and part < len(value):
             text += f"[{part}]"
             value = value[part]

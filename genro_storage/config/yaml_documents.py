@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from .loading import Problem
+from .loading import EMPTY, DocumentError
 
 __all__ = ["MAX_NODES", "parse_yaml"]
 
@@ -28,23 +28,25 @@ _UNPRINTABLE = re.compile(
 
 
 def parse_yaml(text: str, max_depth: int) -> Any:
-    """The document's data; raises ``Problem``."""
+    """The document's data; raises ``DocumentError``."""
     unprintable = _UNPRINTABLE.search(text)
     if unprintable is not None:
         line = text.count("\n", 0, unprintable.start()) + 1
         column = unprintable.start() - text.rfind("\n", 0, unprintable.start())
-        raise Problem("invalid YAML: an unprintable character", line, column)
-    problem: Problem
+        raise DocumentError("invalid YAML: an unprintable character", line, column)
+    problem: DocumentError
     try:
         _check_size(text, max_depth)
         return _build(text, max_depth)
     except yaml.MarkedYAMLError as error:
         problem = _problem(error)
     except yaml.YAMLError:
-        problem = Problem("invalid YAML")
+        problem = DocumentError("invalid YAML")
     except (ValueError, OverflowError):
         # A plain date or number that is none (2026-13-45), met by a constructor.
-        problem = Problem("invalid YAML: a number or date is out of range; quote it to mean text")
+        problem = DocumentError(
+            "invalid YAML: a number or date is out of range; quote it to mean text"
+        )
     raise problem
 
 
@@ -67,9 +69,7 @@ def _build(text: str, max_depth: int) -> Any:
     try:
         root = loader.get_single_node()
         if root is None:
-            raise Problem(
-                "the file is empty; it needs a list of mounts, or a mapping with 'mounts'"
-            )
+            raise DocumentError(EMPTY)
         _Measure(max_depth).node(root, 0)
         return loader.construct_document(root)
     finally:
@@ -132,16 +132,18 @@ def _check_unique(node: Any) -> None:
         seen.add(identity)
 
 
-def _at(place: Any, text: str) -> Problem:
+def _at(place: Any, text: str) -> DocumentError:
     mark = place.start_mark
-    return Problem(text, mark.line + 1, mark.column + 1)
+    return DocumentError(text, mark.line + 1, mark.column + 1)
 
 
-def _problem(error: yaml.MarkedYAMLError) -> Problem:
+def _problem(error: yaml.MarkedYAMLError) -> DocumentError:
     # What stands in quotes may be the file's own text (a tag, an alias, a character); only the
     # parser's names for tokens ('<block end>') are kept.
     said = " ".join(str(part) for part in (error.context, error.problem) if part)
     reason = re.sub(r"'<([a-z ]+)>'", r"<\1>", said).split("'")[0].split('"')[0].strip()
     mark = error.problem_mark or error.context_mark
     text = f"invalid YAML: {reason}" if reason else "invalid YAML"
-    return Problem(text) if mark is None else Problem(text, mark.line + 1, mark.column + 1)
+    return (
+        DocumentError(text) if mark is None else DocumentError(text, mark.line + 1, mark.column + 1)
+    )

@@ -110,7 +110,6 @@ def decide_by(
     (needed by ``hash``); ``skip_fn(source, target)`` is the user's (needed by ``custom``). What
     they raise passes through: a comparison that fails is no reason to overwrite.
     """
-
     if strategy is SkipStrategy.NEVER:
         return lambda relpath, source, target: CopyFile(relpath, source, target, UNCOMPARED)
     if strategy is SkipStrategy.EXISTS:

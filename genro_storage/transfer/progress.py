@@ -72,4 +72,5 @@ class RichProgress:
         self._bar.stop()
 
     def __call__(self, current: int, total: int) -> None:
+        """Show that ``current`` of ``total`` files are done."""
         self._bar.update(self._task, completed=current, total=total)

@@ -135,6 +135,7 @@ class Tally:
         self.reasons: Counter[str] = Counter()
 
     def report(self, seconds: float) -> TransferReport:
+        """The counts so far."""
         return TransferReport(
             copied=self.copied,
             skipped=self.skipped,

@@ -32,7 +32,7 @@ def places(storage: StorageManager) -> None:
     assert_type(node.exists, bool)
     assert_type(node.isfile, bool)
     assert_type(node.size, int)
-    assert_type(node.mtime, float)
+    assert_type(node.mtime, float | None)
     assert_type(node.md5hash, str)
     assert_type(node.children(), list[StorageNode])
     assert_type(node.child("d"), StorageNode)

@@ -6,36 +6,24 @@ import posixpath
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from . import content, paths
-from .exceptions import StorageValueError
+from .. import content, paths
+from ..exceptions import StorageValueError
+from .core import NodeCore
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
-    from .mount import Mount
+    from typing import Self
 
 __all__ = ["NodeNames"]
 
 
-class NodeNames:
+class NodeNames(NodeCore):
     """The naming half of :class:`~genro_storage.StorageNode`, in pathlib's words."""
 
     __slots__ = ()
 
-    if TYPE_CHECKING:
-        _mount: Mount
-        _path: str
-
-        def _derive(self, path: str) -> Self: ...
-
     @property
-    def fullpath(self) -> str:
-        """``mount:path``; the root of a mount is ``mount:``."""
-        return self._mount.label(self._path)
-
-    @property
-    def path(self) -> str | None:
-        """The path inside the mount; None for a virtual node."""
+    def path(self) -> str:
+        """The path inside the mount; a virtual node, which has no place, answers None."""
         return self._path
 
     @property
@@ -129,9 +117,7 @@ class NodeNames:
                 f"{self.fullpath}: {name!r} is not a name; give one component without '/'",
                 node=self.fullpath,
             )
-        return self._derive(
-            paths.join(paths.parent_of(self._path), self._mount.normalise(name))
-        )
+        return self._derive(paths.join(paths.parent_of(self._path), self._mount.normalise(name)))
 
     def with_stem(self, stem: str) -> Self:
         """The sibling with another stem and the same suffix."""

@@ -6,27 +6,26 @@ import warnings
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from . import versions as choose
-from .exceptions import (
+from .. import versions as choose
+from ..exceptions import (
     StorageError,
     StorageNotFoundError,
     StorageUnsupportedError,
     StorageValueError,
-    StorageVersionError,
 )
-from .info import FileInfo
+from ..info import FileInfo
+from .names import NodeNames
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .info import FileVersion
+    from ..info import FileVersion
     from .modes import OpenMode
-    from .mount import Mount
 
 __all__ = ["NodeHistory"]
 
 
-class NodeHistory:
+class NodeHistory(NodeNames):
     """The version half of :class:`~genro_storage.StorageNode`.
 
     A snapshot node is one version everywhere: reading, size, hash, copying; never what is there
@@ -34,14 +33,6 @@ class NodeHistory:
     """
 
     __slots__ = ()
-
-    if TYPE_CHECKING:
-        _mount: Mount
-        _path: str
-        _snapshot: int | str | None
-
-        @property
-        def fullpath(self) -> str: ...
 
     @property
     def versions(self) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .exceptions import StorageValueError
+from ..exceptions import StorageValueError
 
 __all__ = ["OpenMode", "parse_mode"]
 
@@ -18,6 +18,7 @@ class OpenMode(NamedTuple):
 
     @property
     def writes(self) -> bool:
+        """Whether the mode can change the file."""
         return self.update or self.action != "r"
 
 
@@ -27,7 +28,7 @@ def parse_mode(mode: str, node: str) -> OpenMode:
     >>> parse_mode("r+b", "m:a")
     OpenMode(action='r', update=True, binary=True)
     """
-    letters = set(mode) if isinstance(mode, str) else set()
+    letters = set(mode)
     actions = letters & set("rwax")
     if (
         len(actions) != 1

@@ -6,13 +6,13 @@ import fnmatch
 import re
 from typing import TYPE_CHECKING
 
-from .exceptions import StorageValueError
-from .paths import order_key
+from ..exceptions import StorageValueError
+from ..paths import order_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .info import FileInfo
+    from ..info import FileInfo
 
 __all__ = ["glob"]
 

@@ -8,20 +8,22 @@ stays False, because there is no place that could exist.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from .backends.virtual import VirtualBackend
-from .content import ZipEntry
-from .exceptions import StorageValueError
-from .mount import Mount
-from .node import StorageNode
-from .virtual import ConcatenatedReader, diff_text
+from ..backends.virtual import VirtualBackend
+from ..content import ZipEntry
+from ..exceptions import StorageUnsupportedError, StorageValueError
+from ..mount import Mount
+from ..virtual import ConcatenatedReader, diff_text
+from .storage_node import StorageNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
-    from .info import FileInfo
-    from .manager import StorageManager
+    from ..info import FileInfo
+    from ..manager import StorageManager
+    from .modes import OpenMode
 
 __all__ = ["diff_node", "dummy_node", "iter_node"]
 
@@ -45,25 +47,45 @@ class _VirtualNode(StorageNode):
         self._sources = list(sources)
 
     def _derive(self, path: str, info: FileInfo | None = None) -> Any:
-        if path:
+        if path or info is not None:
             raise StorageValueError("a virtual node has nothing below it", node=self.fullpath)
         return self
 
     @property
-    def path(self) -> str | None:
+    def path(self) -> Any:
+        """None: these nodes alone have no path, and every other one should read as ``str``."""
         return None
 
     @property
     def exists(self) -> bool:
         return False
 
+    def _refuse_snapshot(self) -> None:
+        """Every way of writing asks this first."""
+        raise StorageUnsupportedError(
+            f"{self.fullpath} Cannot write to a virtual node: it has no path of its own; "
+            "copy it to a node that has one",
+            node=self.fullpath,
+        )
+
+    def _version_to_open(
+        self, mode: OpenMode, version: int | str | None, as_of: datetime | None
+    ) -> str | None:
+        if mode.writes:
+            self._refuse_snapshot()
+        return super()._version_to_open(mode, version, as_of)
+
     def append(self, node: StorageNode) -> None:
         """Only an iternode takes further sources."""
-        raise StorageValueError("append() is for an iternode", node=self.fullpath)
+        self.extend(node)
 
     def extend(self, *nodes: StorageNode) -> None:
         """Only an iternode takes further sources."""
-        raise StorageValueError("extend() is for an iternode", node=self.fullpath)
+        given = ", ".join(str(node) for node in nodes)
+        raise StorageValueError(
+            f"only an iternode takes further sources, this node cannot take: {given}",
+            node=self.fullpath,
+        )
 
 
 class _IterNode(_VirtualNode):
@@ -93,7 +115,7 @@ class _IterNode(_VirtualNode):
 
     def _zip_entries(self) -> Iterator[ZipEntry]:
         for node in tuple(self._sources):
-            info = node._look()  # noqa: SLF001 - nodes are one family
+            info = node._look()
             yield ZipEntry(node.basename or "file", _opener(node), info.mtime, info.size)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -102,7 +124,7 @@ class _IterNode(_VirtualNode):
 
 def _opener(node: StorageNode) -> Callable[[], BinaryIO]:
     def opened() -> BinaryIO:
-        return node.open("rb")  # type: ignore[return-value]
+        return cast("BinaryIO", node.open("rb"))
 
     return opened
 
@@ -115,9 +137,7 @@ class _DiffNode(_VirtualNode):
 
     def _opened(self) -> BinaryIO:
         first, second = self._sources
-        text = diff_text(
-            first.read_bytes(), second.read_bytes(), first.fullpath, second.fullpath
-        )
+        text = diff_text(first.read_bytes(), second.read_bytes(), first.fullpath, second.fullpath)
         return io.BytesIO(text.encode("utf-8"))
 
     def _zip_entries(self) -> Iterator[ZipEntry]:

@@ -8,9 +8,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import paths, transfer
-from .content import ZipEntry, zip_stream
-from .exceptions import (
+from .. import paths
+from ..content import ZipEntry, zip_stream
+from ..exceptions import (
     StorageError,
     StorageExistsError,
     StorageIsDirectoryError,
@@ -21,21 +21,19 @@ from .exceptions import (
     StorageUnsupportedError,
     StorageValueError,
 )
+from ..strategy import SkipStrategy
+from .contents import NodeContents
 from .globbing import glob
 from .links import linked_directories
-from .names import NodeNames
-from .strategy import SkipStrategy
-from .transfer import CopyFile, CopyPlan, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Self
 
-    from typing_extensions import Self
-
-    from .info import FileInfo
-    from .manager import StorageManager
-    from .mount import Mount
-    from .transfer import Filtered, SkipFile
+    from ..info import FileInfo
+    from ..mount import Mount
+    from ..transfer import CopyFile, CopyPlan, Filtered, SkipFile
+    from .storage_node import StorageNode
 
     Patterns = str | Sequence[str] | None
 
@@ -45,22 +43,10 @@ _log = logging.getLogger("genro_storage")
 _CROSS_DEVICE = errno.EXDEV
 
 
-class NodeTree(NodeNames):
+class NodeTree(NodeContents):
     """The directory half of :class:`~genro_storage.StorageNode`."""
 
     __slots__ = ()
-
-    if TYPE_CHECKING:
-        _manager: StorageManager
-        _mount: Mount
-        _path: str
-        _info: FileInfo | None
-
-        def _derive(self, path: str, info: FileInfo | None = None) -> Self: ...
-        def _version_id(self) -> str | None: ...
-        def _refuse_snapshot(self) -> None: ...
-        def _look(self) -> FileInfo: ...
-        def _changed(self, new_path: str | None = None) -> None: ...
 
     # -- listing ------------------------------------------------------------------------------
 
@@ -214,22 +200,25 @@ class NodeTree(NodeNames):
 
     # -- copying ------------------------------------------------------------------------------
 
-    def _resolve(self, target: NodeTree | str) -> NodeTree:
-        if isinstance(target, NodeTree):
+    def _resolve(self, target: StorageNode | str) -> StorageNode:
+        if not isinstance(target, str):
             return target
         return self._manager.node(target)
 
     def plan_copy(
         self,
-        dest: NodeTree | str,
+        dest: StorageNode | str,
         *,
         include: Patterns = None,
         exclude: Patterns = None,
         filter: Callable[[Self, str], object] | None = None,
         skip: str | SkipStrategy = "never",
-        skip_fn: Callable[[Self, Any], object] | None = None,
+        skip_fn: Callable[[Self, StorageNode], object] | None = None,
     ) -> CopyPlan:
         """What :meth:`copy_to` would do, as a value: iterate over it, or ``apply()`` it."""
+        # Loading the transfer modules costs more than most programs' nodes do.
+        from ..transfer import Place, plan_copy
+
         target = self._resolve(dest)
         target._refuse_snapshot()
 
@@ -241,7 +230,7 @@ class NodeTree(NodeNames):
             assert skip_fn is not None
             return skip_fn(self._source_node(ours), target._derive(theirs.path, theirs))
 
-        return transfer.plan_copy(
+        return plan_copy(
             Place(self._mount, self._path),
             Place(target._mount, target._path),
             include=include,
@@ -258,16 +247,16 @@ class NodeTree(NodeNames):
 
     def copy_to(
         self,
-        dest: NodeTree | str,
+        dest: StorageNode | str,
         include: Patterns = None,
         exclude: Patterns = None,
         filter: Callable[[Self, str], object] | None = None,
         skip: str | SkipStrategy = "never",
-        skip_fn: Callable[[Self, Any], object] | None = None,
+        skip_fn: Callable[[Self, StorageNode], object] | None = None,
         progress: Callable[[int, int], object] | None = None,
         on_file: Callable[[Self], object] | None = None,
         on_skip: Callable[[Self, str], object] | None = None,
-    ) -> Any:
+    ) -> StorageNode:
         """Copy this file or tree onto ``dest``, a node or ``"mount:path"``; returns its node.
 
         A directory merges into what is there; each file arrives whole or not at all. ``include``,
@@ -303,7 +292,7 @@ class NodeTree(NodeNames):
 
     # -- moving -------------------------------------------------------------------------------
 
-    def move_to(self, dest: NodeTree | str) -> Self:
+    def move_to(self, dest: StorageNode | str) -> Self:
         """Move this file or tree to ``dest``; afterwards this node is the one at ``dest``.
 
         Rights on both sides are checked first, and the source goes only after everything has
@@ -318,18 +307,18 @@ class NodeTree(NodeNames):
 
     move = move_to
 
-    def rename(self, target: NodeTree | str) -> Any:
+    def rename(self, target: StorageNode | str) -> StorageNode:
         """Move to ``target`` and return its node, as ``pathlib.Path.rename``."""
         there = self._resolve(target)
         self._move(there)
         self._changed()
         return there
 
-    def replace(self, target: NodeTree | str) -> Any:
+    def replace(self, target: StorageNode | str) -> StorageNode:
         """The same as :meth:`rename`: a file that is there is replaced."""
         return self.rename(target)
 
-    def _move(self, target: NodeTree) -> None:
+    def _move(self, target: StorageNode) -> None:
         self._refuse_snapshot()
         target._refuse_snapshot()
         self._mount.require_delete(self._path, "moving")
@@ -351,7 +340,7 @@ class NodeTree(NodeNames):
             self._copy_and_remove(target)
         target._changed()
 
-    def _renamed(self, target: NodeTree) -> bool:
+    def _renamed(self, target: StorageNode) -> bool:
         """Rename inside one store where that loses nothing; False where it must be copied."""
         try:
             ours = self._mount.stat(self._path).type
@@ -372,7 +361,7 @@ class NodeTree(NodeNames):
             return False
         return True
 
-    def _copy_and_remove(self, target: NodeTree) -> None:
+    def _copy_and_remove(self, target: StorageNode) -> None:
         copied: list[str] = []
         left: list[str] = []
         plan = self.plan_copy(target)
@@ -392,9 +381,8 @@ class NodeTree(NodeNames):
         # was read through a link belongs to another tree: there only the link goes.
         links = linked_directories(self._mount, self._path) if plan.info.is_dir else []
         elsewhere = tuple(f"{link}/" for link in links)
-        self._mount.remove_many(
-            [*(path for path in copied if not path.startswith(elsewhere)), *links]
-        )
+        ours = [path for path in copied if not path.startswith(elsewhere)]
+        self._mount.remove_many([*ours, *links])
         if plan.info.is_dir and self._path not in links:
             self._remove_empty_directories()
 
@@ -410,7 +398,7 @@ class NodeTree(NodeNames):
                     node=self._mount.label(path),
                 ) from error
 
-    def samefile(self, other: NodeTree | str) -> bool:
+    def samefile(self, other: StorageNode | str) -> bool:
         """Whether both are one place, through whatever mounts; contents are not compared."""
         there = self._resolve(other)
         return self._mount.same_place(self._path, there._mount, there._path)
@@ -446,7 +434,9 @@ class NodeTree(NodeNames):
             elif found.type == "file":
                 yield _zip_entry(name, found, mount, None)
             else:
-                _log.warning("%s: left out of the archive (%s)", mount.label(found.path), found.type)
+                _log.warning(
+                    "%s: left out of the archive (%s)", mount.label(found.path), found.type
+                )
 
 
 def _zip_entry(name: str, info: FileInfo, mount: Mount, version: str | None) -> ZipEntry:

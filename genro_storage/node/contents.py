@@ -6,35 +6,24 @@ import base64
 import io
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
-from . import content, fetch
-from .exceptions import StorageIsDirectoryError, StorageNotFoundError, StorageValueError
-from .handles import BinaryUpdater, TextHandle
-from .history import NodeHistory
+from .. import content
+from ..exceptions import StorageIsDirectoryError, StorageNotFoundError, StorageValueError
+from ..handles import BinaryUpdater, TextHandle
+from .facts import NodeFacts
 from .modes import OpenMode, parse_mode
-from .names import NodeNames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
-
-    from .info import FileInfo
 
 __all__ = ["NodeContents"]
 
 _BLOCK = 1024 * 1024
 
 
-class NodeContents(NodeNames, NodeHistory):
+class NodeContents(NodeFacts):
     """The content half of :class:`~genro_storage.StorageNode`."""
 
     __slots__ = ()
-
-    if TYPE_CHECKING:
-        _info: FileInfo | None
-
-        def _look(self) -> FileInfo: ...
-        def _look_or_none(self) -> FileInfo | None: ...
-        def _changed(self, new_path: str | None = None) -> None: ...
 
     # -- opening ------------------------------------------------------------------------------
 
@@ -62,7 +51,7 @@ class NodeContents(NodeNames, NodeHistory):
             return binary
         return TextHandle(binary, encoding=encoding, errors=errors, newline=newline)
 
-    def _open_binary(self, wanted: OpenMode, version: str | None) -> Any:
+    def _open_binary(self, wanted: OpenMode, version: str | None) -> IO[bytes]:
         mount, path = self._mount, self._path
         if not wanted.writes:
             return mount.open_read(path, version=version)
@@ -102,11 +91,6 @@ class NodeContents(NodeNames, NodeHistory):
                 updater.load(existing)
         return updater
 
-    def _chunks(self) -> Iterator[bytes]:
-        with self._mount.open_read(self._path, version=self._version_id()) as stream:
-            while chunk := stream.read(_BLOCK):
-                yield chunk
-
     # -- reading and writing ------------------------------------------------------------------
 
     def read(self, mode: str = "r", encoding: str = "utf-8") -> Any:
@@ -124,7 +108,7 @@ class NodeContents(NodeNames, NodeHistory):
         return self._mount.read_bytes(self._path, version=self._version_id())
 
     def read_text(self, encoding: str = "utf-8") -> str:
-        """The whole content as text; every kind of line end becomes ``\\n``."""
+        """The whole content as text; every kind of line end becomes a newline."""
         data = self.read_bytes()
         try:
             text = data.decode(encoding)
@@ -263,7 +247,7 @@ class NodeContents(NodeNames, NodeHistory):
         timeout: float = 30,
         *,
         deadline: float | None = 600.0,
-        max_size: int | None = fetch.MAX_SIZE,
+        max_size: int | None = 5 * 1024**3,
         allow_private: bool = False,
     ) -> None:
         """Download ``url`` (http, https) into this file, streaming; the old content stays on error.
@@ -271,13 +255,20 @@ class NodeContents(NodeNames, NodeHistory):
         ``timeout`` bounds each wait and ``deadline`` the whole (seconds), ``max_size`` the bytes.
         Hosts with private addresses are refused unless ``allow_private``.
         """
+        # Few programs download; the others need not load an HTTP client.
+        from ..fetch import open_url
+
         self._refuse_snapshot()
-        with self._mount.open_write(self._path, on_commit=self._changed) as sink:
-            fetch.fetch(
+        self._mount.require_write(self._path, "downloading into it")
+        with (
+            open_url(
                 url,
-                sink.write,
                 timeout=timeout,
                 deadline=deadline,
                 max_size=max_size,
                 allow_private=allow_private,
-            )
+            ) as body,
+            self._mount.open_write(self._path, on_commit=self._changed) as sink,
+        ):
+            while chunk := body.read(_BLOCK):
+                sink.write(chunk)

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .mount import Mount
+    from ..mount import Mount
 
 __all__ = ["is_link", "linked_directories"]
 

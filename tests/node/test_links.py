@@ -7,7 +7,7 @@ import os
 import pytest
 
 from genro_storage import StorageManager
-from genro_storage.links import is_link, linked_directories
+from genro_storage.node.links import is_link, linked_directories
 
 
 @pytest.fixture

@@ -1,0 +1,75 @@
+"""What every node is made of: a mount, a path, maybe a version, and what a listing said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from ..info import FileInfo
+    from ..manager import StorageManager
+    from ..mount import Mount
+
+__all__ = ["NodeCore"]
+
+
+class NodeCore:
+    """The state of a node, and how one node makes another.
+
+    The classes of this package build on each other in one line, so that each may use those below
+    it: core, names, history, facts, contents, tree, and ``StorageNode`` on top.
+    """
+
+    __slots__ = ("__weakref__", "_info", "_manager", "_mount", "_path", "_snapshot")
+
+    def __init__(
+        self,
+        manager: StorageManager,
+        mount_name: str,
+        path: str = "",
+        version: int | str | None = None,
+    ) -> None:
+        mount = manager._mount(mount_name)
+        self._manager = manager
+        self._mount: Mount = mount
+        self._path: str = mount.normalise(path)
+        self._snapshot = version
+        self._info: FileInfo | None = None
+
+    def _create_node(self, manager: StorageManager, mount_name: str, path: str) -> Self:
+        """How a node makes another; a subclass with more constructor arguments overrides it."""
+        return type(self)(manager, mount_name, path)
+
+    def _derive(self, path: str, info: FileInfo | None = None) -> Self:
+        """A node of the same mount value, even where the manager has a newer one by that name."""
+        node = self._create_node(self._manager, self._mount.name, "")
+        node._mount, node._path, node._info = self._mount, path, info
+        return node
+
+    def _changed(self, new_path: str | None = None) -> None:
+        """After a write: forget what a listing said, follow content that moved."""
+        self._info = None
+        if new_path is not None:
+            self._path = new_path
+
+    @property
+    def fullpath(self) -> str:
+        """``mount:path``; the root of a mount is ``mount:``."""
+        return self._mount.label(self._path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self._manager, self._mount.name, self._path, self._snapshot)
+
+
+def _restore(
+    kind: type[NodeCore],
+    manager: StorageManager,
+    name: str,
+    path: str,
+    version: int | str | None,
+) -> NodeCore:
+    """Unpickle a node."""
+    node = kind(manager, name, "", version)
+    node._path = path  # as it was, not as somebody might type it
+    return node
