@@ -40,7 +40,7 @@ def test_an_interrupted_beginning_leaves_no_temporary_file(tmp_path, interrupt, 
     interrupt(holder, name)
     with pytest.raises(KeyboardInterrupt):
         backend.write_bytes("a", b"new")
-    assert os.listdir(tmp_path) == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "old"
 
 
@@ -52,5 +52,5 @@ def test_an_interrupt_while_publishing_stays_an_interrupt(tmp_path, interrupt, n
     interrupt(os, name)
     with pytest.raises(KeyboardInterrupt):
         backend.write_bytes("a", b"new")
-    assert os.listdir(tmp_path) == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "new"
