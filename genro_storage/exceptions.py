@@ -245,7 +245,8 @@ def translate(error: BaseException, *, node: str, action: str) -> StorageError:
     ``node`` is ``mount:path``; ``action`` is a gerund phrase ("reading"). A StorageError comes
     back as it is. The caller raises the result ``from error``.
 
-    >>> str(translate(FileNotFoundError(2, "x"), node="docs:a.txt", action="reading"))
+    >>> error = FileNotFoundError(2, "No such file or directory", "/srv/docs/a.txt")
+    >>> str(translate(error, node="docs:a.txt", action="reading"))
     'docs:a.txt: not found (reading)'
     """
     if isinstance(error, StorageError):

@@ -142,14 +142,17 @@ class Mount:
 
     def require_delete(self, path: str, action: str = "deleting") -> None:
         """Raise early where deleting is not allowed or not possible."""
+        self._permit_delete(path, action)
+        if not self.backend.capabilities.delete:
+            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
+
+    def _permit_delete(self, path: str, action: str) -> None:
         if self.permissions != "delete":
             raise StoragePermissionError(
                 f"{self.label(path)}: the mount is configured as {self.permissions} ({action}); "
                 "configure it with permissions: delete",
                 node=self.label(path),
             )
-        if not self.backend.capabilities.delete:
-            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
 
     def _require(self, flag: str, path: str, what: str) -> None:
         if not getattr(self.backend.capabilities, flag):
@@ -460,9 +463,8 @@ class Mount:
 
     def delete_version(self, path: str, version: str) -> None:
         """Remove one version for good."""
-        if self.permissions == "delete":  # a right that is missing is what to say first
-            self._require("versioning", path, "version deletion: it does not support versioning")
-        self.require_delete(path, "deleting a version")
+        self._permit_delete(path, "deleting a version")
+        self._require("versioning", path, "version deletion: it does not support versioning")
         self._run(path, "deleting a version", "delete_version", version)
 
     def cleanup(self, path: str, older_than: float) -> int:

@@ -70,6 +70,8 @@ def test_awkward_names_are_all_different_and_fit_into_255_bytes():
 
 
 def test_every_test_of_the_suite_has_a_name_of_its_own():
-    parts = [part for part in testing.BackendConformance.__mro__ if part.__module__.startswith("genro")]
+    parts = [
+        part for part in testing.BackendConformance.__mro__ if part.__module__.startswith("genro")
+    ]
     names = [name for part in parts for name in vars(part) if name.startswith("test_")]
     assert len(names) == len(set(names))

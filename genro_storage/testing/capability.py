@@ -151,7 +151,9 @@ class CapabilityConformance(Ground):
         internal = node.internal_url()
         assert internal is None or isinstance(internal, str)
 
-    def test_a_read_only_backend_declares_nothing_that_writes(self, storage: StorageManager) -> None:
+    def test_a_read_only_backend_declares_nothing_that_writes(
+        self, storage: StorageManager
+    ) -> None:
         capabilities = storage.node("mine:").capabilities
         if capabilities.readonly:
             assert not capabilities.write

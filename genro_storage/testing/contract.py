@@ -88,9 +88,7 @@ class WriteContractConformance(Ground):
     ) -> None:
         node = root / "d/file.bin"
         node.write_bytes(_OLD)
-        if mode in ("ab", "a") and not self.declares(
-            root, "append_mode", lambda: node.open(mode)
-        ):
+        if mode in ("ab", "a") and not self.declares(root, "append_mode", lambda: node.open(mode)):
             return
         with pytest.raises(error), node.open(mode) as stream:
             stream.write(b"new" if "b" in mode else "new")

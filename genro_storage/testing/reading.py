@@ -100,7 +100,7 @@ class ReadingConformance(Ground):
             assert stream.readline() == b"one\n"
             assert stream.read(3) == b"two"
             buffer = bytearray(4)
-            assert stream.readinto(buffer) == 4
+            assert stream.readinto(buffer) == 4  # type: ignore[attr-defined]
             assert bytes(buffer) == b"\n\nla"
         assert stream.closed
         with pytest.raises(ValueError, match="closed"):

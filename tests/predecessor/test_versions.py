@@ -262,7 +262,9 @@ def test_copying_again_asks_once_per_directory_and_not_per_file(versioned):
         write(versioned, f"src/{number:02}", f"content {number}")
     versioned.node("v:src").copy_to("v:dst")
     for skip in ("exists", "size", "hash"):
-        log = copied_by(versioned, lambda skip=skip: versioned.node("v:src").copy_to("v:dst", skip=skip))
+        log = copied_by(
+            versioned, lambda skip=skip: versioned.node("v:src").copy_to("v:dst", skip=skip)
+        )
         assert "put" not in [verb for verb, _ in log]
         assert len(log) < 10, log
 

@@ -9,7 +9,7 @@ import fnmatch
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import pytest
@@ -149,13 +149,13 @@ class IgnoresIfAbsent(MemoryBackend):
 
 
 class FindsUnsorted(MemoryBackend):
-    def find(self, path: str) -> Iterator[FileInfo]:
-        return reversed(list(super().find(path)))
+    def find(self, path: str, **options: Any) -> Iterator[FileInfo]:
+        return reversed(list(super().find(path, **options)))
 
 
 class FindsByName(MemoryBackend):
-    def find(self, path: str) -> Iterator[FileInfo]:
-        return iter(sorted(super().find(path), key=lambda info: info.path))
+    def find(self, path: str, **options: Any) -> Iterator[FileInfo]:
+        return iter(sorted(super().find(path, **options), key=lambda info: info.path))
 
 
 class ListsWithoutSizes(MemoryBackend):
@@ -287,7 +287,7 @@ class TestLocalWithoutFault(_Suite):
 
 
 for _backend in (MemoryBackend, LocalBackend, *FAULTS):
-    mounted(_backend)  # here too, for the processes that the suite starts
+    mounted(cast("type[Backend]", _backend))  # here too, for the processes that the suite starts
 
 for _fault in FAULTS:
     _name = f"Test{_fault.__name__}"
