@@ -1,0 +1,250 @@
+"""Write the parts of the documents that the code knows better than a person does.
+
+``python tools/generate_docs.py`` rewrites what stands between ``<!-- generated: NAME -->`` and
+``<!-- end of NAME -->``; ``tests/test_generate_docs.py`` fails where that would change anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from genro_storage import StorageManager, registry
+from genro_storage.config.model import Settings
+
+if TYPE_CHECKING:
+    from genro_storage.backends.options import StrictModel
+
+ROOT = Path(__file__).resolve().parent.parent
+_PART = re.compile(
+    r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end of (?P=name) -->)",
+    re.DOTALL,
+)
+# What a reader cannot guess from the names of pydantic's and Python's types.
+_WORDS = {str: "text", bool: "true or false", int: "whole number", SecretStr: "secret text"}
+_FLAGS = {
+    "write": "store at a path",
+    "delete": "delete",
+    "list_dir": "list",
+    "append_mode": "append",
+    "copy_optimization": "copy and rename inside the store",
+    "atomic_operations": "whole or not at all, also when killed",
+    "symbolic_links": "symbolic links",
+    "public_urls": "`url()`",
+    "versioning": "versions",
+    "metadata": "user metadata",
+}
+
+
+def documents() -> list[Path]:
+    """The Markdown files that may have generated parts."""
+    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    return sorted(path for path in found if "_build" not in path.parts)
+
+
+def regenerated(text: str) -> str:
+    """``text`` with every generated part made anew; ``KeyError`` for a part nobody makes."""
+    return _PART.sub(
+        lambda match: f"{match['head']}\n{PARTS[match['name']]()}\n\n{match['tail']}", text
+    )
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
+
+
+# -- mounts ---------------------------------------------------------------------------------------
+
+
+def built_in() -> list[registry.BackendType]:
+    """The library's own types of mount; packages may have published others to this machine."""
+    return list(registry._BUILT_IN)
+
+
+def backends() -> str:
+    """One line for each type of mount."""
+    rows: list[list[str]] = []
+    for row in built_in():
+        fields = row.load_options().model_fields.items()
+        required = ", ".join(f"`{name}`" for name, field in fields if field.is_required())
+        needs = f"`genro-storage[{row.extra}]`" if row.extra else "nothing"
+        rows.append([f"`{row.name}`", row.summary, required or "none", needs])
+    path = "A directory of another mount, with the same or fewer rights"
+    rows.append(["*(none)*", path, "`path` as `parent:directory`", "nothing"])
+    return table(["`type`", "What it is", "Required keys", "Extra to install"], rows)
+
+
+def options() -> str:
+    """For each type of mount: every key, what it takes, its default and its meaning."""
+    sections: list[str] = []
+    for row in built_in():
+        model = row.load_options()
+        heading = f"### `type: {row.name}`\n\n{row.summary}."
+        if not model.model_fields:
+            sections.append(f"{heading} It has no keys of its own.")
+            continue
+        sections.append(f"{heading}\n\n{_keys(model)}")
+    return "\n\n".join(sections)
+
+
+def settings() -> str:
+    """The keys beside ``mounts``."""
+    return _keys(Settings)
+
+
+def _keys(model: type[StrictModel]) -> str:
+    spellings: dict[str, list[str]] = {}
+    for other, field in model.synonyms.items():
+        spellings.setdefault(field, []).append(other)
+    rows: list[list[str]] = []
+    for name, field in model.model_fields.items():
+        also = "".join(f", also `{other}`" for other in spellings.get(name, []))
+        default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
+        rows.append([f"`{name}`{also}", _words(field.annotation), default, field.description or ""])
+    return table(["Key", "Takes", "Default", "Meaning"], rows)
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "not given"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return "empty" if value in ("", {}, []) else f"`{value}`"
+
+
+def _words(annotation: Any) -> str:
+    """What a value may be, in the words of somebody who writes YAML."""
+    if annotation in _WORDS:
+        return _WORDS[annotation]
+    name = getattr(annotation, "__name__", "") or str(getattr(annotation, "__origin__", ""))
+    arguments = getattr(annotation, "__args__", ())
+    if name == "Literal":
+        return " or ".join(f"`{each}`" for each in arguments)
+    if name == "dict":
+        return "mapping"
+    if name == "list":
+        return f"list of {_words(arguments[0])}"
+    if "Callable" in str(getattr(annotation, "__origin__", "")):
+        return "callable (in code)"
+    known = [_words(each) for each in arguments if each is not type(None)]
+    if not known:
+        raise TypeError(f"no words for {annotation!r}; add them to tools/generate_docs.py")
+    return " or ".join(known)
+
+
+def capabilities() -> str:
+    """What a mount of each type can do, as the mounts themselves declare it."""
+    with tempfile.TemporaryDirectory() as directory, StorageManager() as storage:
+        storage.configure(
+            [
+                {"name": "local", "type": "local", "path": directory},
+                {"name": "memory", "type": "memory"},
+                {"name": "base64", "type": "base64"},
+                {"name": "fsspec, over memory", "type": "fsspec", "filesystem": "memory"},
+            ]
+        )
+        names = storage.get_mount_names()
+        can = [vars(storage.node(name).capabilities) for name in names]
+    rows = [
+        [text, *("yes" if flags[flag] else "no" for flags in can)] for flag, text in _FLAGS.items()
+    ]
+    return table(["", *names], rows)
+
+
+# -- the command line -----------------------------------------------------------------------------
+
+
+def commands() -> str:
+    """Every command as its own help describes it."""
+    import typer
+
+    from genro_storage.cli.app import app
+
+    program = typer.main.get_command(app)
+    with _plain():
+        found = list(_commands(program, "genro-storage"))
+    return "\n\n".join(found)
+
+
+@contextlib.contextmanager
+def _plain() -> Iterator[None]:
+    """Without what the surroundings would put into a help text."""
+    before = os.environ.pop("GENRO_STORAGE_CONFIG", None)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ["GENRO_STORAGE_CONFIG"] = before
+
+
+def _commands(command: Any, name: str) -> Iterator[str]:
+    subcommands = getattr(command, "commands", None)
+    if subcommands is None:
+        yield _command(command, name)
+        return
+    for sub in subcommands:
+        yield from _commands(subcommands[sub], f"{name} {sub}")
+
+
+def _command(command: Any, name: str) -> str:
+    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    given = [each for each in command.params if each.param_type_name == "option"]
+    words = [name, *(["[OPTIONS]"] if given else []), *(_argument(each) for each in arguments)]
+    # The words of a docstring are plain text: a "*" in them is a star.
+    text = re.sub(r"([*_<>\[\]`])", r"\\\1", re.sub(r"(?<!\n)\n(?!\n)", " ", command.help.strip()))
+    parts = [f"### `{name.partition(' ')[2]}`", f"`{' '.join(words)}`", text]
+    if given:
+        parts.append(table(["Option", "Meaning"], [_option(each) for each in given]))
+    return "\n\n".join(parts)
+
+
+def _argument(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
+
+
+def _option(option: Any) -> list[str]:
+    spelled = ", ".join(f"`{each}`" for each in [*option.opts, *option.secondary_opts])
+    choices = getattr(option.type, "choices", None)
+    if choices:
+        spelled += f" `{'|'.join(choices)}`"
+    elif not option.is_flag:
+        spelled += f" `{option.metavar or option.type.name.upper()}`"
+    default = option.default
+    if option.is_flag or default is None or callable(default) or default in ("", [], ()):
+        return [spelled, option.help or ""]
+    shown = f"{default:g}" if isinstance(default, float) else default
+    return [spelled, f"{option.help or ''} Default: `{shown}`."]
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "backends": backends,
+    "capabilities": capabilities,
+    "commands": commands,
+    "options": options,
+    "settings": settings,
+}
+
+
+def main() -> int:
+    """Rewrite what has changed and say so."""
+    for path in documents():
+        before = path.read_text(encoding="utf-8")
+        after = regenerated(before)
+        if after != before:
+            path.write_text(after, encoding="utf-8")
+            print(f"rewrote {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
