@@ -27,7 +27,7 @@ from .exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from contextlib import AbstractContextManager
 
     from .mount import Mount
@@ -95,7 +95,7 @@ def _temporary(
     mode: str,
     version: str | None,
     on_new_path: Callable[[str], None] | None,
-) -> Iterator[str]:
+) -> Generator[str]:
     label = mount.label(path)
     with contextlib.ExitStack() as stack:
         with _named(label, "making a temporary copy"):

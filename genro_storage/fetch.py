@@ -267,7 +267,8 @@ def _failed(shown: str, error: BaseException) -> StorageError:
         kind = StorageConnectionError
     else:
         kind = type(translate(error, node=shown, action="downloading"))
-    if not issubclass(kind, OSError):
+    # Not issubclass: mypy takes a class that is both for impossible and skips the branch.
+    if OSError not in kind.__mro__:
         kind = StorageIOError
     if isinstance(error, http.client.IncompleteRead):
         reason = "the answer ended early"

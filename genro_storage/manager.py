@@ -149,7 +149,7 @@ class StorageManager:
         """The mounts with the verbs that 0.4 offered on ``storage._mounts[name]``."""
         from .compat import MountTable
 
-        return MountTable(self._table)
+        return MountTable(self)
 
     # -- nodes --------------------------------------------------------------------------------
 
@@ -171,6 +171,16 @@ class StorageManager:
         if path_parts:
             path = "/".join((path, *path_parts)) if path else "/".join(path_parts)
         return StorageNode(self, name, path, version=version)
+
+    def _local_node(self, path: str) -> StorageNode:
+        """The node of a plain local path, which needs no mount and shows as it was written.
+
+        For programs whose user may name any file, as the command line's: what a web client sends
+        never belongs here.
+        """
+        from .local_node import local_node
+
+        return local_node(self, path)
 
     def iternode(self, *nodes: StorageNode) -> StorageNode:
         """A virtual node that reads as its sources one after the other; ``append``, ``extend``."""

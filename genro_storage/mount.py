@@ -194,11 +194,21 @@ class Mount:
         except Exception as error:
             raise translate(error, node=self.label(path), action=action) from error
 
-    def _list(self, path: str, verb: str) -> Iterator[FileInfo]:
+    def _list(
+        self, path: str, verb: str, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
         self._require("list_dir", path, "directories (it has no directory structure)")
         backend, real = self._at(path)
+
+        def relabelled(info: FileInfo) -> FileInfo:
+            below = info.path[len(real) + 1 :] if real else info.path
+            return info._replace(path=paths.join(path, below))
+
+        options: dict[str, Any] = {}
+        if enter is not None:
+            options["enter"] = enter if real == path else lambda info: enter(relabelled(info))
         try:
-            for info in getattr(backend, verb)(real):
+            for info in getattr(backend, verb)(real, **options):
                 if not paths.is_addressable(info.path):
                     _log.warning(
                         "%s: left out the entry %r, whose name no path can express",
@@ -208,8 +218,7 @@ class Mount:
                 elif real == path:
                     yield info
                 else:
-                    below = info.path[len(real) + 1 :] if real else info.path
-                    yield info._replace(path=paths.join(path, below))
+                    yield relabelled(info)
         except Exception as error:
             raise translate(error, node=self.label(path), action="listing") from error
 
@@ -237,9 +246,14 @@ class Mount:
         """The entries of a directory, one level, in any order."""
         return self._list(path, "scan")
 
-    def find(self, path: str) -> Iterator[FileInfo]:
-        """Everything below a directory, directories included, in key order."""
-        return self._list(path, "find")
+    def find(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
+        """Everything below a directory, directories included, in key order.
+
+        A directory for which ``enter`` says no is yielded and not listed.
+        """
+        return self._list(path, "find", enter)
 
     def checksum(self, info: FileInfo) -> Checksum | None:
         """A content digest known without reading the file."""
@@ -363,11 +377,12 @@ class Mount:
     def copy(self, path: str, target: Mount, target_path: str) -> None:
         """Copy one file to another place of the same store, on the store's own side."""
         target.require_write(target_path, "copying")
-        if not self.can_copy_to(target):
-            raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
         backend, real = self._at(path)
+        there, target_real = target._at(target_path)
+        if backend is not there or not backend.capabilities.copy_optimization:
+            raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
         try:
-            backend.copy(real, target._at(target_path)[1])
+            backend.copy(real, target_real)
         except Exception as error:
             label = f"{self.label(path)} -> {target.label(target_path)}"
             raise translate(error, node=label, action="copying") from error
@@ -445,8 +460,8 @@ class Mount:
 
     def delete_version(self, path: str, version: str) -> None:
         """Remove one version for good."""
-        self.require_delete(path, "deleting a version")
         self._require("versioning", path, "version deletion: it does not support versioning")
+        self.require_delete(path, "deleting a version")
         self._run(path, "deleting a version", "delete_version", version)
 
     def cleanup(self, path: str, older_than: float) -> int:

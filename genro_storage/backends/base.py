@@ -17,7 +17,7 @@ from ..capabilities import BackendCapabilities
 from ..paths import order_key, parent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from ..info import Attributes, Checksum, FileInfo, FileVersion
@@ -86,8 +86,9 @@ class WriteHandle(io.RawIOBase):
 
     def __del__(self) -> None:
         # Losing the last reference says nothing about the content being whole.
-        with contextlib.suppress(Exception):
-            self.abort()
+        if not self._done:
+            with contextlib.suppress(Exception):
+                self.abort()
 
 
 class Backend(ABC):
@@ -139,10 +140,13 @@ class Backend(ABC):
 
     # -- derived: override where the technology can do better --------------------------------
 
-    def find(self, path: str) -> Iterator[FileInfo]:
+    def find(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
         """Everything below a directory, directories included, in key order (``paths.order_key``).
 
-        Memory is bounded by the largest directories on the way down.
+        A directory for which ``enter`` says no is yielded and not listed. Memory is bounded by
+        the largest directories on the way down.
         """
         # A stack rather than recursion: trees may be deeper than Python's call stack.
         levels = [iter(sorted(self.scan(path), key=order_key))]
@@ -152,7 +156,7 @@ class Backend(ABC):
                 levels.pop()
                 continue
             yield info
-            if info.type == "directory":
+            if info.type == "directory" and (enter is None or enter(info)):
                 # A directory that another client removed meanwhile holds nothing any more.
                 with contextlib.suppress(FileNotFoundError):
                     levels.append(iter(sorted(self.scan(info.path), key=order_key)))

@@ -22,7 +22,16 @@ from ..capabilities import BackendCapabilities
 from ..info import Attributes, FileInfo
 from ..paths import order_key
 from .base import Backend
-from .local_write import TEMPORARY, AppendFile, AtomicFile, copy_content, remove_stale
+from .local_write import (
+    PLAIN,
+    TEMPORARY,
+    AppendFile,
+    AtomicFile,
+    copy_content,
+    copy_new,
+    copy_unchanged,
+    remove_stale,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,10 +41,21 @@ if TYPE_CHECKING:
 __all__ = ["LocalBackend"]
 
 _Result = TypeVar("_Result")
+_AS_THE_SOURCE = Attributes()
+
+
+def _is_time_of(found: os.stat_result, attributes: Attributes | None) -> bool:
+    """Whether only the file's own time is wanted; a float cannot say it to the nanosecond."""
+    return (
+        attributes is not None
+        and attributes.mode is None
+        and attributes.mtime is not None
+        and abs(attributes.mtime - found.st_mtime) < 1e-6
+    )
+
 
 # O_NONBLOCK so that opening a named pipe fails instead of waiting for a writer for ever.
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-_READ |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_READ = os.O_RDONLY | PLAIN | getattr(os, "O_NONBLOCK", 0)
 
 
 class LocalBackend(Backend):
@@ -140,7 +160,9 @@ class LocalBackend(Backend):
                 else:
                     yield self._describe(above + name, entry.path, found)
 
-    def find(self, path: str) -> Iterator[FileInfo]:
+    def find(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
         real = self._physical(path)
         levels = [(iter(sorted(self._entries(path, real), key=order_key)), real)]
         while levels:
@@ -160,6 +182,8 @@ class LocalBackend(Backend):
                     yield info._replace(type="link")
                     continue
             yield info
+            if enter is not None and not enter(info):
+                continue
             # A directory that somebody removed meanwhile holds nothing any more.
             with contextlib.suppress(FileNotFoundError):
                 below = sorted(self._entries(info.path, inner), key=order_key)
@@ -324,7 +348,7 @@ class LocalBackend(Backend):
     ) -> str | None:
         descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         try:
-            self._copy_from(descriptor, path, if_absent, attributes)
+            self._copy_in(descriptor, path, if_absent, attributes)
         finally:
             os.close(descriptor)
         return None
@@ -332,29 +356,40 @@ class LocalBackend(Backend):
     def copy(self, source: str, target: str) -> None:
         descriptor = self._open(source)
         try:
-            self._copy_from(descriptor, target, False, None, keep_time=True)
+            self._copy_in(descriptor, target, False, _AS_THE_SOURCE)
         finally:
             os.close(descriptor)
+
+    def _copy_in(
+        self, source: int, path: str, if_absent: bool, attributes: Attributes | None
+    ) -> None:
+        """Copy an open file; a small new one by the short way."""
+        before = self._require_file(source)
+        keeps_time = attributes is _AS_THE_SOURCE or _is_time_of(before, attributes)
+        if keeps_time and not self._fsync and path:
+            full = self._in_real_parent(path)
+            # access(2) says "nothing there" without the price of an exception.
+            if not os.access(full, os.F_OK, follow_symlinks=False):
+                try:
+                    if copy_new(source, before, full):
+                        return
+                except FileNotFoundError:
+                    os.makedirs(os.path.dirname(full), exist_ok=True)
+        self._copy_from(source, before, path, if_absent, attributes, keeps_time)
 
     def _copy_from(
         self,
         source: int,
+        before: os.stat_result,
         path: str,
         if_absent: bool,
         attributes: Attributes | None,
-        *,
-        keep_time: bool = False,
+        keeps_time: bool,
     ) -> None:
-        before = self._require_file(source)
         handle = self._begin(path, if_absent, attributes, st.S_IMODE(before.st_mode))
         try:
-            copied = copy_content(source, handle.fileno(), before.st_size)
-            after = os.fstat(source)
-            if copied != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
-                raise OSError(errno.EAGAIN, "the source changed while it was being copied")
-            wanted = attributes.mtime if attributes is not None else None
-            # A float cannot hold nanoseconds; where it means the source's own time, take that.
-            if keep_time or (wanted is not None and abs(wanted - before.st_mtime) < 1e-6):
+            copy_unchanged(source, before, handle.fileno())
+            if keeps_time:
                 handle.set_mtime_ns(before.st_mtime_ns)
         except BaseException:
             handle.abort()
@@ -432,6 +467,6 @@ class LocalBackend(Backend):
                 if name.startswith(TEMPORARY):
                     full = f"{directory}/{name}"
                     with contextlib.suppress(FileNotFoundError):
-                        if os.lstat(full).st_mtime <= limit and remove_stale(full):
+                        if os.lstat(full).st_mtime <= limit and remove_stale(full, by_age=True):
                             removed += 1
         return removed

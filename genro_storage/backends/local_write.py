@@ -3,7 +3,9 @@
 A temporary file is named after its target (``.genro-tmp-<digest>-<slot>``) and locked while its
 writer lives. The kernel drops the lock when the process dies, so the next write to the same name
 finds what a killed writer left, knows that nobody uses it, and removes it. Concurrent writers of
-one name take further slots; the last rename wins, whole.
+one name take further slots; the last rename wins, whole. Where several of them were killed at
+once, the next write finds the slots up to the first free one, and ``cleanup`` the others: looking
+further would cost every write more than the write itself.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -21,16 +24,33 @@ from .base import COPY_CHUNK, WriteHandle
 if TYPE_CHECKING:
     from ..info import Attributes
 
-try:
-    import fcntl
-except ImportError:  # Windows has no flock
-    fcntl = None  # type: ignore[assignment]
+if sys.platform == "win32":
 
-__all__ = ["TEMPORARY", "AppendFile", "AtomicFile", "copy_content", "remove_stale"]
+    def _flock(descriptor: int, *, wait: bool = False) -> None:
+        raise OSError(errno.ENOSYS, "no advisory locks")
+
+else:
+    import fcntl
+
+    def _flock(descriptor: int, *, wait: bool = False) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+__all__ = [
+    "PLAIN",
+    "TEMPORARY",
+    "AppendFile",
+    "AtomicFile",
+    "copy_content",
+    "copy_new",
+    "copy_unchanged",
+    "remove_stale",
+]
 
 TEMPORARY = ".genro-tmp-"
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-_FLAGS |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+# Some flags exist on some systems only.
+PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
 _SPOOL = 8 * 1024 * 1024
 _CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
@@ -41,17 +61,19 @@ def _temporary_path(directory: str, name: str, slot: int) -> str:
     return f"{directory}/{TEMPORARY}{digest}-{slot}"
 
 
-def _lock(descriptor: int) -> bool:
-    """Take the writer's lock; False where somebody alive holds it."""
-    if fcntl is None:
-        return True
+def _lock(descriptor: int) -> bool | None:
+    """Take the writer's lock; False where somebody alive holds it, None where there are no locks.
+
+    Without locks ``O_EXCL`` alone keeps writers apart, and nothing tells a living writer's file
+    from a dead one's.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _flock(descriptor)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return False
         if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
-            return True  # a file system without locks: O_EXCL alone keeps writers apart
+            return None
         raise
     return True
 
@@ -66,16 +88,23 @@ def _is_at(descriptor: int, path: str) -> bool:
     return here.st_ino == there.st_ino and here.st_dev == there.st_dev
 
 
-def remove_stale(path: str) -> bool:
-    """Remove a temporary file that no living writer holds; whether it is gone."""
-    if fcntl is None:
-        return False
+def remove_stale(path: str, *, by_age: bool = False) -> bool:
+    """Remove a temporary file that no living writer holds; whether it is gone.
+
+    ``by_age``: the caller knows it to be old, which must do where there are no locks.
+    """
     try:
-        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(path, os.O_RDWR | PLAIN)
     except FileNotFoundError:
         return True
+    except OSError as error:
+        # Another user's, or a link or directory of that name: not ours to judge.
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ETXTBSY):
+            return False
+        raise
     try:
-        if not _lock(descriptor):
+        locked = _lock(descriptor)
+        if not (locked or (locked is None and by_age)):
             return False
         if _is_at(descriptor, path):
             os.unlink(path)
@@ -96,7 +125,7 @@ def _begin(directory: str, name: str, mode: int) -> tuple[int, str]:
                 slot += 1
             continue
         # Between creating and locking, another writer may have taken the file for a stale one.
-        if _lock(descriptor) and _is_at(descriptor, path):
+        if _lock(descriptor) is not False and _is_at(descriptor, path):
             break
         os.close(descriptor)
     if slot == 0:
@@ -108,8 +137,7 @@ def _sweep(directory: str, name: str) -> None:
     """Remove what killed concurrent writers of this name left in the further slots."""
     slot = 1
     while os.path.lexists(path := _temporary_path(directory, name, slot)):
-        if not remove_stale(path):
-            return
+        remove_stale(path)
         slot += 1
 
 
@@ -289,6 +317,35 @@ def _inherit(descriptor: int, target: str, replaced: os.stat_result) -> None:
     os.fchmod(descriptor, stat.S_IMODE(replaced.st_mode))
 
 
+def copy_new(source: int, before: os.stat_result, target: str) -> bool:
+    """Copy an open file to a name that nothing has; False where that takes an ``AtomicFile``.
+
+    The way of a tree of small files, without an object per file: mode and time are the source's.
+    """
+    descriptor = _unnamed(target.rpartition("/")[0] or "/")
+    if descriptor is None:
+        return False
+    try:
+        os.fchmod(descriptor, before.st_mode & 0o777)
+        copy_unchanged(source, before, descriptor)
+        os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
+        _link(descriptor, target)
+    except FileExistsError:  # somebody took the name meanwhile
+        os.lseek(source, 0, os.SEEK_SET)
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def copy_unchanged(source: int, before: os.stat_result, target: int) -> None:
+    """Copy the content, and raise where the source changed meanwhile."""
+    copied = copy_content(source, target, before.st_size)
+    after = os.fstat(source)
+    if copied != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
+        raise OSError(errno.EAGAIN, "the source changed while it was being copied")
+
+
 class AppendFile(WriteHandle):
     """An addition in the making: spooled aside, then appended in one go at ``close()``.
 
@@ -309,13 +366,13 @@ class AppendFile(WriteHandle):
         return self._spool.tell()
 
     def _commit(self) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(self._target, flags | getattr(os, "O_BINARY", 0), 0o666)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | PLAIN
+        descriptor = os.open(self._target, flags, 0o666)
         try:
-            if fcntl is not None:
-                # Appenders of this library take turns, so that a failed one can be cut off.
-                with contextlib.suppress(OSError):
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Appenders of this library take turns, so that a failed one can be cut off; where
+            # there are no locks, O_APPEND still keeps their bytes apart.
+            with contextlib.suppress(OSError):
+                _flock(descriptor, wait=True)
             before = os.fstat(descriptor).st_size
             self._spool.seek(0)
             try:

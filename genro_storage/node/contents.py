@@ -6,7 +6,7 @@ import base64
 import io
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
-from .. import content, fetch
+from .. import content
 from ..exceptions import StorageIsDirectoryError, StorageNotFoundError, StorageValueError
 from ..handles import BinaryUpdater, TextHandle
 from .facts import NodeFacts
@@ -247,7 +247,7 @@ class NodeContents(NodeFacts):
         timeout: float = 30,
         *,
         deadline: float | None = 600.0,
-        max_size: int | None = fetch.MAX_SIZE,
+        max_size: int | None = 5 * 1024**3,
         allow_private: bool = False,
     ) -> None:
         """Download ``url`` (http, https) into this file, streaming; the old content stays on error.
@@ -255,13 +255,20 @@ class NodeContents(NodeFacts):
         ``timeout`` bounds each wait and ``deadline`` the whole (seconds), ``max_size`` the bytes.
         Hosts with private addresses are refused unless ``allow_private``.
         """
+        # Few programs download; the others need not load an HTTP client.
+        from ..fetch import open_url
+
         self._refuse_snapshot()
-        with self._mount.open_write(self._path, on_commit=self._changed) as sink:
-            fetch.fetch(
+        self._mount.require_write(self._path, "downloading into it")
+        with (
+            open_url(
                 url,
-                sink.write,
                 timeout=timeout,
                 deadline=deadline,
                 max_size=max_size,
                 allow_private=allow_private,
-            )
+            ) as body,
+            self._mount.open_write(self._path, on_commit=self._changed) as sink,
+        ):
+            while chunk := body.read(_BLOCK):
+                sink.write(chunk)

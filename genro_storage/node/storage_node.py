@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import external
 from ..exceptions import (
     StorageValueError,
 )
@@ -14,6 +13,9 @@ from .tree import NodeTree
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
+
+    from ..compat import MountView
+    from ..external import PathBinding
 
 
 __all__ = ["SkipStrategy", "StorageNode"]
@@ -38,6 +40,13 @@ class StorageNode(NodeTree):
 
     __slots__ = ()
 
+    @property
+    def _backend(self) -> MountView:
+        """The mount with the verbs that 0.4 offered on a backend."""
+        from ..compat import MountView
+
+        return MountView(self)
+
     # -- external tools -----------------------------------------------------------------------
 
     def local_path(self, mode: str = "r") -> AbstractContextManager[str]:
@@ -46,8 +55,10 @@ class StorageNode(NodeTree):
         ``r`` downloads, ``w`` uploads at the end, ``rw`` does both; on a local mount it is the
         file itself. An exception in the body uploads nothing.
         """
+        from ..external import local_path
+
         self._info = None
-        return external.local_path(
+        return local_path(
             self._mount,
             self._path,
             mode,
@@ -61,7 +72,7 @@ class StorageNode(NodeTree):
         callback: Callable[[], object] | None = None,
         async_mode: bool = False,
         return_output: bool = False,
-        on_error: Callable[[BaseException], object] | None = None,
+        on_error: Callable[[Exception], object] | None = None,
         **subprocess_kwargs: Any,
     ) -> str | None:
         """Run a command; nodes among ``args`` become local paths, uploaded if they changed.
@@ -70,7 +81,9 @@ class StorageNode(NodeTree):
         nothing), ``FileNotFoundError`` for an unknown command. With ``async_mode`` it runs in a
         thread: ``callback()`` follows success, ``on_error(error)`` failure.
         """
-        return external.call(
+        from ..external import call
+
+        return call(
             args,
             resolve=_binding,
             callback=callback,
@@ -120,11 +133,13 @@ class StorageNode(NodeTree):
         return self._mount.internal_url(self._path, nocache=nocache)
 
 
-def _binding(argument: object) -> external.PathBinding | None:
+def _binding(argument: object) -> PathBinding | None:
     """What ``call`` needs to know of an argument that is a node."""
+    from ..external import PathBinding
+
     if not isinstance(argument, StorageNode):
         return None
-    return external.PathBinding(
+    return PathBinding(
         argument._mount,
         argument._path,
         argument._version_id(),

@@ -8,7 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import paths, transfer
+from .. import paths
 from ..content import ZipEntry, zip_stream
 from ..exceptions import (
     StorageError,
@@ -22,7 +22,6 @@ from ..exceptions import (
     StorageValueError,
 )
 from ..strategy import SkipStrategy
-from ..transfer import CopyFile, CopyPlan, Place
 from .contents import NodeContents
 from .globbing import glob
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from ..info import FileInfo
     from ..mount import Mount
-    from ..transfer import Filtered, SkipFile
+    from ..transfer import CopyFile, CopyPlan, Filtered, SkipFile
     from .storage_node import StorageNode
 
     Patterns = str | Sequence[str] | None
@@ -216,6 +215,9 @@ class NodeTree(NodeContents):
         skip_fn: Callable[[Self, StorageNode], object] | None = None,
     ) -> CopyPlan:
         """What :meth:`copy_to` would do, as a value: iterate over it, or ``apply()`` it."""
+        # Loading the transfer modules costs more than most programs' nodes do.
+        from ..transfer import Place, plan_copy
+
         target = self._resolve(dest)
         target._refuse_snapshot()
 
@@ -227,7 +229,7 @@ class NodeTree(NodeContents):
             assert skip_fn is not None
             return skip_fn(self._source_node(ours), target._derive(theirs.path, theirs))
 
-        return transfer.plan_copy(
+        return plan_copy(
             Place(self._mount, self._path),
             Place(target._mount, target._path),
             include=include,

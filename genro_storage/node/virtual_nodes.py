@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..backends.virtual import VirtualBackend
 from ..content import ZipEntry
-from ..exceptions import StorageValueError
+from ..exceptions import StorageUnsupportedError, StorageValueError
 from ..mount import Mount
 from ..virtual import ConcatenatedReader, diff_text
 from .storage_node import StorageNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from ..info import FileInfo
     from ..manager import StorageManager
+    from .modes import OpenMode
 
 __all__ = ["diff_node", "dummy_node", "iter_node"]
 
@@ -57,6 +59,21 @@ class _VirtualNode(StorageNode):
     @property
     def exists(self) -> bool:
         return False
+
+    def _refuse_snapshot(self) -> None:
+        """Every way of writing asks this first."""
+        raise StorageUnsupportedError(
+            f"{self.fullpath} Cannot write to a virtual node: it has no path of its own; "
+            "copy it to a node that has one",
+            node=self.fullpath,
+        )
+
+    def _version_to_open(
+        self, mode: OpenMode, version: int | str | None, as_of: datetime | None
+    ) -> str | None:
+        if mode.writes:
+            self._refuse_snapshot()
+        return super()._version_to_open(mode, version, as_of)
 
     def append(self, node: StorageNode) -> None:
         """Only an iternode takes further sources."""

@@ -64,7 +64,7 @@ class CopyPlan:
     """The source lies inside the target, so that copying writes among what is being copied."""
 
     def __iter__(self) -> Iterator[Action]:
-        return self._actions(None)
+        return self._actions()
 
     def count(self) -> int:
         """How many actions there are (no ``len()``: that would list twice in ``list(plan)``)."""
@@ -85,7 +85,8 @@ class CopyPlan:
         """Carry the plan out; ``Callbacks`` says who is told what.
 
         The first error stops it; what was copied until then stays and is noted on the error.
-        The files are held as a list only where ``progress`` needs their number beforehand, or
+        Directories that no file can pass are not listed, unless ``on_skip`` wants to hear of what
+        is in them. The files are held as a list only where ``progress`` needs their number beforehand, or
         ``on_skip`` is to hear of the filtered ones before the first copy.
         """
         started = time.perf_counter()
@@ -115,7 +116,8 @@ class CopyPlan:
             total = sum(1 for info in kept if info.type != "directory")
         current = 0
         transfer = Transfer(self.source, self.target, version=self.version)
-        for action, result in executor.run(self._actions(kept), transfer):
+        actions = self._actions(kept, pruned=on_skip is None)
+        for action, result in executor.run(actions, transfer):
             kind = action.__class__
             if kind is CopyFile:
                 tally.copied += 1
@@ -144,7 +146,7 @@ class CopyPlan:
         """What takes part; the rest is reported at once."""
         kept: list[FileInfo] = []
         start = len(self.source.path) + 1 if self.source.path else 0
-        for info in self.source.mount.find(self.source.path):
+        for info in self._source_listing(pruned=on_skip is None):
             if info.type != "directory" and self.filters:
                 relpath = info.path[start:]
                 reason = self.filters.reason(info, relpath)
@@ -156,16 +158,28 @@ class CopyPlan:
             kept.append(info)
         return kept
 
-    def _actions(self, kept: list[FileInfo] | None) -> Iterator[Action]:
+    def _source_listing(self, *, pruned: bool) -> Iterator[FileInfo]:
+        """The source's tree; ``pruned`` of what no file can pass, where nobody asks about it."""
+        if not (pruned and self.filters):
+            return self.source.mount.find(self.source.path)
+        start = len(self.source.path) + 1 if self.source.path else 0
+        filters = self.filters
+        return self.source.mount.find(
+            self.source.path, enter=lambda info: filters.may_hold(info.path[start:])
+        )
+
+    def _actions(
+        self, kept: list[FileInfo] | None = None, *, pruned: bool = False
+    ) -> Iterator[Action]:
         if self.same:
             return iter(())
         if self.info.type != "directory":
             return iter((plan_file(self.info, self.target_info, self.decide),))
-        return self._tree_actions(kept)
+        return self._tree_actions(kept, pruned=pruned)
 
-    def _tree_actions(self, kept: list[FileInfo] | None) -> Iterator[Action]:
+    def _tree_actions(self, kept: list[FileInfo] | None, *, pruned: bool) -> Iterator[Action]:
         listing: Iterable[FileInfo] = (
-            kept if kept is not None else self.source.mount.find(self.source.path)
+            kept if kept is not None else self._source_listing(pruned=pruned)
         )
         if self.overlapping:
             # What is copied must not turn up in what is still being listed.

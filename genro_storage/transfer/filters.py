@@ -31,7 +31,7 @@ class Filters:
     'not matching include patterns'
     """
 
-    __slots__ = ("_exclude", "_include", "predicate")
+    __slots__ = ("_exclude", "_include", "_prefixes", "_swallows", "predicate")
 
     def __init__(
         self,
@@ -49,10 +49,28 @@ class Filters:
             (re.compile(fnmatch.translate(pattern)).match, pattern) for pattern in unwanted
         ]
         self.predicate = predicate
+        # What is said of whole directories: where an include pattern can begin to match, and
+        # which exclude patterns, ending in "*", take in everything below what they match.
+        self._prefixes = [re.split(r"[*?\[]", pattern, maxsplit=1)[0] for pattern in wanted]
+        self._swallows = [match for match, pattern in self._exclude if pattern.endswith("*")]
 
     def __bool__(self) -> bool:
         """Whether anything can be filtered out at all."""
         return bool(self._include or self._exclude or self.predicate is not None)
+
+    def may_hold(self, relpath: str) -> bool:
+        """Whether some file below this directory could take part, judged by the patterns alone.
+
+        >>> filters = Filters(include="docs/*.md", exclude="*/drafts/*")
+        >>> filters.may_hold("docs"), filters.may_hold("src"), filters.may_hold("docs/drafts")
+        (True, False, False)
+        """
+        below = relpath + "/"
+        if self._prefixes and not any(
+            below.startswith(prefix) or prefix.startswith(below) for prefix in self._prefixes
+        ):
+            return False
+        return not any(match(below) for match in self._swallows)
 
     def reason(self, info: FileInfo, relpath: str) -> str | None:
         """Why the file is left out, or None where it takes part.

@@ -78,3 +78,42 @@ def test_patterns_agree_with_fnmatch_one_by_one(include, exclude, relpath):
     elif matching:
         expected = f"matching exclude pattern '{matching[0]}'"
     assert reason(Filters(include, exclude), relpath) == expected
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "directory", "expected"),
+    [
+        (None, ".venv/*", ".venv", False),
+        (None, ".venv/*", "a/.venv", True),
+        (None, "*/.venv/*", "a/.venv", False),
+        (None, "*.pyc", "a", True),
+        (None, "a", "a", True),
+        (None, "a*", "ab/c", False),
+        ("docs/*", None, "docs", True),
+        ("docs/*", None, "doc", False),
+        ("docs/guides/*.md", None, "docs", True),
+        ("docs/guides/*.md", None, "docs/other", False),
+        ("*.md", None, "anything", True),
+        (["a/*", "b/c"], None, "b", True),
+        (["a/*", "b/c"], None, "c", False),
+        ("[ab]/*", None, "c", True),
+    ],
+)
+def test_a_directory_is_given_up_only_where_no_file_below_can_pass(
+    include: str | list[str] | None, exclude: str | None, directory: str, expected: bool
+) -> None:
+    assert Filters(include, exclude).may_hold(directory) is expected
+
+
+@given(
+    pattern=st.text("ab*?/[]", max_size=8),
+    directory=st.text("ab/", min_size=1, max_size=4),
+    name=st.text("ab/", min_size=1, max_size=4),
+)
+def test_no_file_that_would_pass_is_lost_in_a_directory_that_was_given_up(
+    pattern: str, directory: str, name: str
+) -> None:
+    path = f"{directory}/{name}"
+    for filters in (Filters(include=pattern), Filters(exclude=pattern)):
+        if filters.reason(FileInfo(path, "file"), path) is None:
+            assert filters.may_hold(directory)

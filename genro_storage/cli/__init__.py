@@ -1,0 +1,38 @@
+"""The command ``genro-storage``. Needs the extra ``cli``: ``pip install "genro-storage[cli]"``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from importlib.util import find_spec
+from typing import Any
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program with ``arguments`` (default: the process's); returns the exit code."""
+    for needed in ("typer", "rich"):
+        if find_spec(needed) is None:
+            print(
+                f"error: the command line needs the module {needed!r}; install it with: "
+                'pip install "genro-storage[cli]"',
+                file=sys.stderr,
+            )
+            return 3
+    try:
+        from .app import app
+
+        # The default would end the process with temporary files still there.
+        signal.signal(signal.SIGTERM, _terminate)
+        app(arguments, prog_name="genro-storage")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except SystemExit as finished:
+        return finished.code if isinstance(finished.code, int) else int(bool(finished.code))
+    return 0
+
+
+def _terminate(_number: int, _frame: Any) -> None:
+    raise SystemExit(128 + signal.SIGTERM)

@@ -1,0 +1,143 @@
+"""The program: global options, the commands, and what happens to an error that reaches the top."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ..exceptions import StorageError
+from . import changing, configuring, listing, reading, transfer
+from .output import prepare_streams, say
+from .targets import FAILED, INTERRUPTED, PIPE_CLOSED, Session
+
+__all__ = ["app"]
+
+_EPILOG = """\
+\b
+Exit codes (of several failures the first decides):
+  0    all went well
+  1    an operation failed
+  2    wrong usage
+  3    the configuration is wrong, or a package is missing
+  4    not found
+  5    permission denied, or not supported
+  130  interrupted
+  141  whoever read the output went away
+"""
+
+
+class _Program(TyperGroup):
+    """Turns errors into one line and an exit code, whichever command they come from."""
+
+    def invoke(self, ctx: Any) -> Any:
+        prepare_streams()
+        try:
+            self._run(ctx)
+        except BrokenPipeError:
+            # Nobody reads any more; without this the interpreter would complain at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(PIPE_CLOSED) from None
+        except KeyboardInterrupt:
+            say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            # Storages raise StorageError only, so this is the output (a full disk, say).
+            if _debugging(ctx):
+                raise
+            say(f"error: writing the output: {error.strerror or error}")
+            raise typer.Exit(FAILED) from None
+        session = ctx.obj
+        if isinstance(session, Session) and session.failure:
+            raise typer.Exit(session.failure)
+
+    def _run(self, ctx: Any) -> None:
+        try:
+            super().invoke(ctx)
+        except StorageError as error:
+            ctx.obj.report(error)
+        finally:
+            if isinstance(ctx.obj, Session):
+                ctx.obj.close()
+        sys.stdout.flush()
+
+
+def _debugging(ctx: Any) -> bool:
+    return isinstance(ctx.obj, Session) and ctx.obj.debug
+
+
+app = typer.Typer(
+    cls=_Program,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EPILOG,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        try:
+            number = version("genro-storage")
+        except PackageNotFoundError:  # run from its source directory
+            number = "(not installed)"
+        print(f"genro-storage {number}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            envvar="GENRO_STORAGE_CONFIG",
+            help="The mounts: a YAML, JSON or TOML file.",
+        ),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks with errors.")] = False,
+    show_version: Annotated[  # noqa: ARG001 - its callback answers
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Files on any storage, by name.
+
+    A PATH is mount:path (uploads:2026/a.txt) or a plain local path (./x, /tmp/x, ~/x, x/y).
+    A name with a colon is a local one only where its first part names no configured mount and
+    the file is there; ./a:b always is.
+    """
+    ctx.obj = Session(config, debug=debug)
+
+
+_PANELS = {
+    "Looking": (
+        configuring.mounts,
+        listing.ls,
+        listing.tree,
+        reading.stat,
+        reading.cat,
+        reading.hash,
+    ),
+    "Changing": (
+        transfer.cp,
+        transfer.mv,
+        changing.rm,
+        changing.mkdir,
+        changing.cleanup,
+    ),
+}
+for _panel, _commands in _PANELS.items():
+    for _command in _commands:
+        app.command(_command.__name__, rich_help_panel=_panel)(_command)
+app.add_typer(configuring.app, name="config", rich_help_panel="Configuration")

@@ -1,0 +1,147 @@
+"""``rm``, ``mkdir`` and ``cleanup``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..exceptions import (
+    MountNotFoundError,
+    StorageExistsError,
+    StorageIsDirectoryError,
+    StorageNotFoundError,
+    StoragePermissionError,
+)
+from .listing import is_link, walk
+from .options import DryRun, Json, Paths
+from .output import print_json, shown
+
+if TYPE_CHECKING:
+    from ..node import StorageNode
+    from .targets import Session
+
+__all__ = ["cleanup", "mkdir", "rm"]
+
+
+def rm(
+    ctx: typer.Context,
+    paths: Paths,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Directories with all that is in them.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="A PATH that is missing is no error.")
+    ] = False,
+    root: Annotated[
+        bool, typer.Option("--root", help="With -r: empty a whole mount (its root stays).")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Remove files, and directories with -r.
+
+    Nothing is asked. A link is removed, not what it leads to.
+    """
+    session: Session = ctx.obj
+    removed: list[str] = []
+    for text in paths:
+        with session.attempt():
+            node = session.resolve(text)
+            if not _may_be_removed(node, recursive=recursive, force=force, root=root):
+                continue
+            if dry_run:
+                removed += _would_remove(session, node, silent=as_json)
+            elif node.name:
+                node.delete()
+            else:
+                node.delete(root=True)
+            if not dry_run:
+                removed.append(node.fullpath)
+    if as_json:
+        print_json({"dry_run": dry_run, "removed": removed})
+
+
+def _may_be_removed(node: StorageNode, *, recursive: bool, force: bool, root: bool) -> bool:
+    """False where there is nothing to remove; raises where it is refused."""
+    name = node.fullpath
+    node._mount.require_delete(node._path)
+    try:
+        info = node._look()
+    except StorageNotFoundError:
+        if force:
+            return False
+        raise
+    if not node.name:
+        if not node._manager.has_mount(node._mount.name) or node._mount.shown is not None:
+            raise StoragePermissionError(f"{name}: refusing to remove it; name it by its own name")
+        if not (root and recursive):
+            raise StoragePermissionError(
+                f"{name}: is the root of a mount; -r --root empties the whole mount", node=name
+            )
+    elif info.is_dir and not recursive and not is_link(node._mount, node._path):
+        raise StorageIsDirectoryError(
+            f"{name}: is a directory; -r removes it with everything in it", node=name
+        )
+    return True
+
+
+def _would_remove(session: Session, node: StorageNode, *, silent: bool) -> list[str]:
+    mount, path = node._mount, node._path
+    found = [node.fullpath] if node.name else []
+    if node._look().is_dir and not is_link(node._mount, node._path):
+        found += [mount.label(info.path) for info, _ in walk(mount, path, session.report)]
+    if not silent:
+        for name in found:
+            print(f"would remove {shown(name)}")
+    return found
+
+
+def mkdir(
+    ctx: typer.Context,
+    paths: Paths,
+    parents: Annotated[
+        bool,
+        typer.Option(
+            "--parents", "-p", help="Make what is missing above; one that is there is no error."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make directories."""
+    session: Session = ctx.obj
+    made: list[str] = []
+    for text in paths:
+        with session.attempt():
+            node = session.resolve(text)
+            if not node.name:
+                if parents:
+                    continue
+                raise StorageExistsError(f"{node.fullpath}: is there already", node=node.fullpath)
+            node.mkdir(parents=parents, exist_ok=parents)
+            made.append(node.fullpath)
+    if as_json:
+        print_json({"directories": made})
+
+
+def cleanup(
+    ctx: typer.Context,
+    mount: Annotated[str, typer.Argument(metavar="MOUNT", help="The name of a mount.")],
+    older_than: Annotated[
+        float, typer.Option("--older-than", min=0, metavar="SECONDS", help="Leave newer ones.")
+    ] = 3600.0,
+    as_json: Json = False,
+) -> None:
+    """Remove what killed writers left in a mount.
+
+    Those are temporary files that no listing shows. What a living writer holds stays, whatever its age.
+    """
+    session: Session = ctx.obj
+    name = mount.removesuffix(":")
+    if not session.manager.has_mount(name) and ":" in name:
+        raise MountNotFoundError(f"{mount}: give the name of a mount, without a path", node=mount)
+    count = session.manager.cleanup(name, older_than)
+    if as_json:
+        print_json({"mount": name, "removed": count})
+    else:
+        print(f"{count} temporary {'file' if count == 1 else 'files'} removed")

@@ -1,0 +1,230 @@
+"""``mounts``, ``config check`` and ``config schema``."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..exceptions import MountRootNotFoundError, StorageConfigError, StorageError
+from .options import Json
+from .output import print_json, print_table
+from .targets import exit_code
+
+if TYPE_CHECKING:
+    from ..config import MountSpec
+    from ..manager import StorageManager
+    from .targets import Session
+
+__all__ = ["app", "check", "mounts", "schema"]
+
+app = typer.Typer(
+    help="Check a configuration; print its JSON Schema.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+# Options that say where a mount is. Whatever else there is may be a secret.
+_PLACES = (
+    *("filesystem", "endpoint_url", "host", "port", "server", "share", "account_name"),
+    *("bucket", "container", "org", "repo", "ref", "url", "archive", "path", "base_path", "prefix"),
+)
+_CREDENTIALS = re.compile(r"(?<=//)[^/@\s]*@")
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
+
+
+def describe(spec: MountSpec) -> str:
+    """Where a mount is rooted, without anything that could be a secret."""
+    if spec.relative is not None:
+        return f"{spec.relative.parent}:{spec.relative.sub}"
+    parts: list[str] = []
+    for name in _PLACES:
+        value = getattr(spec.options, name, None)
+        if value is None or value == "" or not isinstance(value, str | int | Path):
+            continue
+        text = str(value)
+        if "//" in text:
+            text = _QUERY.sub("", _CREDENTIALS.sub("", text))
+        parts.append(text)
+    return " ".join(parts)
+
+
+def kind(spec: MountSpec) -> str:
+    """The type of a mount."""
+    return "relative" if spec.backend_type is None else spec.backend_type.name
+
+
+def mounts(ctx: typer.Context, as_json: Json = False) -> None:
+    """List the configured mounts."""
+    session: Session = ctx.obj
+    manager = session.manager
+    if session.config is None:
+        raise StorageConfigError(
+            "no mounts are configured: give --config FILE or set GENRO_STORAGE_CONFIG"
+        )
+    specs = _load(session.config)
+    rows: list[dict[str, Any]] = []
+    for spec in specs:
+        mount = manager._mount(spec.name)
+        can = [name for name, flag in vars(mount.capabilities).items() if flag]
+        rows.append(
+            {
+                "name": spec.name,
+                "type": kind(spec),
+                "root": describe(spec),
+                "permissions": "readonly" if mount.capabilities.readonly else mount.permissions,
+                "capabilities": sorted(can),
+            }
+        )
+    if as_json:
+        print_json({"mounts": rows})
+        return
+    heads = ("name", "type", "permissions", "root")
+    print_table([head.upper() for head in heads], [[row[head] for head in heads] for row in rows])
+
+
+def _load(path: Path) -> tuple[MountSpec, ...]:
+    from ..config import load
+
+    try:
+        return load(path).mounts
+    except StorageError as error:
+        if exit_code(error) == 3:
+            raise
+        # A file that is missing or may not be read makes the configuration wrong.
+        raise StorageConfigError(error.message, node=error.node) from error
+
+
+# -- config check ---------------------------------------------------------------------------------
+
+
+@app.command("check")
+def check(
+    ctx: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", show_default=False, help="By default what --config names."),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait that long.")
+    ] = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Check a file, and whether its mounts can be reached.
+
+    Prints the mounts and everything that is wrong; changes nothing. Exit code 3 where something
+    is.
+    """
+    session: Session = ctx.obj
+    path = file or session.config
+    if path is None:
+        raise typer.BadParameter(
+            "name a file, give --config FILE or set GENRO_STORAGE_CONFIG", param_hint="FILE"
+        )
+    specs = _load(path)
+    from ..manager import StorageManager
+
+    with StorageManager() as manager:
+        states = _states(manager, specs, path.absolute(), timeout)
+    rows: list[dict[str, Any]] = [
+        {
+            "name": spec.name,
+            "type": kind(spec),
+            "permissions": spec.permissions or "delete",
+            "root": describe(spec),
+            "reachable": state.problem is None,
+            "problem": state.problem,
+            "note": state.note,
+        }
+        for spec, state in zip(specs, states, strict=True)
+    ]
+    problems = [row["problem"] for row in rows if row["problem"]]
+    if as_json:
+        print_json({"file": str(path), "ok": not problems, "mounts": rows})
+    else:
+        table = [
+            (
+                row["name"],
+                row["type"],
+                row["permissions"],
+                row["note"] or ("yes" if row["reachable"] else "NO"),
+                row["root"],
+            )
+            for row in rows
+        ]
+        print_table(("NAME", "TYPE", "PERMISSIONS", "REACHABLE", "ROOT"), table)
+        if not problems:
+            count = len(rows)
+            print(f"\n{path}: {count} {'mount' if count == 1 else 'mounts'}, no problem")
+    for problem in problems:
+        session.complain(str(problem), 3)
+
+
+@dataclasses.dataclass
+class _State:
+    """What is known of one mount: what is wrong, or what is worth saying."""
+
+    problem: str | None = None
+    note: str | None = None
+
+
+def _states(
+    manager: StorageManager, specs: tuple[MountSpec, ...], path: Path, timeout: float
+) -> list[_State]:
+    """Build each mount by itself, so that every problem is seen, then ask all at once."""
+    states = [_build(manager, spec, path) for spec in specs]
+    threads: list[tuple[MountSpec, _State, threading.Thread]] = []
+    for spec, state in zip(specs, states, strict=True):
+        if state.problem is None and state.note is None:
+            # A daemon, so that a storage which never answers cannot keep the program.
+            arguments = (manager, spec.name, state)
+            thread = threading.Thread(target=_probe, args=arguments, daemon=True)
+            thread.start()
+            threads.append((spec, state, thread))
+    deadline = time.monotonic() + timeout
+    for spec, state, thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            state.problem = f"mount {spec.name!r}: no answer within {timeout:g} s"
+    return states
+
+
+def _build(manager: StorageManager, spec: MountSpec, path: Path) -> _State:
+    from ..manager import _Entry
+
+    wanted = spec
+    creates = getattr(spec.options, "create", False) is True
+    if creates:
+        assert spec.options is not None
+        wanted = dataclasses.replace(
+            spec, options=spec.options.model_copy(update={"create": False})
+        )
+    try:
+        manager._apply([_Entry(wanted, path)])
+    except MountRootNotFoundError as error:
+        return _State(note="will be made") if creates else _State(error.message)
+    except StorageError as error:
+        return _State(error.message)
+    return _State()
+
+
+def _probe(manager: StorageManager, name: str, state: _State) -> None:
+    mount = manager._mount(name)
+    try:
+        if not mount.capabilities.path_is_content:
+            mount.stat("")
+    except StorageError as error:
+        state.problem = f"mount {name!r}: {error.message}"
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of such a file, for editors."""
+    from ..config import json_schema
+
+    print_json(json_schema())

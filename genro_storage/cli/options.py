@@ -1,0 +1,34 @@
+"""Options that several commands share, and the values that they print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..info import FileInfo
+    from ..mount import Mount
+
+__all__ = ["DryRun", "Json", "Paths", "entry"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be done.")]
+Paths = Annotated[list[str], typer.Argument(metavar="PATH", help="Files or directories.")]
+
+
+def entry(mount: Mount, info: FileInfo, **more: Any) -> dict[str, Any]:
+    """What ``--json`` says about one entry; unknown values are null."""
+    checksum = info.checksum
+    return {
+        "path": mount.label(info.path),
+        "name": info.name,
+        "type": info.type,
+        "size": info.size,
+        "mtime": info.mtime,
+        "etag": info.etag,
+        "checksum": None if checksum is None else checksum._asdict(),
+        "content_type": info.content_type,
+        "version": info.version,
+        **more,
+    }

@@ -1,0 +1,200 @@
+"""What reaches the terminal: safe names, sizes, ages, JSON, tables, errors."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+__all__ = [
+    "age",
+    "colours",
+    "console",
+    "is_terminal",
+    "paint",
+    "prepare_streams",
+    "print_json",
+    "print_table",
+    "printable",
+    "say",
+    "shown",
+    "size",
+    "utc",
+]
+
+_STYLES = {"directory": "1;34", "link": "36", "other": "33", "error": "1;31", "faint": "2"}
+_UNITS = ("K", "M", "G", "T", "P", "E")
+_AGES = ((60, "s"), (60, "m"), (24, "h"), (365, "d"))
+
+
+# -- streams --------------------------------------------------------------------------------------
+
+
+def _encode_anyhow(error: UnicodeError) -> tuple[str | bytes, int]:
+    """The byte that an undecodable name came from; an escape for what the stream cannot show."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    character = error.object[error.start]
+    if 0xDC80 <= ord(character) <= 0xDCFF:
+        return bytes([ord(character) - 0xDC00]), error.start + 1
+    return character.encode("ascii", "backslashreplace"), error.start + 1
+
+
+codecs.register_error("genro_storage.output", _encode_anyhow)
+
+
+def prepare_streams() -> None:
+    """No name, however odd, may stop the output in an encoding that cannot express it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="genro_storage.output")
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a person is looking."""
+    return bool(stream.isatty())
+
+
+def colours(stream: Any) -> bool:
+    """Whether to colour: on a terminal, unless ``NO_COLOR`` or ``TERM=dumb`` says otherwise."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.getenv("TERM") != "dumb"
+
+
+def console(stream: Any = None) -> Console:
+    """A rich console that changes no text; what is printed through it is a ``Text`` already."""
+    from rich.console import Console
+
+    file = sys.stdout if stream is None else stream
+    wide = None if is_terminal(file) else 10_000  # a pipe has no width to wrap at
+    return Console(file=file, width=wide, markup=False, highlight=False, emoji=False)
+
+
+# -- text -----------------------------------------------------------------------------------------
+
+
+def printable(text: str) -> str:
+    r"""``text`` with everything escaped that could steer a terminal or hide in it.
+
+    >>> printable("a\x1b[31m\u202eb\udcff")
+    'a\\x1b[31m\\u202eb\\xff'
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:
+        return f"\\x{number - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def shown(text: str) -> str:
+    """A name for standard output: escaped on a terminal, as it is for another program."""
+    return printable(text) if is_terminal(sys.stdout) else text
+
+
+def paint(text: str, style: str) -> str:
+    """``text`` in the colours of a style, where standard output has any."""
+    code = _STYLES.get(style)
+    return f"\x1b[{code}m{text}\x1b[0m" if code and text and colours(sys.stdout) else text
+
+
+def say(line: str) -> None:
+    """One line for people on standard error."""
+    print("\n".join(printable(each) for each in line.split("\n")), file=sys.stderr)
+
+
+def size(count: int | None) -> str:
+    """Bytes for people, in powers of 1024.
+
+    >>> [size(number) for number in (None, 0, 1023, 1024, 10 * 1024 * 1024, 2**63)]
+    ['-', '0', '1023', '1.0K', '10M', '8.0E']
+    """
+    if count is None:
+        return "-"
+    value = float(count)
+    unit = ""
+    for each in _UNITS:
+        if value < 999.5 or (not unit and count < 1024):
+            break
+        value, unit = value / 1024, each
+    if not unit:
+        return str(count)
+    return f"{value:.1f}{unit}" if value < 9.95 else f"{value:.0f}{unit}"
+
+
+def age(mtime: float | None, now: float | None = None) -> str:
+    """How long ago, in one unit.
+
+    >>> [age(moment, now=10**6) for moment in (None, 10**6 - 5, 10**6 - 7200, 2 * 10**6)]
+    ['-', '5s', '2h', 'future']
+    """
+    if mtime is None:
+        return "-"
+    elapsed = (time.time() if now is None else now) - mtime
+    # Two machines rarely agree to the second.
+    if elapsed < -60:
+        return "future"
+    elapsed = max(elapsed, 0.0)
+    for limit, unit in _AGES:
+        if elapsed < limit:
+            return f"{int(elapsed)}{unit}"
+        elapsed /= limit
+    return f"{int(elapsed)}y"
+
+
+def utc(mtime: float | None) -> str:
+    """ISO 8601 with seconds, in UTC; ``-`` where unknown.
+
+    >>> utc(0.0)
+    '1970-01-01T00:00:00Z'
+    """
+    if mtime is None:
+        return "-"
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(mtime))
+    except (OverflowError, ValueError, OSError):
+        return f"{mtime:.0f}"  # a year that no calendar reaches
+
+
+# -- documents ------------------------------------------------------------------------------------
+
+
+def print_json(value: Any, *, line: bool = False) -> None:
+    """One JSON document, or one line of a stream of them. ASCII only, so that any name fits."""
+    print(json.dumps(value, indent=None if line else 2))
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Aligned columns, folded where the terminal is narrow; no word of a cell is markup."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
+        show_header=any(heads),
+    )
+    for head in heads:
+        # Names and types stay whole, so that what is long gives way.
+        table.add_column(head, overflow="fold", no_wrap=head in {"NAME", "TYPE", "PERMISSIONS"})
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    where = console()
+    with where.capture() as capture:
+        where.print(table)
+    for line in capture.get().splitlines():
+        print(line.rstrip())

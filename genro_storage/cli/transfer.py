@@ -1,0 +1,270 @@
+"""``cp`` and ``mv``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import typer
+
+from ..exceptions import StorageExistsError
+from ..transfer import (
+    Conflict,
+    CopyFile,
+    MakeDirectory,
+    SkipFile,
+    TransferReport,
+)
+from .options import DryRun, Json
+from .output import console, is_terminal, print_json, shown, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from ..node import StorageNode
+    from ..transfer import Action, CopyPlan, PlanSummary
+    from .targets import Session
+
+__all__ = ["cp", "mv"]
+
+Sources = Annotated[list[str], typer.Argument(metavar="SOURCE", help="Files or directories.")]
+Target = Annotated[str, typer.Argument(metavar="DEST", help="Where to.")]
+
+
+def _destinations(
+    session: Session, sources: list[str], dest: str
+) -> Iterator[tuple[StorageNode, StorageNode]]:
+    """Each source with its target; a source that cannot be had is reported and left out.
+
+    DEST itself is the target, unless there are several sources, DEST ends in ``/``, or the
+    source is a file and DEST a directory: then it is the source's name inside DEST. A source
+    without a name (a mount's root, ``.``) is merged onto DEST.
+    """
+    target = session.resolve(dest)
+    inside = len(sources) > 1 or dest.endswith("/")
+    taken: dict[str, str] = {}
+    for text in sources:
+        with session.attempt():
+            node = session.resolve(text)
+            info = node._look()
+            there = target
+            if node.name and (inside or (not info.is_dir and target.isdir)):
+                there = target.child(node.name)
+            if node.name and there.fullpath in taken:
+                raise StorageExistsError(
+                    f"{node.fullpath}: {taken[there.fullpath]} has just gone to "
+                    f"{there.fullpath}; it is not replaced",
+                    node=node.fullpath,
+                )
+            yield node, there
+            taken[there.fullpath] = node.fullpath
+
+
+# -- cp -------------------------------------------------------------------------------------------
+
+
+def cp(
+    ctx: typer.Context,
+    sources: Sources,
+    dest: Target,
+    skip: Annotated[
+        Literal["never", "exists", "size", "hash"],
+        typer.Option("--skip", "-s", help="When to leave a file alone that is there."),
+    ] = "never",
+    include: Annotated[
+        list[str] | None,
+        typer.Option("--include", metavar="PATTERN", help="Only these files of a directory."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", metavar="PATTERN", help="Not these files of a directory."),
+    ] = None,
+    dry_run: DryRun = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Copy files and directories.
+
+    Each file arrives whole or not at all.
+
+    "cp a: b:x" makes b:x the copy: a directory merges into what is there, nothing is removed.
+    With several sources or a DEST that ends in / each source goes inside DEST, under its own
+    name; so does a single file where DEST is a directory.
+
+    A PATTERN is matched against the path inside the directory, and * matches / too; --include
+    and --exclude may be repeated.
+    """
+    session: Session = ctx.obj
+    started = time.perf_counter()
+    reports: list[TransferReport] = []
+    summaries: list[PlanSummary] = []
+    for node, target in _destinations(session, sources, dest):
+        plan = node.plan_copy(target, include=include, exclude=exclude, skip=skip)
+        if dry_run:
+            from ..transfer import PlanSummary
+
+            actions = _show_plan(plan, silent=quiet or as_json)
+            summaries.append(PlanSummary.of(actions))
+            continue
+        with _progress(plan, quiet=quiet or as_json) as bar:
+            reports.append(plan.apply(on_file=bar.advance, on_skip=bar.advance))
+    if dry_run:
+        total: Any = _sum(summaries)
+    else:
+        total = replace(_sum(reports), seconds=time.perf_counter() - started)
+    if as_json:
+        print_json({"dry_run": dry_run, **total.to_dict()})
+    elif not quiet:
+        print(_sentence(total))
+
+
+def _show_plan(plan: CopyPlan, *, silent: bool) -> Iterator[Action]:
+    for action in plan:
+        if not silent:
+            line = _describe(plan, action)
+            if line:
+                print(line)
+        yield action
+
+
+def _describe(plan: CopyPlan, action: Action) -> str:
+    path = "/".join(part for part in (plan.target.path, action.relpath) if part)
+    target = shown(plan.target.mount.label(path))
+    if isinstance(action, CopyFile):
+        source = shown(plan.source.mount.label(action.source.path))
+        return f"would copy {source} -> {target} ({action.reason})"
+    if isinstance(action, SkipFile):
+        return f"would skip {target} ({action.reason})"
+    if isinstance(action, Conflict):
+        return f"would fail {target} ({shown(action.message)})"
+    if isinstance(action, MakeDirectory):
+        return f"would make {target}/" if action.relpath else ""
+    return ""
+
+
+def _sum(reports: list[Any]) -> Any:
+    """One report or summary of several: numbers added, reasons counted together."""
+    total: dict[str, Any] = {}
+    for report in reports:
+        for name, value in vars(report).items():
+            if isinstance(value, int | float):
+                total[name] = total.get(name, 0) + value
+            elif isinstance(value, dict):
+                counts = total.setdefault(name, {})
+                for reason, count in value.items():
+                    counts[reason] = counts.get(reason, 0) + count
+            elif value is not None:
+                total[name] = value
+    return type(reports[0])(**total) if reports else TransferReport()
+
+
+def _sentence(total: Any) -> str:
+    count = total.bytes_copied if isinstance(total, TransferReport) else total.bytes_to_copy
+    moved = total.copied if isinstance(total, TransferReport) else total.to_copy
+    detail = ""
+    if moved:
+        amount = f"{count} {'byte' if count == 1 else 'bytes'}" if count < 1024 else size(count)
+        detail = f"; {amount}"
+        if isinstance(total, TransferReport) and total.seconds >= 0.1:
+            detail += f" in {total.seconds:.1f} s"
+    new_path = getattr(total, "new_path", None)
+    return f"{total}{detail}" + (f"; the copy is at {shown(new_path)}" if new_path else "")
+
+
+class _NoBar:
+    """What advances where nobody looks."""
+
+    def advance(self, action: object) -> None:
+        """One file is done."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class _Bar(_NoBar):
+    """Files, bytes, speed and the time that is left, on standard error."""
+
+    def __init__(self, plan: CopyPlan) -> None:
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        self._plan = plan
+        self._done = 0
+        self._bar = Progress(
+            TextColumn("{task.fields[files]} files", markup=False),
+            BarColumn(bar_width=None),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(compact=True),
+            console=console(sys.stderr),
+            transient=True,
+            expand=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        self._task = self._bar.add_task("", total=None, files="0")
+        self._files, count = self._measure()
+        self._bar.update(self._task, total=count, files=self._label())
+        return self
+
+    def _measure(self) -> tuple[int, int]:
+        plan = self._plan
+        if plan.info.type != "directory":
+            return 1, plan.info.size or 0
+        files = count = 0
+        start = len(plan.source.path) + 1 if plan.source.path else 0
+        for info in plan.source.mount.find(plan.source.path):
+            if info.type == "file" and plan.filters.reason(info, info.path[start:]) is None:
+                files += 1
+                count += info.size or 0
+        return files, count
+
+    def _label(self) -> str:
+        return f"{self._done}/{self._files}"
+
+    def advance(self, action: object) -> None:
+        if isinstance(action, CopyFile | SkipFile):
+            self._done += 1
+            self._bar.update(self._task, advance=action.source.size or 0, files=self._label())
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def _progress(plan: CopyPlan, *, quiet: bool) -> AbstractContextManager[_NoBar]:
+    return _NoBar() if quiet or not is_terminal(sys.stderr) else _Bar(plan)
+
+
+# -- mv -------------------------------------------------------------------------------------------
+
+
+def mv(
+    ctx: typer.Context,
+    sources: Sources,
+    dest: Target,
+    as_json: Json = False,
+) -> None:
+    """Move or rename files and directories.
+
+    What goes inside DEST is as for cp. The source goes only after everything has arrived. A file at the target is replaced.
+    """
+    session: Session = ctx.obj
+    moved: list[dict[str, str]] = []
+    for node, target in _destinations(session, sources, dest):
+        node.rename(target)
+        moved.append({"source": node.fullpath, "target": target.fullpath})
+    if as_json:
+        print_json({"moved": moved})
