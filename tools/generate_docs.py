@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import inspect
 import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
+import typer
 from pydantic import SecretStr
 
 from genro_storage import StorageManager, registry
@@ -161,75 +161,77 @@ def capabilities() -> str:
     return table(["", *names], rows)
 
 
+def guide() -> str:
+    """The custom backend of the guide: its file is what the tests run the conformance suite on."""
+    code = (ROOT / "docs" / "guides" / "custom_backend.py").read_text(encoding="utf-8")
+    return f"```python dict_storage.py\n{code}```"
+
+
 # -- the command line -----------------------------------------------------------------------------
 
 
 def commands() -> str:
-    """Every command as its own help describes it."""
-    import typer
-
+    """Every command, from the annotations of its function: the same with every version of typer."""
     from genro_storage.cli.app import app
 
-    program = typer.main.get_command(app)
-    with _plain():
-        found = list(_commands(program, "genro-storage"))
-    return "\n\n".join(found)
+    return "\n\n".join(_commands(app, ""))
 
 
-@contextlib.contextmanager
-def _plain() -> Iterator[None]:
-    """Without what the surroundings would put into a help text."""
-    before = os.environ.pop("GENRO_STORAGE_CONFIG", None)
-    try:
-        yield
-    finally:
-        if before is not None:
-            os.environ["GENRO_STORAGE_CONFIG"] = before
+def _commands(app: Any, prefix: str) -> Iterator[str]:
+    for each in app.registered_commands:
+        yield _command(each.callback, f"{prefix}{each.name or each.callback.__name__}")
+    for group in app.registered_groups:
+        yield from _commands(group.typer_instance, f"{prefix}{group.name} ")
 
 
-def _commands(command: Any, name: str) -> Iterator[str]:
-    subcommands = getattr(command, "commands", None)
-    if subcommands is None:
-        yield _command(command, name)
-        return
-    for sub in subcommands:
-        yield from _commands(subcommands[sub], f"{name} {sub}")
+def _command(function: Callable[..., object], name: str) -> str:
+    arguments: list[str] = []
+    rows: list[list[str]] = []
+    hints = get_type_hints(function, include_extras=True)
+    for parameter in inspect.signature(function).parameters.values():
+        for info in getattr(hints[parameter.name], "__metadata__", ()):
+            kind = get_args(hints[parameter.name])[0]
+            if isinstance(info, typer.models.ArgumentInfo):
+                word = info.metavar or parameter.name.upper()
+                several = "..." if "list[" in str(kind) and "..." not in word else ""
+                given = word + several
+                optional = parameter.default is not parameter.empty and "[" not in word
+                arguments.append(f"[{given}]" if optional else given)
+                if info.help:
+                    rows.append([f"`{given}`", info.help])
+            elif isinstance(info, typer.models.OptionInfo):
+                rows.append(_option(parameter, kind, info))
+    words = ["genro-storage", name, *(["[OPTIONS]"] if rows else []), *arguments]
+    parts = [f"### `{name}`", f"`{' '.join(words)}`", _prose(inspect.getdoc(function) or "")]
+    return "\n\n".join([*parts, table(["", "Meaning"], rows)] if rows else parts)
 
 
-def _command(command: Any, name: str) -> str:
-    arguments = [each for each in command.params if each.param_type_name == "argument"]
-    given = [each for each in command.params if each.param_type_name == "option"]
-    words = [name, *(["[OPTIONS]"] if given else []), *(_argument(each) for each in arguments)]
-    # The words of a docstring are plain text: a "*" in them is a star.
-    text = re.sub(r"([*_<>\[\]`])", r"\\\1", re.sub(r"(?<!\n)\n(?!\n)", " ", command.help.strip()))
-    parts = [f"### `{name.partition(' ')[2]}`", f"`{' '.join(words)}`", text]
-    if given:
-        parts.append(table(["Option", "Meaning"], [_option(each) for each in given]))
-    return "\n\n".join(parts)
+def _prose(text: str) -> str:
+    """The paragraphs of a docstring, in which no character is markup."""
+    plain = re.sub(r"([*_<>\[\]`\\])", r"\\\1", text.replace("\b\n", ""))
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", plain)
 
 
-def _argument(argument: Any) -> str:
-    return str(argument.metavar or argument.name.upper())
-
-
-def _option(option: Any) -> list[str]:
-    spelled = ", ".join(f"`{each}`" for each in [*option.opts, *option.secondary_opts])
-    choices = getattr(option.type, "choices", None)
-    if choices:
-        spelled += f" `{'|'.join(choices)}`"
-    elif not option.is_flag:
-        spelled += f" `{option.metavar or option.type.name.upper()}`"
-    default = option.default
-    if option.is_flag or default is None or callable(default) or default in ("", [], ()):
-        return [spelled, option.help or ""]
+def _option(parameter: inspect.Parameter, kind: Any, info: typer.models.OptionInfo) -> list[str]:
+    # Inside Annotated, typer keeps the first spelling in the place of the default.
+    declared = sorted([info.default, *(info.param_decls or ())], key=len)
+    spelled = ", ".join(f"`{each}`" for each in declared)
+    if kind is bool:
+        return [spelled, info.help or ""]
+    choices = "|".join(map(str, get_args(kind))) if get_origin(kind) is Literal else ""
+    spelled += f" `{choices or info.metavar or parameter.name.upper()}`"
+    if parameter.default in (None, "", parameter.empty):
+        return [spelled, info.help or ""]
+    default = parameter.default
     shown = f"{default:g}" if isinstance(default, float) else default
-    return [spelled, f"{option.help or ''} Default: `{shown}`."]
+    return [spelled, f"{info.help or ''} Default: `{shown}`."]
 
 
 PARTS: dict[str, Callable[[], str]] = {
     "backends": backends,
     "capabilities": capabilities,
     "commands": commands,
+    "guide": guide,
     "options": options,
     "settings": settings,
 }
