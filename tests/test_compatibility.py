@@ -287,8 +287,15 @@ SIGNATURES = {
     "write_text": {"text": ..., "encoding": "utf-8", "skip_if_unchanged": False},
     "write_bytes": {"data": ..., "skip_if_unchanged": False},
     "copy_to": {
-        **{"dest": ..., "include": None, "exclude": None, "filter": None, "skip": "never"},
-        **{"skip_fn": None, "progress": None, "on_file": None, "on_skip": None},
+        "dest": ...,
+        "include": None,
+        "exclude": None,
+        "filter": None,
+        "skip": "never",
+        "skip_fn": None,
+        "progress": None,
+        "on_file": None,
+        "on_skip": None,
     },
     "move_to": {"dest": ...},
     "mkdir": {"parents": False, "exist_ok": False},
@@ -715,7 +722,9 @@ def test_a_filter_that_raises_excludes_the_file_and_says_so(storage):
 
 def test_filters_are_ignored_for_a_single_file(storage):
     storage.node("ram:f.txt").write_text("x")
-    storage.node("ram:f.txt").copy_to("disk:f", include="*.py", exclude="*", filter=lambda *_: False)
+    storage.node("ram:f.txt").copy_to(
+        "disk:f", include="*.py", exclude="*", filter=lambda *_: False
+    )
     assert storage.node("disk:f").read() == "x"
 
 
@@ -889,7 +898,9 @@ def test_zip(storage, mount):
     assert names(storage.node(f"{mount}:src").zip()) == [
         *("__pycache__/z.pyc", "a.py", "b.txt", "d/x.py", "d/y.txt"),
     ]
-    sources = storage.iternode(storage.node(f"{mount}:src/a.py"), storage.node(f"{mount}:src/d/x.py"))
+    sources = storage.iternode(
+        storage.node(f"{mount}:src/a.py"), storage.node(f"{mount}:src/d/x.py")
+    )
     assert names(sources.zip()) == ["a.py", "x.py"]
     assert names(storage.iternode().zip()) == []
     with pytest.raises(ValueError, match="zip"):
@@ -1096,7 +1107,10 @@ def test_capabilities_keep_their_order_and_defaults():
         **dict.fromkeys(["presigned_urls", "public_urls"], False),
         "atomic_operations": True,
         **dict.fromkeys(["symbolic_links", "copy_optimization", "hash_on_metadata"], False),
-        **{"append_mode": False, "seek_support": True, "readonly": False, "temporary": False},
+        "append_mode": False,
+        "seek_support": True,
+        "readonly": False,
+        "temporary": False,
     }
     kept = {name: default for name, default in defaults.items() if name in expected}
     assert list(kept.items()) == list(expected.items())
@@ -1134,7 +1148,11 @@ def test_capabilities_read_as_words(flag, text):
 
 
 def flags(storage, mount):
-    return {name for name, on in dataclasses.asdict(storage.node(f"{mount}:").capabilities).items() if on}
+    return {
+        name
+        for name, on in dataclasses.asdict(storage.node(f"{mount}:").capabilities).items()
+        if on
+    }
 
 
 def test_what_each_backend_declares(storage):

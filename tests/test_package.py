@@ -68,9 +68,9 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_the_names_of_the_predecessor_are_public():
+    # Its two asynchronous classes come with the asynchronous mirror.
     assert {
         *("__version__", "StorageManager", "StorageNode", "SkipStrategy"),
-        *("AsyncStorageManager", "AsyncStorageNode"),
         *("StorageError", "StorageNotFoundError", "StoragePermissionError", "StorageConfigError"),
     } <= set(genro_storage.__all__)
 
@@ -103,4 +103,6 @@ def test_every_promised_extra_exists():
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_no_file_is_longer_than_a_reader_can_hold(file):
-    assert len(file.read_text(encoding="utf-8").splitlines()) <= 500
+    # A file of tests is a list: it may be longer than code, where one thing leads to another.
+    limit = 450 if file.is_relative_to(ROOT / "genro_storage") else 750
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= limit

@@ -149,17 +149,28 @@ class Backend(ABC):
         the largest directories on the way down.
         """
         # A stack rather than recursion: trees may be deeper than Python's call stack.
-        levels = [iter(sorted(self.scan(path), key=order_key))]
+        real = self._real_directory(path)
+        levels = [(real, iter(sorted(self._scan_real(path, real), key=order_key)))]
         while levels:
-            info = next(levels[-1], None)
+            info = next(levels[-1][1], None)
             if info is None:
                 levels.pop()
                 continue
+            if info.type != "directory":
+                yield info
+                continue
+            # What somebody removed meanwhile holds nothing any more.
+            below: list[FileInfo] = []
+            with contextlib.suppress(FileNotFoundError):
+                real = self._real_directory(info.path)
+                if any(real == seen for seen, _ in levels):
+                    # A link to a directory that is being walked would lead in circles.
+                    yield info._replace(type="link", symlink=True)
+                    continue
+                if enter is None or enter(info):
+                    below = sorted(self._scan_real(info.path, real), key=order_key)
             yield info
-            if info.type == "directory" and (enter is None or enter(info)):
-                # A directory that another client removed meanwhile holds nothing any more.
-                with contextlib.suppress(FileNotFoundError):
-                    levels.append(iter(sorted(self.scan(info.path), key=order_key)))
+            levels.append((real, iter(below)))
 
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
@@ -230,7 +241,8 @@ class Backend(ABC):
 
     def remove_tree(self, path: str) -> None:
         """Remove a file, a link, or a directory with everything below it."""
-        if self.stat(path).type == "directory":
+        here = self.stat(path)
+        if here.type == "directory" and not here.symlink:
             for info in list(self.scan(path)):
                 # What another client has removed already needs no removing.
                 with contextlib.suppress(FileNotFoundError):
@@ -314,6 +326,14 @@ class Backend(ABC):
         """Release connections and the like; the backend is not used afterwards."""
 
     # -- for subclasses -----------------------------------------------------------------------
+
+    def _real_directory(self, path: str) -> str:
+        """One name for a directory by whatever links it is reached; ``find`` knows circles by it."""
+        return path
+
+    def _scan_real(self, path: str, real: str) -> Iterator[FileInfo]:
+        """As ``scan``, for a directory whose ``_real_directory`` is known."""
+        return self.scan(path)
 
     def _unsupported(self, what: str) -> io.UnsupportedOperation:
         return io.UnsupportedOperation(f"this kind of mount does not support {what}")

@@ -21,7 +21,7 @@ from .fsspec_info import Filesystem, protocols_of
 from .fsspec_write import Content, GuardedReader, SpooledWrite, is_temporary, temporary_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from ..info import Attributes
@@ -260,7 +260,7 @@ class FsspecBackend(FilesystemCalls):
             self._put(content, full, options)
 
     @contextlib.contextmanager
-    def _sibling(self, full: str) -> Iterator[str]:
+    def _sibling(self, full: str) -> Generator[str]:
         """A temporary name beside the target, gone again where the block fails."""
         name = full.rpartition("/")[2]
         temporary = full[: len(full) - len(name)] + temporary_name(name)

@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fsspec.spec import AbstractFileSystem  # type: ignore[import-untyped]
+from fsspec.spec import AbstractFileSystem
 
 from ..capabilities import BackendCapabilities
 from .base import COPY_CHUNK, Backend
@@ -67,7 +67,7 @@ class FilesystemCalls(Backend):
                 f"the {protocols_of(fs)[0]!r} filesystem cannot rename; "
                 "choose 'put' or 'stream' for commit"
             )
-        self.capabilities = capabilities or self._declare()
+        self.capabilities: BackendCapabilities = capabilities or self._declare()
         cache = getattr(fs, "dircache", None)
         if cache is not None:
             # Not by the constructor: some (sftp) hand unknown keywords on to their client.
@@ -113,6 +113,12 @@ class FilesystemCalls(Backend):
         if not self._root:
             return self._fs.root_marker + path
         return self._root + path if self._root.endswith("/") else f"{self._root}/{path}"
+
+    def address(self, path: str) -> tuple[object, str] | None:
+        # Two mounts of one store may overlap; only the very same options surely mean one store.
+        options = getattr(self._fs, "storage_options", None)
+        store = id(self._fs) if options is None else options
+        return (protocols_of(self._fs), store), self._full(path).strip("/")
 
     def _followed(self, path: str) -> str:
         """``_full`` where content is read or written: links that stay inside are followed."""

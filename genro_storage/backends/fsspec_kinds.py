@@ -11,13 +11,12 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..paths import order_key
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import file_info
 from .fsspec_write import Content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ..capabilities import BackendCapabilities
@@ -79,30 +78,15 @@ class LocalFsspecBackend(FsspecBackend):
                 if error.errno not in _LINK_LEADS_NOWHERE:
                     raise
             else:
-                return file_info(path, there)
+                return file_info(path, there)._replace(symlink=True)
+            return super()._describe(path, raw)._replace(symlink=True)
         return super()._describe(path, raw)
 
     def _is_link(self, path: str) -> bool:
         return os.path.islink(self._full(path))
 
-    def find(self, path: str) -> Iterator[FileInfo]:
-        levels = [(iter(sorted(self.scan(path), key=order_key)), self._followed(path))]
-        while levels:
-            info = next(levels[-1][0], None)
-            if info is None:
-                levels.pop()
-                continue
-            if info.type != "directory":
-                yield info
-                continue
-            with contextlib.suppress(FileNotFoundError):  # removed meanwhile: holds nothing
-                inner = self._followed(info.path)
-                if any(inner == seen for _, seen in levels):
-                    # A link to a directory that is being walked would lead in circles.
-                    yield info._replace(type="link")
-                    continue
-                yield info
-                levels.append((iter(sorted(self.scan(info.path), key=order_key)), inner))
+    def _real_directory(self, path: str) -> str:
+        return self._followed(path)
 
     def address(self, path: str) -> tuple[object, str] | None:
         return "local", os.path.realpath(f"{self._root}/{path}")

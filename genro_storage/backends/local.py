@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from ..capabilities import BackendCapabilities
 from ..info import Attributes, FileInfo
-from ..paths import order_key
 from .base import Backend
 from .local_write import (
     PLAIN,
@@ -61,12 +60,12 @@ _READ = os.O_RDONLY | PLAIN | getattr(os, "O_NONBLOCK", 0)
 class LocalBackend(Backend):
     """A directory tree of this machine, read and written through the operating system."""
 
-    capabilities = BackendCapabilities(
+    capabilities: BackendCapabilities = BackendCapabilities(
         symbolic_links=os.name != "nt", copy_optimization=True, append_mode=True
     )
 
     def __init__(self, root: str | os.PathLike[str], *, fsync: bool = False) -> None:
-        self.base_path = Path(root)
+        self.base_path: Path = Path(root)
         self._shown = os.fspath(root).rstrip("/") or "/"
         self._root = os.path.realpath(root)
         self._prefix = self._root if self._root.endswith(os.sep) else self._root + os.sep
@@ -128,20 +127,20 @@ class LocalBackend(Backend):
                 real = self._inside(full)
                 there = os.lstat(real)
             except (FileNotFoundError, PermissionError):
-                return FileInfo(path, "link", None, found.st_mtime)
+                return FileInfo(path, "link", None, found.st_mtime, symlink=True)
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                     raise
-                return FileInfo(path, "link", None, found.st_mtime)
+                return FileInfo(path, "link", None, found.st_mtime, symlink=True)
             if st.S_ISLNK(there.st_mode):  # realpath gives up on a loop and names a link
-                return FileInfo(path, "link", None, found.st_mtime)
-            return self._describe(path, real, there)
+                return FileInfo(path, "link", None, found.st_mtime, symlink=True)
+            return self._describe(path, real, there)._replace(symlink=True)
         return FileInfo(path, "other", None, found.st_mtime)
 
     def scan(self, path: str) -> Iterator[FileInfo]:
-        return self._entries(path, self._physical(path))
+        return self._scan_real(path, self._physical(path))
 
-    def _entries(self, path: str, real: str) -> Iterator[FileInfo]:
+    def _scan_real(self, path: str, real: str) -> Iterator[FileInfo]:
         above = f"{path}/" if path else ""
         with os.scandir(real) as entries:
             for entry in entries:
@@ -160,34 +159,8 @@ class LocalBackend(Backend):
                 else:
                     yield self._describe(above + name, entry.path, found)
 
-    def find(
-        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
-    ) -> Iterator[FileInfo]:
-        real = self._physical(path)
-        levels = [(iter(sorted(self._entries(path, real), key=order_key)), real)]
-        while levels:
-            entries, above = levels[-1]
-            info = next(entries, None)
-            if info is None:
-                levels.pop()
-                continue
-            if info.type != "directory":
-                yield info
-                continue
-            inner = f"{above}/{info.path.rpartition('/')[2]}"
-            if os.path.islink(inner):
-                inner = self._inside(inner)
-                if any(inner == seen for _, seen in levels):
-                    # A link to a directory that is being walked would lead in circles.
-                    yield info._replace(type="link")
-                    continue
-            yield info
-            if enter is not None and not enter(info):
-                continue
-            # A directory that somebody removed meanwhile holds nothing any more.
-            with contextlib.suppress(FileNotFoundError):
-                below = sorted(self._entries(info.path, inner), key=order_key)
-                levels.append((iter(below), inner))
+    def _real_directory(self, path: str) -> str:
+        return self._physical(path)
 
     def local_path(self, path: str) -> str | None:
         if not path:

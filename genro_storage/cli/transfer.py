@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
@@ -14,6 +13,7 @@ from ..transfer import (
     Conflict,
     CopyFile,
     MakeDirectory,
+    PlanSummary,
     SkipFile,
     TransferReport,
 )
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..node import StorageNode
-    from ..transfer import Action, CopyPlan, PlanSummary
+    from ..transfer import Action, CopyPlan
     from .targets import Session
 
 __all__ = ["cp", "mv"]
@@ -47,6 +47,7 @@ def _destinations(
     inside = len(sources) > 1 or dest.endswith("/")
     taken: dict[str, str] = {}
     for text in sources:
+        found = None
         with session.attempt():
             node = session.resolve(text)
             info = node._look()
@@ -59,8 +60,10 @@ def _destinations(
                     f"{there.fullpath}; it is not replaced",
                     node=node.fullpath,
                 )
-            yield node, there
             taken[there.fullpath] = node.fullpath
+            found = node, there
+        if found is not None:
+            yield found
 
 
 # -- cp -------------------------------------------------------------------------------------------
@@ -102,19 +105,19 @@ def cp(
     reports: list[TransferReport] = []
     summaries: list[PlanSummary] = []
     for node, target in _destinations(session, sources, dest):
-        plan = node.plan_copy(target, include=include, exclude=exclude, skip=skip)
-        if dry_run:
-            from ..transfer import PlanSummary
-
-            actions = _show_plan(plan, silent=quiet or as_json)
-            summaries.append(PlanSummary.of(actions))
-            continue
-        with _progress(plan, quiet=quiet or as_json) as bar:
-            reports.append(plan.apply(on_file=bar.advance, on_skip=bar.advance))
+        with session.attempt():
+            plan = node.plan_copy(target, include=include, exclude=exclude, skip=skip)
+            if dry_run:
+                summaries.append(PlanSummary.of(_show_plan(plan, silent=quiet or as_json)))
+                continue
+            with _progress(plan, quiet=quiet or as_json) as bar:
+                reports.append(plan.apply(on_file=bar.advance, on_skip=bar.advance))
     if dry_run:
-        total: Any = _sum(summaries)
+        total: Any = PlanSummary(**_sum(summaries))
     else:
-        total = replace(_sum(reports), seconds=time.perf_counter() - started)
+        fields = _sum(reports)
+        fields["seconds"] = time.perf_counter() - started
+        total = TransferReport(**fields)
     if as_json:
         print_json({"dry_run": dry_run, **total.to_dict()})
     elif not quiet:
@@ -145,8 +148,8 @@ def _describe(plan: CopyPlan, action: Action) -> str:
     return ""
 
 
-def _sum(reports: list[Any]) -> Any:
-    """One report or summary of several: numbers added, reasons counted together."""
+def _sum(reports: list[Any]) -> dict[str, Any]:
+    """The fields of one report or summary of several: numbers added, reasons counted together."""
     total: dict[str, Any] = {}
     for report in reports:
         for name, value in vars(report).items():
@@ -158,7 +161,7 @@ def _sum(reports: list[Any]) -> Any:
                     counts[reason] = counts.get(reason, 0) + count
             elif value is not None:
                 total[name] = value
-    return type(reports[0])(**total) if reports else TransferReport()
+    return total
 
 
 def _sentence(total: Any) -> str:
@@ -264,7 +267,8 @@ def mv(
     session: Session = ctx.obj
     moved: list[dict[str, str]] = []
     for node, target in _destinations(session, sources, dest):
-        node.rename(target)
-        moved.append({"source": node.fullpath, "target": target.fullpath})
+        with session.attempt():
+            node.rename(target)
+            moved.append({"source": node.fullpath, "target": target.fullpath})
     if as_json:
         print_json({"moved": moved})

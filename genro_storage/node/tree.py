@@ -368,18 +368,27 @@ class NodeTree(NodeContents):
             on_file=lambda action: copied.append(action.source.path),
             on_skip=lambda action: left.append(action.source.path),
         )
-        report_path = target._path
         if left:
             raise StorageError(
-                f"{self.fullpath}: copied to {target._mount.label(report_path)} but not removed, "
+                f"{self.fullpath}: copied to {target.fullpath} but not removed, "
                 f"because {len(left)} entries cannot be copied, the first being "
                 f"{self._mount.label(left[0])} (a link out of the mount, a device …)",
                 node=self.fullpath,
             )
-        # Only what has arrived goes, so that a file which appeared meanwhile survives.
-        self._mount.remove_many(copied)
-        if plan.info.type == "directory":
-            self._remove_empty_directories()
+        # Only what has arrived goes, so that a file which appeared meanwhile survives; and what
+        # was read through a link belongs to another tree: there only the link goes.
+        if plan.info.symlink or not plan.info.is_dir:
+            self._mount.remove(self._path)
+            return
+        links = [
+            info.path for info in self._mount.find(self._path) if info.symlink and info.is_dir
+        ]
+        elsewhere = tuple(f"{link}/" for link in links)
+        inner = [link for link in links if not link.startswith(elsewhere)]
+        self._mount.remove_many(
+            [*(path for path in copied if not path.startswith(elsewhere)), *inner]
+        )
+        self._remove_empty_directories()
 
     def _remove_empty_directories(self) -> None:
         found = [info.path for info in self._mount.find(self._path) if info.type == "directory"]

@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 def rebuild(request: dict[str, Any]) -> None:
     """Rebuild a pickled manager and node, and tell what they see."""
-    storage, node = pickle.loads(request["pickled"])  # noqa: S301 - made by the parent process
+    storage, node = pickle.loads(request["pickled"])
     seen = (storage.get_mount_names(), node.fullpath, node.read_bytes() if node.exists else None)
     sys.stdout.buffer.write(pickle.dumps(seen))
 
@@ -30,7 +30,7 @@ def kill(request: dict[str, Any]) -> None:
     from genro_storage.config import load
 
     load(request["mounts"])  # imports once what every writer needs; nothing is built yet
-    chance = random.Random()  # noqa: S311 - moments, not secrets
+    chance = random.Random()
     while sys.stdin.buffer.read(1):
         # The writer says when it has begun, so that the moment falls among the writes.
         begun, begin = os.pipe()
@@ -68,8 +68,8 @@ def _write_for_ever(storage: Any, request: dict[str, Any], begin: int) -> None:
 
 def main() -> None:
     """Do what the request asks for."""
-    request = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the parent process
-    exec(request["setup"], {})  # noqa: S102 - the suite's own child_setup
+    request = pickle.load(sys.stdin.buffer)
+    exec(request["setup"], {})
     {"rebuild": rebuild, "kill": kill}[request["job"]](request)
 
 

@@ -63,8 +63,9 @@ class ConcurrencyConformance(Ground):
             for _ in range(5):
                 assert node.read_bytes() == data
                 start = number * 1000
-                assert node._mount.read_bytes(node._path, start, start + 9) == (
-                    data[start : start + 9]
+                assert (
+                    node._mount.read_bytes(node._path, start, start + 9)
+                    == (data[start : start + 9])
                 )
                 with node.open("rb") as stream:
                     assert stream.read(300) == data[:300]

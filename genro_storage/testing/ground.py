@@ -202,9 +202,7 @@ class Ground:
 
     # -- gates --------------------------------------------------------------------------------
 
-    def declares(
-        self, node: StorageNode, capability: str, otherwise: Callable[[], object]
-    ) -> bool:
+    def declares(self, node: StorageNode, capability: str, otherwise: Callable[[], object]) -> bool:
         """Whether a capability is declared; where it is not, ``otherwise`` must be refused."""
         if getattr(node.capabilities, capability):
             return True

@@ -434,7 +434,7 @@ def test_eight_threads_read_what_they_wrote(backend):
                 backend.write_bytes("shared", data)
                 assert backend.read_bytes("shared")[:1].isdigit()
             backend.remove_tree(f"t{number}")
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the test shall show it
+        except BaseException as error:
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]

@@ -5,6 +5,7 @@ Not collected by itself, because each class has a test that must fail.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import time
@@ -23,7 +24,7 @@ from genro_storage.paths import parent_of
 from genro_storage.testing import BackendConformance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class Options(BackendOptions):
@@ -37,7 +38,8 @@ def mounted(backend: type[Backend]) -> dict[str, str]:
 
     def build(options: Options, _context: object) -> Backend:
         make: Any = backend
-        return make(options.path) if options.path is not None else make()
+        made: Backend = make(options.path) if options.path is not None else make()
+        return made
 
     register(BackendType(backend.__name__, Options, build), replace=True)
     return {"type": backend.__name__}
@@ -136,10 +138,8 @@ class AppendsByOverwriting(MemoryBackend):
 
 class OverwritesWithoutTruncating(MemoryBackend):
     def put(self, path: str, data: bytes, **options: Any) -> None:
-        try:
+        with contextlib.suppress(FileNotFoundError):
             data += self.read_bytes(path)[len(data) :]
-        except FileNotFoundError:
-            pass
         super().put(path, data, **options)
 
 
@@ -149,13 +149,13 @@ class IgnoresIfAbsent(MemoryBackend):
 
 
 class FindsUnsorted(MemoryBackend):
-    def find(self, path: str) -> Iterator[FileInfo]:
-        return reversed(list(super().find(path)))
+    def find(self, path: str, **options: Any) -> Iterator[FileInfo]:
+        return reversed(list(super().find(path, **options)))
 
 
 class FindsByName(MemoryBackend):
-    def find(self, path: str) -> Iterator[FileInfo]:
-        return iter(sorted(super().find(path), key=lambda info: info.path))
+    def find(self, path: str, **options: Any) -> Iterator[FileInfo]:
+        return iter(sorted(super().find(path, **options), key=lambda info: info.path))
 
 
 class ListsWithoutSizes(MemoryBackend):
@@ -205,10 +205,8 @@ class ForgetsSomeOfMany(MemoryBackend):
 
 class MakesDirectoriesTwice(MemoryBackend):
     def mkdir(self, path: str) -> None:
-        try:
+        with contextlib.suppress(FileExistsError):
             super().mkdir(path)
-        except FileExistsError:
-            pass
 
 
 class WritesInPlace(LocalBackend):
@@ -286,7 +284,8 @@ class TestLocalWithoutFault(_Suite):
     backend = LocalBackend
 
 
-for _backend in (MemoryBackend, LocalBackend, *FAULTS):
+_ALL: tuple[type[Backend], ...] = (MemoryBackend, LocalBackend, *FAULTS)
+for _backend in _ALL:
     mounted(_backend)  # here too, for the processes that the suite starts
 
 for _fault in FAULTS:
