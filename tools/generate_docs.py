@@ -21,6 +21,8 @@ from genro_storage import StorageManager, registry
 from genro_storage.config.model import Settings
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from genro_storage.backends.options import StrictModel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,7 +62,9 @@ def regenerated(text: str) -> str:
 def table(heads: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines
+    )
 
 
 # -- mounts ---------------------------------------------------------------------------------------
@@ -68,7 +72,7 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
 
 def built_in() -> list[registry.BackendType]:
     """The library's own types of mount; packages may have published others to this machine."""
-    return list(registry._BUILT_IN)
+    return list(registry._BUILT_IN)  # noqa: SLF001 - names() would list others too
 
 
 def backends() -> str:
@@ -104,14 +108,18 @@ def settings() -> str:
 
 def _keys(model: type[StrictModel]) -> str:
     spellings: dict[str, list[str]] = {}
-    for other, field in model.synonyms.items():
-        spellings.setdefault(field, []).append(other)
+    for other, name in model.synonyms.items():
+        spellings.setdefault(name, []).append(other)
     rows: list[list[str]] = []
     for name, field in model.model_fields.items():
         also = "".join(f", also `{other}`" for other in spellings.get(name, []))
-        default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
+        default = "required" if field.is_required() else _default(_default_of(field))
         rows.append([f"`{name}`{also}", _words(field.annotation), default, field.description or ""])
     return table(["Key", "Takes", "Default", "Meaning"], rows)
+
+
+def _default_of(field: FieldInfo) -> object:
+    return field.get_default(call_default_factory=True)
 
 
 def _default(value: object) -> str:
@@ -126,15 +134,15 @@ def _words(annotation: Any) -> str:
     """What a value may be, in the words of somebody who writes YAML."""
     if annotation in _WORDS:
         return _WORDS[annotation]
-    name = getattr(annotation, "__name__", "") or str(getattr(annotation, "__origin__", ""))
-    arguments = getattr(annotation, "__args__", ())
-    if name == "Literal":
+    origin: Any = get_origin(annotation)
+    arguments: tuple[Any, ...] = get_args(annotation)
+    if origin is Literal:
         return " or ".join(f"`{each}`" for each in arguments)
-    if name == "dict":
+    if origin is dict:
         return "mapping"
-    if name == "list":
+    if origin is list:
         return f"list of {_words(arguments[0])}"
-    if "Callable" in str(getattr(annotation, "__origin__", "")):
+    if origin is Callable:
         return "callable (in code)"
     known = [_words(each) for each in arguments if each is not type(None)]
     if not known:
@@ -214,7 +222,7 @@ def _prose(text: str) -> str:
 
 def _option(parameter: inspect.Parameter, kind: Any, info: typer.models.OptionInfo) -> list[str]:
     # Inside Annotated, typer keeps the first spelling in the place of the default.
-    declared = sorted([info.default, *(info.param_decls or ())], key=len)
+    declared = sorted([str(info.default), *(info.param_decls or ())], key=len)
     spelled = ", ".join(f"`{each}`" for each in declared)
     if kind is bool:
         return [spelled, info.help or ""]
