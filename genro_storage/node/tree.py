@@ -61,7 +61,7 @@ class NodeTree(NodeContents):
         return sorted(self._mount.scan(self._path), key=lambda info: info.path)
 
     def iterdir(self) -> Iterator[Self]:
-        """Iterate over :meth:`children`."""
+        """Iterate over :meth:`children`, as ``pathlib.Path.iterdir``; raises as that does."""
         return iter(self.children())
 
     def glob(self, pattern: str) -> Iterator[Self]:
@@ -94,7 +94,7 @@ class NodeTree(NodeContents):
             yield self._derive(info.path, info)
 
     def rglob(self, pattern: str) -> Iterator[Self]:
-        """``glob`` at any depth below this directory."""
+        """:meth:`glob` at any depth below this directory, as ``pathlib.Path.rglob``."""
         return self.glob(f"**/{pattern}")
 
     def walk(
@@ -152,7 +152,7 @@ class NodeTree(NodeContents):
         self._changed()
 
     def touch(self, exist_ok: bool = True) -> None:
-        """Make an empty file, or set the modification time of the one that is there to now."""
+        """Make an empty file, or (``exist_ok``) set the time of the one that is there to now."""
         self._refuse_snapshot()
         try:
             self._changed(self._mount.write_bytes(self._path, b"", if_absent=True))
@@ -183,7 +183,7 @@ class NodeTree(NodeContents):
         self._changed()
 
     def unlink(self, missing_ok: bool = False) -> None:
-        """Remove this file or link; a directory is refused."""
+        """Remove this file or link; a directory is refused (``StorageIsDirectoryError``)."""
         self._refuse_snapshot()
         self._mount.require_delete(self._path)
         try:
@@ -278,6 +278,10 @@ class NodeTree(NodeContents):
         ``skip_fn(source, dest)``. A comparison that fails raises, it never overwrites.
         ``progress(current, total)`` counts files, ``on_file(node)`` follows each copy,
         ``on_skip(node, reason)`` each file left out.
+
+        Raises ``StorageNotFoundError`` for a missing source, ``StoragePermissionError`` where
+        ``dest`` may not be written, ``StorageValueError`` for a directory copied into itself.
+        The first error stops the copy; what has arrived stays.
         """
         target = self._resolve(dest)
         plan = self.plan_copy(
@@ -308,7 +312,8 @@ class NodeTree(NodeContents):
         """Move this file or tree to ``dest``; afterwards this node is the one at ``dest``.
 
         Rights on both sides are checked first, and the source goes only after everything has
-        arrived. Moving onto itself changes nothing; a directory is not moved into itself.
+        arrived. Moving onto itself changes nothing; a directory is not moved into itself
+        (``StorageValueError``). Raises ``StoragePermissionError`` before anything is copied.
         """
         target = self._resolve(dest)
         self._move(target)
