@@ -150,7 +150,7 @@ def test_a_yaml_date_or_number_that_is_none_is_text_or_a_clear_error(text: str) 
     try:
         assert isinstance(parse_text(text, ".yaml")[0], str)
     except DocumentError as problem:
-        assert "out of range; quote it" in str(problem)  # noqa: PT017
+        assert "out of range; quote it" in str(problem)
 
 
 def test_merge_keys_and_aliases_of_honest_size_work() -> None:
