@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from genro_storage.config import load, loading
-from genro_storage.config.loading import DocumentError, parse_text, read_document
+from genro_storage.config.document_errors import DocumentError
+from genro_storage.config.loading import parse_text, read_document
 from genro_storage.exceptions import (
     StorageConfigError,
     StorageIsDirectoryError,
