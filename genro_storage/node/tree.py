@@ -142,24 +142,26 @@ class NodeTree(NodeContents):
         ``parents`` was not asked for.
         """
         self._refuse_snapshot()
+        mount = self._mount.bind()
         if parents:
-            self._mount.make_parents(self._path)
+            mount.make_parents(self._path)
         try:
-            self._mount.mkdir(self._path)
+            mount.mkdir(self._path)
         except StorageExistsError:
-            if not (exist_ok and self._mount.stat(self._path).type == "directory"):
+            if not (exist_ok and mount.stat(self._path).type == "directory"):
                 raise
         self._changed()
 
     def touch(self, exist_ok: bool = True) -> None:
         """Make an empty file, or set the modification time of the one that is there to now."""
         self._refuse_snapshot()
+        mount = self._mount.bind()
         try:
-            self._changed(self._mount.write_bytes(self._path, b"", if_absent=True))
+            self._changed(mount.write_bytes(self._path, b"", if_absent=True))
         except (StorageExistsError, StorageIsDirectoryError):
             if not exist_ok:
                 raise
-            self._mount.set_mtime(self._path, time.time())
+            mount.set_mtime(self._path, time.time())
             self._changed()
 
     def delete(self, *, root: bool = False) -> None:
@@ -185,14 +187,15 @@ class NodeTree(NodeContents):
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove this file or link; a directory is refused."""
         self._refuse_snapshot()
-        self._mount.require_delete(self._path)
+        mount = self._mount.bind()
+        mount.require_delete(self._path)
         try:
-            if self._mount.stat(self._path).type == "directory":
+            if mount.stat(self._path).type == "directory":
                 raise StorageIsDirectoryError(
                     f"{self.fullpath}: is a directory; use rmdir() or delete()",
                     node=self.fullpath,
                 )
-            self._mount.remove(self._path)
+            mount.remove(self._path)
         except StorageNotFoundError:
             if not missing_ok:
                 raise
@@ -201,13 +204,14 @@ class NodeTree(NodeContents):
     def rmdir(self) -> None:
         """Remove this directory, which must be empty (``StorageNotEmptyError``)."""
         self._refuse_snapshot()
-        self._mount.require_delete(self._path)
-        if self._mount.stat(self._path).type != "directory":
+        mount = self._mount.bind()
+        mount.require_delete(self._path)
+        if mount.stat(self._path).type != "directory":
             raise StorageNotDirectoryError(
                 f"{self.fullpath}: is not a directory; use unlink() or delete()",
                 node=self.fullpath,
             )
-        self._mount.remove(self._path)
+        mount.remove(self._path)
         self._changed()
 
     # -- copying ------------------------------------------------------------------------------
@@ -340,17 +344,17 @@ class NodeTree(NodeContents):
                 f"{self.fullpath}: the root of a mount cannot be moved; copy it instead",
                 node=self.fullpath,
             )
-        if self._mount.same_place(self._path, target._mount, target._path):
-            self._mount.stat(self._path)
+        here = self._bound()
+        there = target._bound(here)
+        if here._mount.same_place(here._path, there._mount, there._path):
+            here._mount.stat(here._path)
             return
-        if self._mount.contains(self._path, target._mount, target._path):
+        if here._mount.contains(here._path, there._mount, there._path):
             raise StorageValueError(
                 f"cannot move {self.fullpath} into itself: {target.fullpath} is inside it",
                 node=self.fullpath,
             )
-        if not self._renamed(target):
-            self._copy_and_remove(target)
-        target._changed()
+        target._changed(None if here._renamed(there) else here._copy_and_remove(there))
 
     def _renamed(self, target: StorageNode) -> bool:
         """Rename inside one store where that loses nothing; False where it must be copied."""
@@ -373,18 +377,18 @@ class NodeTree(NodeContents):
             return False
         return True
 
-    def _copy_and_remove(self, target: StorageNode) -> None:
+    def _copy_and_remove(self, target: StorageNode) -> str | None:
+        """Move by copying; the new path where the target's content is its path."""
         copied: list[str] = []
         left: list[str] = []
         plan = self.plan_copy(target)
-        plan.apply(
+        report = plan.apply(
             on_file=lambda action: copied.append(action.source.path),
             on_skip=lambda action: left.append(action.source.path),
         )
-        report_path = target._path
         if left:
             raise StorageError(
-                f"{self.fullpath}: copied to {target._mount.label(report_path)} but not removed, "
+                f"{self.fullpath}: copied to {target.fullpath} but not removed, "
                 f"because {len(left)} entries cannot be copied, the first being "
                 f"{self._mount.label(left[0])} (a link out of the mount, a device …)",
                 node=self.fullpath,
@@ -393,6 +397,7 @@ class NodeTree(NodeContents):
         self._mount.remove_many(copied)
         if plan.info.type == "directory":
             self._remove_empty_directories()
+        return report.new_path
 
     def _remove_empty_directories(self) -> None:
         found = [info.path for info in self._mount.find(self._path) if info.type == "directory"]
@@ -429,8 +434,8 @@ class NodeTree(NodeContents):
         return zip_stream(self._zip_entries())
 
     def _zip_entries(self) -> Iterator[ZipEntry]:
-        info = self._look()
-        mount = self._mount.bind()
+        here = self._bound()
+        info, mount = here._look(), here._mount
         version = self._version_id()
         if info.type != "directory":
             yield _zip_entry(self.name or "file", info, mount, version)
