@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import errno as _errno
 import io
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = [
     "MountNotFoundError",
@@ -63,7 +63,7 @@ class StorageError(Exception):
     is concerned. ``errno`` is set where the standard base class is an ``OSError``.
     """
 
-    default_errno: int | None = None
+    default_errno: ClassVar[int | None] = None
 
     def __init__(self, message: str = "", *, node: str | None = None, errno: int | None = None):
         super().__init__(message)
@@ -94,7 +94,7 @@ def _rebuild(
 class StorageNotFoundError(StorageError, FileNotFoundError):
     """The file, directory or mount does not exist."""
 
-    default_errno = _errno.ENOENT
+    default_errno: ClassVar[int | None] = _errno.ENOENT
 
 
 class MountNotFoundError(StorageNotFoundError, KeyError):
@@ -104,61 +104,61 @@ class MountNotFoundError(StorageNotFoundError, KeyError):
 class StorageExistsError(StorageError, FileExistsError):
     """Something is already there, and the call was not allowed to replace it."""
 
-    default_errno = _errno.EEXIST
+    default_errno: ClassVar[int | None] = _errno.EEXIST
 
 
 class StoragePermissionError(StorageError, PermissionError):
     """The mount's permissions, or the storage behind it, forbid the operation."""
 
-    default_errno = _errno.EACCES
+    default_errno: ClassVar[int | None] = _errno.EACCES
 
 
 class StorageUnsupportedError(StorageError, PermissionError, io.UnsupportedOperation):
     """The backend cannot do this at all; its capabilities say so."""
 
-    default_errno = _errno.ENOTSUP
+    default_errno: ClassVar[int | None] = _errno.ENOTSUP
 
 
 class StorageIsDirectoryError(StorageError, IsADirectoryError, ValueError):
     """A file was needed and a directory is there."""
 
-    default_errno = _errno.EISDIR
+    default_errno: ClassVar[int | None] = _errno.EISDIR
 
 
 class StorageNotDirectoryError(StorageError, NotADirectoryError, ValueError):
     """A directory was needed and a file is there."""
 
-    default_errno = _errno.ENOTDIR
+    default_errno: ClassVar[int | None] = _errno.ENOTDIR
 
 
 class StorageNotEmptyError(StorageError, OSError):
     """The directory still has entries."""
 
-    default_errno = _errno.ENOTEMPTY
+    default_errno: ClassVar[int | None] = _errno.ENOTEMPTY
 
 
 class StorageFullError(StorageError, OSError):
     """No space, or no quota, is left."""
 
-    default_errno = _errno.ENOSPC
+    default_errno: ClassVar[int | None] = _errno.ENOSPC
 
 
 class StorageTimeoutError(StorageError, TimeoutError):
     """The storage did not answer in time."""
 
-    default_errno = _errno.ETIMEDOUT
+    default_errno: ClassVar[int | None] = _errno.ETIMEDOUT
 
 
 class StorageConnectionError(StorageError, ConnectionError):
     """The storage could not be reached, or the connection broke."""
 
-    default_errno = _errno.ECONNRESET
+    default_errno: ClassVar[int | None] = _errno.ECONNRESET
 
 
 class StorageIOError(StorageError, OSError):
     """Any other failure of the storage; ``errno`` holds its number where there is one."""
 
-    default_errno = _errno.EIO
+    default_errno: ClassVar[int | None] = _errno.EIO
 
 
 class StorageValueError(StorageError, ValueError):

@@ -29,6 +29,7 @@ class FileInfo(NamedTuple):
     ``mtime`` is in seconds since the epoch (UTC), None where unknown: never "now".
     ``type`` is ``link`` for a symbolic link that leads nowhere, in circles or out of the mount,
     and ``other`` for a device, socket or pipe; links that lead inside show what they lead to.
+    ``symlink`` says that the entry itself is a link: removing it leaves what it leads to.
     ``etag`` is opaque and only says "changed or not"; a digest stands in ``checksum``.
     """
 
@@ -41,6 +42,7 @@ class FileInfo(NamedTuple):
     content_type: str | None = None
     metadata: Mapping[str, str] | None = None
     version: str | None = None
+    symlink: bool = False
 
     @property
     def name(self) -> str:

@@ -70,7 +70,7 @@ class StorageManager:
                 raise
 
     def add_mount(self, config: Mapping[str, Any]) -> None:
-        """Add or replace one mount."""
+        """Add or replace one mount, given as a mapping; raises as :meth:`configure` does."""
         self.configure([config])
 
     def _apply(self, entries: Sequence[_Entry]) -> None:
@@ -135,7 +135,7 @@ class StorageManager:
             self._origins.pop(name, None)
 
     def has_mount(self, name: str) -> bool:
-        """Whether a mount of that name is configured."""
+        """Whether a mount of that name is configured now."""
         return name in self._table
 
     def get_mount_names(self) -> list[str]:

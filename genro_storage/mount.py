@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from . import paths
 from .backends.dynamic import DynamicRoot
@@ -18,11 +18,11 @@ from .exceptions import (
     StorageNotDirectoryError,
     StorageNotFoundError,
     StoragePermissionError,
-    StorageUnsupportedError,
     translate,
 )
 from .handles import BinaryWriter, open_reader
 from .info import FileInfo
+from .rights import MountRights, Permissions
 
 if TYPE_CHECKING:
     import io
@@ -30,66 +30,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .backends.base import Backend
-    from .capabilities import BackendCapabilities
     from .info import Attributes, Checksum, FileVersion
 
 __all__ = ["Mount", "Permissions"]
 
-Permissions = Literal["readonly", "readwrite", "delete"]
-_ORDER: tuple[str, ...] = get_args(Permissions)
 _log = logging.getLogger("genro_storage")
 
 
-@functools.lru_cache(maxsize=256)
-def _masked(capabilities: BackendCapabilities, permissions: str) -> BackendCapabilities:
-    if permissions == "readonly":
-        return capabilities.without_writing()
-    return capabilities.without_deleting()
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Mount(MountRights):
+    """The verbs of a mount: the only calls of a backend in the library."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Mount:
-    """A backend seen under a name, from ``prefix`` downwards, with these permissions.
-
-    ``shown`` replaces ``name:`` in messages where a user wrote something else (a plain local
-    path on the command line).
-    """
-
-    name: str
-    backend: Backend | DynamicRoot
-    prefix: str = ""
-    permissions: Permissions = "delete"
-    shown: str | None = None
-
-    def __repr__(self) -> str:
-        kind = type(self.backend).__name__
-        return f"Mount({self.name!r}, {kind}, {self.prefix!r}, {self.permissions!r})"
-
-    # -- values -------------------------------------------------------------------------------
-
-    @property
-    def capabilities(self) -> BackendCapabilities:
-        """What the backend can do, as far as the permissions allow it."""
-        declared = self.backend.capabilities
-        return declared if self.permissions == "delete" else _masked(declared, self.permissions)
-
-    def label(self, path: str) -> str:
-        """The place as the user wrote it, for messages."""
-        return f"{self.name}:{path}" if self.shown is None else f"{self.shown}{path}"
-
-    def normalise(self, path: str) -> str:
-        """The one spelling of a path; untouched where the path is the content."""
-        if getattr(self.backend, "opaque_paths", False):
-            return path
-        return paths.normalise(path, node=self.label(path))
-
-    def narrow(self, name: str, path: str, permissions: Permissions | None = None) -> Mount:
-        """A mount of a directory of this one, with the same or fewer rights."""
-        rights = self.permissions
-        if permissions is not None and _ORDER.index(permissions) < _ORDER.index(rights):
-            rights = permissions
-        prefix = paths.join(self.prefix, paths.physical(self.normalise(path)))
-        return replace(self, name=name, prefix=prefix, permissions=rights, shown=None)
+    # -- places -------------------------------------------------------------------------------
 
     def bind(self) -> Mount:
         """This mount with its callable root evaluated for the rest of one operation."""
@@ -140,44 +92,11 @@ class Mount:
             return None
         backend, real = self._at(path)
         # The physical path with links resolved: two local mounts may overlap.
-        physical = backend.address(real)
+        try:
+            physical = backend.address(real)
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="finding its place") from error
         return physical if physical is not None else (id(backend), real)
-
-    # -- permission ---------------------------------------------------------------------------
-
-    def require_write(self, path: str, action: str = "writing") -> None:
-        """Raise early where writing is not allowed or not possible."""
-        if self.permissions == "readonly":
-            raise StoragePermissionError(
-                f"{self.label(path)}: the mount is configured as readonly ({action}); "
-                "configure it with permissions: readwrite or delete",
-                node=self.label(path),
-            )
-        capabilities = self.backend.capabilities
-        if not (capabilities.write or capabilities.path_is_content):
-            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
-
-    def require_delete(self, path: str, action: str = "deleting") -> None:
-        """Raise early where deleting is not allowed or not possible."""
-        self._permit_delete(path, action)
-        if not self.backend.capabilities.delete:
-            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
-
-    def _permit_delete(self, path: str, action: str) -> None:
-        if self.permissions != "delete":
-            raise StoragePermissionError(
-                f"{self.label(path)}: the mount is configured as {self.permissions} ({action}); "
-                "configure it with permissions: delete",
-                node=self.label(path),
-            )
-
-    def _require(self, flag: str, path: str, what: str) -> None:
-        if not getattr(self.backend.capabilities, flag):
-            raise self._unsupported(path, f"this kind of mount does not support {what}")
-
-    def _unsupported(self, path: str, text: str) -> StorageUnsupportedError:
-        label = self.label(path)
-        return StorageUnsupportedError(f"{label}: {text}", node=label)
 
     # -- reaching the backend -----------------------------------------------------------------
 
@@ -483,6 +402,7 @@ class Mount:
         """Remove one version for good."""
         self._permit_delete(path, "deleting a version")
         self._require("versioning", path, "version deletion: it does not support versioning")
+        self._require("delete", path, "version deletion: the backend is read-only")
         self._run(path, "deleting a version", "delete_version", version)
 
     def cleanup(self, path: str, older_than: float) -> int:

@@ -75,7 +75,9 @@ def test_a_path_that_cannot_be_a_nodes_is_refused_with_its_name(storage, mount, 
         assert len(str(caught.value)) > len(path) + 20  # more than the name alone
 
 
-@pytest.mark.parametrize("path", ["...", "..a", "a..", "a/...", ".", "a:b", "%2e%2e", "~", "-rf", "\\"])
+@pytest.mark.parametrize(
+    "path", ["...", "..a", "a..", "a/...", ".", "a:b", "%2e%2e", "~", "-rf", "\\"]
+)
 def test_odd_names_that_harm_nobody_are_names(storage, mount, path):
     node = storage.node(f"{mount}:d/{path}") if path != "." else storage.node(f"{mount}:d/./f")
     node.write_text("x")
@@ -599,7 +601,9 @@ def test_ten_thousand_mounts(tmp_path):
     used = time.perf_counter()
     storage.add_mount({"name": "one more", "type": "memory"})
     added = time.perf_counter()
-    print(f"10,000 mounts: {configured - started:.2f} s, then {used - configured:.4f} s for a node,")
+    print(
+        f"10,000 mounts: {configured - started:.2f} s, then {used - configured:.4f} s for a node,"
+    )
     print(f"{added - used:.4f} s for one more mount", file=sys.stderr)
     assert len(storage.get_mount_names()) == 10_001
     with pytest.raises(StorageNotFoundError, match="m10000"):

@@ -59,6 +59,7 @@ def test_what_is_wrong_in_a_document_fails(follow, text):
     [
         ("'''python\nx = 1\n'''\nText\n'''python\nassert x == 1\n'''\n", 2),
         ("'''python\nx = 1\n'''\n'''python\n>>> x + 1\n2\n'''\n", 2),
+        ("'''python\n>>> x = 1\n'''\n'''python\n>>> x + 1\n2\n'''\n", 2),
         (
             "'''bash\nexport X=5\nmkdir d\ncd d\n'''\n'''console\n$ echo $X ${PWD##*/}\n5 d\n'''\n",
             2,

@@ -130,6 +130,22 @@ def test_every_make_target_that_the_documents_name_exists():
             assert name in targets, f"make {name} in {name_of(document)}"
 
 
+def test_every_file_that_the_documents_name_exists():
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for name in re.findall(r"`((?:docs|examples|tests|tools)/[\w./*-]*)`", text):
+            assert list(ROOT.glob(name)), f"{name} in {name_of(document)}"
+
+
+def test_the_architecture_names_every_module():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for info in pkgutil.iter_modules(genro_storage.__path__):
+        name = f"{info.name}/" if info.ispkg else info.name
+        # backends/ has a row for each of its modules
+        wanted = f"`{name}" if info.ispkg else f"`{name}`"
+        assert info.name == "__main__" or wanted in text, name
+
+
 def test_the_html_documentation_builds_without_a_warning(tmp_path):
     done = subprocess.run(
         [

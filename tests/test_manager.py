@@ -126,7 +126,9 @@ def test_no_repr_and_no_error_shows_a_secret(from_file):
 
 def test_cleanup_names_an_unknown_mount_and_needs_the_right_to_delete():
     storage = StorageManager()
-    storage.configure([{"name": "m", "type": "memory"}, {"name": "r", "path": "m:", "permissions": "readonly"}])
+    storage.configure(
+        [{"name": "m", "type": "memory"}, {"name": "r", "path": "m:", "permissions": "readonly"}]
+    )
     assert storage.cleanup("m") == 0
     with pytest.raises(PermissionError):
         storage.cleanup("r")

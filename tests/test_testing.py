@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -26,9 +26,11 @@ def outcomes(tmp_path_factory):
     wanted |= {f"{MODULE}::TestLocalWithoutFault::{test}" for test in FAULTS.values()}
     work = tmp_path_factory.mktemp("broken")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider"]
-        + ["-p", "no:xdist", f"--basetemp={work}/temp", f"--junitxml={work}/report.xml"]
-        + sorted(wanted),
+        [
+            *(sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider"),
+            *("-p", "no:xdist", f"--basetemp={work}/temp", f"--junitxml={work}/report.xml"),
+            *sorted(wanted),
+        ],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
@@ -38,7 +40,7 @@ def outcomes(tmp_path_factory):
     )
     assert done.returncode == 1, done.stdout + done.stderr
     found = defaultdict(set)
-    for case in ElementTree.parse(work / "report.xml").iter("testcase"):
+    for case in ET.parse(work / "report.xml").iter("testcase"):
         verdict = next((child.tag for child in case), "passed")
         test = case.get("name").partition("[")[0]
         found[case.get("classname").rpartition(".")[2], test].add(verdict)
@@ -46,7 +48,7 @@ def outcomes(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("fault", "test"), FAULTS.items(), ids=[fault.__name__ for fault in FAULTS]
+    ("fault", "test"), list(FAULTS.items()), ids=[fault.__name__ for fault in FAULTS]
 )
 def test_the_suite_catches(outcomes, fault, test):
     assert "failure" in outcomes[f"Test{fault.__name__}", test]

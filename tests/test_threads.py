@@ -179,7 +179,9 @@ def test_appends_of_all_threads_arrive_whole(storage):
                     handle.write(f"{index:02}-{count:04}\n".encode() * 10)
 
     run(work)
-    expected = sorted(f"{index:02}-{count:04}" for index in range(THREADS) for count in range(lines))
+    expected = sorted(
+        f"{index:02}-{count:04}" for index in range(THREADS) for count in range(lines)
+    )
     for mount in ("disk", "ram"):
         found = storage.node(f"{mount}:log").read_text().splitlines()
         assert sorted(found[::10]) == expected

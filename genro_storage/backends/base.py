@@ -36,6 +36,8 @@ class WriteHandle(io.RawIOBase):
     """
 
     new_path: str | None = None
+    committed = False
+    """Whether the content has become visible."""
     _failed = False
     _done = False
 
@@ -66,6 +68,7 @@ class WriteHandle(io.RawIOBase):
             self.abort()
             raise
         self._done = True
+        self.committed = True
         super().close()
 
     def abort(self) -> None:
@@ -165,7 +168,7 @@ class Backend(ABC):
                 real = self._real_directory(info.path)
                 if any(real == seen for seen, _ in levels):
                     # A link to a directory that is being walked would lead in circles.
-                    yield info._replace(type="link")
+                    yield info._replace(type="link", symlink=True)
                     continue
                 if enter is None or enter(info):
                     below = sorted(self._scan_real(info.path, real), key=order_key)
@@ -241,7 +244,8 @@ class Backend(ABC):
 
     def remove_tree(self, path: str) -> None:
         """Remove a file, a link, or a directory with everything below it."""
-        if self.stat(path).type == "directory":
+        here = self.stat(path)
+        if here.type == "directory" and not here.symlink:
             for info in list(self.scan(path)):
                 # What another client has removed already needs no removing.
                 with contextlib.suppress(FileNotFoundError):

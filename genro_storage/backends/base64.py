@@ -12,7 +12,7 @@ import errno
 import io
 import re
 import time
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from ..capabilities import BackendCapabilities
 from ..info import Checksum, FileInfo
@@ -58,7 +58,7 @@ class _Encoder(WriteHandle):
 class Base64Backend(Backend):
     """Inline data. ``readonly`` because nothing can be stored *at* a path."""
 
-    capabilities = BackendCapabilities(
+    capabilities: BackendCapabilities = BackendCapabilities(
         write=False,
         delete=False,
         mkdir=False,
@@ -67,7 +67,7 @@ class Base64Backend(Backend):
         readonly=True,
         path_is_content=True,
     )
-    opaque_paths = True
+    opaque_paths: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._created = time.time()

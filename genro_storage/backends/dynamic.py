@@ -38,7 +38,9 @@ class DynamicRoot:
         self.function = function
         self.build = build
         self.switched = switched
-        self.capabilities = BackendCapabilities() if capabilities is None else capabilities
+        self.capabilities: BackendCapabilities = (
+            BackendCapabilities() if capabilities is None else capabilities
+        )
 
     def resolve(self, path: str) -> tuple[Backend, str]:
         """The backend for this operation, and the path inside it."""

@@ -8,7 +8,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from fsspec.registry import (  # type: ignore[import-untyped]
+from fsspec.registry import (
     get_filesystem_class,
     known_implementations,
     registry,

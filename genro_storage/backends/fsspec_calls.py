@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fsspec.spec import AbstractFileSystem  # type: ignore[import-untyped]
+from fsspec.spec import AbstractFileSystem
 
 from ..capabilities import BackendCapabilities
 from .base import COPY_CHUNK, Backend
@@ -67,7 +67,7 @@ class FilesystemCalls(Backend):
                 f"the {protocols_of(fs)[0]!r} filesystem cannot rename; "
                 "choose 'put' or 'stream' for commit"
             )
-        self.capabilities = capabilities or self._declare()
+        self.capabilities: BackendCapabilities = capabilities or self._declare()
         cache = getattr(fs, "dircache", None)
         if cache is not None:
             # Not by the constructor: some (sftp) hand unknown keywords on to their client.

@@ -78,7 +78,8 @@ class LocalFsspecBackend(FsspecBackend):
                 if error.errno not in _LINK_LEADS_NOWHERE:
                     raise
             else:
-                return file_info(path, there)
+                return file_info(path, there)._replace(symlink=True)
+            return super()._describe(path, raw)._replace(symlink=True)
         return super()._describe(path, raw)
 
     def _is_link(self, path: str) -> bool:

@@ -60,12 +60,12 @@ _READ = os.O_RDONLY | PLAIN | getattr(os, "O_NONBLOCK", 0)
 class LocalBackend(Backend):
     """A directory tree of this machine, read and written through the operating system."""
 
-    capabilities = BackendCapabilities(
+    capabilities: BackendCapabilities = BackendCapabilities(
         symbolic_links=os.name != "nt", copy_optimization=True, append_mode=True
     )
 
     def __init__(self, root: str | os.PathLike[str], *, fsync: bool = False) -> None:
-        self.base_path = Path(root)
+        self.base_path: Path = Path(root)
         self._shown = os.fspath(root).rstrip("/") or "/"
         self._root = os.path.realpath(root)
         self._prefix = self._root if self._root.endswith(os.sep) else self._root + os.sep
@@ -127,14 +127,14 @@ class LocalBackend(Backend):
                 real = self._inside(full)
                 there = os.lstat(real)
             except (FileNotFoundError, PermissionError):
-                return FileInfo(path, "link", None, found.st_mtime)
+                return FileInfo(path, "link", None, found.st_mtime, symlink=True)
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                     raise
-                return FileInfo(path, "link", None, found.st_mtime)
+                return FileInfo(path, "link", None, found.st_mtime, symlink=True)
             if st.S_ISLNK(there.st_mode):  # realpath gives up on a loop and names a link
-                return FileInfo(path, "link", None, found.st_mtime)
-            return self._describe(path, real, there)
+                return FileInfo(path, "link", None, found.st_mtime, symlink=True)
+            return self._describe(path, real, there)._replace(symlink=True)
         return FileInfo(path, "other", None, found.st_mtime)
 
     def scan(self, path: str) -> Iterator[FileInfo]:

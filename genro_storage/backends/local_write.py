@@ -124,13 +124,22 @@ def _begin(directory: str, name: str, mode: int) -> tuple[int, str]:
             if not remove_stale(path):
                 slot += 1
             continue
-        # Between creating and locking, another writer may have taken the file for a stale one.
-        if _lock(descriptor) is not False and _is_at(descriptor, path):
-            break
+        except KeyboardInterrupt:
+            # It may come when the file is there and its descriptor is not known yet.
+            remove_stale(path)
+            raise
+        try:
+            # Between creating and locking, another writer may have taken the file for a stale one.
+            if _lock(descriptor) is not False and _is_at(descriptor, path):
+                if slot == 0:
+                    _sweep(directory, name)
+                return descriptor, path
+        except BaseException:
+            if _is_at(descriptor, path):
+                os.unlink(path)
+            os.close(descriptor)
+            raise
         os.close(descriptor)
-    if slot == 0:
-        _sweep(directory, name)
-    return descriptor, path
 
 
 def _sweep(directory: str, name: str) -> None:
@@ -250,8 +259,7 @@ class AtomicFile(WriteHandle):
             self._publish_exclusively(self._path)
         else:
             os.replace(self._path, self._target)
-        os.close(self._descriptor)
-        self._descriptor = -1
+        self._close()
         if self._fsync:
             sync_directory(self._directory)
 
@@ -298,8 +306,13 @@ class AtomicFile(WriteHandle):
         if self._path is not None and os.getpid() == self._process:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
-        os.close(self._descriptor)
-        self._descriptor = -1
+        self._close()
+
+    def _close(self) -> None:
+        # Forgotten before it is closed: an interrupt in between must not make anybody close the
+        # number again, which may be another file by then.
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
 
 
 def _inherit(descriptor: int, target: str, replaced: os.stat_result) -> None:

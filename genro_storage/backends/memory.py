@@ -147,7 +147,9 @@ class _MemoryWriter(WriteHandle):
 class MemoryBackend(Backend):
     """A view of a ``MemoryStore`` from ``root`` downwards."""
 
-    capabilities = BackendCapabilities(copy_optimization=True, append_mode=True, temporary=True)
+    capabilities: BackendCapabilities = BackendCapabilities(
+        copy_optimization=True, append_mode=True, temporary=True
+    )
 
     def __init__(self, store: MemoryStore | None = None, root: str = "") -> None:
         self._store = MemoryStore() if store is None else store

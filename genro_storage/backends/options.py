@@ -20,7 +20,7 @@ class StrictModel(BaseModel):
     error unless they are equal.
     """
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from ..capabilities import BackendCapabilities
 from .local import LocalBackend
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class PublishedLocalBackend(LocalBackend):
     def __init__(self, root: str | os.PathLike[str], *, base_url: str, fsync: bool = False) -> None:
         super().__init__(root, fsync=fsync)
         self._base_url = base_url.rstrip("/")
-        self.capabilities = replace(self.capabilities, public_urls=True)
+        declared = LocalBackend.capabilities
+        self.capabilities: BackendCapabilities = replace(declared, public_urls=True)
 
     def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
         """``base_url`` and the quoted path; both further arguments mean nothing here."""

@@ -22,7 +22,7 @@ __all__ = ["VirtualBackend"]
 class VirtualBackend(Backend):
     """A store whose root is a single file, produced by ``source`` at each reading."""
 
-    capabilities = BackendCapabilities(
+    capabilities: BackendCapabilities = BackendCapabilities(
         write=False,
         delete=False,
         mkdir=False,

@@ -71,7 +71,7 @@ def _debugging(ctx: Any) -> bool:
     return isinstance(ctx.obj, Session) and ctx.obj.debug
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=_Program,
     add_completion=False,
     no_args_is_help=True,

@@ -13,7 +13,7 @@ from ..exceptions import (
     StorageNotFoundError,
     StoragePermissionError,
 )
-from .listing import is_link, walk
+from .listing import walk
 from .options import DryRun, Json, Paths
 from .output import print_json, shown
 
@@ -79,7 +79,7 @@ def _may_be_removed(node: StorageNode, *, recursive: bool, force: bool, root: bo
             raise StoragePermissionError(
                 f"{name}: is the root of a mount; -r --root empties the whole mount", node=name
             )
-    elif info.is_dir and not recursive and not is_link(node._mount, node._path):
+    elif info.is_dir and not recursive and not info.symlink:
         raise StorageIsDirectoryError(
             f"{name}: is a directory; -r removes it with everything in it", node=name
         )
@@ -89,7 +89,8 @@ def _may_be_removed(node: StorageNode, *, recursive: bool, force: bool, root: bo
 def _would_remove(session: Session, node: StorageNode, *, silent: bool) -> list[str]:
     mount, path = node._mount, node._path
     found = [node.fullpath] if node.name else []
-    if node._look().is_dir and not is_link(node._mount, node._path):
+    info = node._look()
+    if info.is_dir and not info.symlink:
         found += [mount.label(info.path) for info, _ in walk(mount, path, session.report)]
     if not silent:
         for name in found:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "check", "mounts", "schema"]
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     help="Check a configuration; print its JSON Schema.",
     no_args_is_help=True,
     rich_markup_mode=None,

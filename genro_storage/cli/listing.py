@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from ..node import StorageNode
     from .targets import Session
 
-__all__ = ["Step", "is_link", "ls", "tree", "walk"]
+__all__ = ["Step", "ls", "tree", "walk"]
 
 _SORTS: dict[str, Callable[[FileInfo], Any]] = {
     "name": lambda info: info.path,
@@ -72,16 +71,8 @@ def walk(
         step = Step(info, (*above, not waiting))
         yield step
         deep_enough = depth is not None and len(step.last) >= depth
-        if info.type == "directory" and not deep_enough and not is_link(mount, info.path):
+        if info.type == "directory" and not deep_enough and not info.symlink:
             enter(info.path, step.last)
-
-
-def is_link(mount: Mount, path: str) -> bool:
-    """Whether a link stands there, on a mount that has links."""
-    if not mount.capabilities.symbolic_links:
-        return False
-    real = mount.local_path(path)
-    return real is not None and os.path.islink(real)
 
 
 # -- ls -------------------------------------------------------------------------------------------
@@ -169,7 +160,7 @@ def tree(
     ctx: typer.Context,
     path: Annotated[str, typer.Argument(metavar="PATH", help="A directory.")],
     depth: Annotated[
-        int | None, typer.Option("--depth", "-d", min=1, help="Levels to go down.")
+        int | None, typer.Option("--depth", "-d", min=1, metavar="N", help="Levels to go down.")
     ] = None,
     dirs_only: Annotated[bool, typer.Option("--dirs-only", help="Leave files out.")] = False,
     as_json: Json = False,

@@ -56,7 +56,7 @@ class Session:
 
         self.config = config
         self.debug = debug
-        self.failure = 0
+        self.failure: int = 0
         self._manager = StorageManager()
         self._configured = False
 

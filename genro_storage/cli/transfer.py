@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
@@ -14,6 +12,7 @@ from ..transfer import (
     Conflict,
     CopyFile,
     MakeDirectory,
+    PlanSummary,
     SkipFile,
     TransferReport,
 )
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..node import StorageNode
-    from ..transfer import Action, CopyPlan, PlanSummary
+    from ..transfer import Action, CopyPlan
     from .targets import Session
 
 __all__ = ["cp", "mv"]
@@ -47,6 +46,7 @@ def _destinations(
     inside = len(sources) > 1 or dest.endswith("/")
     taken: dict[str, str] = {}
     for text in sources:
+        found = None
         with session.attempt():
             node = session.resolve(text)
             info = node._look()
@@ -59,8 +59,10 @@ def _destinations(
                     f"{there.fullpath}; it is not replaced",
                     node=node.fullpath,
                 )
-            yield node, there
             taken[there.fullpath] = node.fullpath
+            found = node, there
+        if found is not None:
+            yield found
 
 
 # -- cp -------------------------------------------------------------------------------------------
@@ -98,23 +100,20 @@ def cp(
     and --exclude may be repeated.
     """
     session: Session = ctx.obj
-    started = time.perf_counter()
     reports: list[TransferReport] = []
     summaries: list[PlanSummary] = []
     for node, target in _destinations(session, sources, dest):
-        plan = node.plan_copy(target, include=include, exclude=exclude, skip=skip)
-        if dry_run:
-            from ..transfer import PlanSummary
-
-            actions = _show_plan(plan, silent=quiet or as_json)
-            summaries.append(PlanSummary.of(actions))
-            continue
-        with _progress(plan, quiet=quiet or as_json) as bar:
-            reports.append(plan.apply(on_file=bar.advance, on_skip=bar.advance))
+        with session.attempt():
+            plan = node.plan_copy(target, include=include, exclude=exclude, skip=skip)
+            if dry_run:
+                summaries.append(PlanSummary.of(_show_plan(plan, silent=quiet or as_json)))
+                continue
+            with _progress(plan, quiet=quiet or as_json) as bar:
+                reports.append(plan.apply(on_file=bar.advance, on_skip=bar.advance))
     if dry_run:
-        total: Any = _sum(summaries)
+        total: Any = PlanSummary(**_sum(summaries))
     else:
-        total = replace(_sum(reports), seconds=time.perf_counter() - started)
+        total = TransferReport(**_sum(reports))
     if as_json:
         print_json({"dry_run": dry_run, **total.to_dict()})
     elif not quiet:
@@ -145,8 +144,8 @@ def _describe(plan: CopyPlan, action: Action) -> str:
     return ""
 
 
-def _sum(reports: list[Any]) -> Any:
-    """One report or summary of several: numbers added, reasons counted together."""
+def _sum(reports: list[Any]) -> dict[str, Any]:
+    """The fields of one report or summary of several: numbers added, reasons counted together."""
     total: dict[str, Any] = {}
     for report in reports:
         for name, value in vars(report).items():
@@ -158,7 +157,7 @@ def _sum(reports: list[Any]) -> Any:
                     counts[reason] = counts.get(reason, 0) + count
             elif value is not None:
                 total[name] = value
-    return type(reports[0])(**total) if reports else TransferReport()
+    return total
 
 
 def _sentence(total: Any) -> str:
@@ -168,7 +167,7 @@ def _sentence(total: Any) -> str:
     if moved:
         amount = f"{count} {'byte' if count == 1 else 'bytes'}" if count < 1024 else size(count)
         detail = f"; {amount}"
-        if isinstance(total, TransferReport) and total.seconds >= 0.1:
+        if isinstance(total, TransferReport) and total.seconds >= 1:
             detail += f" in {total.seconds:.1f} s"
     new_path = getattr(total, "new_path", None)
     return f"{total}{detail}" + (f"; the copy is at {shown(new_path)}" if new_path else "")
@@ -264,7 +263,8 @@ def mv(
     session: Session = ctx.obj
     moved: list[dict[str, str]] = []
     for node, target in _destinations(session, sources, dest):
-        node.rename(target)
-        moved.append({"source": node.fullpath, "target": target.fullpath})
+        with session.attempt():
+            node.rename(target)
+            moved.append({"source": node.fullpath, "target": target.fullpath})
     if as_json:
         print_json({"moved": moved})

@@ -43,6 +43,9 @@ class NodeContents(NodeFacts):
         leaves the old content. ``r+``, ``w+`` and ``a+`` work on a private copy that replaces the
         file at the end. ``version`` (index or id) and ``as_of`` (a time; naive means UTC) read
         the past where the backend keeps versions.
+
+        Raises ``StorageNotFoundError`` for ``r`` on nothing, ``StorageExistsError`` for ``x`` on
+        something, ``StorageUnsupportedError`` for ``a`` or a version that the mount cannot do.
         """
         wanted = parse_mode(mode, self.fullpath)
         chosen = self._version_to_open(wanted, version, as_of)
@@ -94,7 +97,7 @@ class NodeContents(NodeFacts):
     # -- reading and writing ------------------------------------------------------------------
 
     def read(self, mode: str = "r", encoding: str = "utf-8") -> Any:
-        """The whole content: text for ``"r"``, bytes for ``"rb"``."""
+        """The whole content: text for ``"r"``, bytes for ``"rb"``; raises as ``read_text`` does."""
         if mode == "rb":
             return self.read_bytes()
         if mode != "r":
@@ -102,13 +105,19 @@ class NodeContents(NodeFacts):
         return self.read_text(encoding)
 
     def read_bytes(self) -> bytes:
-        """The whole content."""
+        """The whole content, in memory.
+
+        Raises ``StorageNotFoundError``, or ``StorageIsDirectoryError`` for a directory.
+        """
         if self._snapshot is None:
             return self._mount.read_bytes(self._path)
         return self._mount.read_bytes(self._path, version=self._version_id())
 
     def read_text(self, encoding: str = "utf-8") -> str:
-        """The whole content as text; every kind of line end becomes a newline."""
+        """The whole content as text; every kind of line end becomes a newline.
+
+        Raises as ``read_bytes`` does, and ``StorageValueError`` where it is not ``encoding`` text.
+        """
         data = self.read_bytes()
         try:
             text = data.decode(encoding)
@@ -136,7 +145,10 @@ class NodeContents(NodeFacts):
     def write_text(
         self, text: str, encoding: str = "utf-8", skip_if_unchanged: bool = False
     ) -> bool:
-        """Replace the content by text; True where written, False where it was skipped."""
+        """Replace the content by text; True where written, False where it was skipped.
+
+        ``TypeError`` for anything but ``str``; otherwise as ``write_bytes``.
+        """
         if not isinstance(text, str):
             raise TypeError(f"write_text needs str, not {type(text).__name__}; use write_bytes")
         return self.write_bytes(text.encode(encoding), skip_if_unchanged)
@@ -145,7 +157,8 @@ class NodeContents(NodeFacts):
         """Replace the content, making parents; True where written.
 
         With ``skip_if_unchanged``, a file that holds exactly ``data`` is left alone and the
-        answer is False. A file that cannot be read for the comparison raises.
+        answer is False. A file that cannot be read for the comparison raises. So do a mount that
+        may not be written (``StoragePermissionError``) and anything but bytes (``TypeError``).
         """
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"write_bytes needs bytes, not {type(data).__name__}; use write_text")
@@ -174,11 +187,26 @@ class NodeContents(NodeFacts):
 
     @property
     def md5hash(self) -> str:
-        """The MD5 of the content, 32 lowercase hex digits; from metadata where it is truly one."""
+        """The MD5 of the content, 32 lowercase hex digits; from metadata where it is truly one.
+
+        Raises as :meth:`digest` does.
+        """
         return self.digest("md5")
 
     def digest(self, algorithm: str = "md5") -> str:
-        """The hex digest by any algorithm of ``hashlib`` with a fixed length."""
+        """The hex digest by any algorithm of ``hashlib`` with a fixed length.
+
+        Reads the file unless the storage knows that very digest. Raises ``StorageNotFoundError``,
+        ``StorageIsDirectoryError`` (a ValueError), ``StorageValueError`` for an unknown algorithm.
+
+        >>> from genro_storage import StorageManager
+        >>> storage = StorageManager()
+        >>> storage.configure([{"name": "m", "type": "memory"}])
+        >>> storage.node("m:a").write_text("abc")
+        True
+        >>> storage.node("m:a").digest("sha256")[:16]
+        'ba7816bf8f01cfea'
+        """
         return self._bound()._digest(algorithm)
 
     def _digest(self, algorithm: str) -> str:
@@ -235,7 +263,11 @@ class NodeContents(NodeFacts):
         )
 
     def to_base64(self, mime: str | None = None, include_uri: bool = True) -> str:
-        """The content in base64, as a ``data:`` URI (RFC 2397) unless ``include_uri`` is False."""
+        """The content in base64, as a ``data:`` URI (RFC 2397) unless ``include_uri`` is False.
+
+        ``mime`` replaces the content type that the suffix says. Raises ``StorageNotFoundError``,
+        or ``StorageIsDirectoryError`` (a ValueError) for a directory.
+        """
         here = self._bound()
         if here._look().type == "directory":
             raise StorageIsDirectoryError(
@@ -258,7 +290,9 @@ class NodeContents(NodeFacts):
         """Download ``url`` (http, https) into this file, streaming; the old content stays on error.
 
         ``timeout`` bounds each wait and ``deadline`` the whole (seconds), ``max_size`` the bytes.
-        Hosts with private addresses are refused unless ``allow_private``.
+        Hosts with private addresses are refused (``StoragePermissionError``) unless
+        ``allow_private``. Raises ``StorageValueError`` for an unusable URL, and an ``OSError`` of
+        ours whose text begins with "Failed to download" for every failure on the way.
         """
         # Few programs download; the others need not load an HTTP client.
         from ..fetch import open_url

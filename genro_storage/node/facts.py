@@ -56,13 +56,13 @@ class NodeFacts(NodeHistory):
 
     @property
     def isfile(self) -> bool:
-        """Whether a file is here."""
+        """Whether a file is here, or a link to one; False where nothing is."""
         info = self._look_or_none()
         return info is not None and info.type == "file"
 
     @property
     def isdir(self) -> bool:
-        """Whether a directory is here."""
+        """Whether a directory is here, or a link to one; False where nothing is."""
         info = self._look_or_none()
         return info is not None and info.type == "directory"
 
@@ -76,7 +76,11 @@ class NodeFacts(NodeHistory):
 
     @property
     def size(self) -> int:
-        """Bytes of the file. Raises ``StorageIsDirectoryError`` (a ValueError) for a directory."""
+        """Bytes of the file.
+
+        Raises ``StorageNotFoundError``, or ``StorageIsDirectoryError`` (a ValueError) for a
+        directory. Where the storage does not say the size, the file is read to count it.
+        """
         info = self._file_info("has no size")
         if info.size is None:
             return sum(len(chunk) for chunk in self._chunks())
@@ -97,7 +101,10 @@ class NodeFacts(NodeHistory):
 
     @property
     def mtime(self) -> float | None:
-        """Seconds since the epoch (UTC) of the last change; None where the storage says none."""
+        """Seconds since the epoch (UTC) of the last change; None where the storage says none.
+
+        Raises ``StorageNotFoundError`` where nothing is.
+        """
         return self._look().mtime
 
     @property

@@ -107,7 +107,7 @@ class NodeNames(NodeCore):
         return self.child(part)
 
     def with_name(self, name: str) -> Self:
-        """The sibling of that name."""
+        """The sibling of that name; ``StorageValueError`` for a mount's root, or for no name."""
         if not self._path:
             raise StorageValueError(
                 f"{self.fullpath}: the root of a mount has no name to replace", node=self.fullpath

@@ -53,7 +53,8 @@ class StorageNode(NodeTree):
         """A real path for tools that need one, as ``with node.local_path() as path:``.
 
         ``r`` downloads, ``w`` uploads at the end, ``rw`` does both; on a local mount it is the
-        file itself. An exception in the body uploads nothing.
+        file itself. An exception in the body uploads nothing. ``StorageValueError`` for another
+        mode, ``StoragePermissionError`` (from the call itself) where the node may not be written.
         """
         from ..external import local_path
 

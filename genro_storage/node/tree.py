@@ -61,7 +61,7 @@ class NodeTree(NodeContents):
         return sorted(self._mount.scan(self._path), key=lambda info: info.path)
 
     def iterdir(self) -> Iterator[Self]:
-        """Iterate over :meth:`children`."""
+        """Iterate over :meth:`children`, as ``pathlib.Path.iterdir``; raises as that does."""
         return iter(self.children())
 
     def glob(self, pattern: str) -> Iterator[Self]:
@@ -94,7 +94,7 @@ class NodeTree(NodeContents):
             yield self._derive(info.path, info)
 
     def rglob(self, pattern: str) -> Iterator[Self]:
-        """``glob`` at any depth below this directory."""
+        """:meth:`glob` at any depth below this directory, as ``pathlib.Path.rglob``."""
         return self.glob(f"**/{pattern}")
 
     def walk(
@@ -153,7 +153,7 @@ class NodeTree(NodeContents):
         self._changed()
 
     def touch(self, exist_ok: bool = True) -> None:
-        """Make an empty file, or set the modification time of the one that is there to now."""
+        """Make an empty file, or (``exist_ok``) set the time of the one that is there to now."""
         self._refuse_snapshot()
         mount = self._mount.bind()
         try:
@@ -185,7 +185,7 @@ class NodeTree(NodeContents):
         self._changed()
 
     def unlink(self, missing_ok: bool = False) -> None:
-        """Remove this file or link; a directory is refused."""
+        """Remove this file or link; a directory is refused (``StorageIsDirectoryError``)."""
         self._refuse_snapshot()
         mount = self._mount.bind()
         mount.require_delete(self._path)
@@ -282,6 +282,10 @@ class NodeTree(NodeContents):
         ``skip_fn(source, dest)``. A comparison that fails raises, it never overwrites.
         ``progress(current, total)`` counts files, ``on_file(node)`` follows each copy,
         ``on_skip(node, reason)`` each file left out.
+
+        Raises ``StorageNotFoundError`` for a missing source, ``StoragePermissionError`` where
+        ``dest`` may not be written, ``StorageValueError`` for a directory copied into itself.
+        The first error stops the copy; what has arrived stays.
         """
         target = self._resolve(dest)
         plan = self.plan_copy(
@@ -312,7 +316,8 @@ class NodeTree(NodeContents):
         """Move this file or tree to ``dest``; afterwards this node is the one at ``dest``.
 
         Rights on both sides are checked first, and the source goes only after everything has
-        arrived. Moving onto itself changes nothing; a directory is not moved into itself.
+        arrived. Moving onto itself changes nothing; a directory is not moved into itself
+        (``StorageValueError``). Raises ``StoragePermissionError`` before anything is copied.
         """
         target = self._resolve(dest)
         self._move(target)
@@ -393,10 +398,18 @@ class NodeTree(NodeContents):
                 f"{self._mount.label(left[0])} (a link out of the mount, a device …)",
                 node=self.fullpath,
             )
-        # Only what has arrived goes, so that a file which appeared meanwhile survives.
-        self._mount.remove_many(copied)
-        if plan.info.type == "directory":
-            self._remove_empty_directories()
+        # Only what has arrived goes, so that a file which appeared meanwhile survives; and what
+        # was read through a link belongs to another tree: there only the link goes.
+        if plan.info.symlink or not plan.info.is_dir:
+            self._mount.remove(self._path)
+            return report.new_path
+        links = [info.path for info in self._mount.find(self._path) if info.symlink and info.is_dir]
+        elsewhere = tuple(f"{link}/" for link in links)
+        inner = [link for link in links if not link.startswith(elsewhere)]
+        self._mount.remove_many(
+            [*(path for path in copied if not path.startswith(elsewhere)), *inner]
+        )
+        self._remove_empty_directories()
         return report.new_path
 
     def _remove_empty_directories(self) -> None:

@@ -28,7 +28,7 @@ __all__ = ["WriteContractConformance"]
 _OLD = b"the old content, which is longer"
 
 
-class _Interrupted(Exception):
+class _InterruptedError(Exception):
     """What the tests raise inside a ``with``."""
 
 
@@ -81,7 +81,7 @@ class _BrokenSource(Backend):
 class WriteContractConformance(Ground):
     """No interruption may show: not in the content, not in a listing, not in the next write."""
 
-    @pytest.mark.parametrize("error", [_Interrupted, KeyboardInterrupt])
+    @pytest.mark.parametrize("error", [_InterruptedError, KeyboardInterrupt])
     @pytest.mark.parametrize("mode", ["wb", "w", "w+b", "r+b", "r+", "ab", "a", "a+b"])
     def test_an_exception_inside_with_leaves_the_old_content(
         self, root: StorageNode, mode: str, error: type[BaseException]
@@ -101,9 +101,9 @@ class WriteContractConformance(Ground):
         node = root / "fresh.bin"
         if mode == "ab" and not self.declares(root, "append_mode", lambda: node.open(mode)):
             return
-        with pytest.raises(_Interrupted), node.open(mode) as stream:
+        with pytest.raises(_InterruptedError), node.open(mode) as stream:
             stream.write(b"new" if "b" in mode else "new")
-            raise _Interrupted
+            raise _InterruptedError
         assert not node.exists
         self._no_strays(root, [])
         node.write_bytes(b"next")
@@ -112,10 +112,10 @@ class WriteContractConformance(Ground):
     def test_a_large_write_that_fails_late_leaves_the_old_content(self, root: StorageNode) -> None:
         node = root / "d/file.bin"
         node.write_bytes(_OLD)
-        with pytest.raises(_Interrupted), node.open("wb") as stream:
+        with pytest.raises(_InterruptedError), node.open("wb") as stream:
             for _ in range(9):
                 stream.write(bytes(1024 * 1024))
-            raise _Interrupted
+            raise _InterruptedError
         self._untouched(node)
 
     def test_nothing_shows_before_the_handle_is_closed(self, root: StorageNode) -> None:
@@ -179,10 +179,10 @@ class WriteContractConformance(Ground):
             return  # a local mount gives the file itself, as documented
         for mode in ("w", "rw"):
             node.write_bytes(_OLD)
-            with pytest.raises(_Interrupted), node.local_path(mode) as path:
+            with pytest.raises(_InterruptedError), node.local_path(mode) as path:
                 with open(path, "wb") as stream:
                     stream.write(b"half")
-                raise _Interrupted
+                raise _InterruptedError
             self._untouched(node)
 
     def test_what_took_the_name_meanwhile_is_not_replaced(self, root: StorageNode) -> None:

@@ -9,6 +9,7 @@ import pytest
 from .ground import Ground, names_in
 
 if TYPE_CHECKING:
+    from ..info import FileInfo
     from ..node import StorageNode
     from .ground import Shelf
 
@@ -38,6 +39,17 @@ class ListingConformance(Ground):
     def test_a_tree_is_found_in_key_order(self, tree: StorageNode) -> None:
         assert [info.path for info in tree._mount.find("")] == _KEYS
         assert [info.path for info in tree._mount.find("a")] == ["a/b", "a/b/deep.txt", "a/x.txt"]
+
+    def test_a_directory_that_is_not_entered_is_listed_itself(self, tree: StorageNode) -> None:
+        asked: list[str] = []
+
+        def enter(info: FileInfo) -> bool:
+            asked.append(info.path)
+            return info.path != "a"
+
+        found = [info.path for info in tree._mount.find("", enter=enter)]
+        assert found == ["B.txt", "a-b.txt", "a", "a0.txt", "z", "z/last.txt"]
+        assert asked == ["a", "z"]
 
     def test_a_child_knows_its_size_without_a_request(self, tree: StorageNode) -> None:
         watched, spy = self.spied(tree)

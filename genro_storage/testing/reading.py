@@ -63,8 +63,10 @@ class ReadingConformance(Ground):
 
     @pytest.mark.parametrize(
         ("start", "end"),
-        [(0, None), (0, 4), (3, 7), (3, None), (9, 10), (9, None), (0, 10), (5, 5), (7, 3)]
-        + [(10, None), (10, 12), (8, 99), (50, 60), (50, None), (0, 0)],
+        [
+            *((0, None), (0, 4), (3, 7), (3, None), (9, 10), (9, None), (0, 10), (5, 5), (7, 3)),
+            *((10, None), (10, 12), (8, 99), (50, 60), (50, None), (0, 0)),
+        ],
     )
     def test_a_range_is_what_a_slice_would_be(
         self, shelf: Shelf, start: int, end: int | None
@@ -96,11 +98,11 @@ class ReadingConformance(Ground):
         node = shelf.put("lines.txt", b"one\ntwo\n\nlast")
         with node.open("rb") as stream:
             assert list(stream) == [b"one\n", b"two\n", b"\n", b"last"]
-        with node.open("rb") as stream:
-            assert stream.readline() == b"one\n"
-            assert stream.read(3) == b"two"
+        with node._mount.open_read(node._path) as raw:
+            assert raw.readline() == b"one\n"
+            assert raw.read(3) == b"two"
             buffer = bytearray(4)
-            assert stream.readinto(buffer) == 4  # type: ignore[attr-defined]
+            assert raw.readinto(buffer) == 4
             assert bytes(buffer) == b"\n\nla"
         assert stream.closed
         with pytest.raises(ValueError, match="closed"):

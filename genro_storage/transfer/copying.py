@@ -71,7 +71,7 @@ class CopyPlan:
         return sum(1 for _ in self)
 
     def summary(self) -> PlanSummary:
-        """What would be done, in numbers."""
+        """What would be done, in numbers; both sides are listed, nothing is changed."""
         return PlanSummary.of(self)
 
     def apply(

@@ -81,8 +81,8 @@ class Transfer:
     __slots__ = ("_directory", "_in_store", "_local", "_prefix", "_version", "source", "target")
 
     def __init__(self, source: Place, target: Place, *, version: str | None = None) -> None:
-        self.source = source
-        self.target = target
+        self.source: Place = source
+        self.target: Place = target
         self._version = version
         self._prefix = target.path + "/" if target.path else ""
         self._directory: tuple[str | None, str | None] = None, None

@@ -48,7 +48,7 @@ class Filters:
         self._exclude = [
             (re.compile(fnmatch.translate(pattern)).match, pattern) for pattern in unwanted
         ]
-        self.predicate = predicate
+        self.predicate: Predicate | None = predicate
         # What is said of whole directories: where an include pattern can begin to match, and
         # which exclude patterns, ending in "*", take in everything below what they match.
         self._prefixes = [re.split(r"[*?\[]", pattern, maxsplit=1)[0] for pattern in wanted]

@@ -129,8 +129,12 @@ class Tally:
     )
 
     def __init__(self) -> None:
-        self.copied = self.skipped = self.filtered = self.failed = 0
-        self.directories = self.bytes_copied = 0
+        self.copied: int = 0
+        self.skipped: int = 0
+        self.filtered: int = 0
+        self.failed: int = 0
+        self.directories: int = 0
+        self.bytes_copied: int = 0
         self.new_path: str | None = None
         self.reasons: Counter[str] = Counter()
 

@@ -5,11 +5,12 @@ Not collected by itself, because each class has a test that must fail.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
@@ -37,7 +38,8 @@ def mounted(backend: type[Backend]) -> dict[str, str]:
 
     def build(options: Options, _context: object) -> Backend:
         make: Any = backend
-        return make(options.path) if options.path is not None else make()
+        made: Backend = make(options.path) if options.path is not None else make()
+        return made
 
     register(BackendType(backend.__name__, Options, build), replace=True)
     return {"type": backend.__name__}
@@ -136,10 +138,8 @@ class AppendsByOverwriting(MemoryBackend):
 
 class OverwritesWithoutTruncating(MemoryBackend):
     def put(self, path: str, data: bytes, **options: Any) -> None:
-        try:
+        with contextlib.suppress(FileNotFoundError):
             data += self.read_bytes(path)[len(data) :]
-        except FileNotFoundError:
-            pass
         super().put(path, data, **options)
 
 
@@ -205,10 +205,8 @@ class ForgetsSomeOfMany(MemoryBackend):
 
 class MakesDirectoriesTwice(MemoryBackend):
     def mkdir(self, path: str) -> None:
-        try:
+        with contextlib.suppress(FileExistsError):
             super().mkdir(path)
-        except FileExistsError:
-            pass
 
 
 class WritesInPlace(LocalBackend):
@@ -286,8 +284,9 @@ class TestLocalWithoutFault(_Suite):
     backend = LocalBackend
 
 
-for _backend in (MemoryBackend, LocalBackend, *FAULTS):
-    mounted(cast("type[Backend]", _backend))  # here too, for the processes that the suite starts
+_ALL: tuple[type[Backend], ...] = (MemoryBackend, LocalBackend, *FAULTS)
+for _backend in _ALL:
+    mounted(_backend)  # here too, for the processes that the suite starts
 
 for _fault in FAULTS:
     _name = f"Test{_fault.__name__}"

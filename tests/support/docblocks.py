@@ -144,6 +144,8 @@ class Reader:
             runner = doctest.DocTestRunner(optionflags=_FLAGS, verbose=False)
             if runner.run(test, out=report.append, clear_globs=False).failed:
                 raise AssertionError("".join(report))
+            # A DocTest works on a copy of the names that it was given.
+            self.module.__dict__.update(test.globs)
             return
         # Empty lines in front make the line numbers of a traceback those of the document.
         code = compile("\n" * (block.line - 1) + block.code, str(block.source), "exec")

@@ -1,0 +1,110 @@
+"""What a mount is and what it allows, before any backend is asked."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, get_args
+
+from . import paths
+from .exceptions import StoragePermissionError, StorageUnsupportedError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from .backends.base import Backend
+    from .backends.dynamic import DynamicRoot
+    from .capabilities import BackendCapabilities
+
+__all__ = ["MountRights", "Permissions"]
+
+Permissions = Literal["readonly", "readwrite", "delete"]
+_ORDER: tuple[str, ...] = get_args(Permissions)
+
+
+@functools.lru_cache(maxsize=256)
+def _masked(capabilities: BackendCapabilities, permissions: str) -> BackendCapabilities:
+    if permissions == "readonly":
+        return capabilities.without_writing()
+    return capabilities.without_deleting()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MountRights:
+    """A backend seen under a name, from ``prefix`` downwards, with these permissions.
+
+    ``shown`` replaces ``name:`` in messages where a user wrote something else (a plain local
+    path on the command line).
+    """
+
+    name: str
+    backend: Backend | DynamicRoot
+    prefix: str = ""
+    permissions: Permissions = "delete"
+    shown: str | None = None
+
+    def __repr__(self) -> str:
+        kind = type(self.backend).__name__
+        return f"Mount({self.name!r}, {kind}, {self.prefix!r}, {self.permissions!r})"
+
+    # -- values -------------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> BackendCapabilities:
+        """What the backend can do, as far as the permissions allow it."""
+        declared = self.backend.capabilities
+        return declared if self.permissions == "delete" else _masked(declared, self.permissions)
+
+    def label(self, path: str) -> str:
+        """The place as the user wrote it, for messages."""
+        return f"{self.name}:{path}" if self.shown is None else f"{self.shown}{path}"
+
+    def normalise(self, path: str) -> str:
+        """The one spelling of a path; untouched where the path is the content."""
+        if getattr(self.backend, "opaque_paths", False):
+            return path
+        return paths.normalise(path, node=self.label(path))
+
+    def narrow(self, name: str, path: str, permissions: Permissions | None = None) -> Self:
+        """A mount of a directory of this one, with the same or fewer rights."""
+        rights = self.permissions
+        if permissions is not None and _ORDER.index(permissions) < _ORDER.index(rights):
+            rights = permissions
+        prefix = paths.join(self.prefix, paths.physical(self.normalise(path)))
+        return replace(self, name=name, prefix=prefix, permissions=rights, shown=None)
+
+    # -- permission ---------------------------------------------------------------------------
+
+    def require_write(self, path: str, action: str = "writing") -> None:
+        """Raise early where writing is not allowed or not possible."""
+        if self.permissions == "readonly":
+            raise StoragePermissionError(
+                f"{self.label(path)}: the mount is configured as readonly ({action}); "
+                "configure it with permissions: readwrite or delete",
+                node=self.label(path),
+            )
+        capabilities = self.backend.capabilities
+        if not (capabilities.write or capabilities.path_is_content):
+            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
+
+    def require_delete(self, path: str, action: str = "deleting") -> None:
+        """Raise early where deleting is not allowed or not possible."""
+        self._permit_delete(path, action)
+        if not self.backend.capabilities.delete:
+            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
+
+    def _permit_delete(self, path: str, action: str) -> None:
+        if self.permissions != "delete":
+            raise StoragePermissionError(
+                f"{self.label(path)}: the mount is configured as {self.permissions} ({action}); "
+                "configure it with permissions: delete",
+                node=self.label(path),
+            )
+
+    def _require(self, flag: str, path: str, what: str) -> None:
+        if not getattr(self.backend.capabilities, flag):
+            raise self._unsupported(path, f"this kind of mount does not support {what}")
+
+    def _unsupported(self, path: str, text: str) -> StorageUnsupportedError:
+        label = self.label(path)
+        return StorageUnsupportedError(f"{label}: {text}", node=label)

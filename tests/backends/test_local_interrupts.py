@@ -1,0 +1,56 @@
+"""Ctrl-C may come after a system call has done its work and before its answer is known."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from genro_storage.backends import local_write
+from genro_storage.backends.local import LocalBackend
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Make a function of ``os`` (or of the module) raise KeyboardInterrupt after it has worked."""
+
+    def after(holder, name, number=1):
+        real = getattr(holder, name)
+        calls = [0]
+
+        def interrupted(*arguments, **options):
+            answer = real(*arguments, **options)
+            calls[0] += 1
+            if calls[0] == number:
+                raise KeyboardInterrupt
+            return answer
+
+        monkeypatch.setattr(holder, name, interrupted)
+
+    return after
+
+
+@pytest.mark.parametrize(
+    ("holder", "name"),
+    [(os, "open"), (local_write, "_lock"), (local_write, "_is_at"), (local_write, "_sweep")],
+)
+def test_an_interrupted_beginning_leaves_no_temporary_file(tmp_path, interrupt, holder, name):
+    backend = LocalBackend(tmp_path)
+    (tmp_path / "a").write_text("old")
+    interrupt(holder, name)
+    with pytest.raises(KeyboardInterrupt):
+        backend.write_bytes("a", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+@pytest.mark.parametrize(("name", "old"), [("replace", "old"), ("close", "old"), ("close", None)])
+def test_an_interrupt_while_publishing_stays_an_interrupt(tmp_path, interrupt, name, old):
+    backend = LocalBackend(tmp_path)
+    if old is not None:
+        (tmp_path / "a").write_text(old)
+    interrupt(os, name)
+    with pytest.raises(KeyboardInterrupt):
+        backend.write_bytes("a", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "new"

@@ -1,0 +1,103 @@
+"""``rm``, ``mkdir`` and ``cleanup``."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def test_rm_removes_a_file(run, work):
+    assert run("rm", "docs:a.txt", "docs/sub/b.bin").code == 0
+    assert not (work / "docs" / "a.txt").exists()
+    assert list((work / "docs" / "sub").iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["docs:sub", "docs/sub", "docs/sub/"])
+def test_rm_refuses_a_directory_without_r(run, work, target):
+    done = run("rm", target)
+    assert done.code == 1
+    assert "-r" in done.err
+    assert run("rm", "-r", target).code == 0
+    assert not (work / "docs" / "sub").exists()
+
+
+@pytest.mark.parametrize("arguments", [["docs:"], ["-r", "docs:"], ["--root", "docs:"]])
+def test_rm_refuses_the_root_of_a_mount(run, work, arguments):
+    done = run("rm", *arguments)
+    assert done.code == 5
+    assert (work / "docs" / "a.txt").exists()
+
+
+def test_rm_empties_a_mount_where_that_is_meant(run, work):
+    assert run("rm", "-r", "--root", "docs:").code == 0
+    assert list((work / "docs").iterdir()) == []
+
+
+@pytest.mark.parametrize("target", [".", "..", "/", "~", "./"])
+def test_rm_refuses_a_local_directory_without_a_name(run, work, target, monkeypatch):
+    monkeypatch.setenv("HOME", str(work))
+    # The dry run only, should this ever fail.
+    done = run("rm", "-r", "-f", "--root", "--dry-run", target)
+    assert done.code == 5
+    assert done.out == ""
+
+
+def test_rm_of_a_missing_path_is_an_error_unless_forced(run):
+    assert run("rm", "docs:nope", "nope").code == 4
+    assert run("rm", "-f", "docs:nope", "nope").code == 0
+
+
+def test_rm_dry_run_lists_and_removes_nothing(run, work):
+    (work / "docs" / "link").symlink_to("../empty")
+    (work / "empty" / "file").write_text("x")
+    done = run("rm", "-r", "-n", "docs")
+    assert done.lines == [
+        f"would remove docs{each}" for each in ("", "/a.txt", "/link", "/sub", "/sub/b.bin")
+    ]
+    assert (work / "docs" / "a.txt").exists()
+    assert run("rm", "-n", "-r", "--json", "docs/sub").json == {
+        "dry_run": True,
+        "removed": ["docs/sub", "docs/sub/b.bin"],
+    }
+
+
+def test_rm_removes_a_link_and_not_what_it_leads_to(run, work):
+    (work / "empty" / "link").symlink_to("../docs")
+    assert run("rm", "empty:link").code == 0
+    assert (work / "docs" / "a.txt").exists()
+
+
+def test_rm_in_a_readonly_mount_is_refused(run, work):
+    assert run("rm", "fixed:b.bin").code == 5
+    assert run("rm", "-n", "fixed:b.bin").code == 5
+
+
+def test_mkdir_makes_directories(run, work):
+    assert run("mkdir", "docs:x", "y").code == 0
+    assert run("mkdir", "docs:x").code == 1
+    assert run("mkdir", "docs:p/q").code == 4
+    assert run("mkdir", "-p", "docs:p/q", "docs:x", "docs:").code == 0
+    assert run("mkdir", "--json", "docs:z").json == {"directories": ["docs:z"]}
+    assert (work / "docs" / "p" / "q").is_dir()
+    assert (work / "y").is_dir()
+
+
+def test_cleanup_says_how_many_went(run):
+    assert run("cleanup", "docs").out == "0 temporary files removed\n"
+    assert run("cleanup", "docs:", "--json").json == {"mount": "docs", "removed": 0}
+
+
+def test_cleanup_removes_what_a_killed_writer_left(run, work, start):
+    from genro_storage.backends.local_write import TEMPORARY
+
+    left = work / "docs" / f"{TEMPORARY}left"
+    left.write_text("part")
+    os.utime(left, (0, 0))
+    assert run("cleanup", "docs").out == "1 temporary file removed\n"
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(("mount", "code"), [("doc", 4), ("docs:sub", 4), ("fixed", 5)])
+def test_cleanup_of_what_cannot_be_cleaned_is_an_error(run, mount, code):
+    assert run("cleanup", mount).code == code

@@ -1,0 +1,101 @@
+"""``mounts``, ``config check`` and ``config schema``."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_mounts_lists_them(run, work):
+    assert run("mounts").lines == [
+        "NAME    TYPE      PERMISSIONS  ROOT",
+        "docs    local     delete       docs",
+        "empty   local     delete       empty",
+        "memory  memory    delete",
+        "fixed   relative  readonly     docs:sub",
+    ]
+
+
+def test_mounts_json_says_what_each_can_do(run):
+    found = {mount["name"]: mount for mount in run("mounts", "--json").json["mounts"]}
+    assert found["fixed"]["type"] == "relative"
+    assert "write" in found["docs"]["capabilities"]
+    assert "write" not in found["fixed"]["capabilities"]
+
+
+def test_without_a_configuration_mounts_says_how_to_give_one(run, monkeypatch):
+    monkeypatch.delenv("GENRO_STORAGE_CONFIG")
+    done = run("mounts")
+    assert done.code == 3
+    assert "GENRO_STORAGE_CONFIG" in done.err
+
+
+def test_config_check_finds_nothing_wrong(run):
+    done = run("config", "check")
+    assert done.code == 0
+    assert done.lines[1].split() == ["docs", "local", "delete", "yes", "docs"]
+    assert done.lines[-1] == "mounts.yaml: 4 mounts, no problem"
+
+
+def test_config_check_shows_every_problem_and_makes_nothing(run, work):
+    (work / "bad.yaml").write_text(
+        "- {name: a, type: local, path: nope}\n"
+        "- {name: b, type: local, path: later, create: true}\n"
+        "- {name: c, path: 'zz:x'}\n"
+        "- {name: d, type: local, path: mounts.yaml}\n"
+        "- {name: e, type: memory}\n"
+    )
+    done = run("config", "check", "bad.yaml")
+    assert done.code == 3
+    assert [line.split()[3] for line in done.lines[1:]] == ["NO", "will", "NO", "NO", "yes"]
+    assert len(done.err.splitlines()) == 3
+    assert not (work / "later").exists()
+
+
+def test_config_check_shows_all_that_is_wrong_with_the_text(run, work):
+    (work / "bad.yaml").write_text("- {name: a, typ: local}\n- {name: 'b:c', type: memory}\n")
+    done = run("config", "check", "bad.yaml")
+    assert done.code == 3
+    assert "did you mean it by 'typ'?" in done.err
+    assert "cannot contain ':'" in done.err
+
+
+@pytest.mark.parametrize("name", ["nope.yaml", "docs"])
+def test_a_configuration_that_cannot_be_read_is_a_configuration_error(run, name):
+    assert run("--config", name, "mounts").code == 3
+    assert run("config", "check", name).code == 3
+
+
+def test_no_secret_is_shown(run, work):
+    (work / "secret.yaml").write_text(
+        "- name: web\n"
+        "  type: fsspec\n"
+        "  filesystem: memory\n"
+        "  path: 'http://user:hunter2@host/x?token=hunter2'\n"
+        "  options: {password: hunter2}\n"
+    )
+    for command in (["mounts"], ["config", "check"], ["mounts", "--json"]):
+        done = run("--config", "secret.yaml", *command)
+        assert "hunter2" not in done.out + done.err
+
+
+def test_config_check_json_is_one_document(run):
+    found = run("config", "check", "--json").json
+    assert found["ok"] is True
+    assert found["mounts"][0] == {
+        "name": "docs",
+        "type": "local",
+        "permissions": "delete",
+        "root": "docs",
+        "reachable": True,
+        "problem": None,
+        "note": None,
+    }
+
+
+def test_config_schema_is_the_schema(run):
+    assert run("config", "schema").json["title"] == "genro_storage configuration"
+
+
+def test_config_check_without_a_file_is_wrong_usage(run, monkeypatch):
+    monkeypatch.delenv("GENRO_STORAGE_CONFIG")
+    assert run("config", "check").code == 2

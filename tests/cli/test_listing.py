@@ -1,0 +1,126 @@
+"""``ls`` and ``tree``."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+
+def test_ls_shows_names_and_marks_directories(run):
+    assert run("ls", "docs:").lines == ["a.txt", "sub/"]
+
+
+def test_ls_of_a_file_shows_it_as_it_was_named(run):
+    assert run("ls", "docs:a.txt", "./docs/a.txt").lines == ["docs:a.txt", "./docs/a.txt"]
+
+
+def test_ls_without_a_path_lists_the_mounts(run):
+    assert run("ls").out == run("mounts").out
+    assert run("ls", "--json").json["mounts"][0]["name"] == "docs"
+
+
+def test_ls_long_shows_sizes_and_ages(run, work):
+    os.utime(work / "docs" / "a.txt", (0, 0))
+    first, second = run("ls", "-l", "docs:").lines
+    assert first.split()[0] == "6"
+    assert first.split()[1].endswith("y")
+    assert second.split()[0] == "-"
+
+
+def test_ls_exact_shows_bytes_and_utc(run, work):
+    os.utime(work / "docs" / "a.txt", (0, 0))
+    assert run("ls", "-lx", "docs:a.txt").lines[0].split() == [
+        *("6", "1970-01-01T00:00:00Z", "docs:a.txt")
+    ]
+
+
+@pytest.mark.parametrize("target", ["docs:", "./docs", "docs/"])
+def test_ls_recursive_shows_paths_from_the_directory(run, target):
+    assert run("ls", "-R", target).lines == ["a.txt", "sub/", "sub/b.bin"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--sort", "size"], ["sub/b.bin", "a.txt", "sub/"]),
+        (["--sort", "size", "--reverse"], ["sub/", "a.txt", "sub/b.bin"]),
+        (["--sort", "time"], ["a.txt"]),
+        (["--reverse"], ["sub/b.bin", "sub/", "a.txt"]),
+    ],
+)
+def test_ls_sorts(run, work, options, expected):
+    os.utime(work / "docs" / "a.txt", (2e9, 2e9))
+    assert run("ls", "-R", *options, "docs:").lines[: len(expected)] == expected
+
+
+def test_several_directories_are_headed(run):
+    assert run("ls", "docs:sub", "./docs").lines == [
+        *("docs:sub:", "b.bin", "", "./docs:", "a.txt", "sub/")
+    ]
+
+
+def test_ls_json_is_one_document_for_each_entry(run):
+    entries = [json.loads(line) for line in run("ls", "-R", "--json", "docs:").lines]
+    assert [entry["path"] for entry in entries] == ["docs:a.txt", "docs:sub", "docs:sub/b.bin"]
+    assert set(entries[0]) == {
+        *("path", "name", "type", "size", "mtime", "etag", "checksum", "content_type", "version")
+    }
+    assert entries[0]["size"] == 6
+    assert entries[1]["type"] == "directory"
+
+
+def test_ls_goes_on_after_a_failure_and_says_so(run):
+    done = run("ls", "docs:nope", "docs:a.txt")
+    assert done.code == 4
+    assert done.lines == ["docs:a.txt"]
+    assert done.err == "error: docs:nope: not found (looking at it)\n"
+
+
+def test_a_mount_without_its_colon_is_recognised(run, work):
+    (work / "mounts.yaml").write_text("- {name: thing, type: memory}\n")
+    done = run("ls", "thing")
+    assert done.code == 4
+    assert "did you mean the mount thing:" in done.err
+
+
+def test_tree_draws_and_counts(run):
+    assert run("tree", "docs:").lines == [
+        "docs:",
+        "├── a.txt  6",
+        "└── sub/",
+        "    └── b.bin  2.0K",
+        "",
+        "1 directory, 2 files, 2.0K",
+    ]
+
+
+def test_tree_goes_as_deep_as_told(run):
+    assert run("tree", "--depth", "1", "docs:").lines[1:3] == ["├── a.txt  6", "└── sub/"]
+    assert run("tree", "--depth", "0", "docs:").code == 2
+    assert run("tree", "--dirs-only", "docs:").lines == ["docs:", "└── sub/", "", "1 directory"]
+
+
+def test_tree_json_says_the_depth(run):
+    entries = [json.loads(line) for line in run("tree", "--json", "docs:").lines]
+    assert [(entry["name"], entry["depth"]) for entry in entries] == [
+        *(("a.txt", 1), ("sub", 1), ("b.bin", 2))
+    ]
+
+
+@pytest.mark.parametrize("command", [["tree"], ["ls", "-R"]])
+def test_a_link_in_a_circle_ends_the_walk(run, work, command):
+    (work / "docs" / "loop").symlink_to(".")
+    done = run(*command, "docs")
+    assert done.code == 0
+    assert sum("loop" in line for line in done.lines) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list any directory")
+def test_a_directory_that_cannot_be_listed_does_not_end_the_walk(run, work):
+    (work / "docs" / "closed").mkdir(mode=0)
+    done = run("tree", "docs:")
+    assert done.code == 5
+    assert "b.bin" in done.out
+    assert "closed: permission denied" in done.err

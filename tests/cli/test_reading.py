@@ -1,0 +1,91 @@
+"""``cat``, ``stat`` and ``hash``."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+
+import pytest
+
+
+def test_cat_gives_every_byte(start, work):
+    out, _ = start("cat", "docs:sub/b.bin", "docs:a.txt").communicate()
+    assert out == bytes(range(256)) * 8 + b"hello\n"
+
+
+def test_cat_goes_on_after_a_missing_file(run):
+    done = run("cat", "docs:nope", "docs:a.txt")
+    assert (done.code, done.out) == (4, "hello\n")
+    assert done.err == "error: docs:nope: not found (opening for reading)\n"
+
+
+def test_cat_of_a_directory_is_an_error(run):
+    assert run("cat", "docs:sub").code == 1
+
+
+def test_stat_json_is_all_of_the_entry(run, work):
+    found = run("stat", "--json", "fixed:b.bin").json
+    assert found["path"] == "fixed:b.bin"
+    assert found["size"] == 2048
+    assert found["local_path"] == str(work / "docs" / "sub" / "b.bin")
+    assert found["permissions"] == "readonly"
+    assert "write" not in found["capabilities"]
+    assert found["metadata"] == {}
+
+
+def test_stat_shows_what_is_known(run):
+    lines = run("stat", "docs:a.txt").lines
+    assert lines[0].split() == ["path", "docs:a.txt"]
+    assert any(line.startswith("size") and line.endswith("6 bytes") for line in lines)
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256", "blake2b"])
+def test_hash_prints_lines_that_coreutils_check(run, work, algorithm):
+    done = run("hash", "-a", algorithm, "docs/a.txt", "docs/sub/b.bin")
+    expected = hashlib.new(algorithm, b"hello\n").hexdigest()
+    assert done.lines[0] == f"{expected}  docs/a.txt"
+    tool = shutil.which({"md5": "md5sum", "sha256": "sha256sum"}.get(algorithm, "b2sum"))
+    if tool is not None:
+        subprocess.run([tool, "--check", "--strict"], input=done.out, text=True, check=True)
+
+
+def test_hash_of_a_directory_is_checked_by_coreutils_too(run, work):
+    (work / "docs" / "odd\nname\\x").write_text("odd")
+    done = run("hash", "docs")
+    assert done.lines[-1].startswith("# tree ")
+    if shutil.which("md5sum"):
+        subprocess.run(["md5sum", "--check"], input=done.out, text=True, check=True)
+
+
+def test_equal_trees_have_equal_digests_on_every_mount(run, work):
+    (work / "docs" / "sub.txt").write_text("sorts before what is in sub/, or after")
+    shutil.copytree(work / "docs", work / "empty" / "copy")
+    trees = run("hash", "--json", "--tree", "docs:", "empty:copy", "./docs").json["trees"]
+    assert len({tree["digest"] for tree in trees}) == 1
+    assert {tree["files"] for tree in trees} == {3}
+    lines = b"".join(
+        f"{name}\0{hashlib.md5((work / 'docs' / name).read_bytes()).hexdigest()}\n".encode()
+        for name in ("a.txt", "sub.txt", "sub/b.bin")
+    )
+    assert trees[0]["digest"] == hashlib.md5(lines).hexdigest()
+
+
+def test_hash_tree_prints_the_whole_alone(run):
+    done = run("hash", "--tree", "docs:")
+    assert len(done.lines) == 1
+    assert done.lines[0].endswith("  docs:")
+
+
+def test_an_entry_without_a_digest_is_a_failure(run, work):
+    (work / "docs" / "link").symlink_to("nowhere")
+    done = run("hash", "docs:")
+    assert done.code == 1
+    assert "docs:link" in done.err
+    assert len(done.lines) == 3
+
+
+def test_an_unknown_algorithm_is_wrong_usage(run):
+    done = run("hash", "-a", "md4711", "docs:a.txt")
+    assert done.code == 2
+    assert "sha256" in done.err

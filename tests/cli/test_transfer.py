@@ -1,0 +1,164 @@
+"""``cp`` and ``mv``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+
+def files(directory):
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_cp_makes_the_target_the_copy(run, work):
+    done = run("cp", "docs:", "empty:x")
+    assert done.code == 0
+    assert files(work / "empty" / "x") == files(work / "docs")
+    assert done.out.startswith("2 copied, 0 skipped; 2.0K")
+
+
+def test_cp_again_with_hash_says_why_it_skipped(run):
+    run("cp", "docs", "empty:x")
+    assert run("cp", "--skip", "hash", "docs", "empty:x").lines == [
+        "0 copied, 2 skipped (same content)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sources", "dest", "expected"),
+    [
+        (["docs:sub"], "empty:", {"b.bin"}),
+        (["docs:sub"], "empty:/", {"sub/b.bin"}),
+        (["docs:sub"], "empty:new/", {"new/sub/b.bin"}),
+        (["docs/sub"], "empty/new", {"new/b.bin"}),
+        (["docs/sub/"], "empty/", {"sub/b.bin"}),
+        (["docs/a.txt"], "empty:", {"a.txt"}),
+        (["docs/a.txt"], "./empty", {"a.txt"}),
+        (["docs/a.txt"], "empty:b/c.txt", {"b/c.txt"}),
+        (["docs:a.txt", "docs:sub"], "empty:x", {"x/a.txt", "x/sub/b.bin"}),
+        (["docs:"], "empty:x/", {"x/a.txt", "x/sub/b.bin"}),
+    ],
+)
+def test_what_goes_inside(run, work, sources, dest, expected):
+    assert run("cp", *sources, dest).code == 0
+    assert set(files(work / "empty")) == expected
+
+
+def test_cp_goes_on_after_a_missing_source(run, work):
+    done = run("cp", "docs:nope", "docs:a.txt", "empty:x")
+    assert done.code == 4
+    assert done.err == "error: docs:nope: not found (looking at it)\n"
+    assert set(files(work / "empty")) == {"x/a.txt"}
+
+
+def test_two_sources_of_one_name_do_not_replace_each_other(run, work):
+    (work / "other").mkdir()
+    (work / "other" / "a.txt").write_text("other")
+    done = run("cp", "docs/a.txt", "other/a.txt", "empty:x")
+    assert done.code == 1
+    assert "other/a.txt" in done.err
+    assert (work / "empty" / "x" / "a.txt").read_text() == "hello\n"
+
+
+def test_cp_filters(run, work):
+    done = run(
+        "cp", "--include", "*.txt", "--include", "*.bin", "--exclude", "sub/*", "docs:", "empty:"
+    )
+    assert set(files(work / "empty")) == {"a.txt"}
+    assert "1 filtered" in done.out
+
+
+def test_cp_dry_run_changes_nothing_and_says_what_it_would(run, work):
+    done = run("cp", "--dry-run", "docs:", "empty:x")
+    assert "would copy docs:a.txt -> empty:x/a.txt (destination missing)" in done.lines
+    assert done.lines[-1] == "2 to copy, 0 to skip; 2.0K"
+    assert list((work / "empty").iterdir()) == []
+
+
+def test_cp_json_is_one_report(run):
+    report = run("cp", "--json", "docs:a.txt", "docs:sub", "empty:x").json
+    assert report["dry_run"] is False
+    assert (report["copied"], report["bytes_copied"], report["failed"]) == (2, 2054, 0)
+    plan = run("cp", "--json", "-n", "docs:", "empty:").json
+    assert (plan["to_copy"], plan["bytes_to_copy"]) == (2, 2054)
+
+
+def test_cp_quiet_prints_nothing(run):
+    assert run("cp", "-q", "docs:", "empty:").out == ""
+
+
+def test_cp_to_content_paths_says_where_the_copy_is(run, work):
+    with (work / "mounts.yaml").open("a") as stream:
+        stream.write("  - {name: text, type: base64}\n")
+    assert "the copy is at aGVsbG8K" in run("cp", "docs:a.txt", "text:x").out
+
+
+def test_cp_without_a_source_that_is_there_reports_nothing_copied(run):
+    done = run("cp", "docs:nope", "empty:")
+    assert (done.code, done.out) == (4, "0 copied, 0 skipped\n")
+    assert run("cp", "--json", "-n", "docs:nope", "empty:").json["to_copy"] == 0
+
+
+def test_cp_to_a_readonly_mount_is_refused(run):
+    done = run("cp", "docs:a.txt", "fixed:x")
+    assert done.code == 5
+    assert done.err.startswith("error: fixed:x: the mount is configured as readonly")
+
+
+def test_a_failure_in_the_middle_says_how_far_it_came(run, work):
+    (work / "empty" / "sub").write_text("a file in the way")
+    done = run("cp", "docs:", "empty:")
+    assert done.code == 1
+    first, second = done.err.splitlines()
+    assert first.startswith("error: empty:sub")
+    assert "stopped: 1 copied" in second
+
+
+@pytest.mark.parametrize("dest", ["empty:b.txt", "empty/b.txt", "memory:b.txt"])
+def test_mv_moves(run, work, dest):
+    done = run("mv", "--json", "docs/a.txt", dest)
+    assert done.json == {"moved": [{"source": "docs/a.txt", "target": dest}]}
+    assert not (work / "docs" / "a.txt").exists()
+
+
+def test_mv_goes_inside_as_cp_does(run, work):
+    assert run("mv", "docs:a.txt", "docs:sub", "empty:in").code == 0
+    assert set(files(work / "empty")) == {"in/a.txt", "in/sub/b.bin"}
+    assert files(work / "docs") == {}
+
+
+def test_mv_goes_on_after_a_failure(run, work):
+    done = run("mv", "fixed:b.bin", "docs:a.txt", "empty:in")
+    assert done.code == 5
+    assert set(files(work / "empty")) == {"in/a.txt"}
+
+
+def test_mv_onto_itself_loses_nothing(run, work):
+    assert run("mv", "docs:a.txt", "./docs/a.txt").code == 0
+    assert (work / "docs" / "a.txt").read_text() == "hello\n"
+
+
+def test_an_interrupt_leaves_no_part_of_a_file(start, work):
+    (work / "pipe-like").mkdir()
+    for number in range(400):
+        (work / "pipe-like" / f"{number:03}").write_bytes(bytes(1 << 20))
+    process = start("cp", "--skip", "hash", "pipe-like", "empty:copy")
+    copy = work / "empty" / "copy"
+    deadline = time.monotonic() + 30
+    while not (copy / "000").exists() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.decode() == "interrupted\n"
+    sizes = {entry.name: entry.stat().st_size for entry in os.scandir(copy)}
+    assert 0 < len(sizes) < 400
+    assert set(sizes.values()) == {1 << 20}
+    assert not [name for name in sizes if name.startswith(".")]

@@ -1,0 +1,260 @@
+"""Write the parts of the documents that the code knows better than a person does.
+
+``python tools/generate_docs.py`` rewrites what stands between ``<!-- generated: NAME -->`` and
+``<!-- end of NAME -->``; ``tests/test_generate_docs.py`` fails where that would change anything.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+import typer
+from pydantic import SecretStr
+
+from genro_storage import StorageManager, registry
+from genro_storage.config.model import Settings
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from genro_storage.backends.options import StrictModel
+
+ROOT = Path(__file__).resolve().parent.parent
+_PART = re.compile(
+    r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end of (?P=name) -->)",
+    re.DOTALL,
+)
+# What a reader cannot guess from the names of pydantic's and Python's types.
+_WORDS = {str: "text", bool: "true or false", int: "whole number", SecretStr: "secret text"}
+_FLAGS = {
+    "write": "store at a path",
+    "delete": "delete",
+    "list_dir": "list",
+    "append_mode": "append",
+    "copy_optimization": "copy and rename inside the store",
+    "atomic_operations": "whole or not at all, also when killed",
+    "symbolic_links": "symbolic links",
+    "public_urls": "`url()`",
+    "versioning": "versions",
+    "metadata": "user metadata",
+}
+
+
+def documents() -> list[Path]:
+    """The Markdown files that may have generated parts."""
+    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    return sorted(path for path in found if "_build" not in path.parts)
+
+
+def regenerated(text: str) -> str:
+    """``text`` with every generated part made anew; ``KeyError`` for a part nobody makes."""
+    return _PART.sub(
+        lambda match: f"{match['head']}\n{PARTS[match['name']]()}\n\n{match['tail']}", text
+    )
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines
+    )
+
+
+# -- mounts ---------------------------------------------------------------------------------------
+
+
+def built_in() -> list[registry.BackendType]:
+    """The library's own types of mount; packages may have published others to this machine."""
+    return list(registry._BUILT_IN)  # noqa: SLF001 - names() would list others too
+
+
+def backends() -> str:
+    """One line for each type of mount."""
+    rows: list[list[str]] = []
+    for row in built_in():
+        fields = row.load_options().model_fields.items()
+        required = ", ".join(f"`{name}`" for name, field in fields if field.is_required())
+        needs = f"`genro-storage[{row.extra}]`" if row.extra else "nothing"
+        rows.append([f"`{row.name}`", row.summary, required or "none", needs])
+    path = "A directory of another mount, with the same or fewer rights"
+    rows.append(["*(none)*", path, "`path` as `parent:directory`", "nothing"])
+    return table(["`type`", "What it is", "Required keys", "Extra to install"], rows)
+
+
+def options() -> str:
+    """For each type of mount: every key, what it takes, its default and its meaning."""
+    sections: list[str] = []
+    for row in built_in():
+        model = row.load_options()
+        heading = f"### `type: {row.name}`\n\n{row.summary}."
+        if not model.model_fields:
+            sections.append(f"{heading} It has no keys of its own.")
+            continue
+        sections.append(f"{heading}\n\n{_keys(model)}")
+    return "\n\n".join(sections)
+
+
+def settings() -> str:
+    """The keys beside ``mounts``."""
+    return _keys(Settings)
+
+
+def _keys(model: type[StrictModel]) -> str:
+    spellings: dict[str, list[str]] = {}
+    for other, name in model.synonyms.items():
+        spellings.setdefault(name, []).append(other)
+    rows: list[list[str]] = []
+    for name, field in model.model_fields.items():
+        also = "".join(f", also `{other}`" for other in spellings.get(name, []))
+        default = "required" if field.is_required() else _default(_default_of(field))
+        rows.append([f"`{name}`{also}", _words(field.annotation), default, field.description or ""])
+    return table(["Key", "Takes", "Default", "Meaning"], rows)
+
+
+def _default_of(field: FieldInfo) -> object:
+    return field.get_default(call_default_factory=True)
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "not given"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return "empty" if value in ("", {}, []) else f"`{value}`"
+
+
+def _words(annotation: Any) -> str:
+    """What a value may be, in the words of somebody who writes YAML."""
+    if annotation in _WORDS:
+        return _WORDS[annotation]
+    origin: Any = get_origin(annotation)
+    arguments: tuple[Any, ...] = get_args(annotation)
+    if origin is Literal:
+        return " or ".join(f"`{each}`" for each in arguments)
+    if origin is dict:
+        return "mapping"
+    if origin is list:
+        return f"list of {_words(arguments[0])}"
+    if origin is Callable:
+        return "callable (in code)"
+    known = [_words(each) for each in arguments if each is not type(None)]
+    if not known:
+        raise TypeError(f"no words for {annotation!r}; add them to tools/generate_docs.py")
+    return " or ".join(known)
+
+
+def capabilities() -> str:
+    """What a mount of each type can do, as the mounts themselves declare it."""
+    with tempfile.TemporaryDirectory() as directory, StorageManager() as storage:
+        storage.configure(
+            [
+                {"name": "local", "type": "local", "path": directory},
+                {"name": "memory", "type": "memory"},
+                {"name": "base64", "type": "base64"},
+                {"name": "fsspec, over memory", "type": "fsspec", "filesystem": "memory"},
+            ]
+        )
+        names = storage.get_mount_names()
+        can = [vars(storage.node(name).capabilities) for name in names]
+    rows = [
+        [text, *("yes" if flags[flag] else "no" for flags in can)] for flag, text in _FLAGS.items()
+    ]
+    return table(["", *names], rows)
+
+
+def guide() -> str:
+    """The custom backend of the guide: its file is what the tests run the conformance suite on."""
+    code = (ROOT / "docs" / "guides" / "custom_backend.py").read_text(encoding="utf-8")
+    return f"```python dict_storage.py\n{code}```"
+
+
+# -- the command line -----------------------------------------------------------------------------
+
+
+def commands() -> str:
+    """Every command, from the annotations of its function: the same with every version of typer."""
+    from genro_storage.cli.app import app
+
+    return "\n\n".join(_commands(app, ""))
+
+
+def _commands(app: Any, prefix: str) -> Iterator[str]:
+    for each in app.registered_commands:
+        yield _command(each.callback, f"{prefix}{each.name or each.callback.__name__}")
+    for group in app.registered_groups:
+        yield from _commands(group.typer_instance, f"{prefix}{group.name} ")
+
+
+def _command(function: Callable[..., object], name: str) -> str:
+    arguments: list[str] = []
+    rows: list[list[str]] = []
+    hints = get_type_hints(function, include_extras=True)
+    for parameter in inspect.signature(function).parameters.values():
+        for info in getattr(hints[parameter.name], "__metadata__", ()):
+            kind = get_args(hints[parameter.name])[0]
+            if isinstance(info, typer.models.ArgumentInfo):
+                word = info.metavar or parameter.name.upper()
+                several = "..." if "list[" in str(kind) and "..." not in word else ""
+                given = word + several
+                optional = parameter.default is not parameter.empty and "[" not in word
+                arguments.append(f"[{given}]" if optional else given)
+                if info.help:
+                    rows.append([f"`{given}`", info.help])
+            elif isinstance(info, typer.models.OptionInfo):
+                rows.append(_option(parameter, kind, info))
+    words = ["genro-storage", name, *(["[OPTIONS]"] if rows else []), *arguments]
+    parts = [f"### `{name}`", f"`{' '.join(words)}`", _prose(inspect.getdoc(function) or "")]
+    return "\n\n".join([*parts, table(["", "Meaning"], rows)] if rows else parts)
+
+
+def _prose(text: str) -> str:
+    """The paragraphs of a docstring, in which no character is markup."""
+    plain = re.sub(r"([*_<>\[\]`\\])", r"\\\1", text.replace("\b\n", ""))
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", plain)
+
+
+def _option(parameter: inspect.Parameter, kind: Any, info: typer.models.OptionInfo) -> list[str]:
+    # Inside Annotated, typer keeps the first spelling in the place of the default.
+    declared = sorted([str(info.default), *(info.param_decls or ())], key=len)
+    spelled = ", ".join(f"`{each}`" for each in declared)
+    if kind is bool:
+        return [spelled, info.help or ""]
+    choices = "|".join(map(str, get_args(kind))) if get_origin(kind) is Literal else ""
+    spelled += f" `{choices or info.metavar or parameter.name.upper()}`"
+    if parameter.default in (None, "", parameter.empty):
+        return [spelled, info.help or ""]
+    default = parameter.default
+    shown = f"{default:g}" if isinstance(default, float) else default
+    return [spelled, f"{info.help or ''} Default: `{shown}`."]
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "backends": backends,
+    "capabilities": capabilities,
+    "commands": commands,
+    "guide": guide,
+    "options": options,
+    "settings": settings,
+}
+
+
+def main() -> int:
+    """Rewrite what has changed and say so."""
+    for path in documents():
+        before = path.read_text(encoding="utf-8")
+        after = regenerated(before)
+        if after != before:
+            path.write_text(after, encoding="utf-8")
+            print(f"rewrote {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
