@@ -49,6 +49,14 @@ class Mount(MountRights):
             return replace(self, backend=self._evaluate(self.backend.pinned))
         return self
 
+    def is_bound_as(self, bound: Mount) -> bool:
+        """Whether ``bound`` is what ``bind`` has made of this very mount."""
+        return (
+            isinstance(bound.backend, DynamicRoot)
+            and bound.backend.is_of(self.backend)
+            and (bound.prefix, bound.permissions) == (self.prefix, self.permissions)
+        )
+
     def can_copy_to(self, target: Mount) -> bool:
         """Whether ``copy`` works between the two: one store that copies on its own side."""
         return (

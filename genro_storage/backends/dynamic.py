@@ -63,12 +63,17 @@ class DynamicRoot:
         """
         return _Pinned(self)
 
+    def is_of(self, root: object) -> bool:
+        """Whether this is ``root``, evaluated."""
+        return False
+
 
 class _Pinned(DynamicRoot):
     def __init__(self, root: DynamicRoot) -> None:
         super().__init__(
             root.function, root.build, switched=root.switched, capabilities=root.capabilities
         )
+        self._root = root
         self._context = contextvars.copy_context()
         self._lock = threading.Lock()
         self._known: dict[str, Backend] = {}
@@ -86,3 +91,6 @@ class _Pinned(DynamicRoot):
 
     def pinned(self) -> DynamicRoot:
         return self
+
+    def is_of(self, root: object) -> bool:
+        return root is self._root

@@ -163,11 +163,12 @@ class NodeContents(NodeFacts):
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"write_bytes needs bytes, not {type(data).__name__}; use write_text")
         self._refuse_snapshot()
+        here = self._bound() if skip_if_unchanged else self
         if skip_if_unchanged:
-            self._mount.require_write(self._path)
-            if self._holds(data):
+            here._mount.require_write(self._path)
+            if here._holds(data):
                 return False
-        self._changed(self._mount.write_bytes(self._path, data))
+        self._changed(here._mount.write_bytes(self._path, data))
         return True
 
     def _holds(self, data: bytes) -> bool:
@@ -206,6 +207,9 @@ class NodeContents(NodeFacts):
         >>> storage.node("m:a").digest("sha256")[:16]
         'ba7816bf8f01cfea'
         """
+        return self._bound()._digest(algorithm)
+
+    def _digest(self, algorithm: str) -> str:
         info = self._look()
         if info.type == "directory":
             raise StorageIsDirectoryError(
@@ -264,11 +268,12 @@ class NodeContents(NodeFacts):
         ``mime`` replaces the content type that the suffix says. Raises ``StorageNotFoundError``,
         or ``StorageIsDirectoryError`` (a ValueError) for a directory.
         """
-        if self._look().type == "directory":
+        here = self._bound()
+        if here._look().type == "directory":
             raise StorageIsDirectoryError(
                 f"{self.fullpath}: Cannot encode directory", node=self.fullpath
             )
-        data = self.read_bytes()
+        data = here.read_bytes()
         if include_uri:
             return content.data_uri(data, mime or self.mimetype)
         return base64.b64encode(data).decode("ascii")

@@ -47,6 +47,22 @@ class NodeCore:
         node._mount, node._path, node._info = self._mount, path, info
         return node
 
+    def _bound(self, like: NodeCore | None = None) -> Self:
+        """This node with its callable root evaluated: for an operation of several steps.
+
+        ``like`` is the bound node of the other side, which may be on the same mount.
+        """
+        mount = self._mount
+        if like is not None and mount.name == like._mount.name and mount.is_bound_as(like._mount):
+            bound = like._mount
+        else:
+            bound = mount.bind()
+        if bound is mount:
+            return self
+        twin = self._derive(self._path, self._info)
+        twin._mount, twin._snapshot = bound, self._snapshot
+        return twin
+
     def _changed(self, new_path: str | None = None) -> None:
         """After a write: forget what a listing said, follow content that moved."""
         self._info = None

@@ -42,8 +42,8 @@ class NodePacking(NodeContents):
         return zip_stream(self._zip_entries())
 
     def _zip_entries(self) -> Iterator[ZipEntry]:
-        info = self._look()
-        mount = self._mount.bind()
+        here = self._bound()
+        info, mount = here._look(), here._mount
         version = self._version_id()
         if info.type != "directory":
             yield _zip_entry(self.name or "file", info, mount, version)

@@ -142,24 +142,26 @@ class NodeTree(NodePacking):
         ``parents`` was not asked for.
         """
         self._refuse_snapshot()
+        mount = self._mount.bind()
         if parents:
-            self._mount.make_parents(self._path)
+            mount.make_parents(self._path)
         try:
-            self._mount.mkdir(self._path)
+            mount.mkdir(self._path)
         except StorageExistsError:
-            if not (exist_ok and self._mount.stat(self._path).type == "directory"):
+            if not (exist_ok and mount.stat(self._path).type == "directory"):
                 raise
         self._changed()
 
     def touch(self, exist_ok: bool = True) -> None:
         """Make an empty file, or (``exist_ok``) set the time of the one that is there to now."""
         self._refuse_snapshot()
+        mount = self._mount.bind()
         try:
-            self._changed(self._mount.write_bytes(self._path, b"", if_absent=True))
+            self._changed(mount.write_bytes(self._path, b"", if_absent=True))
         except (StorageExistsError, StorageIsDirectoryError):
             if not exist_ok:
                 raise
-            self._mount.set_mtime(self._path, time.time())
+            mount.set_mtime(self._path, time.time())
             self._changed()
 
     def delete(self, *, root: bool = False) -> None:
@@ -185,14 +187,15 @@ class NodeTree(NodePacking):
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove this file or link; a directory is refused (``StorageIsDirectoryError``)."""
         self._refuse_snapshot()
-        self._mount.require_delete(self._path)
+        mount = self._mount.bind()
+        mount.require_delete(self._path)
         try:
-            if self._mount.stat(self._path).type == "directory":
+            if mount.stat(self._path).type == "directory":
                 raise StorageIsDirectoryError(
                     f"{self.fullpath}: is a directory; use rmdir() or delete()",
                     node=self.fullpath,
                 )
-            self._mount.remove(self._path)
+            mount.remove(self._path)
         except StorageNotFoundError:
             if not missing_ok:
                 raise
@@ -201,13 +204,14 @@ class NodeTree(NodePacking):
     def rmdir(self) -> None:
         """Remove this directory, which must be empty (``StorageNotEmptyError``)."""
         self._refuse_snapshot()
-        self._mount.require_delete(self._path)
-        if self._mount.stat(self._path).type != "directory":
+        mount = self._mount.bind()
+        mount.require_delete(self._path)
+        if mount.stat(self._path).type != "directory":
             raise StorageNotDirectoryError(
                 f"{self.fullpath}: is not a directory; use unlink() or delete()",
                 node=self.fullpath,
             )
-        self._mount.remove(self._path)
+        mount.remove(self._path)
         self._changed()
 
     # -- copying ------------------------------------------------------------------------------
@@ -345,17 +349,17 @@ class NodeTree(NodePacking):
                 f"{self.fullpath}: the root of a mount cannot be moved; copy it instead",
                 node=self.fullpath,
             )
-        if self._mount.same_place(self._path, target._mount, target._path):
-            self._mount.stat(self._path)
+        here = self._bound()
+        there = target._bound(here)
+        if here._mount.same_place(here._path, there._mount, there._path):
+            here._mount.stat(here._path)
             return
-        if self._mount.contains(self._path, target._mount, target._path):
+        if here._mount.contains(here._path, there._mount, there._path):
             raise StorageValueError(
                 f"cannot move {self.fullpath} into itself: {target.fullpath} is inside it",
                 node=self.fullpath,
             )
-        if not self._renamed(target):
-            self._copy_and_remove(target)
-        target._changed()
+        target._changed(None if here._renamed(there) else here._copy_and_remove(there))
 
     def _renamed(self, target: StorageNode) -> bool:
         """Rename inside one store where that loses nothing; False where it must be copied."""
@@ -378,11 +382,12 @@ class NodeTree(NodePacking):
             return False
         return True
 
-    def _copy_and_remove(self, target: StorageNode) -> None:
+    def _copy_and_remove(self, target: StorageNode) -> str | None:
+        """Move by copying; the new path where the target's content is its path."""
         copied: list[str] = []
         left: list[str] = []
         plan = self.plan_copy(target)
-        plan.apply(
+        report = plan.apply(
             on_file=lambda action: copied.append(action.source.path),
             on_skip=lambda action: left.append(action.source.path),
         )
@@ -397,7 +402,7 @@ class NodeTree(NodePacking):
         # was read through a link belongs to another tree: there only the link goes.
         if plan.info.symlink or not plan.info.is_dir:
             self._mount.remove(self._path)
-            return
+            return report.new_path
         links = [info.path for info in self._mount.find(self._path) if info.symlink and info.is_dir]
         elsewhere = tuple(f"{link}/" for link in links)
         inner = [link for link in links if not link.startswith(elsewhere)]
@@ -405,6 +410,7 @@ class NodeTree(NodePacking):
             [*(path for path in copied if not path.startswith(elsewhere)), *inner]
         )
         self._remove_empty_directories()
+        return report.new_path
 
     def _remove_empty_directories(self) -> None:
         found = [info.path for info in self._mount.find(self._path) if info.type == "directory"]

@@ -404,6 +404,16 @@ def test_a_stored_name_with_dots_leaves_neither_the_zip_nor_the_copy(versioned, 
     assert (tmp_path / "safe/in/ok.txt").read_text() == "ok"
 
 
+def test_moving_to_base64_moves_the_node_with_its_content(manager, mount):
+    """W10: where the content is the path, losing the path loses the content."""
+    node = manager.node(f"{mount}:f")
+    node.write_bytes(b"\xff\xff\xff")
+    assert node.move_to(manager.node("b64:")) is node
+    assert node.fullpath == "b64:////"
+    assert node.read_bytes() == b"\xff\xff\xff"
+    assert not manager.node(f"{mount}:f").exists
+
+
 def test_a_read_only_backend_is_refused_as_a_place_for_moves_before_anything_moves(manager, mount):
     """W6: nothing is half done where the target cannot take it."""
     manager.node(f"{mount}:d/f").write_text("x")

@@ -1,0 +1,136 @@
+"""StorageManager: its life, what it keeps, and what it never gives away."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+
+import pytest
+
+from genro_storage import MountNotFoundError, StorageConfigError, StorageManager
+
+SECRET = "s3cr3t-pa55word"
+
+
+def test_an_unknown_mount_gets_the_nearest_name():
+    storage = StorageManager()
+    with pytest.raises(MountNotFoundError, match="none is configured"):
+        storage.node("uploads:f")
+    storage.configure([{"name": "uploads", "type": "memory"}])
+    with pytest.raises(MountNotFoundError, match="did you mean 'uploads'"):
+        storage.node("upload:f")
+
+
+def test_closing_forgets_the_mounts_and_memory(tmp_path):
+    with StorageManager() as storage:
+        storage.configure(
+            [{"name": "m", "type": "memory"}, {"name": "d", "type": "local", "path": tmp_path}]
+        )
+        storage.node("m:f").write_text("x")
+        storage.node("d:f").write_text("x")
+    assert storage.get_mount_names() == []
+    storage.configure([{"name": "m", "type": "memory"}])
+    assert not storage.node("m:f").exists
+    assert (tmp_path / "f").read_text() == "x"
+
+
+def test_a_node_goes_on_with_the_mount_that_it_was_made_with(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    storage = StorageManager()
+    storage.configure([{"name": "d", "type": "local", "path": tmp_path / "one"}])
+    node = storage.node("d:f")
+    storage.configure([{"name": "d", "type": "local", "path": tmp_path / "two"}])
+    node.write_text("x")
+    assert (tmp_path / "one/f").exists()
+    assert not storage.node("d:f").exists
+
+
+def test_a_relative_mount_stays_where_it_was_when_its_parent_is_replaced(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name / "sub").mkdir(parents=True)
+    storage = StorageManager()
+    storage.configure(
+        [{"name": "d", "type": "local", "path": tmp_path / "one"}, {"name": "r", "path": "d:sub"}]
+    )
+    storage.configure([{"name": "d", "type": "local", "path": tmp_path / "two"}])
+    storage.delete_mount("d")
+    storage.node("r:f").write_text("x")
+    assert (tmp_path / "one/sub/f").exists()
+
+
+def test_a_parent_that_comes_later_says_so():
+    with pytest.raises(StorageConfigError, match="before"):
+        StorageManager().configure(
+            [{"name": "r", "path": "m:sub"}, {"name": "m", "type": "memory"}]
+        )
+
+
+def test_rights_only_shrink():
+    storage = StorageManager()
+    storage.configure(
+        [
+            {"name": "m", "type": "memory"},
+            {"name": "ro", "path": "m:a", "permissions": "readonly"},
+            {"name": "again", "path": "ro:b", "permissions": "delete"},
+        ]
+    )
+    assert storage.node("again:").capabilities.readonly
+    with pytest.raises(PermissionError):
+        storage.node("again:f").write_text("x")
+
+
+@pytest.fixture
+def from_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("STORAGE_TEST_SECRET", SECRET)
+    (tmp_path / "files").mkdir()
+    file = tmp_path / "mounts.yaml"
+    file.write_text(
+        "signing_key: ${STORAGE_TEST_SECRET}\n"
+        "mounts:\n"
+        "- {name: d, type: local, path: files}\n"
+        "- name: s\n  type: fsspec\n  filesystem: memory\n  path: /pickled\n"
+        "  options: {password: '${STORAGE_TEST_SECRET}'}\n"
+    )
+    storage = StorageManager()
+    storage.configure(file)
+    return storage
+
+
+def test_a_pickle_holds_no_secret_of_a_file_or_the_environment(from_file):
+    from_file.node("d:f").write_text("x")
+    for thing in (from_file, from_file.node("s:f"), from_file.iternode(from_file.node("s:f"))):
+        assert SECRET.encode() not in pickle.dumps(thing)
+    loaded = pickle.loads(pickle.dumps(from_file))
+    assert loaded.get_mount_names() == ["d", "s"]
+    assert loaded.node("d:f").read_text() == "x"
+
+
+def test_a_pickle_whose_file_has_changed_says_so(from_file, tmp_path):
+    pickled = pickle.dumps(from_file)
+    (tmp_path / "mounts.yaml").write_text("- {name: d, type: local, path: files}\n")
+    with pytest.raises(StorageConfigError, match="'s'"):
+        pickle.loads(pickled)
+
+
+def test_no_repr_and_no_error_shows_a_secret(from_file):
+    node = from_file.node("s:f")
+    shown = [repr(from_file), repr(node), repr(node._mount), repr(from_file._table)]
+    try:
+        node.read_bytes()
+    except FileNotFoundError as error:
+        shown.append("".join(traceback.format_exception(error)))
+    assert len(shown) == 5
+    assert not [text for text in shown if SECRET in text]
+
+
+def test_cleanup_names_an_unknown_mount_and_needs_the_right_to_delete():
+    storage = StorageManager()
+    storage.configure(
+        [{"name": "m", "type": "memory"}, {"name": "r", "path": "m:", "permissions": "readonly"}]
+    )
+    assert storage.cleanup("m") == 0
+    with pytest.raises(PermissionError):
+        storage.cleanup("r")
+    with pytest.raises(MountNotFoundError):
+        storage.cleanup("x")
