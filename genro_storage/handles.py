@@ -178,7 +178,8 @@ class BinaryWriter(io.BufferedWriter):
             self.abort()
             raise
         super().close()
-        if self._on_commit is not None:
+        # After a failed write, closing has only forgotten what was written.
+        if self._on_commit is not None and self._writer.inner.committed:
             self._on_commit(self.new_path)
 
     def abort(self) -> None:

@@ -42,7 +42,13 @@ EVERYTHING = BackendCapabilities(
 
 
 def verbs_of(kind):
-    return {name for name, value in vars(kind).items() if name[0] != "_" and callable(value)}
+    ours = [each for each in kind.__mro__ if each.__module__.startswith("genro_storage")]
+    return {
+        name
+        for each in ours
+        for name, value in vars(each).items()
+        if name[0] != "_" and callable(value)
+    }
 
 
 VERBS = verbs_of(Backend)

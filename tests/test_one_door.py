@@ -10,7 +10,7 @@ from genro_storage.backends.base import Backend
 
 PACKAGE = Path(genro_storage.__file__).parent
 #: The layers that are backends, the door itself, and the suite that looks behind it on purpose.
-INSIDE = ("backends/", "mount.py", "testing/")
+INSIDE = ("backends/", "mount.py", "rights.py", "testing/")
 #: Who else touches a backend, which attribute, and why that is no way around the door.
 ALLOWED = {
     ("manager.py", "capabilities"): "a value: whether a mount can be given these permissions",

@@ -36,6 +36,8 @@ class WriteHandle(io.RawIOBase):
     """
 
     new_path: str | None = None
+    committed = False
+    """Whether the content has become visible."""
     _failed = False
     _done = False
 
@@ -66,6 +68,7 @@ class WriteHandle(io.RawIOBase):
             self.abort()
             raise
         self._done = True
+        self.committed = True
         super().close()
 
     def abort(self) -> None:

@@ -112,7 +112,12 @@ def build_local(options: LocalOptions, context: BuildContext) -> Backend | Dynam
         def build(returned: object) -> Backend:
             return _open_root(_returned_root(returned, context), options, context)
 
-        capabilities = replace(LocalBackend.capabilities, public_urls=options.base_url is not None)
+        # Two operations have two backends, so nothing can be copied inside one.
+        capabilities = replace(
+            LocalBackend.capabilities,
+            public_urls=options.base_url is not None,
+            copy_optimization=False,
+        )
         return DynamicRoot(path, build, switched=_takes_argument(path), capabilities=capabilities)
     if context.base is not None:
         path = os.path.join(os.path.abspath(context.base), os.path.expanduser(path))

@@ -160,7 +160,7 @@ def tree(
     ctx: typer.Context,
     path: Annotated[str, typer.Argument(metavar="PATH", help="A directory.")],
     depth: Annotated[
-        int | None, typer.Option("--depth", "-d", min=1, help="Levels to go down.")
+        int | None, typer.Option("--depth", "-d", min=1, metavar="N", help="Levels to go down.")
     ] = None,
     dirs_only: Annotated[bool, typer.Option("--dirs-only", help="Leave files out.")] = False,
     as_json: Json = False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
@@ -101,7 +100,6 @@ def cp(
     and --exclude may be repeated.
     """
     session: Session = ctx.obj
-    started = time.perf_counter()
     reports: list[TransferReport] = []
     summaries: list[PlanSummary] = []
     for node, target in _destinations(session, sources, dest):
@@ -115,9 +113,7 @@ def cp(
     if dry_run:
         total: Any = PlanSummary(**_sum(summaries))
     else:
-        fields = _sum(reports)
-        fields["seconds"] = time.perf_counter() - started
-        total = TransferReport(**fields)
+        total = TransferReport(**_sum(reports))
     if as_json:
         print_json({"dry_run": dry_run, **total.to_dict()})
     elif not quiet:
@@ -171,7 +167,7 @@ def _sentence(total: Any) -> str:
     if moved:
         amount = f"{count} {'byte' if count == 1 else 'bytes'}" if count < 1024 else size(count)
         detail = f"; {amount}"
-        if isinstance(total, TransferReport) and total.seconds >= 0.1:
+        if isinstance(total, TransferReport) and total.seconds >= 1:
             detail += f" in {total.seconds:.1f} s"
     new_path = getattr(total, "new_path", None)
     return f"{total}{detail}" + (f"; the copy is at {shown(new_path)}" if new_path else "")

@@ -385,9 +385,7 @@ class NodeTree(NodeContents):
         if plan.info.symlink or not plan.info.is_dir:
             self._mount.remove(self._path)
             return
-        links = [
-            info.path for info in self._mount.find(self._path) if info.symlink and info.is_dir
-        ]
+        links = [info.path for info in self._mount.find(self._path) if info.symlink and info.is_dir]
         elsewhere = tuple(f"{link}/" for link in links)
         inner = [link for link in links if not link.startswith(elsewhere)]
         self._mount.remove_many(

@@ -40,15 +40,17 @@ def test_an_interrupted_beginning_leaves_no_temporary_file(tmp_path, interrupt, 
     interrupt(holder, name)
     with pytest.raises(KeyboardInterrupt):
         backend.write_bytes("a", b"new")
-    assert os.listdir(tmp_path) == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "old"
 
 
-@pytest.mark.parametrize("name", ["replace", "close"])
-def test_an_interrupt_while_publishing_stays_an_interrupt(tmp_path, interrupt, name):
+@pytest.mark.parametrize(("name", "old"), [("replace", "old"), ("close", "old"), ("close", None)])
+def test_an_interrupt_while_publishing_stays_an_interrupt(tmp_path, interrupt, name, old):
     backend = LocalBackend(tmp_path)
+    if old is not None:
+        (tmp_path / "a").write_text(old)
     interrupt(os, name)
     with pytest.raises(KeyboardInterrupt):
         backend.write_bytes("a", b"new")
-    assert os.listdir(tmp_path) == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "new"

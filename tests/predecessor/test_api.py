@@ -52,6 +52,7 @@ def test_every_failure_is_a_storage_error_that_names_the_node(manager, mount):
 
 def test_a_refused_request_is_not_a_missing_file(manager, mount, monkeypatch):
     """W27: errors leaked from exists, or became False."""
+
     def refuse(*args, **options):
         raise PermissionError("403")
 
@@ -109,7 +110,12 @@ def test_virtual_nodes_answer_like_nodes(manager):
 
 def test_the_node_of_nothing_says_so(manager):
     """W28: AttributeError on every use."""
-    for act in (lambda n: n.read(), lambda n: n.size, lambda n: n.write("x"), lambda n: n.children()):
+    for act in (
+        lambda n: n.read(),
+        lambda n: n.size,
+        lambda n: n.write("x"),
+        lambda n: n.children(),
+    ):
         with pytest.raises(StorageError):
             act(manager.node())
 

@@ -22,7 +22,10 @@ def test_no_mode_writes_to_a_read_only_mount(manager, mount, mode):
     manager.node(f"{mount}:sub/f").write_text("old")
     manager.configure([{"name": "ro", "path": f"{mount}:sub", "permissions": "readonly"}])
     for name in ("f", "new"):
-        with pytest.raises(PermissionError, match=f"ro:{name}"), manager.node(f"ro:{name}").open(mode):
+        with (
+            pytest.raises(PermissionError, match=f"ro:{name}"),
+            manager.node(f"ro:{name}").open(mode),
+        ):
             pass  # the call itself refuses; entering would be too late
     assert manager.node(f"{mount}:sub/f").read_text() == "old"
     assert [c.name for c in manager.node(f"{mount}:sub").children()] == ["f"]
@@ -37,7 +40,14 @@ def test_an_odd_mode_is_refused_rather_than_guessed(manager, mount, mode):
     assert manager.node(f"{mount}:f").read_text() == "old"
 
 
-ESCAPES = ["..", "../private", "a/../../private", "..\\private", "a\\..\\..\\private", "/../private"]
+ESCAPES = [
+    "..",
+    "../private",
+    "a/../../private",
+    "..\\private",
+    "a\\..\\..\\private",
+    "/../private",
+]
 
 
 @pytest.mark.parametrize("path", ESCAPES)
@@ -68,7 +78,9 @@ def test_a_sub_path_of_a_relative_mount_does_not_leave_its_parent():
     """W17: the same in the configuration."""
     for path in ("m:..", "m:a/../..", "m:a/../../b"):
         with pytest.raises(ValueError, match=r"\.\."):
-            StorageManager().configure([{"name": "m", "type": "memory"}, {"name": "r", "path": path}])
+            StorageManager().configure(
+                [{"name": "m", "type": "memory"}, {"name": "r", "path": path}]
+            )
 
 
 @pytest.mark.parametrize("kind", ["local", "fsspec-local"])
@@ -163,7 +175,9 @@ def test_a_download_is_limited_in_size_and_leaves_the_old_content(manager, mount
 # -- roots ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("returned", ["", ".", "relative", None, 42, b"/tmp", "/no/such/root", "/\0"])
+@pytest.mark.parametrize(
+    "returned", ["", ".", "relative", None, 42, b"/tmp", "/no/such/root", "/\0"]
+)
 def test_what_a_callable_root_returns_is_checked(tmp_path, monkeypatch, returned):
     """W20: '' became the current directory."""
     monkeypatch.chdir(tmp_path)
@@ -205,7 +219,10 @@ def test_no_secret_is_shown(caplog):
     storage.configure(
         [
             {
-                **{"name": "web", "type": "fsspec", "filesystem": "memory", "path": "/secrets"},
+                "name": "web",
+                "type": "fsspec",
+                "filesystem": "memory",
+                "path": "/secrets",
                 "options": {"password": secret, "endpoint": url},
             }
         ]

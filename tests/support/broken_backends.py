@@ -24,7 +24,7 @@ from genro_storage.paths import parent_of
 from genro_storage.testing import BackendConformance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 
 class Options(BackendOptions):
