@@ -62,7 +62,12 @@ class StorageManager:
         configuration = load(source)
         origin = configuration.source
         with self._lock:
-            self._apply([_Entry(spec, origin) for spec in configuration.mounts])
+            try:
+                self._apply([_Entry(spec, origin) for spec in configuration.mounts])
+            except StorageConfigError as error:
+                if origin is not None:  # the checks until here knew the file, building does not
+                    error.message = f"{origin}: {error.message}"
+                raise
 
     def add_mount(self, config: Mapping[str, Any]) -> None:
         """Add or replace one mount, given as a mapping; raises as :meth:`configure` does."""

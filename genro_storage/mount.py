@@ -69,6 +69,15 @@ class Mount(MountRights):
             return False
         return here[1] == "" or there[1].startswith(here[1].rstrip("/") + "/")
 
+    def is_linked(self, path: str) -> bool:
+        """Whether the last component is a symbolic link, which could lead a walk in circles."""
+        if not (path and self.backend.capabilities.symbolic_links):
+            return False
+        here, above = self._address(path), self._address(paths.parent_of(path))
+        if here is None or above is None:
+            return False
+        return here[1] != f"{above[1].rstrip('/')}/{path.rpartition('/')[2]}"
+
     def _address(self, path: str) -> tuple[object, str] | None:
         """What two mounts can be compared by: the real local path, or backend and path."""
         if self.backend.capabilities.path_is_content:
@@ -371,7 +380,8 @@ class Mount(MountRights):
             try:
                 backend.remove_many(reals)
             except Exception as error:
-                raise translate(error, node=self.label(""), action="deleting files") from error
+                label = self.label(listed[0] if len(listed) == 1 else "")
+                raise translate(error, node=label, action="deleting files") from error
 
     def clear(self) -> None:
         """Remove everything in the mount and keep its root."""

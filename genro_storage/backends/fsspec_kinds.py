@@ -126,6 +126,18 @@ class LocalFsspecBackend(FsspecBackend):
         else:
             os.unlink(source)
 
+    def _append(self, content: Content, full: str) -> None:
+        before = os.stat(full).st_size if os.path.exists(full) else None
+        try:
+            super()._append(content, full)
+        except BaseException:
+            # A full disk takes a part of the addition: it is cut off again.
+            if before is not None:
+                os.truncate(full, before)
+            elif os.path.lexists(full):
+                os.unlink(full)
+            raise
+
     def _copy_file(self, source: str, target: str) -> None:
         super()._copy_file(source, target)
         found = os.stat(source)

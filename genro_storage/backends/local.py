@@ -12,7 +12,6 @@ import contextlib
 import errno
 import io
 import os
-import shutil
 import stat as st
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from ..capabilities import BackendCapabilities
 from ..info import Attributes, FileInfo
 from .base import Backend
+from .local_tree import make_directories, remove_directories, walk_files
 from .local_write import (
     PLAIN,
     TEMPORARY,
@@ -280,7 +280,7 @@ class LocalBackend(Backend):
         try:
             return begin()
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(full), exist_ok=True)
+            make_directories(os.path.dirname(full))
             return begin()
 
     def open_write(
@@ -294,7 +294,7 @@ class LocalBackend(Backend):
         if not append:
             return self._begin(path, if_absent, attributes)
         full, _ = self._target(path)
-        os.makedirs(os.path.dirname(full), exist_ok=True)
+        make_directories(os.path.dirname(full))
         return AppendFile(full, fsync=self._fsync)
 
     def write_bytes(
@@ -347,7 +347,7 @@ class LocalBackend(Backend):
                     if copy_new(source, before, full):
                         return
                 except FileNotFoundError:
-                    os.makedirs(os.path.dirname(full), exist_ok=True)
+                    make_directories(os.path.dirname(full))
         self._copy_from(source, before, path, if_absent, attributes, keeps_time)
 
     def _copy_from(
@@ -386,7 +386,7 @@ class LocalBackend(Backend):
         os.mkdir(self._in_real_parent(path) if path else self._root)
 
     def make_parents(self, path: str) -> None:
-        os.makedirs(os.path.dirname(self._in_real_parent(path)), exist_ok=True)
+        make_directories(os.path.dirname(self._in_real_parent(path)))
 
     def move(self, source: str, target: str) -> None:
         here = self._in_real_parent(source)
@@ -421,7 +421,7 @@ class LocalBackend(Backend):
             raise PermissionError(errno.EPERM, "the root cannot be removed")
         full = self._in_real_parent(path)
         if st.S_ISDIR(os.lstat(full).st_mode):
-            shutil.rmtree(full)
+            remove_directories(full)
         else:
             os.unlink(full)
 
@@ -435,11 +435,9 @@ class LocalBackend(Backend):
     def cleanup(self, path: str, older_than: float) -> int:
         limit = time.time() - older_than
         removed = 0
-        for directory, _, names in os.walk(self._physical(path)):
-            for name in names:
-                if name.startswith(TEMPORARY):
-                    full = f"{directory}/{name}"
-                    with contextlib.suppress(FileNotFoundError):
-                        if os.lstat(full).st_mtime <= limit and remove_stale(full, by_age=True):
-                            removed += 1
+        for full in walk_files(self._physical(path)):
+            if full.rpartition("/")[2].startswith(TEMPORARY):
+                with contextlib.suppress(FileNotFoundError):
+                    if os.lstat(full).st_mtime <= limit and remove_stale(full, by_age=True):
+                        removed += 1
         return removed

@@ -86,8 +86,11 @@ class NodeTree(NodeContents):
         def scan(here: FileInfo) -> list[FileInfo]:
             return list(mount.scan(here.path))
 
+        def below(here: FileInfo) -> Iterator[FileInfo]:
+            return mount.find(here.path)
+
         root = mount.stat(self._path)
-        for info in glob(pattern, root, scan, find):
+        for info in glob(pattern, root, scan, find, below):
             yield self._derive(info.path, info)
 
     def rglob(self, pattern: str) -> Iterator[Self]:
@@ -100,24 +103,34 @@ class NodeTree(NodeContents):
         """``(directory, names of directories, names of files)`` for the tree, as ``Path.walk``.
 
         Top-down, names taken out of the second list are not entered. Listing errors are raised
-        unless ``on_error`` takes them. Links that lead nowhere or out count as files.
+        unless ``on_error`` takes them. Links to directories are named and not entered; links that
+        lead nowhere or out count as files.
         """
-        try:
-            listed = self._scan()
-        except StorageError as error:
-            if on_error is None:
-                raise
-            on_error(error)
-            return
-        directories = [info.name for info in listed if info.type == "directory"]
-        files = [info.name for info in listed if info.type != "directory"]
-        if top_down:
-            yield self, directories, files
-        for name in directories:
-            below = self._derive(paths.join(self._path, name))
-            yield from below.walk(top_down=top_down, on_error=on_error)
-        if not top_down:
-            yield self, directories, files
+        mount = self._mount.bind()
+        # A stack rather than recursion: trees may be deeper than Python's call stack.
+        waiting: list[Self | tuple[Self, list[str], list[str]]] = [self]
+        while waiting:
+            here = waiting.pop()
+            if isinstance(here, tuple):
+                yield here
+                continue
+            try:
+                listed = sorted(mount.scan(here._path), key=lambda info: info.path)
+            except StorageError as error:
+                if on_error is None:
+                    raise
+                on_error(error)
+                continue
+            directories = [info.name for info in listed if info.type == "directory"]
+            files = [info.name for info in listed if info.type != "directory"]
+            if top_down:
+                yield here, directories, files
+            else:
+                waiting.append((here, directories, files))
+            for name in reversed(directories):
+                path = paths.join(here._path, name)
+                if not mount.is_linked(path):
+                    waiting.append(self._derive(path))
 
     # -- making and removing ------------------------------------------------------------------
 
