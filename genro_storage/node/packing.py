@@ -43,7 +43,7 @@ class NodePacking(NodeContents):
 
     def _zip_entries(self) -> Iterator[ZipEntry]:
         here = self._bound()
-        info, mount = here._look(), here._mount
+        info, mount = here.stat(), here._mount
         version = self._version_id()
         if info.type != "directory":
             yield _zip_entry(self.name or "file", info, mount, version)
