@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from ..capabilities import BackendCapabilities
 from ..info import Checksum, FileInfo
-from .base import Backend, WriteHandle
+from .base import Backend, WriteHandle, resize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ class _Encoder(WriteHandle):
         return self._buffer.tell()
 
     def truncate(self, size: int | None = None) -> int:
-        return self._buffer.truncate(size)
+        return resize(self._buffer, size)
 
     def _commit(self) -> None:
         self.new_path = base64.b64encode(self._buffer.getvalue()).decode("ascii")

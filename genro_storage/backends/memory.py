@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from ..capabilities import BackendCapabilities
 from ..info import FileInfo
 from ..paths import join, split
-from .base import Backend, WriteHandle
+from .base import Backend, WriteHandle, resize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,7 @@ class _MemoryWriter(WriteHandle):
         return self._buffer.tell()
 
     def truncate(self, size: int | None = None) -> int:
-        return self._buffer.truncate(size)
+        return resize(self._buffer, size)
 
     def _commit(self) -> None:
         self._backend.put(
