@@ -49,7 +49,7 @@ class Mount(MountRights):
             return replace(self, backend=self._evaluate(self.backend.pinned))
         return self
 
-    def is_bound_as(self, bound: Mount) -> bool:
+    def _is_bound_as(self, bound: Mount) -> bool:
         """Whether ``bound`` is what ``bind`` has made of this very mount."""
         return (
             isinstance(bound.backend, DynamicRoot)
@@ -76,15 +76,6 @@ class Mount(MountRights):
         if here is None or there is None or here[0] != there[0] or here == there:
             return False
         return here[1] == "" or there[1].startswith(here[1].rstrip("/") + "/")
-
-    def is_linked(self, path: str) -> bool:
-        """Whether the last component is a symbolic link, which could lead a walk in circles."""
-        if not (path and self.backend.capabilities.symbolic_links):
-            return False
-        here, above = self._address(path), self._address(paths.parent_of(path))
-        if here is None or above is None:
-            return False
-        return here[1] != f"{above[1].rstrip('/')}/{path.rpartition('/')[2]}"
 
     def _address(self, path: str) -> tuple[object, str] | None:
         """What two mounts can be compared by: the real local path, or backend and path."""

@@ -192,13 +192,13 @@ def test_context_variables_are_those_of_the_caller(tmp_path):
     assert any("home" in note for note in caught.value.__notes__)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An application's own error."""
 
 
 @pytest.mark.parametrize("name", [*ONCE])
 def test_the_functions_errors_pass_unchanged_with_a_note(tmp_path, name):
-    refusal = Refused("not today")
+    refusal = RefusedError("not today")
 
     def root():
         raise refusal
@@ -208,7 +208,7 @@ def test_the_functions_errors_pass_unchanged_with_a_note(tmp_path, name):
         [{"name": "dyn", "type": "local", "path": root}, {"name": "ram", "type": "memory"}]
     )
     storage.node("ram:src/a").write_text("a")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         ONCE[name](storage.node("dyn:f.txt"), storage.node("dyn:d"))
     assert caught.value is refusal
     assert any("'dyn'" in note for note in refusal.__notes__)

@@ -104,5 +104,5 @@ def test_a_diff_shows_a_missing_newline_and_names(storage):
 def test_nothing_lies_below_or_beside_a_virtual_node(storage):
     node = storage.iternode()
     for act in (lambda: node.child("x"), lambda: node / "x", node.children):
-        with pytest.raises(ValueError, match="virtual|directory"):
+        with pytest.raises(ValueError, match=r"virtual|directory"):
             act()

@@ -8,7 +8,7 @@ from ..exceptions import (
     StorageValueError,
 )
 from ..strategy import SkipStrategy
-from .tree import NodeTree
+from .packing import NodePacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["SkipStrategy", "StorageNode"]
 
 
-class StorageNode(NodeTree):
+class StorageNode(NodePacking):
     """A file or directory on a mount, existing or not.
 
     Nodes are cheap and hold no connection. ``==`` compares contents, so a node cannot be a

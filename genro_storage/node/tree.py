@@ -6,10 +6,9 @@ import contextlib
 import errno
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import paths
-from ..content import ZipEntry, zip_stream
 from ..exceptions import (
     StorageError,
     StorageExistsError,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ..info import FileInfo
-    from ..mount import Mount
     from ..transfer import CopyFile, CopyPlan, Filtered, SkipFile
     from .storage_node import StorageNode
 
@@ -123,14 +121,16 @@ class NodeTree(NodeContents):
                 continue
             directories = [info.name for info in listed if info.type == "directory"]
             files = [info.name for info in listed if info.type != "directory"]
+            links = {info.name for info in listed if info.symlink}
             if top_down:
                 yield here, directories, files
             else:
                 waiting.append((here, directories, files))
-            for name in reversed(directories):
-                path = paths.join(here._path, name)
-                if not mount.is_linked(path):
-                    waiting.append(self._derive(path))
+            waiting.extend(
+                self._derive(paths.join(here._path, name))
+                for name in reversed(directories)
+                if name not in links
+            )
 
     # -- making and removing ------------------------------------------------------------------
 
@@ -428,49 +428,3 @@ class NodeTree(NodeContents):
         """Whether both are one place, through whatever mounts; contents are not compared."""
         there = self._resolve(other)
         return self._mount.same_place(self._path, there._mount, there._path)
-
-    # -- packing ------------------------------------------------------------------------------
-
-    def zip(self) -> bytes:
-        """This file, or this directory's files with their relative names, as a zip archive.
-
-        The archive is made in memory; :meth:`iter_zip` streams it.
-        """
-        return b"".join(self.iter_zip())
-
-    def iter_zip(self) -> Iterator[bytes]:
-        """The zip archive in chunks, made while the files are read; memory stays bounded.
-
-        Names are made safe and unique. Links that lead nowhere or out of the mount are left out
-        with a logged warning.
-        """
-        return zip_stream(self._zip_entries())
-
-    def _zip_entries(self) -> Iterator[ZipEntry]:
-        here = self._bound()
-        info, mount = here._look(), here._mount
-        version = self._version_id()
-        if info.type != "directory":
-            yield _zip_entry(self.name or "file", info, mount, version)
-            return
-        for found in mount.find(self._path):
-            name = paths.relative_to(found.path, self._path)
-            if found.type == "directory":
-                yield ZipEntry(f"{name}/", _nothing, found.mtime)
-            elif found.type == "file":
-                yield _zip_entry(name, found, mount, None)
-            else:
-                _log.warning(
-                    "%s: left out of the archive (%s)", mount.label(found.path), found.type
-                )
-
-
-def _zip_entry(name: str, info: FileInfo, mount: Mount, version: str | None) -> ZipEntry:
-    def opened() -> Any:
-        return mount.open_read(info.path, version=version)
-
-    return ZipEntry(name, opened, info.mtime, info.size)
-
-
-def _nothing() -> Any:
-    raise StorageIsDirectoryError("a directory has no content")
