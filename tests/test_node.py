@@ -342,3 +342,16 @@ def test_unlink_and_rmdir_keep_to_their_kinds(storage):
         file.unlink(missing_ok=True)
         file.parent.rmdir()
         assert storage.node(f"{mount}:").children() == []
+
+
+def test_what_is_said_of_a_content_is_never_from_an_old_listing(tmp_path):
+    with StorageManager() as storage:
+        storage.configure([{"name": "disk", "type": "local", "path": str(tmp_path)}])
+        (tmp_path / "a").write_bytes(b"old")
+        (tmp_path / "b").write_bytes(b"newer")
+        listed = storage.node("disk:").children()[0]
+        assert listed.size == 3
+        (tmp_path / "a").write_bytes(b"newer")
+        assert listed == storage.node("disk:b")
+        assert listed.md5hash == storage.node("disk:b").md5hash
+        assert listed.size == 5

@@ -36,7 +36,7 @@ class WriteHandle(io.RawIOBase):
     """
 
     new_path: str | None = None
-    committed = False
+    committed: bool = False
     """Whether the content has become visible."""
     _failed = False
     _done = False

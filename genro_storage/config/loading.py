@@ -13,37 +13,19 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import StorageConfigError, translate
+from .document_errors import EMPTY, DocumentError
 from .environment import interpolate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "SUFFIXES", "DocumentError", "parse_text", "read_document"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "SUFFIXES", "parse_text", "read_document"]
 
 #: The largest configuration file, in bytes.
 MAX_BYTES = 32 * 1024 * 1024
 #: How deep lists and mappings may be nested.
 MAX_DEPTH = 64
-EMPTY = "the file is empty; it needs a list of mounts, or a mapping with 'mounts'"
-
-
-class DocumentError(Exception):
-    """What is wrong with a document and where (from 1); shows none of its content."""
-
-    def __init__(self, text: str, line: int | None = None, column: int | None = None) -> None:
-        super().__init__(text)
-        self.text = text
-        self.line = line
-        self.column = column
-
-    def __str__(self) -> str:
-        if self.line is None:
-            return self.text
-        where = f"line {self.line}"
-        if self.column is not None:
-            where += f", column {self.column}"
-        return f"{where}: {self.text}"
 
 
 def read_document(path: Path, environ: Mapping[str, str] | None = None) -> Any:

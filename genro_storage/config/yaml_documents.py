@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from .loading import EMPTY, DocumentError
+from .document_errors import EMPTY, DocumentError
 
 __all__ = ["MAX_NODES", "parse_yaml"]
 

@@ -210,7 +210,7 @@ class NodeContents(NodeFacts):
         return self._bound()._digest(algorithm)
 
     def _digest(self, algorithm: str) -> str:
-        info = self._look()
+        info = self.stat()
         if info.type == "directory":
             raise StorageIsDirectoryError(
                 f"{self.fullpath}: Cannot compute hash of directory", node=self.fullpath
@@ -227,7 +227,7 @@ class NodeContents(NodeFacts):
             return NotImplemented
         if self is other or self._is_identical(other):
             return True
-        ours, theirs = self._look_or_none(), other._look_or_none()
+        ours, theirs = self._stat_or_none(), other._stat_or_none()
         if ours is None or theirs is None or ours.type != "file" or theirs.type != "file":
             return False
         if ours.size is not None and theirs.size is not None and ours.size != theirs.size:
@@ -269,7 +269,7 @@ class NodeContents(NodeFacts):
         or ``StorageIsDirectoryError`` (a ValueError) for a directory.
         """
         here = self._bound()
-        if here._look().type == "directory":
+        if here.stat().type == "directory":
             raise StorageIsDirectoryError(
                 f"{self.fullpath}: Cannot encode directory", node=self.fullpath
             )

@@ -18,7 +18,7 @@ class NodeCore:
     """The state of a node, and how one node makes another.
 
     The classes of this package build on each other in one line, so that each may use those below
-    it: core, names, history, facts, contents, tree, packing, and ``StorageNode`` on top.
+    it: core, names, history, facts, contents, tree, and ``StorageNode`` on top.
     """
 
     __slots__ = ("__weakref__", "_info", "_manager", "_mount", "_path", "_snapshot")
@@ -53,7 +53,7 @@ class NodeCore:
         ``like`` is the bound node of the other side, which may be on the same mount.
         """
         mount = self._mount
-        if like is not None and mount.name == like._mount.name and mount._is_bound_as(like._mount):
+        if like is not None and mount.name == like._mount.name and mount.is_bound_as(like._mount):
             bound = like._mount
         else:
             bound = mount.bind()

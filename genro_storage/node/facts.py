@@ -47,6 +47,11 @@ class NodeFacts(NodeHistory):
         except (StorageNotFoundError, StorageNotDirectoryError, StorageVersionError):
             return None
 
+    def _stat_or_none(self) -> FileInfo | None:
+        """What is here now: for what is said about contents, a listing may be too old."""
+        self._info = None
+        return self._look_or_none()
+
     @property
     def exists(self) -> bool:
         """Whether something is here now. An unreachable storage raises: it is not "no"."""

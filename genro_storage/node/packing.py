@@ -1,4 +1,4 @@
-"""What a node does with a whole tree at once: pack it."""
+"""Packing a file or a tree into a zip archive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import paths
 from ..content import ZipEntry, zip_stream
 from ..exceptions import StorageIsDirectoryError
-from .tree import NodeTree
+from .contents import NodeContents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,8 @@ __all__ = ["NodePacking"]
 _log = logging.getLogger("genro_storage")
 
 
-class NodePacking(NodeTree):
-    """The zip archive of a file or directory."""
+class NodePacking(NodeContents):
+    """Archives are made while the files are read, so memory stays bounded."""
 
     __slots__ = ()
 
@@ -43,7 +43,7 @@ class NodePacking(NodeTree):
 
     def _zip_entries(self) -> Iterator[ZipEntry]:
         here = self._bound()
-        info, mount = here._look(), here._mount
+        info, mount = here.stat(), here._mount
         version = self._version_id()
         if info.type != "directory":
             yield _zip_entry(self.name or "file", info, mount, version)

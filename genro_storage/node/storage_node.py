@@ -8,7 +8,7 @@ from ..exceptions import (
     StorageValueError,
 )
 from ..strategy import SkipStrategy
-from .packing import NodePacking
+from .tree import NodeTree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["SkipStrategy", "StorageNode"]
 
 
-class StorageNode(NodePacking):
+class StorageNode(NodeTree):
     """A file or directory on a mount, existing or not.
 
     Nodes are cheap and hold no connection. ``==`` compares contents, so a node cannot be a

@@ -1,4 +1,4 @@
-"""What a node does with the places around it: list, make, remove, copy, move, pack."""
+"""What a node does with the places around it: list, make, remove, copy, move."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ..exceptions import (
     StorageValueError,
 )
 from ..strategy import SkipStrategy
-from .contents import NodeContents
 from .globbing import glob
+from .packing import NodePacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +40,7 @@ _log = logging.getLogger("genro_storage")
 _CROSS_DEVICE = errno.EXDEV
 
 
-class NodeTree(NodeContents):
+class NodeTree(NodePacking):
     """The directory half of :class:`~genro_storage.StorageNode`."""
 
     __slots__ = ()
@@ -121,15 +121,15 @@ class NodeTree(NodeContents):
                 continue
             directories = [info.name for info in listed if info.type == "directory"]
             files = [info.name for info in listed if info.type != "directory"]
-            links = {info.name for info in listed if info.symlink}
             if top_down:
                 yield here, directories, files
             else:
                 waiting.append((here, directories, files))
+            linked = {info.name for info in listed if info.symlink}
             waiting.extend(
                 self._derive(paths.join(here._path, name))
                 for name in reversed(directories)
-                if name not in links
+                if name not in linked
             )
 
     # -- making and removing ------------------------------------------------------------------

@@ -115,7 +115,7 @@ class _IterNode(_VirtualNode):
 
     def _zip_entries(self) -> Iterator[ZipEntry]:
         for node in tuple(self._sources):
-            info = node._look()
+            info = node.stat()
             yield ZipEntry(node.basename or "file", _opener(node), info.mtime, info.size)
 
     def __reduce__(self) -> tuple[Any, ...]:

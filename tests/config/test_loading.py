@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from genro_storage.config import load, loading
-from genro_storage.config.loading import DocumentError, parse_text, read_document
+from genro_storage.config.document_errors import DocumentError
+from genro_storage.config.loading import parse_text, read_document
 from genro_storage.exceptions import (
     StorageConfigError,
     StorageIsDirectoryError,
@@ -150,7 +151,7 @@ def test_a_yaml_date_or_number_that_is_none_is_text_or_a_clear_error(text: str) 
     try:
         assert isinstance(parse_text(text, ".yaml")[0], str)
     except DocumentError as problem:
-        assert "out of range; quote it" in str(problem)  # noqa: PT017
+        assert "out of range; quote it" in str(problem)
 
 
 def test_merge_keys_and_aliases_of_honest_size_work() -> None:
