@@ -456,8 +456,7 @@ def test_a_directory_of_somebody_else_is_said(storage, root):
                     act()
                     os.write(say, b"nothing raised\n")
                 except StoragePermissionError as error:
-                    assert "disk:" in str(error)
-                    os.write(say, b"refused\n")
+                    os.write(say, b"refused\n" if "disk:" in str(error) else b"unnamed\n")
         finally:
             os._exit(0)
     os.close(say)

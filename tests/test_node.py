@@ -219,7 +219,7 @@ def perform(handle, steps):
     return answers
 
 
-@settings(relaxed, max_examples=150)
+@settings(relaxed, max_examples=100)
 @given(
     mode=st.sampled_from(["rb", "wb", "ab", "xb", "r+b", "w+b", "a+b", "x+b"]),
     before=st.none() | st.binary(max_size=50),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..info import Attributes, Checksum, FileInfo, FileVersion
 
-__all__ = ["COPY_CHUNK", "Backend", "WriteHandle"]
+__all__ = ["COPY_CHUNK", "Backend", "WriteHandle", "resize"]
 
 COPY_CHUNK = 1024 * 1024
 
@@ -360,3 +360,16 @@ def _read_exactly(stream: BinaryIO, count: int) -> bytes:
         parts.append(chunk)
         count -= len(chunk)
     return b"".join(parts)
+
+
+def resize(buffer: io.BytesIO, size: int | None) -> int:
+    """``truncate`` as files do it: a larger size adds zeros, which ``BytesIO`` does not."""
+    length = buffer.tell() if size is None else size
+    buffer.truncate(length)
+    missing = length - len(buffer.getbuffer())
+    if missing > 0:
+        position = buffer.tell()
+        buffer.seek(0, io.SEEK_END)
+        buffer.write(bytes(missing))
+        buffer.seek(position)
+    return length
