@@ -49,7 +49,7 @@ class Mount(MountRights):
             return replace(self, backend=self._evaluate(self.backend.pinned))
         return self
 
-    def _is_bound_as(self, bound: Mount) -> bool:
+    def is_bound_as(self, bound: Mount) -> bool:
         """Whether ``bound`` is what ``bind`` has made of this very mount."""
         return (
             isinstance(bound.backend, DynamicRoot)
