@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..exceptions import (
@@ -64,7 +64,14 @@ class CopyPlan:
     """The source lies inside the target, so that copying writes among what is being copied."""
 
     def __iter__(self) -> Iterator[Action]:
-        return self._actions()
+        return self._as_of_now()._actions()
+
+    def _as_of_now(self) -> CopyPlan:
+        """The same plan for what stands at both places now: time may have passed."""
+        if self.same:
+            return self
+        info = _source_info(self.source, self.version)
+        return replace(self, info=info, target_info=_target_info(self.target, info))
 
     def count(self) -> int:
         """How many actions there are (no ``len()``: that would list twice in ``list(plan)``)."""
@@ -93,7 +100,7 @@ class CopyPlan:
         tally = Tally()
         callbacks = Callbacks(progress, on_file, on_skip)
         try:
-            self._apply(tally, callbacks, executor or SerialExecutor())
+            self._as_of_now()._apply(tally, callbacks, executor or SerialExecutor())
         except Exception as error:
             tally.failed += 1
             error.add_note(

@@ -694,3 +694,11 @@ def test_the_bar_shows_how_many_files_are_done(memory):
     with RichProgress("photos", console=screen) as progress:
         plan_copy(Place(memory, "in"), Place(memory, "out")).apply(progress)
     assert "4/4" in screen.export_text()
+
+
+def test_a_plan_looks_again_when_it_is_applied(memory: Mount) -> None:
+    memory.write_bytes("a", b"ours")
+    plan = plan_copy(Place(memory, "a"), Place(memory, "b"), skip="exists")
+    memory.write_bytes("b", b"precious")
+    assert plan.apply().skipped == 1
+    assert memory.read_bytes("b") == b"precious"
