@@ -1,0 +1,36 @@
+"""Base64, where the content is the path."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+
+def test_blanks_in_base64_are_ignored(storage):
+    assert storage.node("b64:YW Jj\nZG Vm").read() == "abcdef"
+
+
+def test_writing_base64_moves_the_node(storage):
+    node = storage.node("b64:")
+    for text in ("one", "two, longer"):
+        node.write(text)
+        assert node.path == base64.b64encode(text.encode()).decode()
+        assert node.read() == text
+
+
+def test_copying_to_base64_moves_the_destination(storage):
+    storage.node("ram:f").write_text("x")
+    dest = storage.node("b64:")
+    assert storage.node("ram:f").copy_to(dest) is dest
+    assert dest.path == "eA=="
+    assert dest.read() == "x"
+
+
+@pytest.mark.parametrize("mode", ["wb", "w"])
+def test_opening_base64_for_writing_gives_a_buffer(storage, mode):
+    """Decision 8: what is written is no longer thrown away, the node follows it."""
+    node = storage.node("b64:YWJj")
+    with node.open(mode) as handle:
+        handle.write(b"new" if mode == "wb" else "new")
+    assert node.read() == "new"
