@@ -16,43 +16,23 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from ..capabilities import BackendCapabilities
 from ..info import Checksum, FileInfo
-from .base import Backend, WriteHandle, resize
+from .base import Backend
+from .collected import CollectedWrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..info import Attributes
+    from .base import WriteHandle
 
 __all__ = ["Base64Backend"]
 
 _BLANK = re.compile(r"\s+")
 
 
-class _Encoder(WriteHandle):
-    def __init__(self) -> None:
-        super().__init__()
-        self._buffer = io.BytesIO()
-
-    def write(self, data: object) -> int:
-        return self._buffer.write(data)  # type: ignore[arg-type]
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._buffer.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._buffer.tell()
-
-    def truncate(self, size: int | None = None) -> int:
-        return resize(self._buffer, size)
-
-    def _commit(self) -> None:
-        self.new_path = base64.b64encode(self._buffer.getvalue()).decode("ascii")
-
-    def _abort(self) -> None:
-        self._buffer.close()
+class _Encoder(CollectedWrite):
+    def _publish(self, content: bytes) -> None:
+        self.new_path = base64.b64encode(content).decode("ascii")
 
 
 class Base64Backend(Backend):

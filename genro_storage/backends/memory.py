@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, BinaryIO
 from ..capabilities import BackendCapabilities
 from ..info import FileInfo
 from ..paths import join, split
-from .base import Backend, WriteHandle, resize
+from .base import Backend
+from .collected import CollectedWrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
     from ..info import Attributes
+    from .base import WriteHandle
 
 __all__ = ["MemoryBackend", "MemoryStore"]
 
@@ -99,7 +101,7 @@ class MemoryStore:
             holder.mtime = time.time()
 
 
-class _MemoryWriter(WriteHandle):
+class _MemoryWriter(CollectedWrite):
     def __init__(
         self,
         backend: MemoryBackend,
@@ -108,40 +110,21 @@ class _MemoryWriter(WriteHandle):
         if_absent: bool,
         attributes: Attributes | None,
     ) -> None:
-        super().__init__()
+        super().__init__(seekable=not append)
         self._backend = backend
         self._path = path
         self._append = append
         self._if_absent = if_absent
         self._attributes = attributes
-        self._buffer = io.BytesIO()
 
-    def write(self, data: object) -> int:
-        return self._buffer.write(data)  # type: ignore[arg-type]
-
-    def seekable(self) -> bool:
-        return not self._append
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._buffer.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._buffer.tell()
-
-    def truncate(self, size: int | None = None) -> int:
-        return resize(self._buffer, size)
-
-    def _commit(self) -> None:
+    def _publish(self, content: bytes) -> None:
         self._backend.put(
             self._path,
-            self._buffer.getvalue(),
+            content,
             append=self._append,
             if_absent=self._if_absent,
             attributes=self._attributes,
         )
-
-    def _abort(self) -> None:
-        self._buffer.close()
 
 
 class MemoryBackend(Backend):
