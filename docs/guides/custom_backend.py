@@ -8,12 +8,14 @@ import threading
 from typing import TYPE_CHECKING, BinaryIO
 
 from genro_storage import BackendCapabilities, BackendType, FileInfo
-from genro_storage.backends.base import Backend, WriteHandle
+from genro_storage.backends.base import Backend
+from genro_storage.backends.collected import CollectedWrite
 from genro_storage.backends.options import BackendOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from genro_storage.backends.base import WriteHandle
     from genro_storage.info import Attributes
     from genro_storage.registry import BuildContext
 
@@ -77,17 +79,13 @@ class DictBackend(Backend):
             raise FileNotFoundError(errno.ENOENT, "not found") from None
 
 
-class DictWriter(WriteHandle):
-    """Collects the content; ``_commit`` makes it visible in one step."""
+class DictWriter(CollectedWrite):
+    """Collects the content; ``_publish`` makes it visible in one step."""
 
     def __init__(self, backend: DictBackend, path: str, if_absent: bool) -> None:
         super().__init__()
         self.backend, self.path, self.if_absent = backend, path, if_absent
-        self.content = io.BytesIO()
         self._check()
-
-    def write(self, data: object) -> int:
-        return self.content.write(data)  # type: ignore[arg-type]
 
     def _check(self) -> None:
         taken = self.path in self.backend.entries
@@ -96,14 +94,11 @@ class DictWriter(WriteHandle):
         if taken and self.if_absent:
             raise FileExistsError(errno.EEXIST, "already exists")
 
-    def _commit(self) -> None:
+    def _publish(self, content: bytes) -> None:
         with self.backend.lock:
             self._check()
             self.backend.make_parents(self.path)
-            self.backend.entries[self.path] = self.content.getvalue()
-
-    def _abort(self) -> None:
-        self.content.close()
+            self.backend.entries[self.path] = content
 
 
 class DictOptions(BackendOptions):
