@@ -170,7 +170,16 @@ def test_a_verb_reaches_the_backend_below_the_prefix(verb, tmp_path):
 
 
 def test_every_public_verb_of_a_mount_is_here_for_a_reason():
-    values = {"label", "normalise", "narrow", "bind", "is_bound_as", "can_copy_to", "same_place", "contains"}
+    values = {
+        "label",
+        "normalise",
+        "narrow",
+        "bind",
+        "is_bound_as",
+        "can_copy_to",
+        "same_place",
+        "contains",
+    }
     rights = {"require_write", "require_delete"}
     composed = {"exists", "clear"}  # of stat; of scan and remove_tree
     assert verbs_of(Mount) == (VERBS - {"address"}) | values | rights | composed

@@ -53,7 +53,7 @@ class NodeCore:
         ``like`` is the bound node of the other side, which may be on the same mount.
         """
         mount = self._mount
-        if like is not None and mount.name == like._mount.name and mount._is_bound_as(like._mount):
+        if like is not None and mount.name == like._mount.name and mount.is_bound_as(like._mount):
             bound = like._mount
         else:
             bound = mount.bind()
