@@ -89,6 +89,14 @@ class Guard:
             # Behind a proxy the names of the outside are often unknown inside.
             return
 
+    def check_literal(self, host: str) -> None:
+        """Refuse what is private without asking anybody: an address, or a name of this machine."""
+        name = host.rstrip(".").lower()
+        if name == "localhost" or name.endswith(".localhost"):  # RFC 6761 §6.3
+            name = "127.0.0.1"
+        if _is_literal(name):
+            self.check(name, 0)
+
     def connect(self, host: str, port: int, *, trusted: bool) -> TimedSocket:
         """A connection to ``host``, resolved once, at an address that was checked."""
         try:
@@ -125,6 +133,15 @@ class Guard:
                         "where fetching from the private network is meant, pass allow_private=True"
                     )
         return found
+
+
+def _is_literal(host: str) -> bool:
+    """Whether this is an address, in any spelling that the system's resolver takes for one."""
+    try:
+        socket.getaddrinfo(host, 0, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return False
+    return True
 
 
 class TimedSocket(socket.socket):

@@ -168,7 +168,8 @@ def _checked_url(url: str) -> str:
         raise _invalid(shown, "only http:// and https:// can be downloaded")
     if "@" in parts.netloc:
         raise _invalid(shown, "a user or password in the URL is not supported")
-    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+(%[a-z0-9._-]+)?", host):
+    # No "%": the standard library would decode it after the check, into another host or a zone.
+    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host):
         raise _invalid(shown, "it has no usable host")
     netloc = f"[{host}]" if ":" in host else host
     if port is not None:
@@ -313,6 +314,7 @@ def _open_replaced(
     shown = redact(url)
     with contextlib.ExitStack() as stack:
         with _named(shown):
+            guard.check_literal(urlsplit(url).hostname or "")
             response = stack.enter_context(urlopen(url, timeout=timeout))
         yield Download(_ReadOnce(response), shown, guard, None, max_size)
 

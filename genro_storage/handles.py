@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import shutil
+import sys
 import tempfile
 import warnings
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from .exceptions import translate
 
@@ -199,13 +201,25 @@ class BinaryWriter(io.BufferedWriter):
             self.abort()
 
 
+def _append_only(descriptor: int) -> None:
+    """Make every write go to the end (``O_APPEND``), wherever the position is."""
+    if sys.platform != "win32":
+        import fcntl
+
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
+
+
 class BinaryUpdater(io.BufferedRandom):
     """What ``open("r+b")`` returns: a private copy that replaces the file whole on ``close()``."""
 
     def __init__(self, node: str, publish: Callable[[BinaryIO], str | None], mode: str) -> None:
-        # The name is needed to reopen with O_APPEND semantics; the file is gone when closed.
-        self._temporary = tempfile.NamedTemporaryFile(prefix="genro-update-")  # noqa: SIM115
-        super().__init__(io.FileIO(self._temporary.name, mode), BUFFER)
+        # Without a name, so that a killed process leaves nothing behind.
+        self._temporary = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+        if mode.startswith("a"):
+            _append_only(self._temporary.fileno())
+        self._appends = mode.startswith("a")
+        super().__init__(io.FileIO(self._temporary.fileno(), "r+b", closefd=False), BUFFER)
         self._node = node
         self._publish = publish
         self._aborted = False
@@ -214,7 +228,7 @@ class BinaryUpdater(io.BufferedRandom):
     def load(self, content: BinaryIO) -> None:
         """Start from this content, positioned as the mode says (the end for ``a+``)."""
         shutil.copyfileobj(content, self, BUFFER)
-        if not self.raw.mode.startswith("a"):  # type: ignore[attr-defined]
+        if not self._appends:
             self.seek(0)
 
     def close(self) -> None:
@@ -223,8 +237,8 @@ class BinaryUpdater(io.BufferedRandom):
         try:
             self.flush()
             if not self._aborted:
-                with open(self._temporary.name, "rb") as content:
-                    self.new_path = self._publish(content)
+                self._temporary.seek(0)
+                self.new_path = self._publish(cast("BinaryIO", self._temporary))
         finally:
             self._aborted = True
             super().close()

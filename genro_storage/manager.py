@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import threading
 from pathlib import Path
@@ -74,25 +75,21 @@ class StorageManager:
         self.configure([config])
 
     def _apply(self, entries: Sequence[_Entry]) -> None:
-        from .registry import BuildContext
-
         table = dict(self._table)
         origins = dict(self._origins)
         # Objects that a failed configuration made must not stay: work on a copy.
         kept = dict(self._kept)
         later = {entry.spec.name for entry in entries}
-        for spec, origin in entries:
-            later.discard(spec.name)
-            origins[spec.name] = origin if origin is not None else dict(spec.literal or {})
-            if spec.relative is not None:
-                table[spec.name] = self._narrowed(spec, table, later)
-                continue
-            base = None if origin is None else origin.parent
-            context = BuildContext(mount=spec.name, base=base, keep=_keeper(kept, spec.name))
-            backend = spec.build(context)
-            if spec.permissions in ("readwrite", "delete"):
-                _refuse_if_read_only(spec, backend.capabilities.readonly)
-            table[spec.name] = Mount(spec.name, backend, permissions=spec.permissions or "delete")
+        with contextlib.ExitStack() as undo:
+            for entry in entries:
+                spec = entry.spec
+                later.discard(spec.name)
+                origins[spec.name] = entry.origin or dict(spec.literal or {})
+                if spec.relative is not None:
+                    table[spec.name] = self._narrowed(spec, table, later)
+                else:
+                    table[spec.name] = _built(entry, kept, undo)
+            undo.pop_all()
         self._kept, self._origins = kept, origins
         self._install(table)
 
@@ -254,6 +251,24 @@ class _Entry(NamedTuple):
 
     spec: MountSpec
     origin: Path | None
+
+
+def _built(entry: _Entry, kept: Kept, undo: contextlib.ExitStack) -> Mount:
+    """Build one mount; ``undo`` learns what a failure further on has to take back."""
+    from .registry import BuildContext
+
+    spec, origin = entry
+    context = BuildContext(
+        mount=spec.name,
+        base=None if origin is None else origin.parent,
+        keep=_keeper(kept, spec.name),
+        undo=undo.callback,
+    )
+    mount = Mount(spec.name, spec.build(context), permissions=spec.permissions or "delete")
+    undo.callback(mount.close)
+    if spec.permissions in ("readwrite", "delete"):
+        _refuse_if_read_only(spec, mount.backend.capabilities.readonly)
+    return mount
 
 
 def _keeper(kept: Kept, name: str) -> Keep:

@@ -49,7 +49,7 @@ def normalise(path: str, *, node: str | None = None) -> str:
     shown = path if node is None else node
     if "\x00" in path:
         raise StoragePathError(f"{shown!r}: a path cannot contain a NUL character", node=shown)
-    if _DRIVE.match(path):
+    if _DRIVE.match(path.lstrip("/")):
         raise StoragePathError(
             f"{shown!r}: a drive letter cannot start a path inside a mount; "
             "configure the drive as a mount's root, or write the path relative to the mount",

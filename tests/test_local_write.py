@@ -11,6 +11,7 @@ import pytest
 
 from genro_storage import StorageManager
 from genro_storage.backends import local_write
+from genro_storage.backends.local import LocalBackend
 
 IS_ROOT = os.geteuid() == 0
 
@@ -195,3 +196,22 @@ def test_a_write_with_fsync_reaches_the_disk_before_its_name(tmp_path, monkeypat
     events.clear()
     storage.node("d:f").write_bytes(b"new")
     assert events == ["fsync", "rename", "fsync"]
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_fsync_reaches_the_disk_before_the_name_does(tmp_path, monkeypatch, existing):
+    backend = LocalBackend(tmp_path, fsync=True)
+    if existing:
+        (tmp_path / "f").write_bytes(b"old")
+    order = []
+    for name in ("fsync", "replace", "link"):
+        real = getattr(os, name)
+
+        def spy(*arguments, _real=real, _name=name, **options):
+            order.append(_name)
+            return _real(*arguments, **options)
+
+        monkeypatch.setattr(os, name, spy)
+    backend.write_bytes("f", b"new")
+    # The content, the name, and the directory that holds the name.
+    assert order == ["fsync", "replace" if existing else "link", "fsync"]

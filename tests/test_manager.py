@@ -134,3 +134,26 @@ def test_cleanup_names_an_unknown_mount_and_needs_the_right_to_delete():
         storage.cleanup("r")
     with pytest.raises(MountNotFoundError):
         storage.cleanup("x")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"name": "b", "type": "local", "path": "/missing-root-of-a-mount"},
+        {"name": "b", "path": "nobody:x"},
+    ],
+    ids=["missing root", "missing parent"],
+)
+def test_a_configuration_that_fails_leaves_no_directory_behind(tmp_path, broken):
+    wanted = {"name": "a", "type": "local", "path": str(tmp_path / "made/deep"), "create": True}
+    with StorageManager() as storage, pytest.raises(StorageConfigError):
+        storage.configure([wanted, broken])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_stood_before_a_failed_configuration_stays(tmp_path):
+    (tmp_path / "made").mkdir()
+    wanted = {"name": "a", "type": "local", "path": str(tmp_path / "made/deep"), "create": True}
+    with StorageManager() as storage, pytest.raises(StorageConfigError):
+        storage.configure([wanted, {"name": "b", "path": "nobody:x"}])
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]

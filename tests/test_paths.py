@@ -29,6 +29,7 @@ def normal(path):
 @given(_WILD)
 @example("a/..\\b")
 @example("\n/..")
+@example("/C:")
 def test_what_is_accepted_stays_inside_and_is_stable(path):
     try:
         normalised = paths.normalise(path)

@@ -26,6 +26,10 @@ def _keep_nothing(_key: Hashable, factory: Callable[[], T]) -> T:
     return factory()
 
 
+def _forget(_step: Callable[[], object]) -> None:
+    """Without a manager nothing is undone."""
+
+
 @dataclass(frozen=True)
 class BuildContext:
     """Handed to the ``build`` function of a ``BackendType``.
@@ -34,8 +38,11 @@ class BuildContext:
     configuration file, which relative local paths resolve against; None for a configuration
     given in code. ``keep(key, factory)`` returns an object that lives as long as the manager, so
     that configuring a name again finds what was there; without a manager nothing is kept.
+    ``undo(step)`` notes what takes back a change that ``build`` has made outside, for a
+    configuration that fails later.
     """
 
     mount: str
     base: Path | None = None
+    undo: Callable[[Callable[[], object]], object] = field(default=_forget, repr=False)
     keep: Keep = field(default=_keep_nothing, repr=False)

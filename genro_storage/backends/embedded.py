@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 from collections.abc import Callable
@@ -156,11 +157,30 @@ def _returned_root(returned: object, context: BuildContext) -> str:
     )
 
 
+def _make(root: str, context: BuildContext) -> None:
+    """Make a root and what is missing above it, to be taken back if the configuration fails."""
+    missing: list[str] = []
+    above = root
+    while not os.path.lexists(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    os.makedirs(root, exist_ok=True)
+
+    def remove() -> None:
+        for directory in missing:
+            # Somebody else may use it by now; then it is theirs.
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+
+    if missing:
+        context.undo(remove)
+
+
 def _open_root(root: str, options: LocalOptions, context: BuildContext) -> Backend:
     root = os.path.normpath(root) if ".." not in root.split(os.sep) else root
     try:
         if options.create:
-            os.makedirs(root, exist_ok=True)
+            _make(root, context)
         is_directory = os.path.isdir(root)
         if not is_directory:
             # Tells a missing directory from one that may not be looked at.

@@ -23,6 +23,7 @@ from ..exceptions import (
 )
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import Commit, Filesystem, Profile, profile_of, protocols_of
+from .fsspec_kinds import backend_for
 from .options import BackendOptions
 
 if TYPE_CHECKING:
@@ -30,7 +31,14 @@ if TYPE_CHECKING:
 
     from .context import BuildContext
 
-__all__ = ["FsspecBackend", "FsspecOptions", "Profile", "build", "open_filesystem"]
+__all__ = [
+    "FsspecBackend",
+    "FsspecOptions",
+    "Profile",
+    "backend_for",
+    "build",
+    "open_filesystem",
+]
 
 _EXTRAS = {
     **dict.fromkeys(("s3", "s3a"), "s3"),
@@ -102,7 +110,7 @@ def build(options: FsspecOptions, context: BuildContext) -> FsspecBackend:
         )
     root = _root(options, filesystem, context, label)
     try:
-        backend = FsspecBackend(filesystem, root, commit=options.commit, readonly=options.readonly)
+        backend = backend_for(filesystem, root, commit=options.commit, readonly=options.readonly)
     except ValueError as error:
         raise StorageConfigError(f"{label}: {error}", node=context.mount) from error
     try:

@@ -12,12 +12,11 @@ import contextlib
 import errno
 import logging
 import time
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..info import FileInfo
 from ..paths import is_addressable, join, order_key, parent_of
 from .fsspec_calls import FilesystemCalls
-from .fsspec_info import Filesystem, protocols_of
 from .fsspec_write import Content, GuardedReader, SpooledWrite, is_temporary, temporary_name
 
 if TYPE_CHECKING:
@@ -49,20 +48,12 @@ class FsspecBackend(FilesystemCalls):
     is a look just before the commit.
 
     >>> import fsspec
-    >>> backend = FsspecBackend(fsspec.filesystem("memory", skip_instance_cache=True), "/doc")
+    >>> from genro_storage.backends.fsspec import backend_for
+    >>> backend = backend_for(fsspec.filesystem("memory", skip_instance_cache=True), "/doc")
     >>> backend.write_bytes("a/b.txt", b"hello")
     >>> [info.path for info in backend.find("")]
     ['a', 'a/b.txt']
     """
-
-    def __new__(cls, fs: Filesystem, *_arguments: Any, **_options: Any) -> FsspecBackend:  # noqa: PYI034 - as pathlib.Path: may be a subclass
-        if cls is FsspecBackend:
-            from .fsspec_kinds import KINDS  # that module subclasses this one
-
-            for name in protocols_of(fs):
-                if name in KINDS:
-                    return object.__new__(KINDS[name])
-        return super().__new__(cls)
 
     # -- looking ------------------------------------------------------------------------------
 

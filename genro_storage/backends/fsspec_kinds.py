@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .fsspec_backend import FsspecBackend
-from .fsspec_info import file_info
+from .fsspec_info import file_info, protocols_of
 from .fsspec_write import Content
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from ..capabilities import BackendCapabilities
     from ..info import Attributes, FileInfo
+    from .fsspec_info import Filesystem
 
-__all__ = ["KINDS", "LocalFsspecBackend", "MemoryFsspecBackend"]
+__all__ = ["KINDS", "LocalFsspecBackend", "MemoryFsspecBackend", "backend_for"]
 
 _LINK_LEADS_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES)
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
@@ -204,9 +205,15 @@ class MemoryFsspecBackend(FsspecBackend):
         self._fs.pipe_file(full, before + more)
 
 
-#: The classes that ``FsspecBackend(fs)`` makes for these protocols.
+#: What needs more than the generic class, by protocol.
 KINDS: dict[str, type[FsspecBackend]] = {
     "file": LocalFsspecBackend,
     "local": LocalFsspecBackend,
     "memory": MemoryFsspecBackend,
 }
+
+
+def backend_for(fs: Filesystem, root: str = "", **options: Any) -> FsspecBackend:
+    """The backend over any fsspec filesystem; ``options`` are those of ``FsspecBackend``."""
+    kinds = (KINDS[name] for name in protocols_of(fs) if name in KINDS)
+    return next(kinds, FsspecBackend)(fs, root, **options)

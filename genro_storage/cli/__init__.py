@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from importlib.util import find_spec
 from typing import Any
 
@@ -24,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
         from .app import app
 
         # The default would end the process with temporary files still there.
-        signal.signal(signal.SIGTERM, _terminate)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminate)
         app(arguments, prog_name="genro-storage")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

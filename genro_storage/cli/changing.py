@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .. import paths
 from ..exceptions import (
     MountNotFoundError,
     StorageExistsError,
@@ -52,7 +54,7 @@ def rm(
                 continue
             if dry_run:
                 removed += _would_remove(session, node, silent=as_json)
-            elif node.name:
+            elif not _is_root(node):
                 node.delete()
             else:
                 node.delete(root=True)
@@ -72,18 +74,43 @@ def _may_be_removed(node: StorageNode, *, recursive: bool, force: bool, root: bo
         if force:
             return False
         raise
-    if not node.name:
+    if _is_root(node):
         if not node._manager.has_mount(node._mount.name) or node._mount.shown is not None:
             raise StoragePermissionError(f"{name}: refusing to remove it; name it by its own name")
         if not (root and recursive):
             raise StoragePermissionError(
                 f"{name}: is the root of a mount; -r --root empties the whole mount", node=name
             )
-    elif info.is_dir and not recursive and not info.symlink:
-        raise StorageIsDirectoryError(
-            f"{name}: is a directory; -r removes it with everything in it", node=name
-        )
+    elif info.symlink:
+        return True  # only the link goes
+    elif info.is_dir:
+        if not recursive:
+            raise StorageIsDirectoryError(
+                f"{name}: is a directory; -r removes it with everything in it", node=name
+            )
+        _refuse_what_people_stand_on(node)
     return True
+
+
+def _is_root(node: StorageNode) -> bool:
+    return not paths.physical(node._path)
+
+
+def _refuse_what_people_stand_on(node: StorageNode) -> None:
+    """Nobody means the home directory, the current one, or what holds them; a slip does."""
+    real = node.resolved_path
+    if real is None:
+        return
+    real = os.path.realpath(real)
+    for place, what in (
+        (os.path.expanduser("~"), "your home directory"),
+        (os.getcwd(), "the current directory"),
+    ):
+        if os.path.commonpath([real, os.path.realpath(place)]) == real:
+            raise StoragePermissionError(
+                f"{node.fullpath}: refusing to remove it, because it is or holds {what}",
+                node=node.fullpath,
+            )
 
 
 def _would_remove(session: Session, node: StorageNode, *, silent: bool) -> list[str]:

@@ -51,6 +51,11 @@ def interpolate_text(text: str, environ: Mapping[str, str]) -> str:
             )
         if name is None:
             return "${"
+        if default is not None and "${" in default:
+            raise InterpolationError(
+                f"the default of {name!r} holds another variable, which is not supported; "
+                "set the variable, or write the value out"
+            )
         value = environ.get(name)
         if default is not None:
             return value or default

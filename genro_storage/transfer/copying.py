@@ -16,7 +16,7 @@ from ..exceptions import (
     StorageVersionError,
 )
 from ..info import FileInfo
-from ..paths import join
+from ..paths import join, parent_of
 from ..strategy import SkipStrategy, parse_strategy
 from .execute import Executor, Place, SerialExecutor, Transfer, same_content
 from .filters import Filters, Patterns, Predicate
@@ -167,12 +167,21 @@ class CopyPlan:
 
     def _source_listing(self, *, pruned: bool) -> Iterator[FileInfo]:
         """The source's tree; ``pruned`` of what no file can pass, where nobody asks about it."""
-        if not (pruned and self.filters):
-            return self.source.mount.find(self.source.path)
-        start = len(self.source.path) + 1 if self.source.path else 0
-        filters = self.filters
-        return self.source.mount.find(
-            self.source.path, enter=lambda info: filters.may_hold(info.path[start:])
+        find, path, filters = self.source.mount.find, self.source.path, self.filters
+        if not filters:
+            return find(path)
+        start = len(path) + 1 if path else 0
+
+        def may_hold(directory: str) -> bool:
+            return len(directory) < start or filters.may_hold(directory[start:])
+
+        if pruned:
+            return find(path, enter=lambda info: may_hold(info.path))
+        # The same tree for those who listen: what is given up is named, and not made.
+        return (
+            info
+            for info in find(path)
+            if info.type != "directory" or may_hold(parent_of(info.path))
         )
 
     def _actions(

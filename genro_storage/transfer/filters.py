@@ -93,6 +93,10 @@ class Filters:
 
 
 def _patterns(given: Patterns, argument: str) -> list[str]:
+    if given is not None and not isinstance(given, str | list | tuple | set | frozenset):
+        raise StorageValueError(
+            f"{argument}= takes a pattern or a list of patterns as text, not {given!r}"
+        )
     patterns = [given] if isinstance(given, str) else list(given or ())
     for pattern in patterns:
         if not isinstance(pattern, str):

@@ -12,7 +12,7 @@ import unicodedata
 import fsspec
 import pytest
 
-from genro_storage.backends.fsspec import FsspecBackend
+from genro_storage.backends.fsspec import FsspecBackend, backend_for
 from genro_storage.backends.fsspec_write import SPOOL
 from tests.support.fsspec_backends import NastyFileSystem, local, names
 
@@ -48,7 +48,7 @@ def backend(request, tmp_path):
         return
     root = f"/{tmp_path.name}-{os.getpid()}"
     fs = fsspec.filesystem("memory", skip_instance_cache=True)
-    yield FsspecBackend(fs, root)
+    yield backend_for(fs, root)
     if fs.exists(root):
         fs.rm(root, recursive=True)
 
@@ -310,7 +310,7 @@ def test_a_deep_tree_is_removed_without_recursion(backend):
 
 
 def test_a_read_only_mount_declares_and_refuses(tmp_path):
-    backend = FsspecBackend(fsspec.filesystem("file"), str(tmp_path), readonly=True)
+    backend = backend_for(fsspec.filesystem("file"), str(tmp_path), readonly=True)
     (tmp_path / "f").write_bytes(b"x")
     assert backend.capabilities.readonly
     assert not backend.capabilities.write

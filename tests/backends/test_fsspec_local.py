@@ -12,7 +12,7 @@ import time
 import fsspec
 import pytest
 
-from genro_storage.backends.fsspec import FsspecBackend
+from genro_storage.backends.fsspec import FsspecBackend, backend_for
 from genro_storage.backends.fsspec_kinds import LocalFsspecBackend, MemoryFsspecBackend
 from genro_storage.backends.fsspec_write import is_temporary, temporary_name
 from genro_storage.info import Attributes
@@ -21,8 +21,8 @@ from tests.support.fsspec_backends import NastyFileSystem, local, names
 
 def test_the_classes_of_known_filesystems_are_chosen(tmp_path):
     assert isinstance(local(tmp_path), LocalFsspecBackend)
-    assert type(FsspecBackend(fsspec.filesystem("memory"), "/x")) is MemoryFsspecBackend
-    assert type(FsspecBackend(NastyFileSystem())) is FsspecBackend
+    assert type(backend_for(fsspec.filesystem("memory"), "/x")) is MemoryFsspecBackend
+    assert type(backend_for(NastyFileSystem())) is FsspecBackend
 
 
 def test_local_keeps_the_mode_of_what_it_replaces_and_honours_attributes(tmp_path):
@@ -114,8 +114,8 @@ def test_local_address_is_the_real_place(tmp_path):
 
 _WRITER = """
 import sys, fsspec
-from genro_storage.backends.fsspec import FsspecBackend
-backend = FsspecBackend(fsspec.filesystem("file"), sys.argv[1])
+from genro_storage.backends.fsspec import backend_for
+backend = backend_for(fsspec.filesystem("file"), sys.argv[1])
 print("ready", flush=True)
 turn = 0
 while True:

@@ -7,12 +7,12 @@ import time
 import fsspec
 
 from genro_storage.backends.context import BuildContext
-from genro_storage.backends.fsspec import FsspecBackend, FsspecOptions, build
+from genro_storage.backends.fsspec import FsspecOptions, backend_for, build
 from tests.support.fsspec_backends import names
 
 
 def test_memory_tells_the_time_of_writing_and_not_of_asking(tmp_path):
-    backend = FsspecBackend(fsspec.filesystem("memory"), f"/{tmp_path.name}-mtime")
+    backend = backend_for(fsspec.filesystem("memory"), f"/{tmp_path.name}-mtime")
     before = time.time()
     backend.write_bytes("f", b"")
     after = time.time()

@@ -101,3 +101,28 @@ def test_cleanup_removes_what_a_killed_writer_left(run, work, start):
 @pytest.mark.parametrize(("mount", "code"), [("doc", 4), ("docs:sub", 4), ("fixed", 5)])
 def test_cleanup_of_what_cannot_be_cleaned_is_an_error(run, mount, code):
     assert run("cleanup", mount).code == code
+
+
+@pytest.mark.parametrize("spelled", ["{home}", "{home}/", "{home}/..", "~/", "{home}/../{name}"])
+def test_rm_refuses_the_home_directory_and_what_holds_it(run, tmp_path, monkeypatch, spelled):
+    home = tmp_path / "people" / "me"
+    (home / "kept").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    result = run("rm", "-r", "-f", spelled.format(home=home, name=home.name))
+    assert result.code == 5
+    assert "refusing" in result.err
+    assert (home / "kept").is_dir()
+
+
+def test_rm_refuses_the_current_directory_by_its_name(run, work):
+    result = run("rm", "-r", os.getcwd())
+    assert result.code == 5
+    assert "the current directory" in result.err
+    assert os.listdir(".")
+
+
+def test_rm_of_a_root_written_with_a_dot_says_how_it_is_meant(run):
+    result = run("rm", "-r", "docs:.")
+    assert result.code == 5
+    assert "-r --root" in result.err
+    assert run("cat", "docs:a.txt").out == "hello\n"

@@ -96,3 +96,8 @@ def test_variables_cannot_grow_a_document_without_bound(monkeypatch: pytest.Monk
     monkeypatch.setattr(environment, "MAX_TEXT", 1000)
     with pytest.raises(StorageConfigError, match="grow the file by more than"):
         interpolate(["${A}"] * 20, {"A": "x" * 100}, label="conf")
+
+
+def test_a_variable_inside_a_default_is_refused_rather_than_cut_in_two():
+    with pytest.raises(environment.InterpolationError, match="'A' holds another variable"):
+        environment.interpolate_text("${A:-${B}}", {"A": "1", "B": "2"})

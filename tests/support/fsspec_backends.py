@@ -11,12 +11,12 @@ from typing import Any
 import fsspec
 from fsspec.spec import AbstractFileSystem
 
-from genro_storage.backends.fsspec import FsspecBackend
+from genro_storage.backends.fsspec import FsspecBackend, backend_for
 
 
 def local(root: str | Path) -> FsspecBackend:
     """A backend over fsspec's own local files."""
-    return FsspecBackend(fsspec.filesystem("file", skip_instance_cache=True), str(root))
+    return backend_for(fsspec.filesystem("file", skip_instance_cache=True), str(root))
 
 
 def names(backend: FsspecBackend, path: str = "") -> list[str]:

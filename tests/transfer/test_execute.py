@@ -702,3 +702,18 @@ def test_a_plan_looks_again_when_it_is_applied(memory: Mount) -> None:
     memory.write_bytes("b", b"precious")
     assert plan.apply().skipped == 1
     assert memory.read_bytes("b") == b"precious"
+
+
+@pytest.mark.parametrize("listener", ["nobody", "on_skip", "progress", "dry run"])
+def test_what_is_copied_does_not_depend_on_who_listens(memory: Mount, listener: str) -> None:
+    for name in ("src/build/x/y.txt", "src/keep.txt"):
+        memory.write_bytes(name, b"x")
+    memory.mkdir("src/build/empty")
+    plan = plan_copy(Place(memory, "src"), Place(memory, "dst"), exclude="build/*")
+    if listener == "dry run":
+        made = {a.relpath for a in plan if isinstance(a, CopyFile | MakeDirectory) and a.relpath}
+    else:
+        hear = {"nobody": {}, "on_skip": {"on_skip": print}, "progress": {"progress": print}}
+        plan.apply(**hear[listener])
+        made = {info.path[4:] for info in memory.find("dst")}
+    assert made == {"build", "keep.txt"}
