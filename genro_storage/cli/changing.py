@@ -43,7 +43,8 @@ def rm(
 ) -> None:
     """Remove files, and directories with -r.
 
-    Nothing is asked. A link is removed, not what it leads to.
+    Nothing is asked. A link is removed, not what it leads to. The home directory, the current
+    one, and what holds them are refused.
     """
     session: Session = ctx.obj
     removed: list[str] = []

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..exceptions import MountRootNotFoundError, StorageConfigError, StorageError
+from ..exceptions import (
+    MountRootNotFoundError,
+    StorageConfigError,
+    StorageError,
+    StorageNotFoundError,
+)
 from .options import Json
 from .output import print_json, print_table
 from .targets import exit_code
@@ -218,6 +223,12 @@ def _probe(manager: StorageManager, name: str, state: _State) -> None:
     try:
         if not mount.capabilities.path_is_content:
             mount.stat("")
+    except StorageNotFoundError as error:
+        # A directory of another mount comes into being with the first file.
+        if mount.prefix and mount.capabilities.write:
+            state.note = "not there yet"
+        else:
+            state.problem = f"mount {name!r}: {error.message}"
     except StorageError as error:
         state.problem = f"mount {name!r}: {error.message}"
 

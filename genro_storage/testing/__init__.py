@@ -17,7 +17,14 @@ say (names that the technology refuses, how fine its clock is) are attributes of
 
 from __future__ import annotations
 
-import pytest
+try:
+    import pytest
+except ImportError as error:
+    from ..exceptions import StorageMissingExtraError
+
+    raise StorageMissingExtraError(
+        "the conformance suite needs pytest; install it with: pip install pytest"
+    ) from error
 
 _PARTS = (
     "ground", "reading", "writing", "contract", "listing", "names", "errors", "capability",

@@ -99,3 +99,12 @@ def test_config_schema_is_the_schema(run):
 def test_config_check_without_a_file_is_wrong_usage(run, monkeypatch):
     monkeypatch.delenv("GENRO_STORAGE_CONFIG")
     assert run("config", "check").code == 2
+
+
+def test_a_directory_of_another_mount_may_come_later(run, work):
+    (work / "later.yaml").write_text(
+        "- {name: docs, type: local, path: docs}\n- {name: new, path: 'docs:not/yet'}\n"
+    )
+    done = run("config", "check", "later.yaml")
+    assert done.code == 0
+    assert "not there yet" in done.out
