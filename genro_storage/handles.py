@@ -156,7 +156,23 @@ def _dropped(node: object) -> None:
     warnings.warn(text, ResourceWarning, stacklevel=3)
 
 
-class BinaryWriter(io.BufferedWriter):
+class _WholeOrNothing:
+    """Leaving a ``with`` block by an exception forgets what was written, instead of closing."""
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        raise NotImplementedError
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+
+class BinaryWriter(_WholeOrNothing, io.BufferedWriter):
     """What ``open("wb")`` returns: ``close()`` publishes, ``abort()`` or an exception does not."""
 
     def __init__(
@@ -188,12 +204,6 @@ class BinaryWriter(io.BufferedWriter):
         """Forget everything written; the old content stays."""
         self._writer.abort()
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
-
     def __del__(self) -> None:
         # The raw layer is missing when __init__ failed.
         if getattr(self, "_on_commit", self) is not self and not self.closed:
@@ -210,7 +220,7 @@ def _append_only(descriptor: int) -> None:
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
 
 
-class BinaryUpdater(io.BufferedRandom):
+class BinaryUpdater(_WholeOrNothing, io.BufferedRandom):
     """What ``open("r+b")`` returns: a private copy that replaces the file whole on ``close()``."""
 
     def __init__(self, node: str, publish: Callable[[BinaryIO], str | None], mode: str) -> None:
@@ -249,19 +259,13 @@ class BinaryUpdater(io.BufferedRandom):
         self._aborted = True
         self.close()
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
-
     def __del__(self) -> None:
         if getattr(self, "_publish", None) is not None and not self.closed:
             _dropped(self._node)
             self.abort()
 
 
-class TextHandle(io.TextIOWrapper):
+class TextHandle(_WholeOrNothing, io.TextIOWrapper):
     """Text over any of the binary handles, with the same promise about exceptions."""
 
     def abort(self) -> None:
@@ -286,12 +290,6 @@ class TextHandle(io.TextIOWrapper):
             self.abort()
             raise
         super().close()
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def __del__(self) -> None:
         buffer = getattr(self, "buffer", None)
