@@ -75,9 +75,13 @@ class _RawReader(io.RawIOBase):
         return self._inner.fileno()
 
     def close(self) -> None:
-        if not self.closed:
-            super().close()
+        if self.closed:
+            return
+        super().close()
+        try:
             self._inner.close()
+        except Exception as error:
+            raise translate(error, node=self.name, action="reading") from error
 
 
 def open_reader(inner: BinaryIO, node: str) -> io.BufferedReader:
@@ -146,6 +150,12 @@ class _RawWriter(io.RawIOBase):
         except Exception as error:
             raise translate(error, node=self.name, action="abandoning a write") from error
 
+    def __del__(self) -> None:
+        # The base class would close, and closing publishes: an interrupt may have come before
+        # anybody else held this object.
+        if not self.closed:
+            self.abort()
+
 
 def _dropped(node: object) -> None:
     text = (
@@ -157,12 +167,22 @@ def _dropped(node: object) -> None:
 
 
 class _WholeOrNothing:
-    """Leaving a ``with`` block by an exception forgets what was written, instead of closing."""
+    """Leaving a ``with`` block by an exception forgets what was written, instead of closing.
 
-    def close(self) -> None:
-        raise NotImplementedError
+    So does dropping the last reference, which says nothing about the content being whole.
+    """
 
-    def abort(self) -> None:
+    if TYPE_CHECKING:
+
+        @property
+        def closed(self) -> bool: ...
+        def close(self) -> None: ...
+        def abort(self) -> None: ...
+
+    _process: int | None = None
+    """Who opened the handle; None as long as it is not ready."""
+
+    def _label(self) -> str:
         raise NotImplementedError
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -170,6 +190,14 @@ class _WholeOrNothing:
             self.close()
         else:
             self.abort()
+
+    def __del__(self) -> None:
+        if self._process is None or self.closed:
+            return
+        # A forked child has a copy of the handle, and of what is buffered in it.
+        if self._process == os.getpid():
+            _dropped(self._label())
+        self.abort()
 
 
 class BinaryWriter(_WholeOrNothing, io.BufferedWriter):
@@ -179,13 +207,17 @@ class BinaryWriter(_WholeOrNothing, io.BufferedWriter):
         self, inner: WriteHandle, node: str, on_commit: Callable[[str | None], None] | None = None
     ) -> None:
         self._writer = _RawWriter(inner, node)
-        super().__init__(self._writer, BUFFER)
         self._on_commit = on_commit
+        super().__init__(self._writer, BUFFER)
+        self._process = os.getpid()
 
     @property
     def new_path(self) -> str | None:
         """The node's new path where the content decides it (base64); known after ``close()``."""
         return self._writer.inner.new_path
+
+    def _label(self) -> str:
+        return self._writer.name
 
     def close(self) -> None:
         if self.closed:
@@ -204,11 +236,94 @@ class BinaryWriter(_WholeOrNothing, io.BufferedWriter):
         """Forget everything written; the old content stays."""
         self._writer.abort()
 
-    def __del__(self) -> None:
-        # The raw layer is missing when __init__ failed.
-        if getattr(self, "_on_commit", self) is not self and not self.closed:
-            _dropped(self._writer.name)
+
+class _RawPrivate(io.FileIO):
+    """The private copy that an updater works on; a failed write poisons it."""
+
+    def __init__(self, descriptor: int, node: str) -> None:
+        super().__init__(descriptor, "r+b")
+        self.node = node
+        self.failed = False
+        self.changed = False
+
+    def write(self, data: Any) -> int:
+        self.changed = True
+        try:
+            return super().write(data)
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def truncate(self, size: int | None = None) -> int:
+        self.changed = True
+        try:
+            return super().truncate(size)
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def _fail(self, error: BaseException) -> None:
+        # What a failed write has left behind is unknown, so closing must not publish it.
+        self.failed = True
+        if isinstance(error, Exception):
+            action = "writing to the temporary copy"
+            raise translate(error, node=self.node, action=action) from error
+
+
+class BinaryUpdater(_WholeOrNothing, io.BufferedRandom):
+    """What ``open("r+b")`` returns: a private copy that replaces the file whole on ``close()``.
+
+    A file that was only looked at is not written again. ``fresh`` says that there is nothing yet,
+    so that closing publishes also what nobody has written to.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        publish: Callable[[BinaryIO], str | None],
+        *,
+        appends: bool = False,
+        fresh: bool = False,
+    ) -> None:
+        # Without a name, so that a killed process leaves nothing behind.
+        with tempfile.TemporaryFile(buffering=0) as temporary:
+            descriptor = os.dup(temporary.fileno())
+        if appends:
+            _append_only(descriptor)
+        self._private = _RawPrivate(descriptor, node)
+        self._appends = appends
+        self._fresh = fresh
+        self._publish = publish
+        self.new_path: str | None = None
+        super().__init__(self._private, BUFFER)
+        self._process = os.getpid()
+
+    def _label(self) -> str:
+        return self._private.node
+
+    def load(self, content: BinaryIO) -> None:
+        """Start from this content, positioned as the mode says (the end for ``a+``)."""
+        shutil.copyfileobj(content, self, BUFFER)
+        self.flush()
+        self._private.changed = False
+        if not self._appends:
+            self.seek(0)
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        try:
+            self.flush()
+            if not self._private.failed and (self._fresh or self._private.changed):
+                self._private.seek(0)
+                self.new_path = self._publish(cast("BinaryIO", self._private))
+        finally:
             self.abort()
+
+    def abort(self) -> None:
+        """Forget everything written; the old content stays."""
+        # Below the buffer, which would flush: a forked child shares the file with its parent.
+        self._private.close()
 
 
 def _append_only(descriptor: int) -> None:
@@ -220,61 +335,12 @@ def _append_only(descriptor: int) -> None:
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
 
 
-class BinaryUpdater(_WholeOrNothing, io.BufferedRandom):
-    """What ``open("r+b")`` returns: a private copy that replaces the file whole on ``close()``."""
-
-    def __init__(self, node: str, publish: Callable[[BinaryIO], str | None], mode: str) -> None:
-        # Without a name, so that a killed process leaves nothing behind.
-        self._temporary = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
-        if mode.startswith("a"):
-            _append_only(self._temporary.fileno())
-        self._appends = mode.startswith("a")
-        super().__init__(io.FileIO(self._temporary.fileno(), "r+b", closefd=False), BUFFER)
-        self._node = node
-        self._publish = publish
-        self._aborted = False
-        self.new_path: str | None = None
-
-    def load(self, content: BinaryIO) -> None:
-        """Start from this content, positioned as the mode says (the end for ``a+``)."""
-        shutil.copyfileobj(content, self, BUFFER)
-        if not self._appends:
-            self.seek(0)
-
-    def close(self) -> None:
-        if self.closed:
-            return
-        try:
-            self.flush()
-            if not self._aborted:
-                self._temporary.seek(0)
-                self.new_path = self._publish(cast("BinaryIO", self._temporary))
-        finally:
-            self._aborted = True
-            super().close()
-            self._temporary.close()
-
-    def abort(self) -> None:
-        """Forget everything written; the old content stays."""
-        self._aborted = True
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_publish", None) is not None and not self.closed:
-            _dropped(self._node)
-            self.abort()
-
-
 class TextHandle(_WholeOrNothing, io.TextIOWrapper):
     """Text over any of the binary handles, with the same promise about exceptions."""
 
-    def abort(self) -> None:
-        """Forget everything written; the old content stays."""
-        abort = getattr(self.buffer, "abort", None)
-        if abort is None:
-            self.close()
-        else:
-            abort()
+    def __init__(self, binary: Any, **options: Any) -> None:
+        super().__init__(binary, **options)
+        self._process = os.getpid()
 
     @property
     def new_path(self) -> str | None:
@@ -291,9 +357,19 @@ class TextHandle(_WholeOrNothing, io.TextIOWrapper):
             raise
         super().close()
 
+    def abort(self) -> None:
+        """Forget everything written; the old content stays."""
+        if isinstance(self.buffer, _WholeOrNothing):
+            self.buffer.abort()
+        else:
+            self.buffer.close()
+
     def __del__(self) -> None:
-        buffer = getattr(self, "buffer", None)
-        if buffer is not None and not self.closed:
-            if hasattr(buffer, "abort"):
-                _dropped(getattr(buffer, "name", "?"))
-            self.abort()
+        # Closing would flush into the handle below, which then would know of no reason to
+        # doubt; that handle speaks for both.
+        if self._process is None or self.closed:
+            return
+        if isinstance(self.buffer, _WholeOrNothing):
+            self.buffer.__del__()
+        else:
+            self.buffer.close()

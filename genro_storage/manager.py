@@ -45,6 +45,7 @@ class StorageManager:
         # Where each mount's configuration came from: a file's path, or what code passed. This is
         # what pickling keeps, so a secret that a file led to never travels.
         self._origins: dict[str, Path | Mapping[str, Any]] = {}
+        self._specs: dict[str, MountSpec] = {}
         self._kept: Kept = {}
         self._lock = threading.RLock()
 
@@ -77,6 +78,7 @@ class StorageManager:
     def _apply(self, entries: Sequence[_Entry]) -> None:
         table = dict(self._table)
         origins = dict(self._origins)
+        specs = dict(self._specs)
         # Objects that a failed configuration made must not stay: work on a copy.
         kept = dict(self._kept)
         later = {entry.spec.name for entry in entries}
@@ -85,13 +87,26 @@ class StorageManager:
                 spec = entry.spec
                 later.discard(spec.name)
                 origins[spec.name] = entry.origin or dict(spec.literal or {})
+                specs[spec.name] = spec
                 if spec.relative is not None:
                     table[spec.name] = self._narrowed(spec, table, later)
                 else:
                     table[spec.name] = _built(entry, kept, undo)
+            self._follow_parents(table, specs, {entry.spec.name for entry in entries})
             undo.pop_all()
-        self._kept, self._origins = kept, origins
+        self._kept, self._origins, self._specs = kept, origins, specs
         self._install(table)
+
+    def _follow_parents(
+        self, table: dict[str, Mount], specs: dict[str, MountSpec], replaced: set[str]
+    ) -> None:
+        """Narrow anew what stands below a replaced mount: it must not keep what that has lost."""
+        given = set(replaced)
+        for name in table:
+            relative = specs[name].relative
+            if name not in given and relative is not None and relative.parent in replaced:
+                table[name] = self._narrowed(specs[name], table, set())
+                replaced.add(name)
 
     @staticmethod
     def _narrowed(spec: MountSpec, table: dict[str, Mount], later: set[str]) -> Mount:
@@ -116,11 +131,10 @@ class StorageManager:
     def _install(self, table: dict[str, Mount]) -> None:
         """Replace the table in one step and close what no mount uses any more."""
         before, self._table = self._table, table
-        used = {id(mount.backend) for mount in table.values()}
-        closed: set[int] = set()
+        done = {id(mount.backend) for mount in table.values()}
         for mount in before.values():
-            if id(mount.backend) not in used | closed:
-                closed.add(id(mount.backend))
+            if id(mount.backend) not in done:
+                done.add(id(mount.backend))
                 mount.close()
 
     def delete_mount(self, name: str) -> None:
@@ -130,6 +144,7 @@ class StorageManager:
             self._install({key: mount for key, mount in self._table.items() if key != name})
             self._kept = {key: kept for key, kept in self._kept.items() if key[0] != name}
             self._origins.pop(name, None)
+            self._specs.pop(name, None)
 
     def has_mount(self, name: str) -> bool:
         """Whether a mount of that name is configured now."""
@@ -208,6 +223,7 @@ class StorageManager:
             self._install({})
             self._kept = {}
             self._origins = {}
+            self._specs = {}
 
     def __enter__(self) -> Self:
         return self

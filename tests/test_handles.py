@@ -7,6 +7,10 @@ import errno
 import gc
 import io
 import logging
+import os
+import resource
+import signal
+import sys
 
 import pytest
 
@@ -219,8 +223,11 @@ def test_a_dropped_backend_handle_aborts_too():
 # -- updating -------------------------------------------------------------------------------------
 
 
-def updater(published, mode="r+b", content=b"0123456789"):
-    handle = BinaryUpdater("m:a.txt", lambda stream: published.append(stream.read()), mode)
+def updater(published, content=b"0123456789", **options):
+    def publish(stream):
+        published.append(stream.read())
+
+    handle = BinaryUpdater("m:a.txt", publish, **options)
     handle.load(io.BytesIO(content))
     return handle
 
@@ -237,10 +244,40 @@ def test_an_update_is_published_whole_at_the_end():
 
 def test_an_update_in_append_mode_writes_at_the_end_only():
     published = []
-    with updater(published, "a+b") as stream:
+    with updater(published, appends=True) as stream:
         stream.seek(0)
         stream.write(b"!")
     assert published == [b"0123456789!"]
+
+
+def test_an_update_that_changed_nothing_publishes_nothing():
+    published = []
+    with updater(published) as stream:
+        assert stream.read() == b"0123456789"
+    assert published == []
+    with updater(published, content=b"", fresh=True):
+        pass
+    assert published == [b""]
+
+
+def test_a_failed_write_is_never_published_by_a_later_close():
+    published = []
+    stream = updater(published)
+    stream.write(b"xy")
+    # The kernel's own answer to a write beyond the limit: EFBIG.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+        stream.seek(0, io.SEEK_END)
+        with pytest.raises(StorageError, match=r"m:a\.txt"):
+            stream.write(b"x" * 1_000_000)
+            stream.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, old)
+    stream.close()
+    assert published == []
 
 
 def test_an_exception_inside_an_update_publishes_nothing():
@@ -315,3 +352,57 @@ def test_the_new_path_is_known_after_closing(mode):
         assert node.path == "YWJj"
         if mode == "wb":
             assert stream.new_path == "YWJj"
+
+
+# -- who else may end a handle ---------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 in threads
+@pytest.mark.parametrize("mode", ["wb", "w", "r+b", "r+", "ab", "a+b"])
+def test_a_forked_child_that_ends_does_not_end_its_parents_write(tmp_path, mode):
+    (tmp_path / "f").write_bytes(b"old")
+    with StorageManager() as storage:
+        storage.configure([{"name": "disk", "type": "local", "path": str(tmp_path)}])
+        text = "b" not in mode
+        stream = storage.node("disk:f").open(mode)
+        stream.write("new" if text else b"new")
+        child = os.fork()
+        if child == 0:
+            del stream
+            gc.collect()
+            os._exit(0)
+        os.waitpid(child, 0)
+        stream.close()
+        expected = b"oldnew" if "a" in mode else b"new"
+        assert (tmp_path / "f").read_bytes() == expected
+        assert os.listdir(tmp_path) == ["f"]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # a handle that nobody got is dropped
+@pytest.mark.parametrize("steps", range(1, 60, 2))
+def test_an_interrupt_while_opening_leaves_the_old_content(tmp_path, steps):
+    (tmp_path / "f").write_bytes(b"old")
+    with StorageManager() as storage:
+        storage.configure([{"name": "disk", "type": "local", "path": str(tmp_path)}])
+        node = storage.node("disk:f")
+        seen = [0]
+
+        def interrupt(frame, event, _argument):
+            if "genro_storage" in frame.f_code.co_filename:
+                seen[0] += event == "line"
+                if seen[0] == steps:
+                    sys.settrace(None)
+                    raise KeyboardInterrupt
+            return interrupt
+
+        sys.settrace(interrupt)
+        try:
+            with node.open("wb"):
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        gc.collect()
+        assert (tmp_path / "f").read_bytes() == b"old"

@@ -7,7 +7,12 @@ import traceback
 
 import pytest
 
-from genro_storage import MountNotFoundError, StorageConfigError, StorageManager
+from genro_storage import (
+    MountNotFoundError,
+    StorageConfigError,
+    StorageManager,
+    StoragePermissionError,
+)
 
 SECRET = "s3cr3t-pa55word"
 
@@ -46,7 +51,7 @@ def test_a_node_goes_on_with_the_mount_that_it_was_made_with(tmp_path):
     assert not storage.node("d:f").exists
 
 
-def test_a_relative_mount_stays_where_it_was_when_its_parent_is_replaced(tmp_path):
+def test_a_relative_mount_follows_its_parent_and_survives_it(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name / "sub").mkdir(parents=True)
     storage = StorageManager()
@@ -56,7 +61,7 @@ def test_a_relative_mount_stays_where_it_was_when_its_parent_is_replaced(tmp_pat
     storage.configure([{"name": "d", "type": "local", "path": tmp_path / "two"}])
     storage.delete_mount("d")
     storage.node("r:f").write_text("x")
-    assert (tmp_path / "one/sub/f").exists()
+    assert (tmp_path / "two/sub/f").exists()
 
 
 def test_a_parent_that_comes_later_says_so():
@@ -157,3 +162,37 @@ def test_what_stood_before_a_failed_configuration_stays(tmp_path):
     with StorageManager() as storage, pytest.raises(StorageConfigError):
         storage.configure([wanted, {"name": "b", "path": "nobody:x"}])
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_what_stands_below_a_mount_follows_it(tmp_path):
+    with StorageManager() as storage:
+        storage.configure(
+            [
+                {"name": "p", "type": "local", "path": str(tmp_path)},
+                {"name": "child", "path": "p:sub"},
+                {"name": "grandchild", "path": "child:below"},
+            ]
+        )
+        storage.node("grandchild:a").write_text("old")
+        storage.add_mount(
+            {"name": "p", "type": "local", "path": str(tmp_path), "permissions": "readonly"}
+        )
+        for name in ("child:x", "grandchild:a"):
+            with pytest.raises(StoragePermissionError):
+                storage.node(name).write_text("new")
+        assert storage.node("grandchild:a").read_text() == "old"
+        storage.add_mount({"name": "p", "type": "memory"})
+        assert not storage.node("grandchild:a").exists
+
+
+def test_a_failed_configuration_leaves_no_directory_in_a_memory_mount():
+    with StorageManager() as storage:
+        storage.configure([{"name": "m", "type": "memory"}])
+        with pytest.raises(StorageConfigError):
+            storage.configure(
+                [
+                    {"name": "m", "type": "memory", "base_path": "ghost/x"},
+                    {"name": "b", "path": "no:"},
+                ]
+            )
+        assert storage.node("m:").children() == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import errno
 import io
 import re
@@ -86,6 +87,10 @@ class Base64Backend(Backend):
     ) -> WriteHandle:
         if append:
             raise self._unsupported("appending; read, join and write instead")
+        if if_absent:
+            with contextlib.suppress(FileNotFoundError):
+                self._decode(path)
+                raise FileExistsError(errno.EEXIST, "the path holds a content already")
         return _Encoder()
 
     def mkdir(self, path: str) -> None:

@@ -44,5 +44,5 @@ class BuildContext:
 
     mount: str
     base: Path | None = None
-    undo: Callable[[Callable[[], object]], object] = field(default=_forget, repr=False)
     keep: Keep = field(default=_keep_nothing, repr=False)
+    undo: Callable[[Callable[[], object]], object] = field(default=_forget, repr=False)

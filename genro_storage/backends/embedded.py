@@ -224,6 +224,12 @@ def build_memory(options: MemoryOptions, context: BuildContext) -> Backend:
     from .memory import MemoryBackend, MemoryStore
 
     store = context.keep(("memory", context.mount), MemoryStore)
+    here = MemoryBackend(store)
+    top = options.base_path.partition("/")[0]
+    try:
+        here.stat(top)
+    except FileNotFoundError:
+        context.undo(lambda: here.remove_tree(top))
     return MemoryBackend(store, root=options.base_path)
 
 

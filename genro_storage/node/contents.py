@@ -7,7 +7,12 @@ import io
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from .. import content
-from ..exceptions import StorageIsDirectoryError, StorageNotFoundError, StorageValueError
+from ..exceptions import (
+    StorageExistsError,
+    StorageIsDirectoryError,
+    StorageNotFoundError,
+    StorageValueError,
+)
 from ..handles import BinaryUpdater, TextHandle
 from .facts import NodeFacts
 from .modes import OpenMode, parse_mode
@@ -69,29 +74,35 @@ class NodeContents(NodeFacts):
         )
 
     def _open_update(self, wanted: OpenMode) -> BinaryUpdater:
-        mount, path = self._mount.bind(), self._path
+        mount, path, action = self._mount.bind(), self._path, wanted.action
         mount.require_write(path, "updating")
-        existing: BinaryIO | None = None
-        if wanted.action in "ra":
-            try:
-                existing = mount.open_read(path)
-            except StorageNotFoundError:
-                if wanted.action == "r":
-                    raise
-        elif wanted.action == "x" and mount.exists(path):
-            mount.write_bytes(path, b"", if_absent=True)  # says so in the mount's words
+        try:
+            kind = mount.stat(path).type
+        except StorageNotFoundError:
+            kind = None
+            if action == "r":
+                raise
+        if kind == "directory":
+            raise StorageIsDirectoryError(f"{self.fullpath}: is a directory", node=self.fullpath)
+        if kind is not None and action == "x":
+            raise StorageExistsError(f"{self.fullpath}: already exists", node=self.fullpath)
 
         def publish(stream: BinaryIO) -> str | None:
-            with mount.open_write(path, if_absent=wanted.action == "x") as sink:
+            with mount.open_write(path, if_absent=action == "x") as sink:
                 while chunk := stream.read(_BLOCK):
                     sink.write(chunk)
             self._changed(sink.new_path)
             return sink.new_path
 
-        updater = BinaryUpdater(self.fullpath, publish, "a+b" if wanted.action == "a" else "r+b")
-        if existing is not None:
-            with existing:
-                updater.load(existing)
+        fresh = kind is None or action == "w"
+        updater = BinaryUpdater(self.fullpath, publish, appends=action == "a", fresh=fresh)
+        if not fresh:
+            try:
+                with mount.open_read(path) as existing:
+                    updater.load(existing)
+            except BaseException:
+                updater.abort()
+                raise
         return updater
 
     # -- reading and writing ------------------------------------------------------------------
@@ -151,7 +162,14 @@ class NodeContents(NodeFacts):
         """
         if not isinstance(text, str):
             raise TypeError(f"write_text needs str, not {type(text).__name__}; use write_bytes")
-        return self.write_bytes(text.encode(encoding), skip_if_unchanged)
+        try:
+            data = text.encode(encoding)
+        except (UnicodeEncodeError, LookupError) as error:
+            raise StorageValueError(
+                f"{self.fullpath}: the text cannot be written as {encoding} ({error})",
+                node=self.fullpath,
+            ) from error
+        return self.write_bytes(data, skip_if_unchanged)
 
     def write_bytes(self, data: bytes, skip_if_unchanged: bool = False) -> bool:
         """Replace the content, making parents; True where written.

@@ -34,3 +34,11 @@ def test_opening_base64_for_writing_gives_a_buffer(storage, mode):
     with node.open(mode) as handle:
         handle.write(b"new" if mode == "wb" else "new")
     assert node.read() == "new"
+
+
+def test_what_must_be_absent_is_not_replaced(storage):
+    node = storage.node("b64:YWJj")
+    for act in (lambda: node.touch(exist_ok=False), lambda: node.open("xb")):
+        with pytest.raises(FileExistsError):
+            act()
+    assert node.read_bytes() == b"abc"
