@@ -19,12 +19,12 @@ from __future__ import annotations
 
 try:
     import pytest
-except ImportError as error:
+except ImportError as _missing:
     from ..exceptions import StorageMissingExtraError
 
     raise StorageMissingExtraError(
         "the conformance suite needs pytest; install it with: pip install pytest"
-    ) from error
+    ) from _missing
 
 _PARTS = (
     "ground", "reading", "writing", "contract", "listing", "names", "errors", "capability",
