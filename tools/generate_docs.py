@@ -119,7 +119,7 @@ def _keys(model: type[StrictModel]) -> str:
 
 
 def _default_of(field: FieldInfo) -> object:
-    return field.get_default(call_default_factory=True)
+    return field.get_default(call_default_factory=True, validated_data={})
 
 
 def _default(value: object) -> str:
