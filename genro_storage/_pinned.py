@@ -187,7 +187,14 @@ class _Connection(http.client.HTTPConnection):
         # Instead of the standard library's connect, which would resolve the host again.
         self.sock = self.guard.connect(self.host, self.port, trusted=self.trusted)
         if self._tunnelled:
-            self._tunnel()  # type: ignore[attr-defined]
+            connected = self.sock
+            try:
+                self._tunnel()  # type: ignore[attr-defined]
+            except BaseException:
+                # The answer of a proxy that refuses keeps the socket, in some versions of Python.
+                connected.close()
+                connected.detach()
+                raise
 
 
 class _TLSConnection(http.client.HTTPSConnection, _Connection):

@@ -253,6 +253,8 @@ def translate(error: BaseException, *, node: str, action: str) -> StorageError:
         return error
     kind, reason = _classify(error)
     detail = _detail(error)
+    if detail == reason:
+        detail = ""
     text = f"{node}: {reason} ({action})" + (f": {detail}" if detail else "")
     number = error.errno if isinstance(error, OSError) else None
     return kind(text, node=node, errno=number)

@@ -154,11 +154,13 @@ class StorageManager:
         """The names in the order in which they were configured."""
         return list(self._table)
 
-    def _mount(self, name: str) -> Mount:
+    def _mount(self, name: str, written: str | None = None) -> Mount:
         try:
             return self._table[name]
         except KeyError:
             hint = _suggestion(name, self._table)
+            if written is not None and ":" not in written:
+                hint += "; a node is written 'mount:path'"
             raise MountNotFoundError(f"Mount point {name!r} not found{hint}", node=name) from None
 
     @property
@@ -185,6 +187,8 @@ class StorageManager:
         if mount_or_path is None:
             return dummy_node(self)
         name, _, path = mount_or_path.partition(":")
+        if name not in self._table:
+            self._mount(name, None if path_parts else mount_or_path)  # says what is wrong
         if path_parts:
             path = "/".join((path, *path_parts)) if path else "/".join(path_parts)
         return StorageNode(self, name, path, version=version)

@@ -59,11 +59,14 @@ class MountRights:
         """The place as the user wrote it, for messages."""
         return f"{self.name}:{path}" if self.shown is None else f"{self.shown}{path}"
 
-    def normalise(self, path: str) -> str:
-        """The one spelling of a path; untouched where the path is the content."""
+    def normalise(self, path: str, *, below: str = "") -> str:
+        """The one spelling of a path; untouched where the path is the content.
+
+        ``below`` is the directory that it is meant in, for the words of an error.
+        """
         if getattr(self.backend, "opaque_paths", False):
             return path
-        return paths.normalise(path, node=self.label(path))
+        return paths.normalise(path, node=self.label(paths.join(below, path)))
 
     def narrow(self, name: str, path: str, permissions: Permissions | None = None) -> Self:
         """A mount of a directory of this one, with the same or fewer rights."""

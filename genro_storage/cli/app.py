@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -40,8 +41,7 @@ class _Program(TyperGroup):
         try:
             self._run(ctx)
         except BrokenPipeError:
-            # Nobody reads any more; without this the interpreter would complain at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _forget_output()
             raise typer.Exit(PIPE_CLOSED) from None
         except KeyboardInterrupt:
             say("interrupted")
@@ -51,6 +51,7 @@ class _Program(TyperGroup):
             if _debugging(ctx):
                 raise
             say(f"error: writing the output: {error.strerror or error}")
+            _forget_output()
             raise typer.Exit(FAILED) from None
         session = ctx.obj
         if isinstance(session, Session) and session.failure:
@@ -65,6 +66,14 @@ class _Program(TyperGroup):
             if isinstance(ctx.obj, Session):
                 ctx.obj.close()
         sys.stdout.flush()
+
+
+def _forget_output() -> None:
+    """What is still buffered cannot be written; the interpreter would try, and complain, at its end."""
+    with contextlib.suppress(
+        OSError
+    ):  # a standard output that is no file (in a test) keeps nothing
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _debugging(ctx: Any) -> bool:

@@ -225,7 +225,7 @@ def _probe(manager: StorageManager, name: str, state: _State) -> None:
             mount.stat("")
     except StorageNotFoundError as error:
         # A directory of another mount comes into being with the first file.
-        if mount.prefix and mount.capabilities.write:
+        if mount.prefix:
             state.note = "not there yet"
         else:
             state.problem = f"mount {name!r}: {error.message}"

@@ -85,6 +85,9 @@ def cp(
         typer.Option("--exclude", metavar="PATTERN", help="Not these files of a directory."),
     ] = None,
     dry_run: DryRun = False,
+    recursive: Annotated[  # noqa: ARG001 - habit writes it, and it changes nothing
+        bool, typer.Option("--recursive", "-r", help="Taken for granted: directories go whole.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Json = False,
 ) -> None:

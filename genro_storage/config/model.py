@@ -189,7 +189,11 @@ def parse_mount(entry: Any, *, index: int = 0, keep_literal: bool = True) -> Mou
         path = keys.get("path")
         if not (isinstance(path, str) and ":" in path):
             near = [key for key in keys if suggestion(key, ("type", "protocol"))]
-            hint = f"; did you mean it by {near[0]!r}?" if near else ""
+            hint = (
+                f"; did you mean it by {near[0]!r}?"
+                if near
+                else "; or is it a directory of another mount: path: 'parent:directory'?"
+            )
             raise StorageConfigError(f"{label}: missing required field: 'type'{hint}", node=name)
         type_name = "relative"
     if type_name == "relative":

@@ -148,10 +148,15 @@ class NodeContents(NodeFacts):
     ) -> bool:
         """Replace the content: text with ``"w"``, bytes with ``"wb"``; as the ``write_*`` do."""
         if mode == "wb":
-            return self.write_bytes(data, skip_if_unchanged)  # type: ignore[arg-type]
+            if isinstance(data, str):
+                raise TypeError(f"{self.fullpath}: write(mode='wb') needs bytes, not str")
+            return self.write_bytes(data, skip_if_unchanged)
         if mode != "w":
             raise StorageValueError(f"{self.fullpath}: write(mode={mode!r}); use 'w' or 'wb'")
-        return self.write_text(data, encoding, skip_if_unchanged)  # type: ignore[arg-type]
+        if not isinstance(data, str):
+            kind = type(data).__name__
+            raise TypeError(f"{self.fullpath}: write() needs str, not {kind}; add mode='wb'")
+        return self.write_text(data, encoding, skip_if_unchanged)
 
     def write_text(
         self, text: str, encoding: str = "utf-8", skip_if_unchanged: bool = False

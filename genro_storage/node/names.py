@@ -96,7 +96,7 @@ class NodeNames(NodeCore):
 
         Raises ``StoragePathError`` (a ValueError) where the parts leave this directory.
         """
-        below = self._mount.normalise("/".join(parts))
+        below = self._mount.normalise("/".join(parts), below=self._path)
         return self._derive(paths.join(self._path, below))
 
     def joinpath(self, *parts: str) -> Self:

@@ -42,7 +42,7 @@ __all__ = ["CopyPlan", "SkipFunction", "plan_copy"]
 SkipFunction = Callable[[FileInfo, FileInfo], object]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CopyPlan:
     """A copy that has been decided on and not carried out: a value to look at, or to apply.
 
@@ -73,8 +73,11 @@ class CopyPlan:
         info = _source_info(self.source, self.version)
         return replace(self, info=info, target_info=_target_info(self.target, info))
 
+    def __repr__(self) -> str:
+        return f"CopyPlan({str(self.source)!r}, {str(self.target)!r}, skip={self.strategy.value!r})"
+
     def count(self) -> int:
-        """How many actions there are (no ``len()``: that would list twice in ``list(plan)``)."""
+        """How many actions there are, directories to be made included (no ``len()``: that would list twice in ``list(plan)``)."""
         return sum(1 for _ in self)
 
     def summary(self) -> PlanSummary:

@@ -104,7 +104,9 @@ def test_a_file_whose_top_level_is_a_scalar_is_refused(tmp_path: Path, text: str
     ],
 )
 def test_a_missing_field_is_named(mount: dict[str, Any], field: str, label: str) -> None:
-    assert failure([mount]) == f"{label}: missing required field: '{field}'"
+    text, _, hint = failure([mount]).partition(";")
+    assert text == f"{label}: missing required field: '{field}'"
+    assert ("parent:directory" in hint) is (field == "type")
 
 
 def test_a_misspelled_name_or_type_is_recognised() -> None:
