@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from ..capabilities import BackendCapabilities
 from ..info import Attributes, FileInfo
 from .base import Backend
+from .local_links import follow_inside
 from .local_tree import make_directories, remove_directories, walk_files
 from .local_write import (
     PLAIN,
@@ -93,13 +94,7 @@ class LocalBackend(Backend):
         return full
 
     def _inside(self, full: str) -> str:
-        """Follow every link of a physical path; PermissionError where that leads out."""
-        real = os.path.realpath(full)
-        if real != self._root and not real.startswith(self._prefix):
-            raise PermissionError(
-                errno.EACCES, "a symbolic link leads out of the mount's root; it is not followed"
-            )
-        return real
+        return follow_inside(full, self._root)
 
     def _physical(self, path: str) -> str:
         """The physical path with all links followed, the last one too."""

@@ -20,6 +20,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from .base import COPY_CHUNK, WriteHandle
+from .local_links import publish_exclusively
 
 if TYPE_CHECKING:
     from ..info import Attributes
@@ -53,7 +54,6 @@ PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os,
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
 _SPOOL = 8 * 1024 * 1024
 _CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
-_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 
 def _temporary_path(directory: str, name: str, slot: int) -> str:
@@ -256,7 +256,7 @@ class AtomicFile(WriteHandle):
         if self._path is None:
             self._publish_unnamed()
         elif self._if_absent:
-            self._publish_exclusively(self._path)
+            publish_exclusively(self._path, self._target)
         else:
             os.replace(self._path, self._target)
         self._close()
@@ -286,18 +286,6 @@ class AtomicFile(WriteHandle):
                     slot += 1
             else:
                 return path
-
-    def _publish_exclusively(self, path: str) -> None:
-        try:
-            os.link(path, self._target, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _NO_HARD_LINKS:
-                raise
-            # No hard links here (FAT, some network shares): reserve the name, then replace it.
-            os.close(os.open(self._target, _FLAGS, 0o600))
-            os.replace(path, self._target)
-        else:
-            os.unlink(path)
 
     def _abort(self) -> None:
         if self._descriptor < 0:
