@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 import sys
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from .base import COPY_CHUNK, WriteHandle
 from .local_links import publish_exclusively
+from .temporary_names import numbered_name
 
 if TYPE_CHECKING:
     from ..info import Attributes
@@ -39,7 +39,6 @@ else:
 
 __all__ = [
     "PLAIN",
-    "TEMPORARY",
     "AppendFile",
     "AtomicFile",
     "copy_content",
@@ -48,7 +47,6 @@ __all__ = [
     "remove_stale",
 ]
 
-TEMPORARY = ".genro-tmp-"
 # Some flags exist on some systems only.
 PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
@@ -57,8 +55,7 @@ _CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 
 
 def _temporary_path(directory: str, name: str, slot: int) -> str:
-    digest = hashlib.blake2b(os.fsencode(name), digest_size=10).hexdigest()
-    return f"{directory}/{TEMPORARY}{digest}-{slot}"
+    return f"{directory}/{numbered_name(name, slot)}"
 
 
 def _lock(descriptor: int) -> bool | None:
@@ -94,11 +91,13 @@ def remove_stale(path: str, *, by_age: bool = False) -> bool:
     ``by_age``: the caller knows it to be old, which must do where there are no locks.
     """
     try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return False  # somebody's own of that name
         descriptor = os.open(path, os.O_RDWR | PLAIN)
     except FileNotFoundError:
         return True
     except OSError as error:
-        # Another user's, or a link or directory of that name: not ours to judge.
+        # Another user's, or a link or directory since now: not ours to judge.
         if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ETXTBSY):
             return False
         raise
