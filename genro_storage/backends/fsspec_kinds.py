@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import file_info, protocols_of
 from .fsspec_write import Content
-from .local_links import follow_inside, publish_exclusively
+from .local_links import follow_inside, publish_exclusively, rename
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +107,7 @@ class LocalFsspecBackend(FsspecBackend):
 
     def _rename(self, source: str, target: str) -> None:
         # Not fsspec's mv: it moves into a directory that is in the way.
-        os.replace(source, target)
+        rename(source, target)
 
     def _rename_if_absent(self, source: str, target: str, path: str) -> None:
         publish_exclusively(source, target)

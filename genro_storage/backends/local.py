@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from ..capabilities import BackendCapabilities
 from ..info import Attributes, FileInfo
 from .base import Backend
-from .local_links import follow_inside
+from .local_links import follow_inside, rename
 from .local_tree import make_directories, remove_directories, walk_files
 from .local_write import (
     PLAIN,
@@ -393,7 +393,7 @@ class LocalBackend(Backend):
             refuse_temporary(target)
             if os.path.isdir(there) and not os.path.islink(there):
                 raise IsADirectoryError(errno.EISDIR, "is a directory")
-        self._with_parents(there, lambda: os.replace(here, there))
+        self._with_parents(there, lambda: rename(here, there))
 
     def remove(self, path: str) -> None:
         if not path:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
-__all__ = ["follow_inside", "publish_exclusively"]
+__all__ = ["follow_inside", "publish_exclusively", "rename"]
 
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
@@ -33,3 +34,30 @@ def publish_exclusively(temporary: str, target: str) -> None:
         os.replace(temporary, target)
     else:
         os.unlink(temporary)
+
+
+def rename(source: str, target: str) -> None:
+    """``os.replace``, which does nothing where both are hard links of one file (rename(2))."""
+    if _are_links_of_one_file(source, target):
+        os.unlink(source)
+    else:
+        os.replace(source, target)
+
+
+def _are_links_of_one_file(source: str, target: str) -> bool:
+    """Whether both are entries of one file, rather than one entry spelled in two ways."""
+    here = os.lstat(source)
+    if here.st_nlink < 2 or stat.S_ISDIR(here.st_mode):
+        return False
+    try:
+        there = os.lstat(target)
+    except FileNotFoundError:
+        return False
+    if not os.path.samestat(here, there):
+        return False
+    parent, name = os.path.split(source)
+    above, other = os.path.split(target)
+    if not os.path.samefile(parent, above):
+        return True
+    # Where names differ by case or normal form alone, the file system may hold one entry for both.
+    return name != other and {name, other} <= set(os.listdir(parent))

@@ -7,7 +7,9 @@ import os
 
 import pytest
 
+from genro_storage import StorageManager
 from genro_storage.backends.local import LocalBackend
+from genro_storage.backends.local_links import rename
 from tests.support.fsspec_backends import local, names
 
 
@@ -45,3 +47,45 @@ def test_what_leads_out_of_the_root_is_refused(backend, tmp_path, path):
     with pytest.raises(PermissionError):
         list(backend.scan("out"))
     assert not (tmp_path.parent / "secret").exists()
+
+
+@pytest.mark.parametrize("target", ["g", "F", "d/f"])
+def test_moving_to_another_name_of_the_same_file_removes_the_first(backend, tmp_path, target):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "f").write_bytes(b"x")
+    os.link(tmp_path / "f", tmp_path / target)
+    backend.move("f", target)
+    assert backend.read_bytes(target) == b"x"
+    assert os.stat(tmp_path / target).st_nlink == 1
+
+
+def test_moving_to_a_hard_link_of_a_symbolic_link_removes_the_first(backend, tmp_path):
+    (tmp_path / "real").write_bytes(b"x")
+    (tmp_path / "f").symlink_to("real")
+    os.link(tmp_path / "f", tmp_path / "d", follow_symlinks=False)
+    backend.move("f", "d")
+    assert sorted(os.listdir(tmp_path)) == ["d", "real"]
+    assert os.readlink(tmp_path / "d") == "real"
+
+
+def test_a_move_of_one_entry_onto_itself_never_removes_it(tmp_path, monkeypatch):
+    """As on a file system that takes two names for one: the second is not in the listing."""
+    (tmp_path / "f").write_bytes(b"x")
+    os.link(tmp_path / "f", tmp_path / "other")
+    os.link(tmp_path / "f", tmp_path / "F")
+    monkeypatch.setattr(os, "listdir", lambda path: ["f", "other"])
+    for here, there in [("f", "F"), ("f", "f")]:
+        rename(f"{tmp_path}/{here}", f"{tmp_path}/{there}")
+        assert (tmp_path / "f").read_bytes() == b"x"
+    (tmp_path / "again").symlink_to(tmp_path)
+    rename(f"{tmp_path}/f", f"{tmp_path}/again/f")
+    assert (tmp_path / "f").read_bytes() == b"x"
+
+
+def test_a_node_moves_to_a_hard_link_of_itself(tmp_path):
+    storage = StorageManager()
+    storage.configure([{"name": "disk", "type": "local", "path": str(tmp_path)}])
+    (tmp_path / "f").write_bytes(b"x")
+    os.link(tmp_path / "f", tmp_path / "g")
+    storage.node("disk:f").move_to("disk:g")
+    assert os.listdir(tmp_path) == ["g"]
