@@ -215,3 +215,12 @@ def test_fsync_reaches_the_disk_before_the_name_does(tmp_path, monkeypatch, exis
     backend.write_bytes("f", b"new")
     # The content, the name, and the directory that holds the name.
     assert order == ["fsync", "replace" if existing else "link", "fsync"]
+
+
+def test_a_directory_that_took_the_name_meanwhile_leaves_no_stray_file(storage, tmp_path):
+    handle = storage.node("disk:f").open("wb")
+    handle.write(b"x")
+    (tmp_path / "f").mkdir()
+    with pytest.raises(IsADirectoryError):
+        handle.close()
+    assert os.listdir(tmp_path) == ["f"]

@@ -277,22 +277,25 @@ class AtomicFile(WriteHandle):
         """Give the unnamed file a temporary name."""
         slot = 0
         while True:
-            path = _temporary_path(self._directory, self._name, slot)
+            # Known before it is there, so that whatever comes next, abort removes it.
+            self._path = _temporary_path(self._directory, self._name, slot)
             try:
-                _link(self._descriptor, path)
+                _link(self._descriptor, self._path)
             except FileExistsError:
-                if not remove_stale(path):
+                if not remove_stale(self._path):
                     slot += 1
             else:
-                return path
+                return self._path
 
     def _abort(self) -> None:
         if self._descriptor < 0:
             return
         # A forked child that drops its copy of the handle must not end its parent's write.
         if self._path is not None and os.getpid() == self._process:
+            # An interrupt while a name is sought may leave that of another writer's file here.
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path)
+                if _is_at(self._descriptor, self._path):
+                    os.unlink(self._path)
         self._close()
 
     def _close(self) -> None:
