@@ -314,8 +314,12 @@ def _inherit(descriptor: int, target: str, replaced: os.stat_result) -> None:
             with contextlib.suppress(PermissionError):
                 os.fchown(descriptor, replaced.st_uid, replaced.st_gid)
     if hasattr(os, "listxattr"):
+        names: list[str] = []
         with contextlib.suppress(OSError):  # a file system without extended attributes
-            for name in os.listxattr(target, follow_symlinks=False):
+            names = os.listxattr(target, follow_symlinks=False)
+        for name in names:
+            # One that only root may set (security.*, trusted.*) must not cost the others.
+            with contextlib.suppress(OSError):
                 os.setxattr(descriptor, name, os.getxattr(target, name, follow_symlinks=False))
     os.fchmod(descriptor, stat.S_IMODE(replaced.st_mode))
 
