@@ -96,6 +96,29 @@ def test_extended_attributes_stay(storage, tmp_path, rewrite):
     assert os.getxattr(file, "user.genro") == b"kept"
 
 
+def test_an_extended_attribute_that_is_refused_does_not_cost_the_others(
+    storage, tmp_path, rewrite, monkeypatch
+):
+    file = tmp_path / "f"
+    file.write_bytes(b"old")
+    attributes = [f"user.genro{number}" for number in range(4)]
+    try:
+        for name in attributes:
+            os.setxattr(file, name, b"kept")
+    except OSError as error:
+        pytest.skip(f"this file system keeps no extended attributes: {error}")
+    setxattr, refused = os.setxattr, os.listxattr(file)[0]
+
+    def set_most(path, name, value):
+        if name == refused:
+            raise PermissionError(errno.EPERM, "only root may set this")
+        setxattr(path, name, value)
+
+    monkeypatch.setattr(os, "setxattr", set_most)
+    rewrite(storage.node("disk:f"))
+    assert sorted(os.listxattr(file)) == sorted(set(attributes) - {refused})
+
+
 def test_the_other_names_of_a_hard_linked_file_keep_the_old_content(storage, tmp_path, rewrite):
     (tmp_path / "other").write_bytes(b"old")
     os.link(tmp_path / "other", tmp_path / "f")
@@ -215,3 +238,12 @@ def test_fsync_reaches_the_disk_before_the_name_does(tmp_path, monkeypatch, exis
     backend.write_bytes("f", b"new")
     # The content, the name, and the directory that holds the name.
     assert order == ["fsync", "replace" if existing else "link", "fsync"]
+
+
+def test_a_directory_that_took_the_name_meanwhile_leaves_no_stray_file(storage, tmp_path):
+    handle = storage.node("disk:f").open("wb")
+    handle.write(b"x")
+    (tmp_path / "f").mkdir()
+    with pytest.raises(IsADirectoryError):
+        handle.close()
+    assert os.listdir(tmp_path) == ["f"]

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from ..info import FileInfo
 from ..paths import is_addressable, join, order_key, parent_of
 from .fsspec_calls import FilesystemCalls
-from .fsspec_write import Content, GuardedReader, SpooledWrite, is_temporary, temporary_name
+from .fsspec_write import Content, GuardedReader, SpooledWrite
+from .temporary_names import is_temporary, refuse_temporary, unique_name
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -68,7 +69,7 @@ class FsspecBackend(FilesystemCalls):
             raise FileNotFoundError(errno.ENOENT, "not found", path) from error
 
     def scan(self, path: str) -> Iterator[FileInfo]:
-        return (info for info in self._entries(path) if not is_temporary(info.name))
+        return (info for info in self._entries(path) if not _is_unfinished(info))
 
     def _entries(self, path: str) -> list[FileInfo]:
         """One level, with what writers keep beside their targets."""
@@ -206,6 +207,7 @@ class FsspecBackend(FilesystemCalls):
             raise self._unsupported("writing")
         if not path:
             raise IsADirectoryError(errno.EISDIR, "is a directory", path)
+        refuse_temporary(path)
         if self._profile.implicit_directories:
             # Nothing can be in the way of a key, so that only if_absent is worth a request.
             if if_absent:
@@ -254,7 +256,7 @@ class FsspecBackend(FilesystemCalls):
     def _sibling(self, full: str) -> Generator[str]:
         """A temporary name beside the target, gone again where the block fails."""
         name = full.rpartition("/")[2]
-        temporary = full[: len(full) - len(name)] + temporary_name(name)
+        temporary = full[: len(full) - len(name)] + unique_name(name)
         try:
             yield temporary
         except BaseException:
@@ -333,7 +335,7 @@ class FsspecBackend(FilesystemCalls):
                 self._remove_file(self._full(path))
                 return
             entries = self._entries(path)
-            if not all(is_temporary(info.name) for info in entries):
+            if not all(_is_unfinished(info) for info in entries):
                 raise OSError(errno.ENOTEMPTY, "directory not empty", path)
             # What killed writers left is invisible, so it must not keep a directory alive.
             for info in entries:
@@ -388,7 +390,7 @@ class FsspecBackend(FilesystemCalls):
                 for info in self._entries(pending.pop()):
                     if info.type == "directory" and not self._is_link(info.path):
                         pending.append(info.path)
-                    elif is_temporary(info.name) and _is_old(info, limit, older_than):
+                    elif _is_unfinished(info) and _is_old(info, limit, older_than):
                         removed += self._remove_stale(info.path)
         return removed
 
@@ -405,6 +407,10 @@ class FsspecBackend(FilesystemCalls):
         if callable(close):
             with self._guard:
                 close()
+
+
+def _is_unfinished(info: FileInfo) -> bool:
+    return info.type == "file" and not info.symlink and is_temporary(info.name)
 
 
 def _is_old(info: FileInfo, limit: float, older_than: float) -> bool:

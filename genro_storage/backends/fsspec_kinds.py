@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import file_info, protocols_of
 from .fsspec_write import Content
+from .local_links import follow_inside, publish_exclusively, rename
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "LocalFsspecBackend", "MemoryFsspecBackend", "backend_for"]
 
 _LINK_LEADS_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES)
-_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 class LocalFsspecBackend(FsspecBackend):
@@ -54,13 +54,7 @@ class LocalFsspecBackend(FsspecBackend):
         return self._inside(full) if os.path.islink(full) else full
 
     def _inside(self, full: str) -> str:
-        """Follow every link of a path; PermissionError where that leads out."""
-        real = os.path.realpath(full or "/")
-        if real != self._root and not real.startswith(self._root.rstrip("/") + "/"):
-            raise PermissionError(
-                errno.EACCES, "a symbolic link leads out of the mount's root; it is not followed"
-            )
-        return real
+        return follow_inside(full, self._root)
 
     def _info(self, path: str) -> dict[str, Any]:
         full = self._full(path)
@@ -113,19 +107,10 @@ class LocalFsspecBackend(FsspecBackend):
 
     def _rename(self, source: str, target: str) -> None:
         # Not fsspec's mv: it moves into a directory that is in the way.
-        os.replace(source, target)
+        rename(source, target)
 
     def _rename_if_absent(self, source: str, target: str, path: str) -> None:
-        try:
-            os.link(source, target, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _NO_HARD_LINKS:
-                raise
-            # No hard links here (FAT, some network shares): reserve the name, then replace it.
-            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            os.replace(source, target)
-        else:
-            os.unlink(source)
+        publish_exclusively(source, target)
 
     def _append(self, content: Content, full: str) -> None:
         before = os.stat(full).st_size if os.path.exists(full) else None

@@ -7,11 +7,8 @@ before the content is complete.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
-import re
-import secrets
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -22,26 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-__all__ = ["SPOOL", "Content", "GuardedReader", "SpooledWrite", "is_temporary", "temporary_name"]
+__all__ = ["SPOOL", "Content", "GuardedReader", "SpooledWrite"]
 
 #: Bytes that a write holds in memory before it goes to a temporary file of this machine.
 SPOOL = 8 * 1024 * 1024
 
 #: What is published: the bytes themselves, or the local file that holds them.
 Content = bytes | Path
-
-_TEMPORARY = re.compile(r"\.genro-tmp-[0-9a-f]+-[0-9a-f-]+\Z")
-
-
-def temporary_name(name: str) -> str:
-    """A hidden sibling name for what will be ``name``: short whatever the length of ``name``."""
-    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
-    return f".genro-tmp-{digest}-{os.getpid()}-{secrets.token_hex(6)}"
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a writer made this name, of this backend or of another one of the library."""
-    return _TEMPORARY.match(name) is not None
 
 
 class SpooledWrite(WriteHandle):

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from ..capabilities import BackendCapabilities
 from ..info import Attributes, FileInfo
 from .base import Backend
+from .local_links import follow_inside, rename
 from .local_tree import make_directories, remove_directories, walk_files
 from .local_write import (
     PLAIN,
-    TEMPORARY,
     AppendFile,
     AtomicFile,
     copy_content,
@@ -31,6 +31,7 @@ from .local_write import (
     copy_unchanged,
     remove_stale,
 )
+from .temporary_names import PREFIX, is_temporary, refuse_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,13 +94,7 @@ class LocalBackend(Backend):
         return full
 
     def _inside(self, full: str) -> str:
-        """Follow every link of a physical path; PermissionError where that leads out."""
-        real = os.path.realpath(full)
-        if real != self._root and not real.startswith(self._prefix):
-            raise PermissionError(
-                errno.EACCES, "a symbolic link leads out of the mount's root; it is not followed"
-            )
-        return real
+        return follow_inside(full, self._root)
 
     def _physical(self, path: str) -> str:
         """The physical path with all links followed, the last one too."""
@@ -145,14 +140,14 @@ class LocalBackend(Backend):
         with os.scandir(real) as entries:
             for entry in entries:
                 name = entry.name
-                if name.startswith(TEMPORARY):
-                    continue
                 try:
                     found = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue  # removed since the directory was read
                 mode = found.st_mode
                 if st.S_ISREG(mode):
+                    if name.startswith(PREFIX) and is_temporary(name):
+                        continue
                     yield FileInfo(above + name, "file", found.st_size, found.st_mtime)
                 elif st.S_ISDIR(mode):
                     yield FileInfo(above + name, "directory", None, found.st_mtime)
@@ -240,6 +235,7 @@ class LocalBackend(Backend):
         """Where a write to ``path`` goes, and the regular file that it will replace."""
         if not path:
             raise IsADirectoryError(errno.EISDIR, "is a directory")
+        refuse_temporary(path)
         full = self._in_real_parent(path)
         try:
             found = os.lstat(full)
@@ -337,6 +333,7 @@ class LocalBackend(Backend):
         self, source: int, path: str, if_absent: bool, attributes: Attributes | None
     ) -> None:
         """Copy an open file; a small new one by the short way."""
+        refuse_temporary(path)
         before = self._require_file(source)
         keeps_time = attributes is _AS_THE_SOURCE or _is_time_of(before, attributes)
         if keeps_time and not self._fsync and path:
@@ -392,9 +389,11 @@ class LocalBackend(Backend):
         here = self._in_real_parent(source)
         there = self._in_real_parent(target)
         found = os.lstat(here)
-        if not st.S_ISDIR(found.st_mode) and os.path.isdir(there) and not os.path.islink(there):
-            raise IsADirectoryError(errno.EISDIR, "is a directory")
-        self._with_parents(there, lambda: os.replace(here, there))
+        if not st.S_ISDIR(found.st_mode):
+            refuse_temporary(target)
+            if os.path.isdir(there) and not os.path.islink(there):
+                raise IsADirectoryError(errno.EISDIR, "is a directory")
+        self._with_parents(there, lambda: rename(here, there))
 
     def remove(self, path: str) -> None:
         if not path:
@@ -410,7 +409,7 @@ class LocalBackend(Backend):
                 raise
             # What killed writers left is invisible, so it must not keep a directory alive.
             names = os.listdir(full)
-            if not all(name.startswith(TEMPORARY) for name in names):
+            if not all(is_temporary(name) for name in names):
                 raise
             for name in names:
                 remove_stale(f"{full}/{name}")
@@ -436,7 +435,7 @@ class LocalBackend(Backend):
         limit = time.time() - older_than
         removed = 0
         for full in walk_files(self._physical(path)):
-            if full.rpartition("/")[2].startswith(TEMPORARY):
+            if is_temporary(full.rpartition("/")[2]):
                 with contextlib.suppress(FileNotFoundError):
                     if os.lstat(full).st_mtime <= limit and remove_stale(full, by_age=True):
                         removed += 1

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 import sys
@@ -20,6 +19,8 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from .base import COPY_CHUNK, WriteHandle
+from .local_links import publish_exclusively
+from .temporary_names import numbered_name
 
 if TYPE_CHECKING:
     from ..info import Attributes
@@ -38,7 +39,6 @@ else:
 
 __all__ = [
     "PLAIN",
-    "TEMPORARY",
     "AppendFile",
     "AtomicFile",
     "copy_content",
@@ -47,18 +47,15 @@ __all__ = [
     "remove_stale",
 ]
 
-TEMPORARY = ".genro-tmp-"
 # Some flags exist on some systems only.
 PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
 _SPOOL = 8 * 1024 * 1024
 _CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
-_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 
 def _temporary_path(directory: str, name: str, slot: int) -> str:
-    digest = hashlib.blake2b(os.fsencode(name), digest_size=10).hexdigest()
-    return f"{directory}/{TEMPORARY}{digest}-{slot}"
+    return f"{directory}/{numbered_name(name, slot)}"
 
 
 def _lock(descriptor: int) -> bool | None:
@@ -94,11 +91,13 @@ def remove_stale(path: str, *, by_age: bool = False) -> bool:
     ``by_age``: the caller knows it to be old, which must do where there are no locks.
     """
     try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return False  # somebody's own of that name
         descriptor = os.open(path, os.O_RDWR | PLAIN)
     except FileNotFoundError:
         return True
     except OSError as error:
-        # Another user's, or a link or directory of that name: not ours to judge.
+        # Another user's, or a link or directory since now: not ours to judge.
         if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ETXTBSY):
             return False
         raise
@@ -256,7 +255,7 @@ class AtomicFile(WriteHandle):
         if self._path is None:
             self._publish_unnamed()
         elif self._if_absent:
-            self._publish_exclusively(self._path)
+            publish_exclusively(self._path, self._target)
         else:
             os.replace(self._path, self._target)
         self._close()
@@ -278,34 +277,25 @@ class AtomicFile(WriteHandle):
         """Give the unnamed file a temporary name."""
         slot = 0
         while True:
-            path = _temporary_path(self._directory, self._name, slot)
+            # Known before it is there, so that whatever comes next, abort removes it.
+            self._path = _temporary_path(self._directory, self._name, slot)
             try:
-                _link(self._descriptor, path)
+                _link(self._descriptor, self._path)
             except FileExistsError:
-                if not remove_stale(path):
+                if not remove_stale(self._path):
                     slot += 1
             else:
-                return path
-
-    def _publish_exclusively(self, path: str) -> None:
-        try:
-            os.link(path, self._target, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _NO_HARD_LINKS:
-                raise
-            # No hard links here (FAT, some network shares): reserve the name, then replace it.
-            os.close(os.open(self._target, _FLAGS, 0o600))
-            os.replace(path, self._target)
-        else:
-            os.unlink(path)
+                return self._path
 
     def _abort(self) -> None:
         if self._descriptor < 0:
             return
         # A forked child that drops its copy of the handle must not end its parent's write.
         if self._path is not None and os.getpid() == self._process:
+            # An interrupt while a name is sought may leave that of another writer's file here.
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path)
+                if _is_at(self._descriptor, self._path):
+                    os.unlink(self._path)
         self._close()
 
     def _close(self) -> None:
@@ -324,8 +314,12 @@ def _inherit(descriptor: int, target: str, replaced: os.stat_result) -> None:
             with contextlib.suppress(PermissionError):
                 os.fchown(descriptor, replaced.st_uid, replaced.st_gid)
     if hasattr(os, "listxattr"):
+        names: list[str] = []
         with contextlib.suppress(OSError):  # a file system without extended attributes
-            for name in os.listxattr(target, follow_symlinks=False):
+            names = os.listxattr(target, follow_symlinks=False)
+        for name in names:
+            # One that only root may set (security.*, trusted.*) must not cost the others.
+            with contextlib.suppress(OSError):
                 os.setxattr(descriptor, name, os.getxattr(target, name, follow_symlinks=False))
     os.fchmod(descriptor, stat.S_IMODE(replaced.st_mode))
 

@@ -14,7 +14,7 @@ import pytest
 
 from genro_storage.backends.fsspec import FsspecBackend, backend_for
 from genro_storage.backends.fsspec_kinds import LocalFsspecBackend, MemoryFsspecBackend
-from genro_storage.backends.fsspec_write import is_temporary, temporary_name
+from genro_storage.backends.temporary_names import is_temporary, unique_name
 from genro_storage.info import Attributes
 from tests.support.fsspec_backends import NastyFileSystem, local, names
 
@@ -148,7 +148,7 @@ def test_a_killed_writer_leaves_the_old_content_or_the_new(tmp_path):
 def test_cleanup_takes_only_old_temporary_files(tmp_path):
     backend = local(tmp_path)
     (tmp_path / "d").mkdir()
-    stale, young = tmp_path / "d" / temporary_name("a"), tmp_path / temporary_name("b")
+    stale, young = tmp_path / "d" / unique_name("a"), tmp_path / unique_name("b")
     kept = tmp_path / ".genro-tmp-notes.txt"
     for file in (stale, young, kept):
         file.write_bytes(b"part")
@@ -158,14 +158,14 @@ def test_cleanup_takes_only_old_temporary_files(tmp_path):
     assert not stale.exists()
     assert backend.cleanup("", 0) == 1
     assert kept.exists()
-    (tmp_path / "d" / temporary_name("a")).write_bytes(b"")
+    (tmp_path / "d" / unique_name("a")).write_bytes(b"")
     backend.remove("d")
     assert names(backend) == [kept.name]
 
 
 def test_temporary_names_fit_whatever_the_target_is_called():
     for name in ("a", "x" * 255, "日" * 85):
-        made = temporary_name(name)
+        made = unique_name(name)
         assert len(os.fsencode(made)) <= 255
         assert is_temporary(made)
     assert not is_temporary(".genro-tmp-")

@@ -12,7 +12,8 @@ from fsspec.spec import AbstractFileSystem
 
 from genro_storage.backends.fsspec import FsspecBackend
 from genro_storage.backends.fsspec_info import Profile, calls_may_overlap
-from genro_storage.backends.fsspec_write import SPOOL, is_temporary
+from genro_storage.backends.fsspec_write import SPOOL
+from genro_storage.backends.temporary_names import is_temporary
 from tests.support.fsspec_backends import NastyFileSystem, RenamingFileSystem, StoreFileSystem
 
 

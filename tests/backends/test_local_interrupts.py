@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +57,38 @@ def test_an_interrupt_while_publishing_stays_an_interrupt(tmp_path, interrupt, n
         backend.write_bytes("a", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "new"
+
+
+@pytest.mark.parametrize(("number", "content"), [(1, "new"), (2, "meanwhile"), (3, "meanwhile")])
+def test_an_interrupt_while_a_taken_name_is_replaced_leaves_no_stray_file(
+    tmp_path, monkeypatch, number, content
+):
+    """A new file is linked to its name; where that is taken by now, to a temporary one first."""
+    backend = LocalBackend(tmp_path)
+    handle = backend.open_write("a")
+    handle.write(b"new")
+    living = tmp_path / Path(local_write._temporary_path("", "a", 0)).name
+    link, calls = local_write._link, []
+
+    def interrupted(descriptor, path):
+        calls.append(path)
+        if number > 1:
+            (tmp_path / "a").write_text("meanwhile")
+        try:
+            link(descriptor, path)
+        finally:
+            if len(calls) == number:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(local_write, "_link", interrupted)
+    with contextlib.ExitStack() as stack:
+        if number == 3:  # slot 0 is another living writer's
+            other = stack.enter_context(living.open("w"))
+            fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(KeyboardInterrupt):
+            handle.close()
+        assert living.exists() == (number == 3)
+    assert (tmp_path / "a").read_text() == content
+    assert {path.name for path in tmp_path.iterdir()} == (
+        {"a", living.name} if number == 3 else {"a"}
+    )

@@ -89,9 +89,7 @@ def test_cleanup_says_how_many_went(run):
 
 
 def test_cleanup_removes_what_a_killed_writer_left(run, work, start):
-    from genro_storage.backends.local_write import TEMPORARY
-
-    left = work / "docs" / f"{TEMPORARY}left"
+    left = work / "docs/.genro-tmp-0123456789abcdef0123-0"
     left.write_text("part")
     os.utime(left, (0, 0))
     assert run("cleanup", "docs").out == "1 temporary file removed\n"

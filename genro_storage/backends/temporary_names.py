@@ -1,0 +1,56 @@
+"""The names that writers give to what is not finished yet, and how they are told from others.
+
+The local backend numbers them (``.genro-tmp-<digest>-<slot>``), since its locks tell a living
+writer's file from a dead one's; fsspec's are unique (``.genro-tmp-<digest>-<process>-<random>``).
+Both backends hide the files of both, since they may look at one directory, and nothing else: a
+directory or a link of such a name is somebody's own.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+
+__all__ = ["PREFIX", "is_temporary", "numbered_name", "refuse_temporary", "unique_name"]
+
+PREFIX = ".genro-tmp-"
+_PATTERN = re.compile(r"\.genro-tmp-[0-9a-f]{20}-[0-9]+(-[0-9a-f]{12})?\Z")
+
+
+def _stem(name: str) -> str:
+    """Short whatever the length of ``name``."""
+    # Names of other systems may hold what no encoding has: the bytes only have to differ.
+    encoded = name.encode("utf-8", "surrogatepass")
+    return PREFIX + hashlib.blake2b(encoded, digest_size=10).hexdigest()
+
+
+def numbered_name(name: str, slot: int) -> str:
+    """A hidden sibling name for what will be ``name``; the same one for the same ``slot``."""
+    return f"{_stem(name)}-{slot}"
+
+
+def unique_name(name: str) -> str:
+    """A hidden sibling name for what will be ``name`` that nobody else makes."""
+    return f"{_stem(name)}-{os.getpid()}-{secrets.token_hex(6)}"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a writer of this library made this name.
+
+    >>> is_temporary(".genro-tmp-0123456789abcdef0123-0"), is_temporary(".genro-tmp-notes.txt")
+    (True, False)
+    """
+    return _PATTERN.match(name) is not None
+
+
+def refuse_temporary(path: str) -> None:
+    """Raise ``OSError`` where a new file would vanish among the temporary ones."""
+    if PREFIX in path and is_temporary(path.rpartition("/")[2]):
+        raise OSError(
+            errno.EINVAL,
+            f"names of the form {PREFIX}<20 hex digits>-<number> are those of unfinished writes, "
+            "which are hidden and removed; choose another name",
+        )
