@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import file_info, protocols_of
 from .fsspec_write import Content
+from .local_append import append_content
 from .local_links import follow_inside, publish_exclusively, rename
 
 if TYPE_CHECKING:
@@ -113,16 +114,9 @@ class LocalFsspecBackend(FsspecBackend):
         publish_exclusively(source, target)
 
     def _append(self, content: Content, full: str) -> None:
-        before = os.stat(full).st_size if os.path.exists(full) else None
-        try:
-            super()._append(content, full)
-        except BaseException:
-            # A full disk takes a part of the addition: it is cut off again.
-            if before is not None:
-                os.truncate(full, before)
-            elif os.path.lexists(full):
-                os.unlink(full)
-            raise
+        # Not by fsspec's stream, which does not tell how much of the addition a full disk took.
+        with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as source:
+            append_content(full, source)
 
     def _copy_file(self, source: str, target: str) -> None:
         super()._copy_file(source, target)

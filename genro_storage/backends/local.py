@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from ..capabilities import BackendCapabilities
 from ..info import Attributes, FileInfo
 from .base import Backend
+from .local_append import AppendFile
 from .local_links import follow_inside, rename
 from .local_tree import make_directories, remove_directories, walk_files
 from .local_write import (
     PLAIN,
-    AppendFile,
     AtomicFile,
     copy_content,
     copy_new,

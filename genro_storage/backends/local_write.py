@@ -15,7 +15,6 @@ import errno
 import os
 import stat
 import sys
-import tempfile
 from typing import TYPE_CHECKING
 
 from .base import COPY_CHUNK, WriteHandle
@@ -27,30 +26,30 @@ if TYPE_CHECKING:
 
 if sys.platform == "win32":
 
-    def _flock(descriptor: int, *, wait: bool = False) -> None:
+    def _flock(descriptor: int) -> None:
         raise OSError(errno.ENOSYS, "no advisory locks")
 
 else:
     import fcntl
 
-    def _flock(descriptor: int, *, wait: bool = False) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    def _flock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 __all__ = [
     "PLAIN",
-    "AppendFile",
     "AtomicFile",
     "copy_content",
     "copy_new",
     "copy_unchanged",
+    "is_at",
+    "lock",
     "remove_stale",
 ]
 
 # Some flags exist on some systems only.
 PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
-_SPOOL = 8 * 1024 * 1024
 _CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 
 
@@ -58,7 +57,7 @@ def _temporary_path(directory: str, name: str, slot: int) -> str:
     return f"{directory}/{numbered_name(name, slot)}"
 
 
-def _lock(descriptor: int) -> bool | None:
+def lock(descriptor: int) -> bool | None:
     """Take the writer's lock; False where somebody alive holds it, None where there are no locks.
 
     Without locks ``O_EXCL`` alone keeps writers apart, and nothing tells a living writer's file
@@ -75,7 +74,7 @@ def _lock(descriptor: int) -> bool | None:
     return True
 
 
-def _is_at(descriptor: int, path: str) -> bool:
+def is_at(descriptor: int, path: str) -> bool:
     """Whether ``path`` still names the open file: another process may have unlinked it."""
     try:
         there = os.lstat(path)
@@ -102,10 +101,10 @@ def remove_stale(path: str, *, by_age: bool = False) -> bool:
             return False
         raise
     try:
-        locked = _lock(descriptor)
+        locked = lock(descriptor)
         if not (locked or (locked is None and by_age)):
             return False
-        if _is_at(descriptor, path):
+        if is_at(descriptor, path):
             os.unlink(path)
         return True
     finally:
@@ -129,12 +128,12 @@ def _begin(directory: str, name: str, mode: int) -> tuple[int, str]:
             raise
         try:
             # Between creating and locking, another writer may have taken the file for a stale one.
-            if _lock(descriptor) is not False and _is_at(descriptor, path):
+            if lock(descriptor) is not False and is_at(descriptor, path):
                 if slot == 0:
                     _sweep(directory, name)
                 return descriptor, path
         except BaseException:
-            if _is_at(descriptor, path):
+            if is_at(descriptor, path):
                 os.unlink(path)
             os.close(descriptor)
             raise
@@ -270,7 +269,7 @@ class AtomicFile(WriteHandle):
             if self._if_absent:
                 raise
             # Locked before it gets a temporary name, so that nobody takes it for a stale one.
-            _lock(self._descriptor)
+            lock(self._descriptor)
             os.replace(self._named(), self._target)
 
     def _named(self) -> str:
@@ -294,7 +293,7 @@ class AtomicFile(WriteHandle):
         if self._path is not None and os.getpid() == self._process:
             # An interrupt while a name is sought may leave that of another writer's file here.
             with contextlib.suppress(FileNotFoundError):
-                if _is_at(self._descriptor, self._path):
+                if is_at(self._descriptor, self._path):
                     os.unlink(self._path)
         self._close()
 
@@ -351,53 +350,6 @@ def copy_unchanged(source: int, before: os.stat_result, target: int) -> None:
     after = os.fstat(source)
     if copied != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
         raise OSError(errno.EAGAIN, "the source changed while it was being copied")
-
-
-class AppendFile(WriteHandle):
-    """An addition in the making: spooled aside, then appended in one go at ``close()``.
-
-    Nothing touches the file before ``close()``, and a failed append is cut off again. A kill in
-    the very moment of appending can leave a part of the addition, never damage what was there.
-    """
-
-    def __init__(self, target: str, *, fsync: bool = False) -> None:
-        super().__init__()
-        self._spool = tempfile.SpooledTemporaryFile(_SPOOL)  # noqa: SIM115
-        self._target = target
-        self._fsync = fsync
-
-    def write(self, data: object) -> int:
-        return self._spool.write(data)  # type: ignore[call-overload,no-any-return]
-
-    def tell(self) -> int:
-        return self._spool.tell()
-
-    def _commit(self) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | PLAIN
-        descriptor = os.open(self._target, flags, 0o666)
-        try:
-            # Appenders of this library take turns, so that a failed one can be cut off; where
-            # there are no locks, O_APPEND still keeps their bytes apart.
-            with contextlib.suppress(OSError):
-                _flock(descriptor, wait=True)
-            before = os.fstat(descriptor).st_size
-            self._spool.seek(0)
-            try:
-                while chunk := self._spool.read(COPY_CHUNK):
-                    view = memoryview(chunk)
-                    while view:
-                        view = view[os.write(descriptor, view) :]
-                if self._fsync:
-                    os.fsync(descriptor)
-            except BaseException:
-                os.ftruncate(descriptor, before)
-                raise
-        finally:
-            os.close(descriptor)
-        self._spool.close()
-
-    def _abort(self) -> None:
-        self._spool.close()
 
 
 def copy_content(source: int, target: int, size: int) -> int:

@@ -35,7 +35,7 @@ def interrupt(monkeypatch):
 
 @pytest.mark.parametrize(
     ("holder", "name"),
-    [(os, "open"), (local_write, "_lock"), (local_write, "_is_at"), (local_write, "_sweep")],
+    [(os, "open"), (local_write, "lock"), (local_write, "is_at"), (local_write, "_sweep")],
 )
 def test_an_interrupted_beginning_leaves_no_temporary_file(tmp_path, interrupt, holder, name):
     backend = LocalBackend(tmp_path)
