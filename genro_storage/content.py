@@ -421,7 +421,8 @@ class _Names:
 
 def _safe_part(part: str) -> str:
     safe = _TRAPS.sub("_", part)
-    if re.match(r"[A-Za-z]:", safe):
+    # Python 3.12 takes any one character before a colon for a drive.
+    if safe[1:2] == ":":
         safe = f"{safe[0]}_{safe[2:]}"
     # Windows drops dots and spaces at the end of a name, so ".. " is ".." there.
     return safe if safe.strip(". ") else "_"

@@ -249,9 +249,11 @@ def test_cleanup_removes_what_killed_writers_left_and_nothing_that_is_in_use(tmp
 
 def test_a_directory_that_only_holds_a_killed_writers_file_can_be_removed(tmp_path):
     storage = manager(tmp_path)
-    for _ in range(40):
+    moments = random.Random(f"{SEED}-rmdir")
+    for _ in range(300):  # until one hits: the moments are random
         writer = Writer(lambda _: storage.node("disk:d/f").write_bytes(CONTENTS[0]))
         writer.wait_until_writing()
+        time.sleep(moments.uniform(0, 0.01))
         writer.kill()
         if len(names_in(tmp_path / "d")) > 1:
             break
