@@ -209,10 +209,12 @@ def call(
 
     Returns the standard output as text with ``return_output``, else None. Raises
     ``subprocess.CalledProcessError``, ``subprocess.TimeoutExpired`` (``timeout=`` in seconds) or
-    ``FileNotFoundError`` (no such program), and then nothing is written back.
+    ``FileNotFoundError`` (no such program), and then nothing is written back. With ``check=False``
+    the caller says that the exit status means nothing, so the files are written back whatever it is.
 
     ``async_mode`` returns None at once and runs in a daemon thread; what fails there goes to
-    ``on_error``, or else is logged and raised in the thread (``threading.excepthook``).
+    ``on_error``, or else is logged and raised in the thread (``threading.excepthook``). The thread
+    ends with the process: what is not finished then is not written back.
     """
     if not args:
         raise StorageValueError("call() needs the name of a program as its first argument")
