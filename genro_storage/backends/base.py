@@ -100,6 +100,9 @@ class Backend(ABC):
     capabilities: BackendCapabilities
     #: True where the path *is* the content (base64), so that nobody may normalise it.
     opaque_paths: ClassVar[bool] = False
+    #: True where ``address`` names the file itself: two such backends never show one file under
+    #: two addresses, as wrapped filesystems do, or a bucket that is known by two credentials.
+    address_is_sure: ClassVar[bool] = False
 
     # -- essential: a new backend writes these six ------------------------------------------
 

@@ -14,7 +14,6 @@ from ..exceptions import (
     StorageExistsError,
     StorageIsDirectoryError,
     StorageNotDirectoryError,
-    StorageNotEmptyError,
     StorageNotFoundError,
     StoragePermissionError,
     StorageUnsupportedError,
@@ -359,7 +358,16 @@ class NodeTree(NodePacking):
                 f"cannot move {self.fullpath} into itself: {target.fullpath} is inside it",
                 node=self.fullpath,
             )
-        target._changed(None if here._renamed(there) else here._copy_and_remove(there))
+        if here._renamed(there):
+            target._changed()
+            return
+        # Loading the transfer modules costs more than most programs' nodes do.
+        from ..transfer import Place
+        from ..transfer.moving import is_hidden_place, move_by_copying
+
+        places = Place(here._mount, here._path), Place(there._mount, there._path)
+        if not is_hidden_place(*places):
+            target._changed(move_by_copying(here.plan_copy(there)))
 
     def _renamed(self, target: StorageNode) -> bool:
         """Rename inside one store where that loses nothing; False where it must be copied."""
@@ -381,48 +389,6 @@ class NodeTree(NodePacking):
                 raise
             return False
         return True
-
-    def _copy_and_remove(self, target: StorageNode) -> str | None:
-        """Move by copying; the new path where the target's content is its path."""
-        copied: list[str] = []
-        left: list[str] = []
-        plan = self.plan_copy(target)
-        report = plan.apply(
-            on_file=lambda action: copied.append(action.source.path),
-            on_skip=lambda action: left.append(action.source.path),
-        )
-        if left:
-            raise StorageError(
-                f"{self.fullpath}: copied to {target.fullpath} but not removed, "
-                f"because {len(left)} entries cannot be copied, the first being "
-                f"{self._mount.label(left[0])} (a link out of the mount, a device …)",
-                node=self.fullpath,
-            )
-        # Only what has arrived goes, so that a file which appeared meanwhile survives; and what
-        # was read through a link belongs to another tree: there only the link goes.
-        if plan.info.symlink or not plan.info.is_dir:
-            self._mount.remove(self._path)
-            return report.new_path
-        links = [info.path for info in self._mount.find(self._path) if info.symlink and info.is_dir]
-        elsewhere = tuple(f"{link}/" for link in links)
-        inner = [link for link in links if not link.startswith(elsewhere)]
-        self._mount.remove_many(
-            [*(path for path in copied if not path.startswith(elsewhere)), *inner]
-        )
-        self._remove_empty_directories()
-        return report.new_path
-
-    def _remove_empty_directories(self) -> None:
-        found = [info.path for info in self._mount.find(self._path) if info.type == "directory"]
-        for path in [*reversed(found), self._path]:
-            try:
-                self._mount.remove(path)
-            except StorageNotEmptyError as error:
-                raise StorageNotEmptyError(
-                    f"{self._mount.label(path)}: files appeared here while the directory was "
-                    "being moved; they were left in place",
-                    node=self._mount.label(path),
-                ) from error
 
     def samefile(self, other: StorageNode | str) -> bool:
         """Whether both are one place, through whatever mounts; contents are not compared."""
