@@ -6,6 +6,7 @@ import copy
 import io
 import os
 import pickle
+import sys
 import tempfile
 from pathlib import Path, PurePosixPath
 
@@ -355,3 +356,12 @@ def test_what_is_said_of_a_content_is_never_from_an_old_listing(tmp_path):
         assert listed == storage.node("disk:b")
         assert listed.md5hash == storage.node("disk:b").md5hash
         assert listed.size == 5
+
+
+def test_a_listed_child_forgets_what_the_listing_said_when_a_program_gets_it(storage):
+    storage.node("disk:d/f").write_text("long text")
+    (child,) = storage.node("disk:d").children()
+    assert child.size == 9
+    program = "import os, sys; os.truncate(sys.argv[1], 2)"
+    child.call(sys.executable, "-c", program, child)
+    assert child.size == 2

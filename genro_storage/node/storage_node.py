@@ -140,6 +140,7 @@ def _binding(argument: object) -> PathBinding | None:
 
     if not isinstance(argument, StorageNode):
         return None
+    argument._info = None  # what a listing said is no longer so when the program has run
     return PathBinding(
         argument._mount,
         argument._path,
