@@ -184,12 +184,16 @@ class NodeTree(NodePacking):
         self._changed()
 
     def unlink(self, missing_ok: bool = False) -> None:
-        """Remove this file or link; a directory is refused (``StorageIsDirectoryError``)."""
+        """Remove this file, or this link to whatever, and not what it leads to.
+
+        A directory is refused (``StorageIsDirectoryError``).
+        """
         self._refuse_snapshot()
         mount = self._mount.bind()
         mount.require_delete(self._path)
         try:
-            if mount.stat(self._path).type == "directory":
+            info = mount.stat(self._path)
+            if info.type == "directory" and not info.symlink:
                 raise StorageIsDirectoryError(
                     f"{self.fullpath}: is a directory; use rmdir() or delete()",
                     node=self.fullpath,
@@ -201,11 +205,12 @@ class NodeTree(NodePacking):
         self._changed()
 
     def rmdir(self) -> None:
-        """Remove this directory, which must be empty (``StorageNotEmptyError``)."""
+        """Remove this directory, which must be empty (``StorageNotEmptyError``), and no link."""
         self._refuse_snapshot()
         mount = self._mount.bind()
         mount.require_delete(self._path)
-        if mount.stat(self._path).type != "directory":
+        info = mount.stat(self._path)
+        if info.type != "directory" or info.symlink:
             raise StorageNotDirectoryError(
                 f"{self.fullpath}: is not a directory; use unlink() or delete()",
                 node=self.fullpath,

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from genro_storage import StorageManager
+from genro_storage import StorageManager, StorageNotDirectoryError
 
 
 @pytest.fixture
@@ -49,3 +49,15 @@ def test_moving_a_link_to_another_storage_removes_the_link_alone(storage, tmp_pa
     assert (tmp_path / "kept" / "file.txt").read_text() == "kept"
     assert not os.path.lexists(tmp_path / "tree" / "a-link")
     assert (tmp_path / "tree" / "own.txt").exists()
+
+
+def test_a_link_to_a_directory_is_unlinked_and_no_directory_to_rmdir(storage, tmp_path):
+    link = storage.node("disk:tree/a-link")
+    with pytest.raises(StorageNotDirectoryError):
+        link.rmdir()
+    (tmp_path / "kept/empty-link").symlink_to("empty")
+    with pytest.raises(StorageNotDirectoryError):
+        storage.node("disk:kept/empty-link").rmdir()
+    link.unlink()
+    assert not os.path.lexists(tmp_path / "tree/a-link")
+    assert (tmp_path / "kept/file.txt").exists()
