@@ -365,3 +365,12 @@ def test_a_listed_child_forgets_what_the_listing_said_when_a_program_gets_it(sto
     program = "import os, sys; os.truncate(sys.argv[1], 2)"
     child.call(sys.executable, "-c", program, child)
     assert child.size == 2
+
+
+@pytest.mark.parametrize("mount", ["disk", "ram", "other"])
+def test_deleting_what_would_lie_below_a_file_is_no_error(storage, mount):
+    storage.add_mount({"name": "other", "type": "fsspec", "filesystem": "memory"})
+    storage.node(f"{mount}:a.txt").write_text("x")
+    storage.node(f"{mount}:a.txt/b").delete()
+    storage._mounts[mount].delete("a.txt/b")
+    assert storage.node(f"{mount}:a.txt").read_text() == "x"

@@ -178,8 +178,9 @@ class NodeTree(NodePacking):
                 )
             self._mount.clear()
         else:
-            # Somebody else may have removed it, or a directory above it: what was wanted is so.
-            with contextlib.suppress(StorageNotFoundError):
+            # Somebody else may have removed it, or a directory above it, and below a file there
+            # is nothing: what was wanted is so.
+            with contextlib.suppress(StorageNotFoundError, StorageNotDirectoryError):
                 self._mount.remove_tree(self._path)
         self._changed()
 
