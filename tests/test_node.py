@@ -374,3 +374,31 @@ def test_deleting_what_would_lie_below_a_file_is_no_error(storage, mount):
     storage.node(f"{mount}:a.txt/b").delete()
     storage._mounts[mount].delete("a.txt/b")
     assert storage.node(f"{mount}:a.txt").read_text() == "x"
+
+
+class Tagged(StorageNode):
+    """A subclass as an application writes it."""
+
+    def __init__(self, manager, mount_name, path="", *, tag):
+        super().__init__(manager, mount_name, path)
+        self.tag = tag
+
+    def _create_node(self, manager, mount_name, path):
+        return type(self)(manager, mount_name, path, tag=self.tag)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
+def test_a_node_is_copied_whatever_became_of_its_mount_and_constructor(storage, again):
+    storage.node("ram:d/f").write_text("text")
+    tagged = Tagged(storage, "ram", "d/f", tag="red")
+    (child,) = storage.node("ram:d").children()
+    snapshot = storage.node("ram:d/f", version=3)
+    storage.delete_mount("ram")
+    assert again(tagged).tag == "red"
+    assert again(tagged).read_text() == "text"
+    assert again(child)._info == child._info
+    assert again(child)._manager is storage
+    assert again(snapshot)._snapshot == 3
+    twin = again(child)
+    twin.write_text("other")
+    assert (twin._info, child._info) == (None, child._info)

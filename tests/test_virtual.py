@@ -106,3 +106,21 @@ def test_nothing_lies_below_or_beside_a_virtual_node(storage):
     for act in (lambda: node.child("x"), lambda: node / "x", node.children):
         with pytest.raises(ValueError, match=r"virtual|directory"):
             act()
+
+
+def test_no_node_equals_the_node_of_nothing(storage):
+    storage.node("m:a").write_text("a")
+    nothing = storage.node()
+    assert storage.node("m:a") != nothing
+    assert nothing != storage.node("m:missing")
+    assert nothing == nothing  # noqa: PLR0124
+    assert nothing != storage.node()
+    assert storage.node("m:a") in [nothing, storage.node("m:a")]
+
+
+def test_a_copy_of_an_iternode_takes_further_sources_for_itself(storage):
+    storage.node("m:a").write_text("a")
+    node = storage.iternode(storage.node("m:a"))
+    twin = copy.copy(node)
+    twin.append(storage.node("m:a"))
+    assert (node.read(), twin.read()) == ("a", "aa")

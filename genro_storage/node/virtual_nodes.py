@@ -51,6 +51,11 @@ class _VirtualNode(StorageNode):
             raise StorageValueError("a virtual node has nothing below it", node=self.fullpath)
         return self
 
+    def __copy__(self) -> Any:
+        # The source of the backend belongs to one node; the twin's must read the twin's nodes.
+        make, arguments = self.__reduce__()
+        return make(*arguments)
+
     @property
     def path(self) -> Any:
         """None: these nodes alone have no path, and every other one should read as ``str``."""
@@ -154,6 +159,10 @@ class _DummyNode(_VirtualNode):
 
     def __init__(self, manager: StorageManager) -> None:
         super().__init__(manager, self._opened)
+
+    def _stat_or_none(self) -> FileInfo | None:
+        """Nothing, so that ``==`` says no: a list of nodes may hold this one."""
+        return None
 
     @staticmethod
     def _opened() -> BinaryIO:
