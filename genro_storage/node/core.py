@@ -72,6 +72,11 @@ class NodeCore:
     @property
     def fullpath(self) -> str:
         """``mount:path``; the root of a mount is ``mount:``."""
+        return self._mount.fullpath(self._path)
+
+    @property
+    def _label(self) -> str:
+        """The full path for messages, where content that is a path is cut short."""
         return self._mount.label(self._path)
 
     def __copy__(self) -> Self:

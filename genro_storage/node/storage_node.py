@@ -103,7 +103,7 @@ class StorageNode(NodeTree):
         found = None if self._snapshot is not None else self._mount.local_path(self._path)
         if found is None:
             raise TypeError(
-                f"{self.fullpath} is not on a local mount; use 'with node.local_path() as path:'"
+                f"{self._label} is not on a local mount; use 'with node.local_path() as path:'"
             )
         return found
 
@@ -121,7 +121,7 @@ class StorageNode(NodeTree):
         if not isinstance(metadata, dict) or not all(
             isinstance(text, str) for pair in metadata.items() for text in pair
         ):
-            raise StorageValueError(f"{self.fullpath}: metadata must be a dict of str to str")
+            raise StorageValueError(f"{self._label}: metadata must be a dict of str to str")
         self._mount.set_metadata(self._path, metadata)
         self._changed()
 

@@ -173,8 +173,8 @@ class NodeTree(NodePacking):
         if root:
             if paths.physical(self._path):
                 raise StorageValueError(
-                    f"{self.fullpath}: delete(root=True) is for the root of a mount",
-                    node=self.fullpath,
+                    f"{self._label}: delete(root=True) is for the root of a mount",
+                    node=self._label,
                 )
             self._mount.clear()
         else:
@@ -196,8 +196,8 @@ class NodeTree(NodePacking):
             info = mount.stat(self._path)
             if info.type == "directory" and not info.symlink:
                 raise StorageIsDirectoryError(
-                    f"{self.fullpath}: is a directory; use rmdir() or delete()",
-                    node=self.fullpath,
+                    f"{self._label}: is a directory; use rmdir() or delete()",
+                    node=self._label,
                 )
             mount.remove(self._path)
         except StorageNotFoundError:
@@ -213,8 +213,8 @@ class NodeTree(NodePacking):
         info = mount.stat(self._path)
         if info.type != "directory" or info.symlink:
             raise StorageNotDirectoryError(
-                f"{self.fullpath}: is not a directory; use unlink() or delete()",
-                node=self.fullpath,
+                f"{self._label}: is not a directory; use unlink() or delete()",
+                node=self._label,
             )
         mount.remove(self._path)
         self._changed()
@@ -351,8 +351,8 @@ class NodeTree(NodePacking):
         target._mount.require_write(target._path, "moving")
         if not paths.physical(self._path):
             raise StoragePermissionError(
-                f"{self.fullpath}: the root of a mount cannot be moved; copy it instead",
-                node=self.fullpath,
+                f"{self._label}: the root of a mount cannot be moved; copy it instead",
+                node=self._label,
             )
         here = self._bound()
         there = target._bound(here)
@@ -361,8 +361,8 @@ class NodeTree(NodePacking):
             return
         if here._mount.contains(here._path, there._mount, there._path):
             raise StorageValueError(
-                f"cannot move {self.fullpath} into itself: {target.fullpath} is inside it",
-                node=self.fullpath,
+                f"cannot move {self._label} into itself: {target._label} is inside it",
+                node=self._label,
             )
         if here._renamed(there):
             target._changed()
@@ -381,7 +381,7 @@ class NodeTree(NodePacking):
             ours = self._mount.stat(self._path).type
         except StorageNotFoundError as error:
             raise StorageNotFoundError(
-                f"Source not found: {self.fullpath}", node=self.fullpath
+                f"Source not found: {self._label}", node=self._label
             ) from error
         if ours == "directory" and target._mount.exists(target._path):
             return False  # directories merge, and a file in the way is the copy's error

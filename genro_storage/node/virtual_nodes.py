@@ -48,7 +48,7 @@ class _VirtualNode(StorageNode):
 
     def _derive(self, path: str, info: FileInfo | None = None) -> Any:
         if path or info is not None:
-            raise StorageValueError("a virtual node has nothing below it", node=self.fullpath)
+            raise StorageValueError("a virtual node has nothing below it", node=self._label)
         return self
 
     def __copy__(self) -> Any:
@@ -68,9 +68,9 @@ class _VirtualNode(StorageNode):
     def _refuse_snapshot(self) -> None:
         """Every way of writing asks this first."""
         raise StorageUnsupportedError(
-            f"{self.fullpath} Cannot write to a virtual node: it has no path of its own; "
+            f"{self._label} Cannot write to a virtual node: it has no path of its own; "
             "copy it to a node that has one",
-            node=self.fullpath,
+            node=self._label,
         )
 
     def _version_to_open(
@@ -89,7 +89,7 @@ class _VirtualNode(StorageNode):
         given = ", ".join(str(node) for node in nodes)
         raise StorageValueError(
             f"only an iternode takes further sources, this node cannot take: {given}",
-            node=self.fullpath,
+            node=self._label,
         )
 
 
@@ -142,12 +142,12 @@ class _DiffNode(_VirtualNode):
 
     def _opened(self) -> BinaryIO:
         first, second = self._sources
-        text = diff_text(first.read_bytes(), second.read_bytes(), first.fullpath, second.fullpath)
+        text = diff_text(first.read_bytes(), second.read_bytes(), first._label, second._label)
         return io.BytesIO(text.encode("utf-8"))
 
     def _zip_entries(self) -> Iterator[ZipEntry]:
         raise StorageValueError(
-            "zip() packs files, directories and iternodes, not a diffnode", node=self.fullpath
+            "zip() packs files, directories and iternodes, not a diffnode", node=self._label
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
