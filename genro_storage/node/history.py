@@ -101,6 +101,14 @@ class NodeHistory(NodeNames):
                 node=self._label,
             )
 
+    def _require_current(self, what: str) -> None:
+        if self._snapshot is not None:
+            raise StorageUnsupportedError(
+                f"{self._label}: no {what} is known of version {self._snapshot!r}, only of the "
+                "current file; use the node without a version",
+                node=self._label,
+            )
+
     def _require_versioning(self) -> None:
         if not self._mount.capabilities.version_access:
             raise StorageUnsupportedError(

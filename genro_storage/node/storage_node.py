@@ -96,11 +96,14 @@ class StorageNode(NodeTree):
 
     @property
     def resolved_path(self) -> str | None:
-        """The absolute path on a local mount, existing or not; None elsewhere."""
-        return self._mount.local_path(self._path)
+        """The absolute path on a local mount, existing or not; None elsewhere.
+
+        None for a snapshot too: at the path stands what is there now.
+        """
+        return None if self._snapshot is not None else self._mount.local_path(self._path)
 
     def __fspath__(self) -> str:
-        found = None if self._snapshot is not None else self._mount.local_path(self._path)
+        found = self.resolved_path
         if found is None:
             raise TypeError(
                 f"{self._label} is not on a local mount; use 'with node.local_path() as path:'"
@@ -110,7 +113,11 @@ class StorageNode(NodeTree):
     # -- metadata and URLs --------------------------------------------------------------------
 
     def get_metadata(self) -> dict[str, str]:
-        """The user metadata; empty where the backend keeps none."""
+        """The user metadata; empty where the backend keeps none.
+
+        ``StorageUnsupportedError`` for a snapshot, as for the URLs: only the current file has any.
+        """
+        self._require_current("metadata")
         return self._mount.get_metadata(self._path)
 
     def set_metadata(self, metadata: Mapping[str, str]) -> None:
@@ -127,10 +134,12 @@ class StorageNode(NodeTree):
 
     def url(self, expires_in: int = 3600, **kwargs: Any) -> str | None:
         """A URL that serves the file (for ``expires_in`` seconds); None where there is none."""
+        self._require_current("URL")
         return self._mount.url(self._path, expires_in=expires_in, **kwargs)
 
     def internal_url(self, nocache: bool = False) -> str | None:
         """A URL for use inside the application; None where there is none."""
+        self._require_current("URL")
         return self._mount.internal_url(self._path, nocache=nocache)
 
 
