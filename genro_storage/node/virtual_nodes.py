@@ -8,7 +8,7 @@ stays False, because there is no place that could exist.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
 from ..backends.virtual import VirtualBackend
 from ..content import ZipEntry
@@ -37,10 +37,11 @@ class _VirtualNode(StorageNode):
         self,
         manager: StorageManager,
         read: Callable[[], BinaryIO],
+        size: Callable[[], int | None],
         sources: Sequence[StorageNode] = (),
     ) -> None:
         self._manager = manager
-        self._mount = Mount("None", VirtualBackend(read))
+        self._mount = Mount("None", VirtualBackend(read, size))
         self._path = ""
         self._snapshot = None
         self._info = None
@@ -97,7 +98,11 @@ class _IterNode(_VirtualNode):
     __slots__ = ()
 
     def __init__(self, manager: StorageManager, sources: Sequence[StorageNode]) -> None:
-        super().__init__(manager, self._opened, sources)
+        super().__init__(manager, self._opened, self._known_size, sources)
+
+    def _known_size(self) -> int | None:
+        sizes = [_size_now(node) for node in tuple(self._sources)]
+        return None if None in sizes else sum(size or 0 for size in sizes)
 
     def _opened(self) -> BinaryIO:
         nodes = tuple(self._sources)
@@ -127,6 +132,12 @@ class _IterNode(_VirtualNode):
         return iter_node, (self._manager, tuple(self._sources))
 
 
+def _size_now(node: StorageNode) -> int | None:
+    """The size of a source, whatever a listing said about it; raises where it is no file."""
+    node._info = None
+    return node._file_info("cannot be read").size
+
+
 def _opener(node: StorageNode) -> Callable[[], BinaryIO]:
     def opened() -> BinaryIO:
         return cast("BinaryIO", node.open("rb"))
@@ -138,7 +149,12 @@ class _DiffNode(_VirtualNode):
     __slots__ = ()
 
     def __init__(self, manager: StorageManager, node1: StorageNode, node2: StorageNode) -> None:
-        super().__init__(manager, self._opened, (node1, node2))
+        super().__init__(manager, self._opened, self._known_size, (node1, node2))
+
+    def _known_size(self) -> None:
+        # Only reading tells how long a diff is, but looking tells whether there is one.
+        for node in self._sources:
+            _size_now(node)
 
     def _opened(self) -> BinaryIO:
         first, second = self._sources
@@ -158,14 +174,14 @@ class _DummyNode(_VirtualNode):
     __slots__ = ()
 
     def __init__(self, manager: StorageManager) -> None:
-        super().__init__(manager, self._opened)
+        super().__init__(manager, self._opened, self._opened)
 
     def _stat_or_none(self) -> FileInfo | None:
         """Nothing, so that ``==`` says no: a list of nodes may hold this one."""
         return None
 
     @staticmethod
-    def _opened() -> BinaryIO:
+    def _opened() -> NoReturn:
         raise StorageValueError(
             "this node has no path, because node() was called without arguments; "
             "use node('mount:path')",
