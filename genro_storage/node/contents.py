@@ -245,6 +245,10 @@ class NodeContents(NodeFacts):
             return NotImplemented
         if self is other or self._is_identical(other):
             return True
+        here = self._bound()
+        return here._has_content_of(other._bound(here))
+
+    def _has_content_of(self, other: NodeContents) -> bool:
         ours, theirs = self._stat_or_none(), other._stat_or_none()
         if ours is None or theirs is None or ours.type != "file" or theirs.type != "file":
             return False

@@ -242,6 +242,9 @@ class NodeTree(NodePacking):
 
         target = self._resolve(dest)
         target._refuse_snapshot()
+        # A function that gives the root is asked once, where both sides are on its mount.
+        here = self._bound()
+        there = target._bound(here)
 
         def predicate(info: FileInfo, relpath: str) -> object:
             assert filter is not None
@@ -252,8 +255,8 @@ class NodeTree(NodePacking):
             return skip_fn(self._source_node(ours), target._derive(theirs.path, theirs))
 
         return plan_copy(
-            Place(self._mount, self._path),
-            Place(target._mount, target._path),
+            Place(here._mount, here._path),
+            Place(there._mount, there._path),
             include=include,
             exclude=exclude,
             filter=None if filter is None else predicate,
@@ -398,5 +401,6 @@ class NodeTree(NodePacking):
 
     def samefile(self, other: StorageNode | str) -> bool:
         """Whether both are one place, through whatever mounts; contents are not compared."""
-        there = self._resolve(other)
-        return self._mount.same_place(self._path, there._mount, there._path)
+        here = self._bound()
+        there = self._resolve(other)._bound(here)
+        return here._mount.same_place(here._path, there._mount, there._path)
