@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from .exceptions import StorageNotFoundError
+from .exceptions import StorageNotDirectoryError, StorageNotFoundError
 from .node import StorageNode
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class MountView:
             return
         try:
             node._mount.remove(node._path)
-        except StorageNotFoundError:
+        except (StorageNotFoundError, StorageNotDirectoryError):
             return
 
     def copy(self, source: str, dest_backend: MountView, dest: str) -> str | None:

@@ -77,6 +77,13 @@ class Mount(MountRights):
             return False
         return here[1] == "" or there[1].startswith(here[1].rstrip("/") + "/")
 
+    def can_compare_places(self, path: str, other: Mount, other_path: str) -> bool:
+        """Whether ``same_place`` is to be believed when it says no."""
+        here, there = self._address(path), other._address(other_path)
+        if here is None or there is None or here[0] == there[0]:
+            return True
+        return self._at(path)[0].address_is_sure and other._at(other_path)[0].address_is_sure
+
     def _address(self, path: str) -> tuple[object, str] | None:
         """What two mounts can be compared by: the real local path, or backend and path."""
         if self.backend.capabilities.path_is_content:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["MountRights", "Permissions"]
 
 Permissions = Literal["readonly", "readwrite", "delete"]
+#: How much of a content that is a path messages show, in characters.
+_SHOWN = 60
 _ORDER: tuple[str, ...] = get_args(Permissions)
 
 
@@ -56,7 +58,13 @@ class MountRights:
         return declared if self.permissions == "delete" else _masked(declared, self.permissions)
 
     def label(self, path: str) -> str:
-        """The place as the user wrote it, for messages."""
+        """The place as the user wrote it, for messages; cut short where it is a whole content."""
+        if len(path) > _SHOWN and self.backend.capabilities.path_is_content:
+            path = f"{path[:_SHOWN]}… ({len(path)} characters)"
+        return self.fullpath(path)
+
+    def fullpath(self, path: str) -> str:
+        """The place as the user wrote it, complete."""
         return f"{self.name}:{path}" if self.shown is None else f"{self.shown}{path}"
 
     def normalise(self, path: str, *, below: str = "") -> str:

@@ -177,7 +177,9 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "bind",
         "is_bound_as",
         "can_copy_to",
+        "fullpath",
         "same_place",
+        "can_compare_places",
         "contains",
     }
     rights = {"require_write", "require_delete"}

@@ -6,6 +6,7 @@ import copy
 import io
 import os
 import pickle
+import sys
 import tempfile
 from pathlib import Path, PurePosixPath
 
@@ -355,3 +356,49 @@ def test_what_is_said_of_a_content_is_never_from_an_old_listing(tmp_path):
         assert listed == storage.node("disk:b")
         assert listed.md5hash == storage.node("disk:b").md5hash
         assert listed.size == 5
+
+
+def test_a_listed_child_forgets_what_the_listing_said_when_a_program_gets_it(storage):
+    storage.node("disk:d/f").write_text("long text")
+    (child,) = storage.node("disk:d").children()
+    assert child.size == 9
+    program = "import os, sys; os.truncate(sys.argv[1], 2)"
+    child.call(sys.executable, "-c", program, child)
+    assert child.size == 2
+
+
+@pytest.mark.parametrize("mount", ["disk", "ram", "other"])
+def test_deleting_what_would_lie_below_a_file_is_no_error(storage, mount):
+    storage.add_mount({"name": "other", "type": "fsspec", "filesystem": "memory"})
+    storage.node(f"{mount}:a.txt").write_text("x")
+    storage.node(f"{mount}:a.txt/b").delete()
+    storage._mounts[mount].delete("a.txt/b")
+    assert storage.node(f"{mount}:a.txt").read_text() == "x"
+
+
+class Tagged(StorageNode):
+    """A subclass as an application writes it."""
+
+    def __init__(self, manager, mount_name, path="", *, tag):
+        super().__init__(manager, mount_name, path)
+        self.tag = tag
+
+    def _create_node(self, manager, mount_name, path):
+        return type(self)(manager, mount_name, path, tag=self.tag)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
+def test_a_node_is_copied_whatever_became_of_its_mount_and_constructor(storage, again):
+    storage.node("ram:d/f").write_text("text")
+    tagged = Tagged(storage, "ram", "d/f", tag="red")
+    (child,) = storage.node("ram:d").children()
+    snapshot = storage.node("ram:d/f", version=3)
+    storage.delete_mount("ram")
+    assert again(tagged).tag == "red"
+    assert again(tagged).read_text() == "text"
+    assert again(child)._info == child._info
+    assert again(child)._manager is storage
+    assert again(snapshot)._snapshot == 3
+    twin = again(child)
+    twin.write_text("other")
+    assert (twin._info, child._info) == (None, child._info)

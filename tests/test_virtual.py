@@ -6,12 +6,14 @@ import copy
 import io
 import pickle
 import zipfile
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from genro_storage import StorageManager, StorageNotFoundError
+from genro_storage.backends.memory import MemoryBackend
 
 
 @pytest.fixture
@@ -106,3 +108,91 @@ def test_nothing_lies_below_or_beside_a_virtual_node(storage):
     for act in (lambda: node.child("x"), lambda: node / "x", node.children):
         with pytest.raises(ValueError, match=r"virtual|directory"):
             act()
+
+
+def test_no_node_equals_the_node_of_nothing(storage):
+    storage.node("m:a").write_text("a")
+    nothing = storage.node()
+    assert storage.node("m:a") != nothing
+    assert nothing != storage.node("m:missing")
+    assert nothing == nothing  # noqa: PLR0124
+    assert nothing != storage.node()
+    assert storage.node("m:a") in [nothing, storage.node("m:a")]
+
+
+def test_a_copy_of_an_iternode_takes_further_sources_for_itself(storage):
+    storage.node("m:a").write_text("a")
+    node = storage.iternode(storage.node("m:a"))
+    twin = copy.copy(node)
+    twin.append(storage.node("m:a"))
+    assert (node.read(), twin.read()) == ("a", "aa")
+
+
+class Counting(MemoryBackend):
+    """Counts how often a content is read."""
+
+    def __init__(self):
+        super().__init__()
+        self.reads = []
+
+    def read_bytes(self, path, start=0, end=None, *, version=None):
+        self.reads.append(path)
+        return super().read_bytes(path, start, end, version=version)
+
+
+@pytest.fixture
+def counted(storage):
+    backend = Counting()
+    root = storage.node("m:")._derive("")
+    root._mount = replace(root._mount, backend=backend)
+    for name in ("a", "b"):
+        root.child(name).write_text(f"{name}\n")
+    return root, backend.reads
+
+
+@pytest.mark.parametrize("kind", ["iternode", "diffnode"])
+@pytest.mark.parametrize(
+    ("act", "times"),
+    [
+        (lambda node: node.isfile, 0),
+        (lambda node: node.isdir, 0),
+        (lambda node: node.stat(), 0),
+        (lambda node: node.md5hash, 1),
+        (lambda node: node.to_base64(), 1),
+        (lambda node: node.read_bytes(), 1),
+        (lambda node: node.copy_to("m:copy"), 1),
+    ],
+)
+def test_a_virtual_node_reads_its_sources_no_more_than_once(storage, counted, kind, act, times):
+    root, reads = counted
+    act(getattr(storage, kind)(root.child("a"), root.child("b")))
+    assert sorted(reads) == ["a", "b"] * times
+
+
+def test_the_size_of_an_iternode_is_the_sum_of_what_its_sources_say(storage, counted):
+    root, reads = counted
+    node = storage.iternode(root.child("a"), storage.iternode(root.child("b")), root.child("a"))
+    assert node.size == 6
+    assert reads == []
+    a = root.child("a")
+    a.write_text("longer than before")
+    assert node.size == 38
+
+
+def test_what_does_not_say_its_size_is_counted_and_copied(storage, counted):
+    root, _ = counted
+    diff = storage.diffnode(root.child("a"), root.child("b"))
+    text = diff.read_text()
+    assert (diff.stat().size, diff.size) == (None, len(text))
+    both = storage.iternode(diff, root.child("a"))
+    assert (both.stat().size, both.size) == (None, len(text) + 2)
+    for skip in ("never", "hash", "exists"):
+        assert both.copy_to("m:copy", skip=skip).read_text() == text + "a\n"
+
+
+def test_a_virtual_node_over_nothing_is_no_file(storage):
+    storage.node("m:d/f").write_text("x")
+    missing = storage.node("m:missing")
+    for node in (storage.iternode(missing), storage.diffnode(missing, storage.node("m:d/f"))):
+        assert not node.isfile
+        assert node != storage.node("m:d/f")

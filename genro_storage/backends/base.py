@@ -26,6 +26,8 @@ __all__ = ["COPY_CHUNK", "Backend", "WriteHandle", "resize"]
 
 COPY_CHUNK = 1024 * 1024
 
+_Level = tuple[str, "Iterator[FileInfo]", "set[str] | None"]
+
 
 class WriteHandle(io.RawIOBase):
     """A write in the making: ``close()`` makes it visible whole, ``abort()`` forgets it.
@@ -100,6 +102,9 @@ class Backend(ABC):
     capabilities: BackendCapabilities
     #: True where the path *is* the content (base64), so that nobody may normalise it.
     opaque_paths: ClassVar[bool] = False
+    #: True where ``address`` names the file itself: two such backends never show one file under
+    #: two addresses, as wrapped filesystems do, or a bucket that is known by two credentials.
+    address_is_sure: ClassVar[bool] = False
 
     # -- essential: a new backend writes these six ------------------------------------------
 
@@ -149,13 +154,21 @@ class Backend(ABC):
         """Everything below a directory, directories included, in key order (``paths.order_key``).
 
         A directory for which ``enter`` says no is yielded and not listed. Memory is bounded by
-        the largest directories on the way down.
+        the largest directories on the way down, and the number of links to directories.
+
+        A link to a directory is walked like one, with two exceptions that are yielded as ``link``:
+        one that leads to a directory above it, and one below another link, where a link below
+        that same link leads to the same directory. Otherwise directories that link each other
+        would be walked once for every way through them, of which there are exponentially many.
         """
-        # A stack rather than recursion: trees may be deeper than Python's call stack.
+        # A stack rather than recursion: trees may be deeper than Python's call stack. The third
+        # is where links have led since the outermost one, None outside of any.
+        levels: list[_Level] = []
         real = self._real_directory(path)
-        levels = [(real, iter(sorted(self._scan_real(path, real), key=order_key)))]
+        levels.append((real, iter(self._level(path, real, levels, None)), None))
         while levels:
-            info = next(levels[-1][1], None)
+            _, entries, followed = levels[-1]
+            info = next(entries, None)
             if info is None:
                 levels.pop()
                 continue
@@ -166,14 +179,37 @@ class Backend(ABC):
             below: list[FileInfo] = []
             with contextlib.suppress(FileNotFoundError):
                 real = self._real_directory(info.path)
-                if any(real == seen for seen, _ in levels):
-                    # A link to a directory that is being walked would lead in circles.
-                    yield info._replace(type="link", symlink=True)
-                    continue
+                if info.symlink and followed is None:
+                    followed = {real}
                 if enter is None or enter(info):
-                    below = sorted(self._scan_real(info.path, real), key=order_key)
+                    below = self._level(info.path, real, levels, followed)
             yield info
-            levels.append((real, iter(below)))
+            levels.append((real, iter(below), followed))
+
+    def _level(
+        self, path: str, real: str, above: list[_Level], followed: set[str] | None
+    ) -> list[FileInfo]:
+        """One sorted level of ``find``, in which links that it does not walk are called so."""
+        level = sorted(self._scan_real(path, real), key=order_key)
+        renamed = False
+        for position, info in enumerate(level):
+            if not (info.symlink and info.type == "directory"):
+                continue
+            try:
+                there = self._real_directory(info.path)
+            except FileNotFoundError:
+                continue
+            if (
+                there == real
+                or any(there == seen for seen, _, _ in above)
+                or (followed is not None and there in followed)
+            ):
+                level[position] = info._replace(type="link")
+                renamed = True
+            elif followed is not None:
+                followed.add(there)
+        # A link sorts as a file, by its bare name.
+        return sorted(level, key=order_key) if renamed else level
 
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None

@@ -15,7 +15,7 @@ import os
 import stat as st
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 from ..capabilities import BackendCapabilities
 from ..info import Attributes, FileInfo
@@ -64,6 +64,7 @@ class LocalBackend(Backend):
     capabilities: BackendCapabilities = BackendCapabilities(
         symbolic_links=os.name != "nt", copy_optimization=True, append_mode=True
     )
+    address_is_sure: ClassVar[bool] = True
 
     def __init__(self, root: str | os.PathLike[str], *, fsync: bool = False) -> None:
         self.base_path: Path = Path(root)

@@ -8,7 +8,7 @@ import io
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from ..capabilities import BackendCapabilities
 from ..info import FileInfo
@@ -133,6 +133,7 @@ class MemoryBackend(Backend):
     capabilities: BackendCapabilities = BackendCapabilities(
         copy_optimization=True, append_mode=True, temporary=True
     )
+    address_is_sure: ClassVar[bool] = True
 
     def __init__(self, store: MemoryStore | None = None, root: str = "") -> None:
         self._store = MemoryStore() if store is None else store

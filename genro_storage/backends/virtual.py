@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ..capabilities import BackendCapabilities
 from ..info import FileInfo
-from .base import COPY_CHUNK, Backend
+from .base import Backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,11 @@ __all__ = ["VirtualBackend"]
 
 
 class VirtualBackend(Backend):
-    """A store whose root is a single file, produced by ``source`` at each reading."""
+    """A store whose root is a single file, produced by ``source`` at each reading.
+
+    ``size`` says how many bytes that would be, None where only reading can tell, and raises what
+    reading would raise at once. Looking at the file reads nothing.
+    """
 
     capabilities: BackendCapabilities = BackendCapabilities(
         write=False,
@@ -32,17 +36,16 @@ class VirtualBackend(Backend):
         temporary=True,
     )
 
-    def __init__(self, source: Callable[[], BinaryIO]) -> None:
+    def __init__(
+        self, source: Callable[[], BinaryIO], size: Callable[[], int | None] | None = None
+    ) -> None:
         self._source = source
+        self._size = size
 
     def stat(self, path: str) -> FileInfo:
         if path:
             raise FileNotFoundError(errno.ENOENT, "a virtual node has nothing below it")
-        size = 0
-        with self._source() as stream:
-            while chunk := stream.read(COPY_CHUNK):
-                size += len(chunk)
-        return FileInfo(path, "file", size)
+        return FileInfo(path, "file", None if self._size is None else self._size())
 
     def scan(self, path: str) -> Iterator[FileInfo]:
         raise NotADirectoryError(errno.ENOTDIR, "a virtual node has no directory structure")

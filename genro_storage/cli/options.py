@@ -21,7 +21,7 @@ def entry(mount: Mount, info: FileInfo, **more: Any) -> dict[str, Any]:
     """What ``--json`` says about one entry; unknown values are null."""
     checksum = info.checksum
     return {
-        "path": mount.label(info.path),
+        "path": mount.fullpath(info.path),
         "name": info.name,
         "type": info.type,
         "size": info.size,

@@ -66,7 +66,7 @@ def stat(
         )
         return
     rows = [
-        ("path", mount.label(info.path)),
+        ("path", mount.fullpath(info.path)),
         ("type", info.type),
         ("size", _full_size(info.size)),
         ("modified", f"{utc(info.mtime)} ({age(info.mtime)})" if info.mtime else "unknown"),

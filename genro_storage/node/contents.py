@@ -52,7 +52,7 @@ class NodeContents(NodeFacts):
         Raises ``StorageNotFoundError`` for ``r`` on nothing, ``StorageExistsError`` for ``x`` on
         something, ``StorageUnsupportedError`` for ``a`` or a version that the mount cannot do.
         """
-        wanted = parse_mode(mode, self.fullpath)
+        wanted = parse_mode(mode, self._label)
         chosen = self._version_to_open(wanted, version, as_of)
         binary = self._open_binary(wanted, chosen)
         if wanted.binary:
@@ -83,9 +83,9 @@ class NodeContents(NodeFacts):
             if action == "r":
                 raise
         if kind == "directory":
-            raise StorageIsDirectoryError(f"{self.fullpath}: is a directory", node=self.fullpath)
+            raise StorageIsDirectoryError(f"{self._label}: is a directory", node=self._label)
         if kind is not None and action == "x":
-            raise StorageExistsError(f"{self.fullpath}: already exists", node=self.fullpath)
+            raise StorageExistsError(f"{self._label}: already exists", node=self._label)
 
         def publish(stream: BinaryIO) -> str | None:
             with mount.open_write(path, if_absent=action == "x") as sink:
@@ -95,7 +95,7 @@ class NodeContents(NodeFacts):
             return sink.new_path
 
         fresh = kind is None or action == "w"
-        updater = BinaryUpdater(self.fullpath, publish, appends=action == "a", fresh=fresh)
+        updater = BinaryUpdater(self._label, publish, appends=action == "a", fresh=fresh)
         if not fresh:
             try:
                 with mount.open_read(path) as existing:
@@ -112,7 +112,7 @@ class NodeContents(NodeFacts):
         if mode == "rb":
             return self.read_bytes()
         if mode != "r":
-            raise StorageValueError(f"{self.fullpath}: read(mode={mode!r}); use 'r' or 'rb'")
+            raise StorageValueError(f"{self._label}: read(mode={mode!r}); use 'r' or 'rb'")
         return self.read_text(encoding)
 
     def read_bytes(self) -> bytes:
@@ -134,8 +134,8 @@ class NodeContents(NodeFacts):
             text = data.decode(encoding)
         except (UnicodeDecodeError, LookupError) as error:
             raise StorageValueError(
-                f"{self.fullpath}: is not {encoding} text ({error}); read_bytes() reads anything",
-                node=self.fullpath,
+                f"{self._label}: is not {encoding} text ({error}); read_bytes() reads anything",
+                node=self._label,
             ) from error
         return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
@@ -149,13 +149,13 @@ class NodeContents(NodeFacts):
         """Replace the content: text with ``"w"``, bytes with ``"wb"``; as the ``write_*`` do."""
         if mode == "wb":
             if isinstance(data, str):
-                raise TypeError(f"{self.fullpath}: write(mode='wb') needs bytes, not str")
+                raise TypeError(f"{self._label}: write(mode='wb') needs bytes, not str")
             return self.write_bytes(data, skip_if_unchanged)
         if mode != "w":
-            raise StorageValueError(f"{self.fullpath}: write(mode={mode!r}); use 'w' or 'wb'")
+            raise StorageValueError(f"{self._label}: write(mode={mode!r}); use 'w' or 'wb'")
         if not isinstance(data, str):
             kind = type(data).__name__
-            raise TypeError(f"{self.fullpath}: write() needs str, not {kind}; add mode='wb'")
+            raise TypeError(f"{self._label}: write() needs str, not {kind}; add mode='wb'")
         return self.write_text(data, encoding, skip_if_unchanged)
 
     def write_text(
@@ -171,8 +171,8 @@ class NodeContents(NodeFacts):
             data = text.encode(encoding)
         except (UnicodeEncodeError, LookupError) as error:
             raise StorageValueError(
-                f"{self.fullpath}: the text cannot be written as {encoding} ({error})",
-                node=self.fullpath,
+                f"{self._label}: the text cannot be written as {encoding} ({error})",
+                node=self._label,
             ) from error
         return self.write_bytes(data, skip_if_unchanged)
 
@@ -236,7 +236,7 @@ class NodeContents(NodeFacts):
         info = self.stat()
         if info.type == "directory":
             raise StorageIsDirectoryError(
-                f"{self.fullpath}: Cannot compute hash of directory", node=self.fullpath
+                f"{self._label}: Cannot compute hash of directory", node=self._label
             )
         if self._snapshot is None:
             known = self._mount.checksum(info)
@@ -250,6 +250,10 @@ class NodeContents(NodeFacts):
             return NotImplemented
         if self is other or self._is_identical(other):
             return True
+        here = self._bound()
+        return here._has_content_of(other._bound(here))
+
+    def _has_content_of(self, other: NodeContents) -> bool:
         ours, theirs = self._stat_or_none(), other._stat_or_none()
         if ours is None or theirs is None or ours.type != "file" or theirs.type != "file":
             return False
@@ -282,7 +286,7 @@ class NodeContents(NodeFacts):
 
     def __hash__(self) -> int:
         raise TypeError(
-            f"{self!r} is not hashable, because == compares contents; use node.fullpath as the key"
+            f"{self._label} is not hashable, because == compares contents; use node.fullpath as the key"
         )
 
     def to_base64(self, mime: str | None = None, include_uri: bool = True) -> str:
@@ -294,7 +298,7 @@ class NodeContents(NodeFacts):
         here = self._bound()
         if here.stat().type == "directory":
             raise StorageIsDirectoryError(
-                f"{self.fullpath}: Cannot encode directory", node=self.fullpath
+                f"{self._label}: Cannot encode directory", node=self._label
             )
         data = here.read_bytes()
         if include_uri:

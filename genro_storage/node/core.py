@@ -72,7 +72,26 @@ class NodeCore:
     @property
     def fullpath(self) -> str:
         """``mount:path``; the root of a mount is ``mount:``."""
+        return self._mount.fullpath(self._path)
+
+    @property
+    def _label(self) -> str:
+        """The full path for messages, where content that is a path is cut short."""
         return self._mount.label(self._path)
+
+    def __copy__(self) -> Self:
+        # Not by __reduce__, which asks the manager for a mount that may be gone by now, and calls
+        # a constructor that a subclass may have given more arguments.
+        twin = type(self).__new__(type(self))
+        state: Any = object.__getstate__(self)
+        attributes, slots = state if isinstance(state, tuple) else (state, None)
+        for name, value in {**(attributes or {}), **(slots or {})}.items():
+            setattr(twin, name, value)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # What a node refers to is shared: managers, mounts and listings are values or services.
+        return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self._manager, self._mount.name, self._path, self._snapshot)

@@ -95,12 +95,12 @@ class NodeFacts(NodeHistory):
         info = self._look()
         if info.type == "directory":
             raise StorageIsDirectoryError(
-                f"{self.fullpath}: is a directory and {problem}", node=self.fullpath
+                f"{self._label}: is a directory and {problem}", node=self._label
             )
         if info.type == "link":
             raise StorageNotFoundError(
-                f"{self.fullpath}: is a symbolic link that leads nowhere or out of the mount",
-                node=self.fullpath,
+                f"{self._label}: is a symbolic link that leads nowhere or out of the mount",
+                node=self._label,
             )
         return info
 

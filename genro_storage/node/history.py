@@ -63,7 +63,7 @@ class NodeHistory(NodeNames):
         return len(self.versions)
 
     def _resolve_version_index(self, index: int) -> str:
-        return choose.by_index(self._versions_or_none(), index, node=self.fullpath).version_id
+        return choose.by_index(self._versions_or_none(), index, node=self._label).version_id
 
     def _resolve_version_at_date(self, when: datetime) -> str | None:
         found = choose.as_of(self._versions_or_none(), when)
@@ -83,7 +83,7 @@ class NodeHistory(NodeNames):
         wanted = self._version_id()
         assert wanted is not None
         self._require_versioning()
-        found = choose.by_id(self._listed_versions(), wanted, node=self.fullpath)
+        found = choose.by_id(self._listed_versions(), wanted, node=self._label)
         return FileInfo(
             self._path,
             "file",
@@ -96,22 +96,30 @@ class NodeHistory(NodeNames):
     def _refuse_snapshot(self) -> None:
         if self._snapshot is not None:
             raise StorageValueError(
-                f"{self.fullpath}: Cannot write to versioned snapshot {self._snapshot!r}; "
+                f"{self._label}: Cannot write to versioned snapshot {self._snapshot!r}; "
                 "use the node without a version",
-                node=self.fullpath,
+                node=self._label,
+            )
+
+    def _require_current(self, what: str) -> None:
+        if self._snapshot is not None:
+            raise StorageUnsupportedError(
+                f"{self._label}: no {what} is known of version {self._snapshot!r}, only of the "
+                "current file; use the node without a version",
+                node=self._label,
             )
 
     def _require_versioning(self) -> None:
         if not self._mount.capabilities.version_access:
             raise StorageUnsupportedError(
-                f"{self.fullpath}: this mount does not support versioning", node=self.fullpath
+                f"{self._label}: this mount does not support versioning", node=self._label
             )
 
     def _version_to_open(
         self, mode: OpenMode, version: int | str | None, as_of: datetime | None
     ) -> str | None:
         """Check what ``open`` was asked for, and find the version that it means."""
-        node = self.fullpath if (version, as_of, self._snapshot) != (None, None, None) else ""
+        node = self._label if (version, as_of, self._snapshot) != (None, None, None) else ""
         if self._snapshot is not None:
             if version is not None or as_of is not None:
                 raise StorageValueError(
@@ -152,7 +160,7 @@ class NodeHistory(NodeNames):
             try:
                 self._mount.delete_version(self._path, version.version_id)
             except StorageError as error:
-                text = f"{self.fullpath}: version {version.version_id} stays: {error}"
+                text = f"{self._label}: version {version.version_id} stays: {error}"
                 warnings.warn(text, RuntimeWarning, stacklevel=2)
             else:
                 removed += 1

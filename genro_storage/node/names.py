@@ -110,12 +110,12 @@ class NodeNames(NodeCore):
         """The sibling of that name; ``StorageValueError`` for a mount's root, or for no name."""
         if not self._path:
             raise StorageValueError(
-                f"{self.fullpath}: the root of a mount has no name to replace", node=self.fullpath
+                f"{self._label}: the root of a mount has no name to replace", node=self._label
             )
         if not name or "/" in name:
             raise StorageValueError(
-                f"{self.fullpath}: {name!r} is not a name; give one component without '/'",
-                node=self.fullpath,
+                f"{self._label}: {name!r} is not a name; give one component without '/'",
+                node=self._label,
             )
         return self._derive(paths.join(paths.parent_of(self._path), self._mount.normalise(name)))
 
@@ -127,8 +127,8 @@ class NodeNames(NodeCore):
         """The sibling with another suffix (``".png"``; ``""`` takes it away)."""
         if suffix and (not suffix.startswith(".") or suffix == "."):
             raise StorageValueError(
-                f"{self.fullpath}: {suffix!r} is not a suffix; write it with its dot: '.png'",
-                node=self.fullpath,
+                f"{self._label}: {suffix!r} is not a suffix; write it with its dot: '.png'",
+                node=self._label,
             )
         return self.with_name(self.stem + suffix)
 
@@ -139,7 +139,7 @@ class NodeNames(NodeCore):
         """
         if not self._same_mount(other):
             raise StorageValueError(
-                f"{self.fullpath}: {other.fullpath} is on another mount", node=self.fullpath
+                f"{self._label}: {other._label} is on another mount", node=self._label
             )
         return paths.relative_to(self._path, other._path)
 

@@ -96,21 +96,28 @@ class StorageNode(NodeTree):
 
     @property
     def resolved_path(self) -> str | None:
-        """The absolute path on a local mount, existing or not; None elsewhere."""
-        return self._mount.local_path(self._path)
+        """The absolute path on a local mount, existing or not; None elsewhere.
+
+        None for a snapshot too: at the path stands what is there now.
+        """
+        return None if self._snapshot is not None else self._mount.local_path(self._path)
 
     def __fspath__(self) -> str:
-        found = None if self._snapshot is not None else self._mount.local_path(self._path)
+        found = self.resolved_path
         if found is None:
             raise TypeError(
-                f"{self.fullpath} is not on a local mount; use 'with node.local_path() as path:'"
+                f"{self._label} is not on a local mount; use 'with node.local_path() as path:'"
             )
         return found
 
     # -- metadata and URLs --------------------------------------------------------------------
 
     def get_metadata(self) -> dict[str, str]:
-        """The user metadata; empty where the backend keeps none."""
+        """The user metadata; empty where the backend keeps none.
+
+        ``StorageUnsupportedError`` for a snapshot, as for the URLs: only the current file has any.
+        """
+        self._require_current("metadata")
         return self._mount.get_metadata(self._path)
 
     def set_metadata(self, metadata: Mapping[str, str]) -> None:
@@ -121,16 +128,18 @@ class StorageNode(NodeTree):
         if not isinstance(metadata, dict) or not all(
             isinstance(text, str) for pair in metadata.items() for text in pair
         ):
-            raise StorageValueError(f"{self.fullpath}: metadata must be a dict of str to str")
+            raise StorageValueError(f"{self._label}: metadata must be a dict of str to str")
         self._mount.set_metadata(self._path, metadata)
         self._changed()
 
     def url(self, expires_in: int = 3600, **kwargs: Any) -> str | None:
         """A URL that serves the file (for ``expires_in`` seconds); None where there is none."""
+        self._require_current("URL")
         return self._mount.url(self._path, expires_in=expires_in, **kwargs)
 
     def internal_url(self, nocache: bool = False) -> str | None:
         """A URL for use inside the application; None where there is none."""
+        self._require_current("URL")
         return self._mount.internal_url(self._path, nocache=nocache)
 
 
@@ -140,6 +149,7 @@ def _binding(argument: object) -> PathBinding | None:
 
     if not isinstance(argument, StorageNode):
         return None
+    argument._info = None  # what a listing said is no longer so when the program has run
     return PathBinding(
         argument._mount,
         argument._path,

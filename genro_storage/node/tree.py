@@ -14,7 +14,6 @@ from ..exceptions import (
     StorageExistsError,
     StorageIsDirectoryError,
     StorageNotDirectoryError,
-    StorageNotEmptyError,
     StorageNotFoundError,
     StoragePermissionError,
     StorageUnsupportedError,
@@ -174,26 +173,31 @@ class NodeTree(NodePacking):
         if root:
             if paths.physical(self._path):
                 raise StorageValueError(
-                    f"{self.fullpath}: delete(root=True) is for the root of a mount",
-                    node=self.fullpath,
+                    f"{self._label}: delete(root=True) is for the root of a mount",
+                    node=self._label,
                 )
             self._mount.clear()
         else:
-            # Somebody else may have removed it, or a directory above it: what was wanted is so.
-            with contextlib.suppress(StorageNotFoundError):
+            # Somebody else may have removed it, or a directory above it, and below a file there
+            # is nothing: what was wanted is so.
+            with contextlib.suppress(StorageNotFoundError, StorageNotDirectoryError):
                 self._mount.remove_tree(self._path)
         self._changed()
 
     def unlink(self, missing_ok: bool = False) -> None:
-        """Remove this file or link; a directory is refused (``StorageIsDirectoryError``)."""
+        """Remove this file, or this link to whatever, and not what it leads to.
+
+        A directory is refused (``StorageIsDirectoryError``).
+        """
         self._refuse_snapshot()
         mount = self._mount.bind()
         mount.require_delete(self._path)
         try:
-            if mount.stat(self._path).type == "directory":
+            info = mount.stat(self._path)
+            if info.type == "directory" and not info.symlink:
                 raise StorageIsDirectoryError(
-                    f"{self.fullpath}: is a directory; use rmdir() or delete()",
-                    node=self.fullpath,
+                    f"{self._label}: is a directory; use rmdir() or delete()",
+                    node=self._label,
                 )
             mount.remove(self._path)
         except StorageNotFoundError:
@@ -202,14 +206,15 @@ class NodeTree(NodePacking):
         self._changed()
 
     def rmdir(self) -> None:
-        """Remove this directory, which must be empty (``StorageNotEmptyError``)."""
+        """Remove this directory, which must be empty (``StorageNotEmptyError``), and no link."""
         self._refuse_snapshot()
         mount = self._mount.bind()
         mount.require_delete(self._path)
-        if mount.stat(self._path).type != "directory":
+        info = mount.stat(self._path)
+        if info.type != "directory" or info.symlink:
             raise StorageNotDirectoryError(
-                f"{self.fullpath}: is not a directory; use unlink() or delete()",
-                node=self.fullpath,
+                f"{self._label}: is not a directory; use unlink() or delete()",
+                node=self._label,
             )
         mount.remove(self._path)
         self._changed()
@@ -237,6 +242,9 @@ class NodeTree(NodePacking):
 
         target = self._resolve(dest)
         target._refuse_snapshot()
+        # A function that gives the root is asked once, where both sides are on its mount.
+        here = self._bound()
+        there = target._bound(here)
 
         def predicate(info: FileInfo, relpath: str) -> object:
             assert filter is not None
@@ -247,8 +255,8 @@ class NodeTree(NodePacking):
             return skip_fn(self._source_node(ours), target._derive(theirs.path, theirs))
 
         return plan_copy(
-            Place(self._mount, self._path),
-            Place(target._mount, target._path),
+            Place(here._mount, here._path),
+            Place(there._mount, there._path),
             include=include,
             exclude=exclude,
             filter=None if filter is None else predicate,
@@ -346,8 +354,8 @@ class NodeTree(NodePacking):
         target._mount.require_write(target._path, "moving")
         if not paths.physical(self._path):
             raise StoragePermissionError(
-                f"{self.fullpath}: the root of a mount cannot be moved; copy it instead",
-                node=self.fullpath,
+                f"{self._label}: the root of a mount cannot be moved; copy it instead",
+                node=self._label,
             )
         here = self._bound()
         there = target._bound(here)
@@ -356,10 +364,19 @@ class NodeTree(NodePacking):
             return
         if here._mount.contains(here._path, there._mount, there._path):
             raise StorageValueError(
-                f"cannot move {self.fullpath} into itself: {target.fullpath} is inside it",
-                node=self.fullpath,
+                f"cannot move {self._label} into itself: {target._label} is inside it",
+                node=self._label,
             )
-        target._changed(None if here._renamed(there) else here._copy_and_remove(there))
+        if here._renamed(there):
+            target._changed()
+            return
+        # Loading the transfer modules costs more than most programs' nodes do.
+        from ..transfer import Place
+        from ..transfer.moving import is_hidden_place, move_by_copying
+
+        places = Place(here._mount, here._path), Place(there._mount, there._path)
+        if not is_hidden_place(*places):
+            target._changed(move_by_copying(here.plan_copy(there)))
 
     def _renamed(self, target: StorageNode) -> bool:
         """Rename inside one store where that loses nothing; False where it must be copied."""
@@ -367,7 +384,7 @@ class NodeTree(NodePacking):
             ours = self._mount.stat(self._path).type
         except StorageNotFoundError as error:
             raise StorageNotFoundError(
-                f"Source not found: {self.fullpath}", node=self.fullpath
+                f"Source not found: {self._label}", node=self._label
             ) from error
         if ours == "directory" and target._mount.exists(target._path):
             return False  # directories merge, and a file in the way is the copy's error
@@ -382,49 +399,8 @@ class NodeTree(NodePacking):
             return False
         return True
 
-    def _copy_and_remove(self, target: StorageNode) -> str | None:
-        """Move by copying; the new path where the target's content is its path."""
-        copied: list[str] = []
-        left: list[str] = []
-        plan = self.plan_copy(target)
-        report = plan.apply(
-            on_file=lambda action: copied.append(action.source.path),
-            on_skip=lambda action: left.append(action.source.path),
-        )
-        if left:
-            raise StorageError(
-                f"{self.fullpath}: copied to {target.fullpath} but not removed, "
-                f"because {len(left)} entries cannot be copied, the first being "
-                f"{self._mount.label(left[0])} (a link out of the mount, a device …)",
-                node=self.fullpath,
-            )
-        # Only what has arrived goes, so that a file which appeared meanwhile survives; and what
-        # was read through a link belongs to another tree: there only the link goes.
-        if plan.info.symlink or not plan.info.is_dir:
-            self._mount.remove(self._path)
-            return report.new_path
-        links = [info.path for info in self._mount.find(self._path) if info.symlink and info.is_dir]
-        elsewhere = tuple(f"{link}/" for link in links)
-        inner = [link for link in links if not link.startswith(elsewhere)]
-        self._mount.remove_many(
-            [*(path for path in copied if not path.startswith(elsewhere)), *inner]
-        )
-        self._remove_empty_directories()
-        return report.new_path
-
-    def _remove_empty_directories(self) -> None:
-        found = [info.path for info in self._mount.find(self._path) if info.type == "directory"]
-        for path in [*reversed(found), self._path]:
-            try:
-                self._mount.remove(path)
-            except StorageNotEmptyError as error:
-                raise StorageNotEmptyError(
-                    f"{self._mount.label(path)}: files appeared here while the directory was "
-                    "being moved; they were left in place",
-                    node=self._mount.label(path),
-                ) from error
-
     def samefile(self, other: StorageNode | str) -> bool:
         """Whether both are one place, through whatever mounts; contents are not compared."""
-        there = self._resolve(other)
-        return self._mount.same_place(self._path, there._mount, there._path)
+        here = self._bound()
+        there = self._resolve(other)._bound(here)
+        return here._mount.same_place(here._path, there._mount, there._path)

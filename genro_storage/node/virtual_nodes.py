@@ -8,7 +8,7 @@ stays False, because there is no place that could exist.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
 from ..backends.virtual import VirtualBackend
 from ..content import ZipEntry
@@ -37,10 +37,11 @@ class _VirtualNode(StorageNode):
         self,
         manager: StorageManager,
         read: Callable[[], BinaryIO],
+        size: Callable[[], int | None],
         sources: Sequence[StorageNode] = (),
     ) -> None:
         self._manager = manager
-        self._mount = Mount("None", VirtualBackend(read))
+        self._mount = Mount("None", VirtualBackend(read, size))
         self._path = ""
         self._snapshot = None
         self._info = None
@@ -48,8 +49,13 @@ class _VirtualNode(StorageNode):
 
     def _derive(self, path: str, info: FileInfo | None = None) -> Any:
         if path or info is not None:
-            raise StorageValueError("a virtual node has nothing below it", node=self.fullpath)
+            raise StorageValueError("a virtual node has nothing below it", node=self._label)
         return self
+
+    def __copy__(self) -> Any:
+        # The source of the backend belongs to one node; the twin's must read the twin's nodes.
+        make, arguments = self.__reduce__()
+        return make(*arguments)
 
     @property
     def path(self) -> Any:
@@ -63,9 +69,9 @@ class _VirtualNode(StorageNode):
     def _refuse_snapshot(self) -> None:
         """Every way of writing asks this first."""
         raise StorageUnsupportedError(
-            f"{self.fullpath} Cannot write to a virtual node: it has no path of its own; "
+            f"{self._label} Cannot write to a virtual node: it has no path of its own; "
             "copy it to a node that has one",
-            node=self.fullpath,
+            node=self._label,
         )
 
     def _version_to_open(
@@ -84,7 +90,7 @@ class _VirtualNode(StorageNode):
         given = ", ".join(str(node) for node in nodes)
         raise StorageValueError(
             f"only an iternode takes further sources, this node cannot take: {given}",
-            node=self.fullpath,
+            node=self._label,
         )
 
 
@@ -92,7 +98,11 @@ class _IterNode(_VirtualNode):
     __slots__ = ()
 
     def __init__(self, manager: StorageManager, sources: Sequence[StorageNode]) -> None:
-        super().__init__(manager, self._opened, sources)
+        super().__init__(manager, self._opened, self._known_size, sources)
+
+    def _known_size(self) -> int | None:
+        sizes = [_size_now(node) for node in tuple(self._sources)]
+        return None if None in sizes else sum(size or 0 for size in sizes)
 
     def _opened(self) -> BinaryIO:
         nodes = tuple(self._sources)
@@ -122,6 +132,12 @@ class _IterNode(_VirtualNode):
         return iter_node, (self._manager, tuple(self._sources))
 
 
+def _size_now(node: StorageNode) -> int | None:
+    """The size of a source, whatever a listing said about it; raises where it is no file."""
+    node._info = None
+    return node._file_info("cannot be read").size
+
+
 def _opener(node: StorageNode) -> Callable[[], BinaryIO]:
     def opened() -> BinaryIO:
         return cast("BinaryIO", node.open("rb"))
@@ -133,16 +149,21 @@ class _DiffNode(_VirtualNode):
     __slots__ = ()
 
     def __init__(self, manager: StorageManager, node1: StorageNode, node2: StorageNode) -> None:
-        super().__init__(manager, self._opened, (node1, node2))
+        super().__init__(manager, self._opened, self._known_size, (node1, node2))
+
+    def _known_size(self) -> None:
+        # Only reading tells how long a diff is, but looking tells whether there is one.
+        for node in self._sources:
+            _size_now(node)
 
     def _opened(self) -> BinaryIO:
         first, second = self._sources
-        text = diff_text(first.read_bytes(), second.read_bytes(), first.fullpath, second.fullpath)
+        text = diff_text(first.read_bytes(), second.read_bytes(), first._label, second._label)
         return io.BytesIO(text.encode("utf-8"))
 
     def _zip_entries(self) -> Iterator[ZipEntry]:
         raise StorageValueError(
-            "zip() packs files, directories and iternodes, not a diffnode", node=self.fullpath
+            "zip() packs files, directories and iternodes, not a diffnode", node=self._label
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -153,10 +174,14 @@ class _DummyNode(_VirtualNode):
     __slots__ = ()
 
     def __init__(self, manager: StorageManager) -> None:
-        super().__init__(manager, self._opened)
+        super().__init__(manager, self._opened, self._opened)
+
+    def _stat_or_none(self) -> FileInfo | None:
+        """Nothing, so that ``==`` says no: a list of nodes may hold this one."""
+        return None
 
     @staticmethod
-    def _opened() -> BinaryIO:
+    def _opened() -> NoReturn:
         raise StorageValueError(
             "this node has no path, because node() was called without arguments; "
             "use node('mount:path')",

@@ -56,6 +56,10 @@ class Place:
     def __str__(self) -> str:
         return self.mount.label(self.path)
 
+    def address(self) -> tuple[object, str] | None:
+        """A value that is equal for the same place through whatever mounts, where one is known."""
+        return self.mount._address(self.path)
+
 
 class CopyResult(NamedTuple):
     """``new_path`` where the content decides the path (base64); ``bytes``: how many there were."""

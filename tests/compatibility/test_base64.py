@@ -42,3 +42,27 @@ def test_what_must_be_absent_is_not_replaced(storage):
         with pytest.raises(FileExistsError):
             act()
     assert node.read_bytes() == b"abc"
+
+
+def test_messages_show_the_beginning_of_a_long_content_and_the_node_all_of_it(storage):
+    whole = "QUJD" * 300_000
+    node = storage.node("b64:" + whole)
+    acts = (
+        node.delete,
+        node.mkdir,
+        node.children,
+        lambda: node.open("ab"),
+        lambda: node.open("?"),
+        lambda: node.move_to("ram:x"),
+        lambda: node.call("cat", node, shell=True),
+        lambda: node.read(mode="?"),
+        lambda: hash(node),
+        lambda: storage.node("b64:" + whole + "!").read_bytes(),
+    )
+    for act in acts:
+        with pytest.raises((OSError, ValueError, TypeError)) as caught:
+            act()
+        assert len(str(caught.value)) < 500
+    with pytest.raises(OSError, match=r"b64:(QUJD){15}… \(1200000 characters\)"):
+        node.mkdir()
+    assert node.fullpath == str(node) == "b64:" + whole
