@@ -281,7 +281,8 @@ class NodeContents(NodeFacts):
 
     def __hash__(self) -> int:
         raise TypeError(
-            f"{self._label} is not hashable, because == compares contents; use node.fullpath as the key"
+            f"{type(self).__name__}({self._label!r}) is not hashable, because == compares "
+            "contents; use node.fullpath as the key"
         )
 
     def to_base64(self, mime: str | None = None, include_uri: bool = True) -> str:
