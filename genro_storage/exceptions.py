@@ -53,6 +53,7 @@ __all__ = [
     "StorageValueError",
     "StorageVersionError",
     "translate",
+    "translating",
 ]
 
 
@@ -258,6 +259,30 @@ def translate(error: BaseException, *, node: str, action: str) -> StorageError:
     text = f"{node}: {reason} ({action})" + (f": {detail}" if detail else "")
     number = error.errno if isinstance(error, OSError) else None
     return kind(text, node=node, errno=number)
+
+
+class translating:  # noqa: N801 - reads as the verb that it is, like contextlib.suppress
+    """``with translating(node, action):`` raises whatever comes out of the block as ours.
+
+    >>> with translating("docs:a.txt", "reading"):
+    ...     raise TimeoutError
+    Traceback (most recent call last):
+      ...
+    genro_storage.exceptions.StorageTimeoutError: docs:a.txt: timed out (reading)
+    """
+
+    __slots__ = ("_action", "_node")
+
+    def __init__(self, node: str, action: str) -> None:
+        self._node = node
+        self._action = action
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, StorageError):
+            raise translate(error, node=self._node, action=self._action) from error
 
 
 def _classify(error: BaseException) -> tuple[type[StorageError], str]:

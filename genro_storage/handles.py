@@ -16,7 +16,7 @@ import tempfile
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
-from .exceptions import translate
+from .exceptions import translate, translating
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,21 +52,17 @@ class _RawReader(io.RawIOBase):
         return self._inner.seekable()
 
     def readinto(self, buffer: Any) -> int:
-        try:
+        with translating(self.name, "reading"):
             readinto = getattr(self._inner, "readinto", None)
             if readinto is not None:
                 return readinto(buffer) or 0
             data = self._inner.read(len(buffer))
             buffer[: len(data)] = data
             return len(data)
-        except Exception as error:
-            raise translate(error, node=self.name, action="reading") from error
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        try:
+        with translating(self.name, "seeking"):
             return self._inner.seek(offset, whence)
-        except Exception as error:
-            raise translate(error, node=self.name, action="seeking") from error
 
     def tell(self) -> int:
         return self._inner.tell()
@@ -78,10 +74,8 @@ class _RawReader(io.RawIOBase):
         if self.closed:
             return
         super().close()
-        try:
+        with translating(self.name, "reading"):
             self._inner.close()
-        except Exception as error:
-            raise translate(error, node=self.name, action="reading") from error
 
 
 def open_reader(inner: BinaryIO, node: str) -> io.BufferedReader:
@@ -114,10 +108,8 @@ class _RawWriter(io.RawIOBase):
             raise translate(error, node=self.name, action="writing") from error
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        try:
+        with translating(self.name, "seeking"):
             return self.inner.seek(offset, whence)
-        except Exception as error:
-            raise translate(error, node=self.name, action="seeking") from error
 
     def tell(self) -> int:
         return self.inner.tell()
@@ -125,7 +117,7 @@ class _RawWriter(io.RawIOBase):
     def truncate(self, size: int | None = None) -> int:
         try:
             return self.inner.truncate(size)
-        except Exception as error:
+        except Exception as error:  # as in write(): what is left is unknown
             self.inner.fail()
             raise translate(error, node=self.name, action="truncating") from error
 
@@ -136,19 +128,15 @@ class _RawWriter(io.RawIOBase):
         if self.closed:
             return
         super().close()
-        try:
+        with translating(self.name, "writing"):
             self.inner.close()
-        except Exception as error:
-            raise translate(error, node=self.name, action="writing") from error
 
     def abort(self) -> None:
         if self.closed:
             return
         super().close()
-        try:
+        with translating(self.name, "abandoning a write"):
             self.inner.abort()
-        except Exception as error:
-            raise translate(error, node=self.name, action="abandoning a write") from error
 
     def __del__(self) -> None:
         # The base class would close, and closing publishes: an interrupt may have come before
@@ -178,12 +166,10 @@ class _WholeOrNothing:
         def closed(self) -> bool: ...
         def close(self) -> None: ...
         def abort(self) -> None: ...
+        def _label(self) -> str: ...
 
     _process: int | None = None
     """Who opened the handle; None as long as it is not ready."""
-
-    def _label(self) -> str:
-        raise NotImplementedError
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:

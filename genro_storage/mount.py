@@ -18,7 +18,7 @@ from .exceptions import (
     StorageNotDirectoryError,
     StorageNotFoundError,
     StoragePermissionError,
-    translate,
+    translating,
 )
 from .handles import BinaryWriter, open_reader
 from .info import FileInfo
@@ -90,10 +90,8 @@ class Mount(MountRights):
             return None
         backend, real = self._at(path)
         # The physical path with links resolved: two local mounts may overlap.
-        try:
+        with translating(self.label(path), "finding its place"):
             physical = backend.address(real)
-        except Exception as error:
-            raise translate(error, node=self.label(path), action="finding its place") from error
         return physical if physical is not None else (id(backend), real)
 
     # -- reaching the backend -----------------------------------------------------------------
@@ -119,17 +117,15 @@ class Mount(MountRights):
         """Run a step that may call the user's function: its errors pass, with a note."""
         try:
             return step()
-        except Exception as error:
+        except Exception as error:  # whatever it is, it is the user's own and passes unchanged
             error.add_note(f"raised while finding the root of the mount {self.name!r}")
             raise
 
     def _run(self, path: str, action: str, verb: str, *args: Any, **kwargs: Any) -> Any:
         """Call one verb of the backend on one path, with its errors in the user's words."""
         backend, real = self._at(path)
-        try:
+        with translating(self.label(path), action):
             return getattr(backend, verb)(real, *args, **kwargs)
-        except Exception as error:
-            raise translate(error, node=self.label(path), action=action) from error
 
     def _list(
         self, path: str, verb: str, enter: Callable[[FileInfo], bool] | None = None
@@ -144,7 +140,7 @@ class Mount(MountRights):
         options: dict[str, Any] = {}
         if enter is not None:
             options["enter"] = enter if real == path else lambda info: enter(relabelled(info))
-        try:
+        with translating(self.label(path), "listing"):
             for info in getattr(backend, verb)(real, **options):
                 if not paths.is_addressable(info.path):
                     _log.warning(
@@ -156,8 +152,6 @@ class Mount(MountRights):
                     yield info
                 else:
                     yield relabelled(info)
-        except Exception as error:
-            raise translate(error, node=self.label(path), action="listing") from error
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -166,10 +160,8 @@ class Mount(MountRights):
         if not path and not self.prefix and self._is_switched():
             return FileInfo("", "directory")
         backend, real = self._at(path)
-        try:
+        with translating(self.label(path), "looking at it"):
             info = backend.stat(real)
-        except Exception as error:
-            raise translate(error, node=self.label(path), action="looking at it") from error
         return info if real == path else info._replace(path=path)
 
     def exists(self, path: str) -> bool:
@@ -196,10 +188,8 @@ class Mount(MountRights):
         """A content digest known without reading the file."""
         backend, real = self._at(info.path)
         inner = info if real == info.path else info._replace(path=real)
-        try:
+        with translating(self.label(info.path), "hashing"):
             return backend.checksum(inner)
-        except Exception as error:
-            raise translate(error, node=self.label(info.path), action="hashing") from error
 
     def local_path(self, path: str) -> str | None:
         """The real path on this machine, existing or not; None where there is none."""
@@ -243,10 +233,8 @@ class Mount(MountRights):
         if version is not None:
             self._require("version_access", path, "versioning")
         backend, real = self._at(path)
-        try:
+        with translating(self.label(path), "reading"):
             return backend.read_bytes(real, start, end, version=version)
-        except Exception as error:
-            raise translate(error, node=self.label(path), action="reading") from error
 
     def download(self, path: str, target: Path, *, version: str | None = None) -> None:
         """Copy the content into a local file that the caller owns."""
@@ -290,10 +278,8 @@ class Mount(MountRights):
         """Replace the whole content; the new path where the content decides it."""
         self.require_write(path)
         backend, real = self._at(path)
-        try:
+        with translating(self.label(path), "writing"):
             return backend.write_bytes(real, data, if_absent=if_absent, attributes=attributes)
-        except Exception as error:
-            raise translate(error, node=self.label(path), action="writing") from error
 
     def upload(
         self,
@@ -306,10 +292,8 @@ class Mount(MountRights):
         """Copy a local file to ``path``; returns what ``write_bytes`` returns."""
         self.require_write(path)
         backend, real = self._at(path)
-        try:
+        with translating(self.label(path), "writing"):
             return backend.upload(source, real, if_absent=if_absent, attributes=attributes)
-        except Exception as error:
-            raise translate(error, node=self.label(path), action="writing") from error
 
     def copy(self, path: str, target: Mount, target_path: str) -> None:
         """Copy one file to another place of the same store, on the store's own side."""
@@ -318,11 +302,8 @@ class Mount(MountRights):
         there, target_real = target._at(target_path)
         if backend is not there or not backend.capabilities.copy_optimization:
             raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
-        try:
+        with translating(f"{self.label(path)} -> {target.label(target_path)}", "copying"):
             backend.copy(real, target_real)
-        except Exception as error:
-            label = f"{self.label(path)} -> {target.label(target_path)}"
-            raise translate(error, node=label, action="copying") from error
 
     def move(self, path: str, target: Mount, target_path: str) -> None:
         """Rename one file or directory inside the same store."""
@@ -332,11 +313,8 @@ class Mount(MountRights):
         there, target_real = target._at(target_path)
         if backend is not there:
             raise self._unsupported(path, f"cannot be renamed to {target.label(target_path)}")
-        try:
+        with translating(f"{self.label(path)} -> {target.label(target_path)}", "moving"):
             backend.move(real, target_real)
-        except Exception as error:
-            label = f"{self.label(path)} -> {target.label(target_path)}"
-            raise translate(error, node=label, action="moving") from error
 
     def mkdir(self, path: str) -> None:
         """Make one directory."""
@@ -383,11 +361,8 @@ class Mount(MountRights):
             backend, real = bound._at(path)
             by_backend.setdefault(id(backend), (backend, []))[1].append(real)
         for backend, reals in by_backend.values():
-            try:
+            with translating(self.label(listed[0] if len(listed) == 1 else ""), "deleting files"):
                 backend.remove_many(reals)
-            except Exception as error:
-                label = self.label(listed[0] if len(listed) == 1 else "")
-                raise translate(error, node=label, action="deleting files") from error
 
     def clear(self) -> None:
         """Remove everything in the mount and keep its root."""
@@ -421,7 +396,5 @@ class Mount(MountRights):
     def close(self) -> None:
         """Close the backend; the manager does so when no mount uses it any more."""
         if not isinstance(self.backend, DynamicRoot):
-            try:
+            with translating(self.label(""), "closing"):
                 self.backend.close()
-            except Exception as error:
-                raise translate(error, node=self.label(""), action="closing") from error

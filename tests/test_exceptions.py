@@ -72,7 +72,8 @@ kinds = pytest.mark.parametrize("kind", list(KINDS), ids=lambda kind: kind.__nam
 
 
 def test_every_class_is_in_the_table_of_this_test():
-    public = {getattr(exceptions, name) for name in exceptions.__all__} - {translate}
+    public = {getattr(exceptions, name) for name in exceptions.__all__}
+    public -= {translate, exceptions.translating}
     assert public == set(KINDS)
 
 
@@ -206,3 +207,20 @@ def test_two_reasons_for_a_refusal_are_told_apart():
     not_permitted = translate(PermissionError(errno.EPERM, "x"), node="m:a", action="a")
     assert "permission denied" in str(refused)
     assert "operation not permitted" in str(not_permitted)
+
+
+def test_translating_names_node_and_action_and_keeps_the_cause():
+    cause = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(StorageFullError, match=r"docs:a\.txt.*\(writing\)") as caught:
+        with exceptions.translating("docs:a.txt", "writing"):
+            raise cause
+    assert caught.value.__cause__ is cause
+
+
+def test_translating_leaves_ours_and_interrupts_as_they_are():
+    ours = StorageFullError("full")
+    with pytest.raises(StorageFullError) as caught, exceptions.translating("x", "y"):
+        raise ours
+    assert caught.value is ours
+    with pytest.raises(KeyboardInterrupt), exceptions.translating("x", "y"):
+        raise KeyboardInterrupt

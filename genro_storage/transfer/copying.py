@@ -104,7 +104,7 @@ class CopyPlan:
         callbacks = Callbacks(progress, on_file, on_skip)
         try:
             self._as_of_now()._apply(tally, callbacks, executor or SerialExecutor())
-        except Exception as error:
+        except Exception as error:  # passes on, with a note of how far the copy came
             tally.failed += 1
             error.add_note(
                 f"copying {self.source} to {self.target} stopped: "
@@ -343,7 +343,7 @@ def _naming(skip_fn: SkipFunction, source: Place) -> SkipFunction:
     def compare(ours: FileInfo, theirs: FileInfo) -> object:
         try:
             return skip_fn(ours, theirs)
-        except Exception as error:
+        except Exception as error:  # the user's own, with a note
             error.add_note(f"skip_fn failed for {source.mount.label(ours.path)}; it was not copied")
             raise
 
