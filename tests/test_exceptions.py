@@ -211,9 +211,11 @@ def test_two_reasons_for_a_refusal_are_told_apart():
 
 def test_translating_names_node_and_action_and_keeps_the_cause():
     cause = OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(StorageFullError, match=r"docs:a\.txt.*\(writing\)") as caught:
-        with exceptions.translating("docs:a.txt", "writing"):
-            raise cause
+    with (
+        pytest.raises(StorageFullError, match=r"docs:a\.txt.*\(writing\)") as caught,
+        exceptions.translating("docs:a.txt", "writing"),
+    ):
+        raise cause
     assert caught.value.__cause__ is cause
 
 
