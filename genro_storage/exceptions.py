@@ -30,7 +30,10 @@ from __future__ import annotations
 
 import errno as _errno
 import io
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "MountNotFoundError",
@@ -273,7 +276,8 @@ class translating:  # noqa: N801 - reads as the verb that it is, like contextlib
 
     __slots__ = ("_action", "_node")
 
-    def __init__(self, node: str, action: str) -> None:
+    def __init__(self, node: str | Callable[[], str], action: str) -> None:
+        """``node`` may be a function, where making the text costs and is seldom needed."""
         self._node = node
         self._action = action
 
@@ -282,7 +286,8 @@ class translating:  # noqa: N801 - reads as the verb that it is, like contextlib
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, StorageError):
-            raise translate(error, node=self._node, action=self._action) from error
+            node = self._node if isinstance(self._node, str) else self._node()
+            raise translate(error, node=node, action=self._action) from error
 
 
 def _classify(error: BaseException) -> tuple[type[StorageError], str]:

@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Protocol, cast
 
 from .exceptions import translate, translating
 
@@ -87,9 +87,10 @@ class _RawWriter(io.RawIOBase):
     """A backend's write handle with its errors in the user's words."""
 
     def __init__(self, inner: WriteHandle, node: str) -> None:
-        super().__init__()
+        # First of all: an interrupt may come before the next line.
         self.inner = inner
         self.name = node
+        super().__init__()
 
     def writable(self) -> bool:
         return True
@@ -117,8 +118,10 @@ class _RawWriter(io.RawIOBase):
     def truncate(self, size: int | None = None) -> int:
         try:
             return self.inner.truncate(size)
-        except Exception as error:  # as in write(): what is left is unknown
-            self.inner.fail()
+        except Exception as error:
+            # A refusal has changed nothing; after any other error, as in write(), nobody knows.
+            if not isinstance(error, ValueError):
+                self.inner.fail()
             raise translate(error, node=self.name, action="truncating") from error
 
     def fileno(self) -> int:
@@ -154,6 +157,14 @@ def _dropped(node: object) -> None:
     warnings.warn(text, ResourceWarning, stacklevel=3)
 
 
+def _is_over(handle: Any) -> bool:
+    """Whether it is closed, or has given away what is below it (``detach``)."""
+    try:
+        return bool(handle.closed)
+    except ValueError:
+        return True
+
+
 class _WholeOrNothing:
     """Leaving a ``with`` block by an exception forgets what was written, instead of closing.
 
@@ -178,7 +189,7 @@ class _WholeOrNothing:
             self.abort()
 
     def __del__(self) -> None:
-        if self._process is None or self.closed:
+        if self._process is None or _is_over(self):
             return
         # A forked child has a copy of the handle, and of what is buffered in it.
         if self._process == os.getpid():
@@ -274,9 +285,13 @@ class BinaryUpdater(_WholeOrNothing, io.BufferedRandom):
         # Without a name, so that a killed process leaves nothing behind.
         with tempfile.TemporaryFile(buffering=0) as temporary:
             descriptor = os.dup(temporary.fileno())
-        if appends:
-            _append_only(descriptor)
-        self._private = _RawPrivate(descriptor, node)
+        try:
+            if appends:
+                _append_only(descriptor)
+            self._private = _RawPrivate(descriptor, node)
+        except BaseException:
+            os.close(descriptor)
+            raise
         self._appends = appends
         self._fresh = fresh
         self._publish = publish
@@ -305,6 +320,10 @@ class BinaryUpdater(_WholeOrNothing, io.BufferedRandom):
                 self.new_path = self._publish(cast("BinaryIO", self._private))
         finally:
             self.abort()
+
+    def detach(self) -> NoReturn:
+        """Refused: the private copy is published by ``close()``, and by nothing else."""
+        raise io.UnsupportedOperation("detach: closing the handle is what publishes the update")
 
     def abort(self) -> None:
         """Forget everything written; the old content stays."""
@@ -353,7 +372,7 @@ class TextHandle(_WholeOrNothing, io.TextIOWrapper):
     def __del__(self) -> None:
         # Closing would flush into the handle below, which then would know of no reason to
         # doubt; that handle speaks for both.
-        if self._process is None or self.closed:
+        if self._process is None or _is_over(self):
             return
         if isinstance(self.buffer, _WholeOrNothing):
             self.buffer.__del__()

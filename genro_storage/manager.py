@@ -92,28 +92,44 @@ class StorageManager:
                     table[spec.name] = self._narrowed(spec, table, later)
                 else:
                     table[spec.name] = _built(entry, kept, undo)
-            self._follow_parents(table, specs, {entry.spec.name for entry in entries})
+            self._follow_parents(table, specs)
             undo.pop_all()
         self._kept, self._origins, self._specs = kept, origins, specs
         self._install(table)
 
-    def _follow_parents(
-        self, table: dict[str, Mount], specs: dict[str, MountSpec], replaced: set[str]
-    ) -> None:
-        """Narrow anew what stands below a replaced mount: it must not keep what that has lost."""
-        given = set(replaced)
-        for name in table:
-            relative = specs[name].relative
-            if name not in given and relative is not None and relative.parent in replaced:
-                table[name] = self._narrowed(specs[name], table, set())
-                replaced.add(name)
+    def _follow_parents(self, table: dict[str, Mount], specs: dict[str, MountSpec]) -> None:
+        """Narrow anew what stands below a replaced mount: it must not keep what that has lost.
+
+        A mount whose parent was deleted stays as it is; one that stands below itself is refused.
+        """
+        settled = {name for name in table if specs[name].relative is None}
+        waiting = [name for name in table if name not in settled]
+        while waiting:
+            later: list[str] = []
+            for name in waiting:
+                relative = specs[name].relative
+                assert relative is not None
+                if relative.parent in settled:
+                    fresh = self._narrowed(specs[name], table, set())
+                    if not fresh.is_like(table[name]):
+                        table[name] = fresh
+                elif relative.parent in table:
+                    later.append(name)
+                    continue
+                settled.add(name)
+            if len(later) == len(waiting):
+                raise StorageConfigError(
+                    f"mount {later[0]!r}: stands below itself; the chain of parents must end at a "
+                    "mount with a type"
+                )
+            waiting = later
 
     @staticmethod
     def _narrowed(spec: MountSpec, table: dict[str, Mount], later: set[str]) -> Mount:
         relative = spec.relative
         assert relative is not None
         parent = table.get(relative.parent)
-        if parent is None:
+        if parent is None or relative.parent in later:
             fix = "; define it before this mount" if relative.parent in later else ""
             raise StorageConfigError(
                 f"mount {spec.name!r}: Parent mount {relative.parent!r} not found"
@@ -246,7 +262,20 @@ class StorageManager:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"origins": list(self._origins.items())}
+        return {"origins": [(name, self._origins[name]) for name in self._parents_first()]}
+
+    def _parents_first(self) -> list[str]:
+        """The names in an order in which they can be configured again."""
+        ordered: list[str] = []
+        for name in self._table:
+            chain: list[str] = []
+            above: str | None = name
+            while above is not None and above in self._table and above not in ordered:
+                chain.append(above)
+                relative = self._specs[above].relative
+                above = None if relative is None else relative.parent
+            ordered += reversed(chain)
+        return ordered
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from .config import load

@@ -26,6 +26,7 @@ from .rights import MountRights, Permissions
 
 if TYPE_CHECKING:
     import io
+    import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
@@ -160,7 +161,7 @@ class Mount(MountRights):
         if not path and not self.prefix and self._is_switched():
             return FileInfo("", "directory")
         backend, real = self._at(path)
-        with translating(self.label(path), "looking at it"):
+        with translating(lambda: self.label(path), "looking at it"):
             info = backend.stat(real)
         return info if real == path else info._replace(path=path)
 
@@ -233,7 +234,7 @@ class Mount(MountRights):
         if version is not None:
             self._require("version_access", path, "versioning")
         backend, real = self._at(path)
-        with translating(self.label(path), "reading"):
+        with translating(lambda: self.label(path), "reading"):
             return backend.read_bytes(real, start, end, version=version)
 
     def download(self, path: str, target: Path, *, version: str | None = None) -> None:
@@ -278,12 +279,12 @@ class Mount(MountRights):
         """Replace the whole content; the new path where the content decides it."""
         self.require_write(path)
         backend, real = self._at(path)
-        with translating(self.label(path), "writing"):
+        with translating(lambda: self.label(path), "writing"):
             return backend.write_bytes(real, data, if_absent=if_absent, attributes=attributes)
 
     def upload(
         self,
-        source: Path,
+        source: str | os.PathLike[str],
         path: str,
         *,
         if_absent: bool = False,
@@ -292,7 +293,7 @@ class Mount(MountRights):
         """Copy a local file to ``path``; returns what ``write_bytes`` returns."""
         self.require_write(path)
         backend, real = self._at(path)
-        with translating(self.label(path), "writing"):
+        with translating(lambda: self.label(path), "writing"):
             return backend.upload(source, real, if_absent=if_absent, attributes=attributes)
 
     def copy(self, path: str, target: Mount, target_path: str) -> None:
@@ -302,7 +303,7 @@ class Mount(MountRights):
         there, target_real = target._at(target_path)
         if backend is not there or not backend.capabilities.copy_optimization:
             raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
-        with translating(f"{self.label(path)} -> {target.label(target_path)}", "copying"):
+        with translating(lambda: f"{self.label(path)} -> {target.label(target_path)}", "copying"):
             backend.copy(real, target_real)
 
     def move(self, path: str, target: Mount, target_path: str) -> None:

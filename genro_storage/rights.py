@@ -84,6 +84,13 @@ class MountRights:
         prefix = paths.join(self.prefix, paths.physical(self.normalise(path)))
         return replace(self, name=name, prefix=prefix, permissions=rights, shown=None)
 
+    def is_like(self, other: MountRights) -> bool:
+        """Whether both see the same of the same store, under the same name."""
+        return self.backend is other.backend and (
+            (self.name, self.prefix, self.permissions)
+            == (other.name, other.prefix, other.permissions)
+        )
+
     # -- permission ---------------------------------------------------------------------------
 
     def require_write(self, path: str, action: str = "writing") -> None:

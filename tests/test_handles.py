@@ -406,3 +406,33 @@ def test_an_interrupt_while_opening_leaves_the_old_content(tmp_path, steps):
             sys.settrace(None)
         gc.collect()
         assert (tmp_path / "f").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("mount", ["disk", "ram"])
+def test_a_refused_truncate_does_not_forget_what_was_written(tmp_path, mount):
+    with StorageManager() as storage:
+        storage.configure(
+            [
+                {"name": "disk", "type": "local", "path": str(tmp_path)},
+                {"name": "ram", "type": "memory"},
+            ]
+        )
+        node = storage.node(f"{mount}:f")
+        node.write_bytes(b"old|")
+        with node.open("ab") as stream:
+            stream.write(b"precious")
+            with pytest.raises(io.UnsupportedOperation):
+                stream.truncate(3)
+        assert node.read_bytes() == b"old|precious"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mode", ["wb", "w", "ab"])
+def test_a_detached_handle_ends_quietly(tmp_path, mode):
+    with StorageManager() as storage:
+        storage.configure([{"name": "disk", "type": "local", "path": str(tmp_path)}])
+        below = storage.node("disk:f").open(mode).detach()
+        below.close()
+        gc.collect()
+        with storage.node("disk:f").open("r+b") as stream, pytest.raises(io.UnsupportedOperation):
+            stream.detach()

@@ -196,3 +196,43 @@ def test_a_failed_configuration_leaves_no_directory_in_a_memory_mount():
                 ]
             )
         assert storage.node("m:").children() == []
+
+
+def configured(*mounts):
+    storage = StorageManager()
+    for group in mounts:
+        storage.configure(group if isinstance(group, list) else [group])
+    return storage
+
+
+def test_rights_that_a_parent_has_lost_are_lost_whatever_the_order(tmp_path):
+    p = {"name": "p", "type": "local", "path": str(tmp_path)}
+    c, g = {"name": "c", "path": "p:sub"}, {"name": "g", "path": "c:x"}
+    locked = {**p, "permissions": "readonly"}
+    for storage in (
+        configured({"name": "g", "type": "memory"}, p, c, g, locked),
+        configured(p, c, g, [locked, g]),
+    ):
+        with storage:
+            for name in ("p:z", "c:z", "g:z"):
+                with pytest.raises(StoragePermissionError):
+                    storage.node(name).write_text("x")
+            again = pickle.loads(pickle.dumps(storage))
+            assert sorted(again.get_mount_names()) == ["c", "g", "p"]
+
+
+def test_a_parent_that_is_replaced_further_on_must_come_first(tmp_path):
+    p = {"name": "p", "type": "local", "path": str(tmp_path)}
+    c = {"name": "c", "path": "p:sub"}
+    with configured(p, c) as storage, pytest.raises(StorageConfigError, match="before this mount"):
+        storage.configure([c, {**p, "permissions": "readonly"}])
+
+
+def test_no_mount_stands_below_itself(tmp_path):
+    p = {"name": "p", "type": "local", "path": str(tmp_path)}
+    with configured(p, {"name": "a", "path": "p:x"}, {"name": "b", "path": "a:y"}) as storage:
+        for name, path in (("p", "p:sub"), ("a", "b:z")):
+            with pytest.raises(StorageConfigError, match="below itself"):
+                storage.add_mount({"name": name, "path": path})
+        storage.node("b:f").write_text("x")
+        assert (tmp_path / "x/y/f").read_text() == "x"

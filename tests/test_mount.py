@@ -176,6 +176,7 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "narrow",
         "bind",
         "is_bound_as",
+        "is_like",
         "can_copy_to",
         "fullpath",
         "same_place",

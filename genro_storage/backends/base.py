@@ -17,6 +17,7 @@ from ..capabilities import BackendCapabilities
 from ..paths import order_key, parent_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
@@ -247,7 +248,7 @@ class Backend(ABC):
 
     def upload(
         self,
-        source: Path,
+        source: str | os.PathLike[str],
         path: str,
         *,
         if_absent: bool = False,
@@ -255,7 +256,7 @@ class Backend(ABC):
     ) -> str | None:
         """Copy the local file ``source`` to ``path``; returns what ``write_bytes`` returns."""
         with (
-            source.open("rb") as stream,
+            open(source, "rb") as stream,
             self.open_write(path, if_absent=if_absent, attributes=attributes) as handle,
         ):
             while chunk := stream.read(COPY_CHUNK):

@@ -40,6 +40,8 @@ class CollectedWrite(WriteHandle):
 
     def truncate(self, size: int | None = None) -> int:
         """Cut or lengthen (with zeros, which ``BytesIO`` does not); the position stays."""
+        if not self._seekable:
+            raise io.UnsupportedOperation("truncate: what is appended to cannot be cut")
         here = self._buffer.tell()
         length = here if size is None else size
         missing = length - self._buffer.seek(0, io.SEEK_END)

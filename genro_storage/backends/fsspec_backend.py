@@ -12,6 +12,7 @@ import contextlib
 import errno
 import logging
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..info import FileInfo
@@ -21,8 +22,8 @@ from .fsspec_write import Content, GuardedReader, SpooledWrite
 from .temporary_names import is_temporary, refuse_temporary, unique_name
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
     from ..info import Attributes
     from .base import WriteHandle
@@ -189,16 +190,16 @@ class FsspecBackend(FilesystemCalls):
 
     def upload(
         self,
-        source: Path,
+        source: str | os.PathLike[str],
         path: str,
         *,
         if_absent: bool = False,
         attributes: Attributes | None = None,
     ) -> str | None:
         self._require_write(path, if_absent)
-        with source.open("rb"):  # put_file makes a directory of a directory, so ask first
+        with open(source, "rb"):  # put_file makes a directory of a directory, so ask first
             pass
-        self._publish(source, path, if_absent, attributes)
+        self._publish(Path(source), path, if_absent, attributes)
         return None
 
     def _require_write(self, path: str, if_absent: bool) -> None:

@@ -21,7 +21,7 @@ from ..capabilities import BackendCapabilities
 from ..info import Attributes, FileInfo
 from .base import Backend
 from .local_append import AppendFile
-from .local_links import follow_inside, rename
+from .local_links import RealParents, follow_inside, rename
 from .local_tree import make_directories, remove_directories, walk_files
 from .local_write import (
     PLAIN,
@@ -72,27 +72,9 @@ class LocalBackend(Backend):
         self._root = os.path.realpath(root)
         self._prefix = self._root if self._root.endswith(os.sep) else self._root + os.sep
         self._fsync = fsync
+        self._in_real_parent = RealParents(self._root, self._prefix).full_path
 
     # -- where a path is ----------------------------------------------------------------------
-
-    def _in_real_parent(self, path: str) -> str:
-        """The physical path whose last component has not been looked at yet."""
-        full = self._prefix + path
-        position = full.find("/", len(self._prefix))
-        while position > 0:
-            try:
-                mode = os.lstat(full[:position]).st_mode
-            except FileNotFoundError:
-                return full  # whoever opens it reports what is missing
-            if not st.S_ISDIR(mode):
-                if not st.S_ISLNK(mode):
-                    raise NotADirectoryError(
-                        errno.ENOTDIR, f"{full[len(self._prefix) : position]!r} is a file"
-                    )
-                parent, _, name = full.rpartition("/")
-                return f"{self._inside(parent)}/{name}"
-            position = full.find("/", position + 1)
-        return full
 
     def _inside(self, full: str) -> str:
         return follow_inside(full, self._root)
@@ -310,7 +292,7 @@ class LocalBackend(Backend):
 
     def upload(
         self,
-        source: Path,
+        source: str | os.PathLike[str],
         path: str,
         *,
         if_absent: bool = False,

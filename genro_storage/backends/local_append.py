@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 import time
 from typing import BinaryIO, cast
@@ -68,10 +69,15 @@ def append_content(target: str, source: BinaryIO, *, fsync: bool = False) -> Non
 
 def _open(target: str) -> tuple[int, bool]:
     """The open file, and whether it was made for this append."""
-    flags = os.O_WRONLY | os.O_APPEND | PLAIN
+    # O_NONBLOCK: a pipe that has taken the name since must not be waited for.
+    flags = os.O_WRONLY | os.O_APPEND | PLAIN | getattr(os, "O_NONBLOCK", 0)
     while True:
         try:
-            return os.open(target, flags), False
+            descriptor = os.open(target, flags)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise PermissionError(errno.EACCES, "not a regular file (a device, socket or pipe)")
+            return descriptor, False
         except FileNotFoundError:
             try:
                 return os.open(target, flags | os.O_CREAT | os.O_EXCL, 0o666), True

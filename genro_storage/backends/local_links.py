@@ -6,8 +6,9 @@ import errno
 import os
 import stat
 
-__all__ = ["follow_inside", "publish_exclusively", "rename"]
+__all__ = ["RealParents", "follow_inside", "publish_exclusively", "rename"]
 
+_KNOWN = 256
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -61,3 +62,58 @@ def _are_links_of_one_file(source: str, target: str) -> bool:
         return True
     # Where names differ by case or normal form alone, the file system may hold one entry for both.
     return name != other and {name, other} <= set(os.listdir(parent))
+
+
+class RealParents:
+    """Finds the physical path of an entry, and refuses one that lies behind a link leading out.
+
+    It remembers which directories were reached without a link, by inode: as long as the name still
+    leads to that inode, nothing above it needs to be looked at again. (Whoever moves a directory
+    out of the root and links back to it is still led to that directory, and to no other.)
+    """
+
+    def __init__(self, root: str, prefix: str) -> None:
+        self._root = root
+        self._prefix = prefix
+        self._known: dict[str, tuple[int, int]] = {}
+
+    def full_path(self, path: str) -> str:
+        """The physical path whose last component has not been looked at yet."""
+        full = self._prefix + path
+        if "/" not in path:
+            return full
+        parent = full.rpartition("/")[0]
+        known = self._known.get(parent)
+        if known is not None:
+            # The very directory that was reached without a link before: one look instead of one
+            # for every directory above it.
+            try:
+                found = os.lstat(parent)
+            except FileNotFoundError:
+                return self._checked(full, parent)
+            if known == (found.st_ino, found.st_dev):
+                return full
+        return self._checked(full, parent)
+
+    def _checked(self, full: str, parent: str) -> str:
+        """As ``full_path``, looking at every directory on the way."""
+        position = full.find("/", len(self._prefix))
+        found: os.stat_result
+        while True:
+            try:
+                found = os.lstat(full[:position])
+            except FileNotFoundError:
+                return full  # whoever opens it reports what is missing
+            if not stat.S_ISDIR(found.st_mode):
+                if not stat.S_ISLNK(found.st_mode):
+                    raise NotADirectoryError(
+                        errno.ENOTDIR, f"{full[len(self._prefix) : position]!r} is a file"
+                    )
+                return f"{follow_inside(parent, self._root)}/{full.rpartition('/')[2]}"
+            position = full.find("/", position + 1)
+            if position < 0:
+                break
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        self._known[parent] = found.st_ino, found.st_dev
+        return full

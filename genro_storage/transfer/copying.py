@@ -200,8 +200,11 @@ class CopyPlan:
         listing: Iterable[FileInfo] = (
             kept if kept is not None else self._source_listing(pruned=pruned)
         )
-        if self.overlapping:
-            # What is copied must not turn up in what is still being listed.
+        source, target = self.source, self.target
+        sure = source.mount.can_compare_places(source.path, target.mount, target.path)
+        if self.overlapping or not sure:
+            # What is copied must not turn up in what is still being listed, which two stores
+            # that do not know of each other cannot exclude.
             listing = list(listing)
         there: Iterable[FileInfo] | None
         if self.target_info is None:

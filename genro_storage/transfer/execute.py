@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..exceptions import (
@@ -130,18 +129,17 @@ class Transfer:
             raise
         return self._stream(info, target_path)
 
-    def _local_path(self, path: str) -> Path | None:
+    def _local_path(self, path: str) -> str | None:
         # A listing comes directory by directory, and finding out where one really is costs a
         # look at every directory above it: once is enough.
         directory, slash, name = path.rpartition("/")
         if not slash:
-            local = self.source.mount.local_path(path)
-            return None if local is None else Path(local)
+            return self.source.mount.local_path(path)
         known, local = self._directory
         if known != directory:
             local = self.source.mount.local_path(directory)
             self._directory = directory, local
-        return None if local is None else Path(f"{local}/{name}")
+        return None if local is None else f"{local}/{name}"
 
     def _stream(self, info: FileInfo, target_path: str) -> CopyResult:
         mount, expected = self.source.mount, info.size

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..exceptions import (
     StorageError,
+    StorageNotDirectoryError,
     StorageNotEmptyError,
     StorageNotFoundError,
     StorageValueError,
@@ -132,6 +133,10 @@ class _Moved:
             now = {info.path: info for info in mount.scan(directory)}
         except StorageNotFoundError:
             return False
+        except StorageNotDirectoryError:  # a file has taken its place meanwhile
+            self._changed.append(directory)
+            self._keep(directory)
+            return False
         links = [path for path, info in now.items() if info.symlink and info.is_dir]
         removable = [path for path in links if path in self._directories]
         elsewhere.update(removable)
@@ -213,15 +218,20 @@ def is_hidden_place(source: Place, target: Place) -> bool:
     Two filesystem objects may show the same files (fsspec's ``dir`` over another one). What a
     copy writes there cannot be told from what it reads, by size and time neither, since copies
     keep the time. So an empty file is made beside the source and looked for at the target, and
-    removed again. Only a target that exists can be the source. Raises ``StorageValueError`` where
+    removed again. Raises ``StorageValueError`` where
     one place turns out to lie inside the other.
     """
     if source.mount.can_compare_places(source.path, target.mount, target.path):
         return False
     try:
-        ours, theirs = source.mount.stat(source.path), target.mount.stat(target.path)
+        ours = source.mount.stat(source.path)
     except StorageNotFoundError:
         return False
+    try:
+        theirs = target.mount.stat(target.path)
+    except StorageNotFoundError:
+        # It cannot be the source, but it can lie inside it.
+        return ours.type == "directory" and _shows(source, target)
     if ours.type != theirs.type:
         return False
     if ours.type == "directory":

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from dataclasses import replace
 
+import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -167,3 +168,28 @@ def test_overlapping_moves_through_two_filesystem_objects_are_refused(two_views)
         with pytest.raises(StorageValueError, match="overlap"):
             here.child(source).move_to(there.child(target))
     assert tree(here) == {"a/x": "a/x", "a/a/x": "a/a/x", "x": "x"}
+
+
+@pytest.mark.parametrize("target", ["src/new", "src/a/b"])
+def test_a_place_that_two_stores_show_is_not_moved_or_copied_into_itself_for_ever(tmp_path, target):
+    inner = fsspec.filesystem("file", skip_instance_cache=True)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/f").write_bytes(b"kept")
+    with StorageManager() as storage:
+        storage.configure(
+            [
+                {"name": "a", "type": "local", "path": str(tmp_path)},
+                {
+                    "name": "b",
+                    "type": "fsspec",
+                    "filesystem": "dir",
+                    "options": {"path": str(tmp_path), "fs": inner},
+                },
+            ]
+        )
+        with pytest.raises(StorageValueError, match="overlap"):
+            storage.node("a:src").move_to(f"b:{target}")
+        assert (tmp_path / "src/f").read_bytes() == b"kept"
+        storage.node("a:src").copy_to(f"b:{target}")
+        assert (tmp_path / target / "f").read_bytes() == b"kept"
+        assert not list(tmp_path.glob(f"{target}/**/f"))[1:]
