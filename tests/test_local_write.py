@@ -247,3 +247,18 @@ def test_a_directory_that_took_the_name_meanwhile_leaves_no_stray_file(storage, 
     with pytest.raises(IsADirectoryError):
         handle.close()
     assert os.listdir(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("size", [10, 2_000_000])
+def test_a_copy_onto_a_file_replaces_it_whole_each_time(tmp_path, size):
+    backend = LocalBackend(tmp_path)
+    for turn in range(3):
+        content = bytes([turn]) * (size + turn)
+        backend.write_bytes("source", content)
+        backend.copy("source", "d/target")
+        assert (tmp_path / "d/target").read_bytes() == content
+        assert (tmp_path / "d/target").stat().st_mtime_ns == (
+            tmp_path / "source"
+        ).stat().st_mtime_ns
+    backend.copy("source", "d/other")
+    assert sorted(os.listdir(tmp_path / "d")) == ["other", "target"]

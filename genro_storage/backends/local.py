@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 from ..capabilities import BackendCapabilities
 from ..info import Attributes, FileInfo
-from .base import Backend
+from .base import COPY_CHUNK, Backend
 from .local_append import AppendFile
 from .local_links import RealParents, follow_inside, rename
 from .local_tree import make_directories, remove_directories, walk_files
@@ -72,6 +72,7 @@ class LocalBackend(Backend):
         self._root = os.path.realpath(root)
         self._prefix = self._root if self._root.endswith(os.sep) else self._root + os.sep
         self._fsync = fsync
+        self._meets_files = False
         self._in_real_parent = RealParents(self._root, self._prefix).full_path
 
     # -- where a path is ----------------------------------------------------------------------
@@ -321,13 +322,18 @@ class LocalBackend(Backend):
         keeps_time = attributes is _AS_THE_SOURCE or _is_time_of(before, attributes)
         if keeps_time and not self._fsync and path:
             full = self._in_real_parent(path)
-            # access(2) says "nothing there" without the price of an exception.
-            if not os.access(full, os.F_OK, follow_symlinks=False):
+            # Whoever copies a tree to a new place meets nothing there, and whoever copies it
+            # again meets a file each time: the last answer says whether it pays to ask first. A
+            # large file is never copied in vain.
+            ask = self._meets_files or before.st_size > COPY_CHUNK
+            if not (ask and os.access(full, os.F_OK, follow_symlinks=False)):
                 try:
-                    if copy_new(source, before, full):
-                        return
+                    self._meets_files = not copy_new(source, before, full)
                 except FileNotFoundError:
                     make_directories(os.path.dirname(full))
+                else:
+                    if not self._meets_files:
+                        return
         self._copy_from(source, before, path, if_absent, attributes, keeps_time)
 
     def _copy_from(
