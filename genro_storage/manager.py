@@ -12,6 +12,7 @@ from .exceptions import MountNotFoundError, StorageConfigError
 from .mount import Mount
 from .node import StorageNode
 from .node.virtual_nodes import diff_node, dummy_node, iter_node
+from .places import PlaceFinder, parents_first, refuse_circles
 
 if TYPE_CHECKING:
     import os
@@ -46,6 +47,8 @@ class StorageManager:
         # what pickling keeps, so a secret that a file led to never travels.
         self._origins: dict[str, Path | Mapping[str, Any]] = {}
         self._specs: dict[str, MountSpec] = {}
+        # Which mounts hold the file that a mount (an archive) reads its content from.
+        self._holders: dict[str, tuple[str, ...]] = {}
         self._kept: Kept = {}
         self._lock = threading.RLock()
 
@@ -79,6 +82,7 @@ class StorageManager:
         table = dict(self._table)
         origins = dict(self._origins)
         specs = dict(self._specs)
+        holders = dict(self._holders)
         # Objects that a failed configuration made must not stay: work on a copy.
         kept = dict(self._kept)
         later = {entry.spec.name for entry in entries}
@@ -91,10 +95,13 @@ class StorageManager:
                 if spec.relative is not None:
                     table[spec.name] = self._narrowed(spec, table, later)
                 else:
-                    table[spec.name] = _built(entry, kept, undo)
+                    finder = PlaceFinder(spec.name, table, later, self._mount)
+                    table[spec.name] = _built(entry, kept, undo, finder)
+                    holders[spec.name] = finder.used
             self._follow_parents(table, specs)
+            refuse_circles(table, specs, holders)
             undo.pop_all()
-        self._kept, self._origins, self._specs = kept, origins, specs
+        self._kept, self._origins, self._specs, self._holders = kept, origins, specs, holders
         self._install(table)
 
     def _follow_parents(self, table: dict[str, Mount], specs: dict[str, MountSpec]) -> None:
@@ -161,6 +168,7 @@ class StorageManager:
             self._kept = {key: kept for key, kept in self._kept.items() if key[0] != name}
             self._origins.pop(name, None)
             self._specs.pop(name, None)
+            self._holders.pop(name, None)
 
     def has_mount(self, name: str) -> bool:
         """Whether a mount of that name is configured now."""
@@ -244,6 +252,7 @@ class StorageManager:
             self._kept = {}
             self._origins = {}
             self._specs = {}
+            self._holders = {}
 
     def __enter__(self) -> Self:
         return self
@@ -266,16 +275,7 @@ class StorageManager:
 
     def _parents_first(self) -> list[str]:
         """The names in an order in which they can be configured again."""
-        ordered: list[str] = []
-        for name in self._table:
-            chain: list[str] = []
-            above: str | None = name
-            while above is not None and above in self._table and above not in ordered:
-                chain.append(above)
-                relative = self._specs[above].relative
-                above = None if relative is None else relative.parent
-            ordered += reversed(chain)
-        return ordered
+        return parents_first(self._table, self._specs, self._holders)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from .config import load
@@ -302,7 +302,7 @@ class _Entry(NamedTuple):
     origin: Path | None
 
 
-def _built(entry: _Entry, kept: Kept, undo: contextlib.ExitStack) -> Mount:
+def _built(entry: _Entry, kept: Kept, undo: contextlib.ExitStack, finder: PlaceFinder) -> Mount:
     """Build one mount; ``undo`` learns what a failure further on has to take back."""
     from .registry import BuildContext
 
@@ -312,6 +312,7 @@ def _built(entry: _Entry, kept: Kept, undo: contextlib.ExitStack) -> Mount:
         base=None if origin is None else origin.parent,
         keep=_keeper(kept, spec.name),
         undo=undo.callback,
+        place=finder,
     )
     mount = Mount(spec.name, spec.build(context), permissions=spec.permissions or "delete")
     undo.callback(mount.close)

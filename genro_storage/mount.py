@@ -379,6 +379,16 @@ class Mount(MountRights):
         self._require("delete", path, "version deletion: the backend is read-only")
         self._run(path, "deleting a version", "delete_version", version)
 
+    def check(self) -> None:
+        """Ask the storage whether it is there and lets us in; raises ours where it does not."""
+        bound = self.bind()
+        if self.prefix or bound._is_switched():
+            self.stat("")
+            return
+        backend, _ = bound._at("")
+        with translating(self.label(""), "checking the mount"):
+            backend.check()
+
     def cleanup(self, path: str, older_than: float) -> int:
         """Remove what killed writers left below ``path`` that long ago (seconds); how many."""
         self.require_delete(path, "cleaning up")

@@ -347,6 +347,16 @@ class Backend(ABC):
         """The real path on this machine, existing or not; None where there is none."""
         return None
 
+    def check(self) -> None:
+        """Ask the storage itself whether it is there and lets us in; raises what is wrong.
+
+        One request or a few, never one that transfers contents or changes anything.
+        """
+        if self.capabilities.list_dir:
+            next(iter(self.scan("")), None)
+        else:
+            self.stat("")
+
     def cleanup(self, path: str, older_than: float) -> int:
         """Remove what killed writers left below ``path`` at least ``older_than`` seconds ago.
 

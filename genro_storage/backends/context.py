@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Hashable
     from pathlib import Path
 
-__all__ = ["BuildContext", "Keep"]
+    from ..info import FileInfo
+    from .base import WriteHandle
+
+__all__ = ["BuildContext", "Keep", "Place"]
 
 T = TypeVar("T")
 
@@ -20,6 +24,62 @@ class Keep(Protocol):
     def __call__(self, key: Hashable, factory: Callable[[], T], /) -> T:
         """Look ``key`` up, or keep what ``factory()`` returns."""
         ...
+
+
+class Place(Protocol):
+    """One file somewhere else that a backend keeps its content in, as an archive does.
+
+    Every call goes to where the file is now. Its errors are those of that place: ours, and about
+    its own ``mount:path``, where it is a node of another mount.
+    """
+
+    @property
+    def label(self) -> str:
+        """The place as it was written, for messages."""
+        ...
+
+    @property
+    def writable(self) -> bool:
+        """Whether ``open_write`` and ``upload`` may be called, and are whole or not at all."""
+        ...
+
+    def stat(self) -> FileInfo:
+        """What is there; ``FileNotFoundError`` where nothing is."""
+        ...
+
+    def open_read(self) -> BinaryIO:
+        """A binary stream from the start of the file."""
+        ...
+
+    def read_bytes(self, start: int = 0, end: int | None = None) -> bytes:
+        """The bytes from ``start`` up to, not including, ``end``; a ranged request where remote."""
+        ...
+
+    def download(self, target: Path) -> None:
+        """Copy the whole file into a local one."""
+        ...
+
+    def upload(self, source: str | os.PathLike[str]) -> None:
+        """Replace the whole file by a local one."""
+        ...
+
+    def open_write(self) -> WriteHandle:
+        """A handle whose ``close()`` replaces the whole file, and whose ``abort()`` forgets it."""
+        ...
+
+    def local_path(self) -> str | None:
+        """Where the file is on this machine, existing or not; None where it is elsewhere."""
+        ...
+
+    def address(self) -> tuple[object, str] | None:
+        """As ``Backend.address``."""
+        ...
+
+
+def _no_mounts(text: str) -> Place:
+    from ..exceptions import StorageConfigError
+
+    raise StorageConfigError(f"{text!r} names another mount, and without a manager there is none")
 
 
 def _keep_nothing(_key: Hashable, factory: Callable[[], T]) -> T:
@@ -39,10 +99,13 @@ class BuildContext:
     given in code. ``keep(key, factory)`` returns an object that lives as long as the manager, so
     that configuring a name again finds what was there; without a manager nothing is kept.
     ``undo(step)`` notes what takes back a change that ``build`` has made outside, for a
-    configuration that fails later.
+    configuration that fails later. ``place("mount:path")`` is a file on another mount of the
+    manager, which must be configured already (``StorageConfigError``); it is looked up by name
+    at each use, so that it follows a mount that is replaced.
     """
 
     mount: str
     base: Path | None = None
     keep: Keep = field(default=_keep_nothing, repr=False)
     undo: Callable[[Callable[[], object]], object] = field(default=_forget, repr=False)
+    place: Callable[[str], Place] = field(default=_no_mounts, repr=False)

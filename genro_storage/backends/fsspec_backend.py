@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..info import FileInfo
 from ..paths import is_addressable, join, order_key, parent_of
+from .errors import RootNotFoundError
 from .fsspec_calls import FilesystemCalls
 from .fsspec_write import Content, GuardedReader, SpooledWrite
 from .temporary_names import is_temporary, refuse_temporary, unique_name
@@ -63,6 +64,8 @@ class FsspecBackend(FilesystemCalls):
         try:
             with self._guard:
                 return self._describe(path, self._info(path))
+        except RootNotFoundError:
+            raise
         except (FileNotFoundError, NotADirectoryError) as error:  # below a file there is nothing
             if not path and self._root_is_implied():
                 return FileInfo("", "directory")
@@ -80,6 +83,8 @@ class FsspecBackend(FilesystemCalls):
         try:
             with self._guard:
                 listed = self._read_listing(path, full)
+        except RootNotFoundError:
+            raise
         except FileNotFoundError as error:
             if not path and self._root_is_implied():
                 return []
@@ -216,19 +221,23 @@ class FsspecBackend(FilesystemCalls):
             return
         above = path
         while above:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 found = self.stat(above).type
-                if above != path:
-                    if found != "directory":
-                        raise NotADirectoryError(errno.ENOTDIR, "is not a directory", above)
-                elif found == "directory":
-                    raise IsADirectoryError(errno.EISDIR, "is a directory", path)
-                elif if_absent:
-                    raise FileExistsError(errno.EEXIST, "already exists", path)
-                elif found != "file":
-                    raise PermissionError(errno.EACCES, f"not a regular file: {found}", path)
-                return
-            above = parent_of(above)
+            except RootNotFoundError:
+                raise
+            except FileNotFoundError:
+                above = parent_of(above)
+                continue
+            if above != path:
+                if found != "directory":
+                    raise NotADirectoryError(errno.ENOTDIR, "is not a directory", above)
+            elif found == "directory":
+                raise IsADirectoryError(errno.EISDIR, "is a directory", path)
+            elif if_absent:
+                raise FileExistsError(errno.EEXIST, "already exists", path)
+            elif found != "file":
+                raise PermissionError(errno.EACCES, f"not a regular file: {found}", path)
+            return
 
     def _publish(
         self, content: Content, path: str, if_absent: bool, attributes: Attributes | None

@@ -1,0 +1,315 @@
+"""What every backend behind a network shares: bounds, a lazy connection, repetition, clear errors.
+
+A row gives ``RemoteFilesystem`` a function that connects and one that explains what its client
+raises; the backend on top of it sees a ``Filesystem`` that opens at its first use, repeats what
+may be repeated, and raises the standard exceptions only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import Field
+
+from .errors import RootNotFoundError
+from .options import BackendOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from typing import Self
+
+    from .fsspec_info import Filesystem
+
+__all__ = [
+    "Bounds",
+    "NetworkOptions",
+    "Opened",
+    "RemoteFilesystem",
+    "is_transient",
+    "repeated",
+]
+
+T = TypeVar("T")
+
+#: Seconds to wait before the first repetition; doubled for each further one, up to the limit.
+_PAUSE = 0.1
+_LONGEST_PAUSE = 2.0
+#: Making a connection takes one round trip or a few: who is silent for longer is not there.
+_CONNECT = 10.0
+_UNREACHABLE = (
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.EHOSTDOWN,
+    errno.ENETDOWN,
+    errno.ETIMEDOUT,
+    errno.ECONNRESET,
+)
+
+
+class NetworkOptions(BackendOptions):
+    """The keys that every type of mount behind a network has."""
+
+    timeout: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How many seconds one attempt waits for the server: for a connection (ten at "
+        "most), and then for each answer. A transfer that moves on may take any time.",
+    )
+    retries: int = Field(
+        default=2,
+        ge=0,
+        le=20,
+        description="How many more times a request is tried that failed because of the network or "
+        "an overloaded server, where repeating it does no harm.",
+    )
+
+    @property
+    def bounds(self) -> Bounds:
+        """Both as one value."""
+        return Bounds(self.timeout, self.retries)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long (``timeout``, seconds an attempt) and how often (``retries`` more) to try."""
+
+    timeout: float = 30.0
+    retries: int = 2
+
+    @property
+    def connect(self) -> float:
+        """Seconds to wait for a connection."""
+        return min(self.timeout, _CONNECT)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same request may succeed in a moment: the network failed, not the request."""
+    if isinstance(error, FileNotFoundError | PermissionError | FileExistsError):
+        return False
+    if isinstance(error, ConnectionError | TimeoutError | EOFError):
+        return True
+    return isinstance(error, OSError) and error.errno in _UNREACHABLE
+
+
+def repeated(
+    bounds: Bounds, step: Callable[[int], T], when: Callable[[BaseException], bool] = is_transient
+) -> T:
+    """``step(attempt)``, again where it fails as ``when`` says; attempts count from 0.
+
+    The pauses grow from 0.1 to 2 seconds, with jitter, so that many clients do not return at once.
+
+    >>> def step(attempt):
+    ...     if attempt < 1:
+    ...         raise ConnectionResetError
+    ...     return attempt
+    >>> repeated(Bounds(retries=1), step)
+    1
+    """
+    if bounds.retries == 0:
+        return step(0)
+    import stamina
+
+    number = 0
+    for attempt in stamina.retry_context(
+        on=when,
+        attempts=bounds.retries + 1,
+        timeout=None,  # each attempt has its own
+        wait_initial=_PAUSE,
+        wait_max=_LONGEST_PAUSE,
+        wait_jitter=_PAUSE,
+    ):
+        with attempt:
+            number = attempt.num - 1
+            return step(number)
+    raise AssertionError("unreachable")  # retry_context returns or raises
+
+
+class Opened(Generic[T]):
+    """One client object, made by its first use, by one thread; a failure is not remembered."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._client: T | None = None
+
+    def get(self) -> T:
+        """The client; raises whatever making it raises."""
+        client = self._client
+        if client is None:
+            with self._lock:
+                client = self._client
+                if client is None:
+                    client = self._client = self._make()
+        return client
+
+    def take(self) -> T | None:
+        """The client if there is one; from now on there is none."""
+        with self._lock:
+            client, self._client = self._client, None
+        return client
+
+
+class RemoteFilesystem:
+    """A ``Filesystem`` that connects at its first call, repeats, and explains.
+
+    ``connect`` returns the technology's filesystem. ``explain`` gets whatever that raises and
+    returns the exception to raise instead: a standard one, whose text says what was wrong and the
+    fix (or the same one). What ``is_transient`` finds in it is tried again, except where a
+    second attempt could do harm: an exclusive creation, and appending.
+    """
+
+    root_marker = ""
+
+    def __init__(
+        self,
+        connect: Callable[[], Filesystem],
+        protocol: str,
+        *,
+        bounds: Bounds,
+        explain: Callable[[Exception], Exception],
+    ) -> None:
+        self.protocol: str | tuple[str, ...] = protocol
+        self._opened: Opened[Filesystem] = Opened(connect)
+        self._bounds = bounds
+        self._explain = explain
+
+    # -- calling ------------------------------------------------------------------------------
+
+    def once(self, step: Callable[[Filesystem], T]) -> T:
+        """``step(filesystem)``, with its errors explained."""
+        try:
+            return step(self._opened.get())
+        except ImportError:
+            raise
+        except Exception as error:
+            explained = self._explain(error)
+            if explained is error:
+                raise
+            raise explained from error
+
+    def call(self, step: Callable[[Filesystem], T]) -> T:
+        """``step(filesystem)``, repeated where the network fails."""
+        return repeated(self._bounds, lambda _: self.once(step))
+
+    def call_until_done(
+        self, step: Callable[[Filesystem], T], done: type[OSError], otherwise: T | None = None
+    ) -> T | None:
+        """As ``call``; ``done``, raised by a repetition, says that an earlier attempt worked."""
+
+        def attempt(number: int) -> T | None:
+            try:
+                return self.once(step)
+            except RootNotFoundError:
+                raise
+            except done:
+                if number == 0:
+                    raise
+                return otherwise
+
+        return repeated(self._bounds, attempt)
+
+    # -- Filesystem ---------------------------------------------------------------------------
+
+    def _strip_protocol(self, path: str) -> str:
+        return path
+
+    def info(self, path: str) -> dict[str, Any]:
+        return self.call(lambda fs: fs.info(path))
+
+    def ls(self, path: str, detail: bool = True) -> list[dict[str, Any]]:
+        return self.call(lambda fs: fs.ls(path, detail=detail))
+
+    def open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        if "r" not in mode:
+            return _ExplainedStream(self.once(lambda fs: fs.open(path, mode, **options)), self)
+        return _ExplainedStream(self.call(lambda fs: fs.open(path, mode, **options)), self)
+
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
+        return self.call(lambda fs: fs.cat_file(path, start=start, end=end))
+
+    def pipe_file(self, path: str, value: bytes, **options: Any) -> Any:
+        repeat = self.once if options.get("mode") == "create" else self.call
+        return repeat(lambda fs: fs.pipe_file(path, value, **options))
+
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> Any:
+        repeat = self.once if options.get("mode") == "create" else self.call
+        return repeat(lambda fs: fs.put_file(lpath, rpath, **options))
+
+    def get_file(self, rpath: str, lpath: str) -> Any:
+        return self.call(lambda fs: fs.get_file(rpath, lpath))
+
+    def cp_file(self, path1: str, path2: str) -> Any:
+        return self.call(lambda fs: fs.cp_file(path1, path2))
+
+    def mv(self, path1: str, path2: str) -> Any:
+        # Of a source that is gone at the second attempt, the first has made the target.
+        return self.call_until_done(lambda fs: fs.mv(path1, path2), FileNotFoundError)
+
+    def rm_file(self, path: str) -> Any:
+        return self.call_until_done(lambda fs: fs.rm_file(path), FileNotFoundError)
+
+    def mkdir(self, path: str, create_parents: bool = True) -> Any:
+        return self.call_until_done(
+            lambda fs: fs.mkdir(path, create_parents=create_parents), FileExistsError
+        )
+
+    def rmdir(self, path: str) -> Any:
+        return self.call_until_done(lambda fs: fs.rmdir(path), FileNotFoundError)
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> Any:
+        return self.call(lambda fs: fs.makedirs(path, exist_ok=exist_ok))
+
+    def modified(self, path: str) -> datetime:
+        return self.call(lambda fs: fs.modified(path))
+
+    def close(self) -> None:
+        """Close the filesystem if it was opened; a later call would open it again."""
+        filesystem = self._opened.take()
+        close = getattr(filesystem, "close", None)
+        if callable(close):
+            close()
+
+
+class _ExplainedStream:
+    """A stream whose errors are explained too: servers also die while a file is read."""
+
+    def __init__(self, stream: Any, filesystem: RemoteFilesystem) -> None:
+        self._stream = stream
+        self._filesystem = filesystem
+
+    def _do(self, step: Callable[[], T]) -> T:
+        return self._filesystem.once(lambda _: step())
+
+    def read(self, size: int = -1) -> bytes:
+        return bytes(self._do(lambda: self._stream.read(size)))
+
+    def write(self, data: Any) -> int:
+        return int(self._do(lambda: self._stream.write(data)))
+
+    def flush(self) -> None:
+        self._do(self._stream.flush)
+
+    def seekable(self) -> bool:
+        return bool(self._stream.seekable())
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return int(self._do(lambda: self._stream.seek(offset, whence)))
+
+    def tell(self) -> int:
+        return int(self._do(self._stream.tell))
+
+    def close(self) -> None:
+        self._do(self._stream.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
