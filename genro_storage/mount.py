@@ -58,6 +58,11 @@ class Mount(MountRights):
             and (bound.prefix, bound.permissions) == (self.prefix, self.permissions)
         )
 
+    @property
+    def depends_on_path(self) -> bool:
+        """Whether the storage itself depends on the path (a switched mount's root has none)."""
+        return self._is_switched() and not self.prefix
+
     def can_copy_to(self, target: Mount) -> bool:
         """Whether ``copy`` works between the two: one store that copies on its own side."""
         return (
@@ -380,12 +385,11 @@ class Mount(MountRights):
         self._run(path, "deleting a version", "delete_version", version)
 
     def check(self) -> None:
-        """Ask the storage whether it is there and lets us in; raises ours where it does not."""
-        bound = self.bind()
-        if self.prefix or bound._is_switched():
-            self.stat("")
-            return
-        backend, _ = bound._at("")
+        """Ask the storage whether it is there and lets us in; raises ours where it does not.
+
+        The whole storage, whatever directory of it this mount begins at.
+        """
+        backend = self._at("")[0]
         with translating(self.label(""), "checking the mount"):
             backend.check()
 
