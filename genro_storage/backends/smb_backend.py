@@ -1,0 +1,122 @@
+"""A share as a backend: what is left to do above the filesystem of ``smb_files``."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from ..info import FileInfo
+from .base import COPY_CHUNK
+from .fsspec_backend import FsspecBackend
+from .fsspec_info import Profile
+from .fsspec_write import Content
+from .remote import RemoteFilesystem, missing_extra
+from .smb_names import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ..info import Attributes
+    from .fsspec_info import Filesystem
+    from .smb import SmbOptions
+
+__all__ = ["SmbBackend"]
+
+_PROFILE = Profile(commit="rename", appends=True, copies=True, threadsafe=True)
+
+
+class SmbBackend(FsspecBackend):
+    """A share. Connects at its first use; one connection serves all threads."""
+
+    def __init__(self, options: SmbOptions, mount: str) -> None:
+        self._options = options
+        self._mount_name = mount
+        self._remote = RemoteFilesystem(
+            self._connect, "smb", bounds=options.bounds, explain=self._explain
+        )
+        super().__init__(self._remote, profile=_PROFILE)
+
+    def _connect(self) -> Filesystem:
+        try:
+            from .smb_files import SmbFiles
+        except ImportError as error:
+            raise missing_extra(error, self._mount_name, "smb", "smb") from error
+        found: Any = SmbFiles(self._options, self._options.bounds)
+        return found  # type: ignore[no-any-return]
+
+    def _explain(self, error: Exception) -> Exception:
+        # Whatever came from the client, its module has been imported by then.
+        from .smb_errors import explained
+
+        return explained(error, self._options)
+
+    def _call(self, step: Callable[[Any], Any], *, repeat: bool = True) -> Any:
+        return self._remote.call(step) if repeat else self._remote.once(step)
+
+    def _can_rename(self) -> bool:
+        return True
+
+    def address(self, path: str) -> tuple[object, str] | None:
+        options = self._options
+        # Names that differ in case only are one on most servers, but not on all: saying that two
+        # places are different costs a copy at worst, saying that they are one loses one of them.
+        store = ("smb", options.host.lower(), options.port, options.share.lower())
+        return store, "/".join(part for part in (options.path, path) if part)
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def stat(self, path: str) -> FileInfo:
+        try:
+            return super().stat(path)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # What the server cannot hold is not there.
+            raise FileNotFoundError(errno.ENOENT, "not found", path) from error
+
+    def _require_file(self, path: str) -> FileInfo:
+        # Opening says what is there in the same round trip.
+        return FileInfo(path, "file")
+
+    def _is_link(self, path: str) -> bool:
+        return bool(self._call(lambda fs: fs.is_link(path)))
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def _require_write(self, path: str, if_absent: bool) -> None:
+        refuse(path)
+        super()._require_write(path, if_absent)
+
+    def _rename_if_absent(self, source: str, target: str, path: str) -> None:
+        # Not repeated: the name may be taken by the first attempt itself.
+        self._call(lambda fs: fs.rename(source, target, replace=False), repeat=False)
+
+    def _settle(self, temporary: str, target: str, attributes: Attributes | None) -> None:
+        if attributes is not None and attributes.mtime is not None:
+            self.set_mtime(temporary, attributes.mtime)
+
+    def _append(self, content: Content, full: str) -> None:
+        self._call(lambda fs: fs.append(full, lambda: _pieces(content)), repeat=False)
+
+    def set_mtime(self, path: str, mtime: float) -> None:
+        self._call(lambda fs: fs.set_time(path, mtime))
+
+    # -- names --------------------------------------------------------------------------------
+
+    def mkdir(self, path: str) -> None:
+        refuse(path)
+        super().mkdir(path)
+
+    def move(self, source: str, target: str) -> None:
+        refuse(target)
+        super().move(source, target)
+
+
+def _pieces(content: bytes | Path) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    with content.open("rb") as source:
+        while chunk := source.read(COPY_CHUNK):
+            yield chunk
