@@ -6,12 +6,15 @@ import errno
 from typing import TYPE_CHECKING, Any
 
 from ..info import FileInfo
+from ..paths import parent_of
 from .base import COPY_CHUNK
+from .errors import RootNotFoundError
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import Profile
 from .fsspec_write import Content
 from .remote import RemoteFilesystem, missing_extra
 from .smb_names import refuse
+from .temporary_names import refuse_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,7 +89,49 @@ class SmbBackend(FsspecBackend):
 
     def _require_write(self, path: str, if_absent: bool) -> None:
         refuse(path)
-        super()._require_write(path, if_absent)
+        if not path:
+            raise IsADirectoryError(errno.EISDIR, "is a directory", path)
+        refuse_temporary(path)
+        try:
+            raw = self._call(lambda fs: fs.look(path))
+        except RootNotFoundError:
+            raise
+        except (FileNotFoundError, NotADirectoryError):
+            # Its directory is missing as well: the base looks what is in the way.
+            super()._require_write(path, if_absent)
+            return
+        if raw is None:
+            return
+        found = self._describe(path, raw).type
+        if found == "directory":
+            raise IsADirectoryError(errno.EISDIR, "is a directory", path)
+        if if_absent:
+            raise FileExistsError(errno.EEXIST, "already exists", path)
+        if found != "file":
+            raise PermissionError(errno.EACCES, f"not a regular file: {found}", path)
+
+    def _publish(
+        self, content: Content, path: str, if_absent: bool, attributes: Attributes | None
+    ) -> None:
+        # Directories are made where they turn out to be missing: asking first costs each write.
+        try:
+            self._publish_here(content, path, if_absent, attributes)
+        except RootNotFoundError:
+            raise
+        except FileNotFoundError:
+            self.make_parents(path)
+            self._publish_here(content, path, if_absent, attributes)
+
+    def _publish_here(
+        self, content: Content, path: str, if_absent: bool, attributes: Attributes | None
+    ) -> None:
+        with self._sibling(path) as temporary:
+            self._put(content, temporary, {})
+            self._settle(temporary, path, attributes)
+            if if_absent:
+                self._rename_if_absent(temporary, path, path)
+            else:
+                self._rename(temporary, path)
 
     def _rename_if_absent(self, source: str, target: str, path: str) -> None:
         # Not repeated: the name may be taken by the first attempt itself.
@@ -106,7 +151,18 @@ class SmbBackend(FsspecBackend):
 
     def mkdir(self, path: str) -> None:
         refuse(path)
-        super().mkdir(path)
+        if not path:
+            raise FileExistsError(errno.EEXIST, "already exists", path)
+        try:
+            self._make_directory(path)
+        except RootNotFoundError:
+            raise
+        except FileNotFoundError:
+            if self.stat(parent_of(path)).type != "directory":
+                raise NotADirectoryError(
+                    errno.ENOTDIR, "is not a directory", parent_of(path)
+                ) from None
+            raise
 
     def move(self, source: str, target: str) -> None:
         refuse(target)

@@ -217,6 +217,13 @@ class SmbFiles:
 
         return self._do(path, step)
 
+    def look(self, path: str) -> dict[str, Any] | None:
+        """``info``; None where only the last name is missing, and so its directory is there."""
+        try:
+            return self.info(path)
+        except ObjectNameNotFound:
+            return None
+
     def ls(self, path: str, detail: bool = True) -> list[dict[str, Any]]:
         base = f"{path}/" if path else ""
         return [
