@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from smbprotocol.exceptions import (
     AccessDenied,
     DeletePending,
+    EndOfFile,
     FileIsADirectory,
     InvalidDeviceRequest,
     NoMoreFiles,
@@ -123,26 +124,28 @@ class SmbFiles:
         self._bounds = bounds
         self._root = options.path
         self._lock = threading.Lock()
-        self._link: Link | None = None
+        # Samba serves each connection by a process, which replaces no file that it has open
+        # itself: so what stays open for long is opened on a connection of its own.
+        self._links: dict[bool, Link] = {}
         self._inherited: list[Link] = []  # never closed here: they belong to the parent process
 
     # -- the connection -----------------------------------------------------------------------
 
-    def _connected(self) -> Link:
-        link = self._link
+    def _connected(self, lasting: bool) -> Link:
+        link = self._links.get(lasting)
         if link is not None and link.is_alive:
             return link
         with self._lock:
-            link = self._link
+            link = self._links.get(lasting)
             if link is not None:
                 if link.is_alive:
                     return link
                 if link.is_inherited:
                     self._inherited.append(link)
                 link.drop()
-                self._link = None
+                del self._links[lasting]
             options = self._options
-            self._link = Link(
+            self._links[lasting] = link = Link(
                 options.host,
                 options.port,
                 options.share,
@@ -151,14 +154,17 @@ class SmbFiles:
                 encrypt=options.encrypt,
                 bounds=self._bounds,
             )
-            return self._link
+            return link
 
-    def _do(self, path: str, step: Callable[[Link, str], T]) -> T:
-        """``step(link, the path as the protocol has it)``, with the patience that files need."""
+    def _do(self, path: str, step: Callable[[Link, str], T], *, lasting: bool = False) -> T:
+        """``step(link, the path as the protocol has it)``, with the patience that files need.
+
+        ``lasting``: for a file that stays open while others may want to replace it.
+        """
         name = spelled(self._root, path)
         deadline = time.monotonic() + min(_PATIENCE, self._bounds.timeout)
         while True:
-            link = self._connected()
+            link = self._connected(lasting)
             try:
                 return step(link, name)
             except SharingViolation:
@@ -197,8 +203,8 @@ class SmbFiles:
     def close(self) -> None:
         """End the connection; a later call would make another."""
         with self._lock:
-            link, self._link = self._link, None
-        if link is not None:
+            links, self._links = self._links, {}
+        for link in links.values():
             link.close()
 
     # -- looking ------------------------------------------------------------------------------
@@ -266,46 +272,35 @@ class SmbFiles:
             opened, _ = link.open(name, READ, options=NO_DIRECTORY, keep=True)
             return SmbReader(link, opened)
 
-        return self._do(path, step)
+        return self._do(path, step, lasting=True)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
         begin = start or 0
+        if end is not None and end <= begin:
+            return b""
 
-        def step(link: Link, name: str) -> bytes:
+        def step(link: Link, name: str) -> bytes | None:
             piece = min(_FIRST, int(link.max_read_size))
             length = piece if end is None else min(piece, end - begin)
             opened, (data,) = link.open(
-                name, READ, _reading(link, begin, length), options=NO_DIRECTORY
+                name, READ, _reading(begin, length), options=NO_DIRECTORY
             )
             size = int(opened.end_of_file)
-            last = size if end is None else min(end, size)
-            if begin + len(data) >= last:
-                return bytes(data)
-            return self._read_whole(link, name, begin, end)
+            complete = begin + len(data) >= (size if end is None else min(end, size))
+            return bytes(data) if complete else None
 
-        if end is not None and end <= begin:
-            return b""
-        return self._do(path, step)
-
-    @staticmethod
-    def _read_whole(link: Link, name: str, start: int, end: int | None) -> bytes:
-        """More than one piece, all of it through one handle: it may be replaced meanwhile."""
-        opened, _ = link.open(name, READ, options=NO_DIRECTORY, keep=True)
-        reader = SmbReader(link, opened)
-        try:
-            reader.seek(start)
-            return reader.read(-1 if end is None else end - start)
-        finally:
-            reader.close()
+        found = self._do(path, step)
+        if found is not None:
+            return found
+        # More than one piece, all of it through one handle: it may be replaced meanwhile.
+        with contextlib.closing(self.open(path)) as stream:
+            stream.seek(begin)
+            return stream.read(-1 if end is None else end - begin)
 
     def get_file(self, rpath: str, lpath: str) -> None:
-        stream = self.open(rpath)
-        try:
-            with open(lpath, "wb") as sink:
-                while chunk := stream.read(CHUNK):
-                    sink.write(chunk)
-        finally:
-            stream.close()
+        with contextlib.closing(self.open(rpath)) as stream, open(lpath, "wb") as sink:
+            while chunk := stream.read(CHUNK):
+                sink.write(chunk)
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -431,9 +426,14 @@ class SmbFiles:
                     link.open(name, DELETE, setting(info, link), options=LINK_ITSELF)
                 except AccessDenied:
                     # Also said where the file to be replaced is open anywhere.
-                    denied += not _is_in_use(link, there)
-                    if denied > 2 or time.monotonic() > deadline:
+                    in_use = _is_in_use(link, there)
+                    denied += not in_use
+                    if denied > 2:
                         raise
+                    if time.monotonic() > deadline:
+                        raise PermissionError(
+                            errno.EACCES, "it is open elsewhere, and cannot be replaced meanwhile"
+                        ) from None
                     _pause()
                 else:
                     return
@@ -538,13 +538,11 @@ def _tag(link: Link, name: str) -> int:
     return int.from_bytes(data[:4], "little")
 
 
-def _reading(link: Link, offset: int, length: int) -> Action:
+def _reading(offset: int, length: int) -> Action:
     def action(opened: Any) -> Step:
         message, unpack = opened.read(offset, length, send=False)
 
         def read(request: Any) -> bytes:
-            from smbprotocol.exceptions import EndOfFile
-
             try:
                 data: bytes = unpack(request)
             except EndOfFile:
