@@ -58,6 +58,15 @@ class SmbOptions(NetworkOptions):
             raise ValueError("must be one name, without slashes; a directory goes into 'path'")
         return name
 
+    @field_validator("host")
+    @classmethod
+    def _is_host(cls, value: str) -> str:
+        try:
+            value.encode("idna")
+        except UnicodeError:
+            raise ValueError("is no name of a server") from None
+        return value
+
     @field_validator("path")
     @classmethod
     def _is_relative(cls, value: str) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import logging
 from typing import TYPE_CHECKING, Any
 
 from ..info import FileInfo
-from ..paths import parent_of
+from ..paths import is_addressable, order_key, parent_of
 from .base import COPY_CHUNK
 from .errors import RootNotFoundError
 from .fsspec_backend import FsspecBackend
+from .fsspec_backend import _is_unfinished as is_unfinished
 from .fsspec_info import Profile
 from .fsspec_write import Content
 from .remote import RemoteFilesystem, missing_extra
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from .smb import SmbOptions
 
 __all__ = ["SmbBackend"]
+
+_log = logging.getLogger("genro_storage")
 
 _PROFILE = Profile(commit="rename", appends=True, copies=True, threadsafe=True)
 
@@ -84,6 +89,53 @@ class SmbBackend(FsspecBackend):
 
     def _is_link(self, path: str) -> bool:
         return bool(self._call(lambda fs: fs.is_link(path)))
+
+    def _listed(self, path: str) -> tuple[int, list[tuple[FileInfo, int]]]:
+        """A directory's identity, and its entries with theirs."""
+        here, raws = self._call(lambda fs: fs.survey(path))
+        found: list[tuple[FileInfo, int]] = []
+        for raw in raws:
+            if is_addressable(raw["name"]):
+                found.append((self._describe(raw["name"], raw), raw["identity"]))
+            else:
+                _log.warning("left out the entry %r, whose name no path can express", raw["name"])
+        return here, found
+
+    def _read_listing(self, path: str, full: str) -> list[FileInfo]:
+        return [info for info, _ in self._listed(path)[1]]
+
+    def find(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
+        """As the base has it. A directory that a link of the server leads back to is a ``link``."""
+        levels = [self._level_below(path, [])]
+        while levels:
+            info = next(levels[-1][1], None)
+            if info is None:
+                levels.pop()
+                continue
+            if info.type != "directory":
+                yield info
+                continue
+            below = None
+            with contextlib.suppress(FileNotFoundError):  # somebody was faster
+                if enter is None or enter(info):
+                    below = self._level_below(info.path, [here for here, _ in levels])
+            yield info
+            if below is not None:
+                levels.append(below)
+
+    def _level_below(self, path: str, above: list[int]) -> tuple[int, Iterator[FileInfo]]:
+        here, listed = self._listed(path)
+        circle = {identity for identity in (*above, here) if identity}
+        level = [
+            info._replace(type="link", symlink=True)
+            if info.type == "directory" and identity in circle
+            else info
+            for info, identity in listed
+            if not is_unfinished(info)
+        ]
+        return here, iter(sorted(level, key=order_key))
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -163,6 +215,17 @@ class SmbBackend(FsspecBackend):
                     errno.ENOTDIR, "is not a directory", parent_of(path)
                 ) from None
             raise
+
+    def remove_tree(self, path: str) -> None:
+        if path and self.stat(path).type == "directory":
+            others = self._call(lambda fs: fs.twins(path))
+            if others:
+                raise PermissionError(
+                    errno.EACCES,
+                    f"the server shows this directory as {', '.join(map(repr, others))} too, by a "
+                    "symbolic link, and does not say which is which; remove the link on the server",
+                )
+        super().remove_tree(path)
 
     def move(self, source: str, target: str) -> None:
         refuse(target)

@@ -21,7 +21,6 @@ from smbprotocol.exceptions import (
     SMBException,
     SMBResponseException,
 )
-from smbprotocol.ioctl import SMB2IOCTLRequest, SMB2IOCTLResponse
 from smbprotocol.open import (
     CreateDisposition,
     CreateOptions,
@@ -29,14 +28,12 @@ from smbprotocol.open import (
     ImpersonationLevel,
     Open,
     ShareAccess,
-    SMB2SetInfoRequest,
-    SMB2SetInfoResponse,
 )
 from smbprotocol.session import Session
 from smbprotocol.tree import TreeConnect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .remote import Bounds
 
@@ -49,12 +46,13 @@ __all__ = [
     "ATTRIBUTES",
     "CHUNK",
     "DELETE",
+    "DIRECTORY",
+    "LINK_ITSELF",
+    "NO_DIRECTORY",
     "READ",
     "SET_ATTRIBUTES",
     "WRITE",
     "Link",
-    "control",
-    "setting",
 ]
 
 #: Bytes of one read or write: large enough to hide the round trip, small enough that a slow line
@@ -79,6 +77,9 @@ WRITE: int = (
 )
 SET_ATTRIBUTES: int = _MASK.FILE_WRITE_ATTRIBUTES | _MASK.SYNCHRONIZE
 DELETE: int = _MASK.DELETE | _MASK.FILE_READ_ATTRIBUTES | _MASK.SYNCHRONIZE
+DIRECTORY: int = CreateOptions.FILE_DIRECTORY_FILE
+NO_DIRECTORY: int = CreateOptions.FILE_NON_DIRECTORY_FILE
+LINK_ITSELF: int = CreateOptions.FILE_OPEN_REPARSE_POINT
 EVERYBODY: int = (
     ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE
 )
@@ -106,7 +107,8 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
 
     def connect(self, *args: Any, **kwargs: Any) -> None:
         try:
-            super().connect(*args, timeout=self.timeout, **kwargs)
+            bound: Any = self.timeout  # annotated as an integer, which it need not be
+            super().connect(*args, timeout=bound, **kwargs)
         except BaseException:
             self.cut()
             raise
@@ -143,13 +145,14 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
 
     def _in_turn(self, need: int, step: Callable[[], Any]) -> Any:
         """Send when the server has granted enough: the library itself raises instead of waiting."""
-        if self._socket is None and self.transport is not None:
-            self._socket = self.transport._sock
+        transport: Any = self.transport
+        if self._socket is None:
+            self._socket = transport._sock
             self._socket.settimeout(self.timeout)
         deadline = time.monotonic() + self.timeout
         while True:
             with self._turn:
-                if self._available() >= need or not self.transport.connected:
+                if self._available() >= need or not transport.connected:
                     self._sender = threading.get_ident()
                     try:
                         return step()
@@ -226,14 +229,14 @@ class Link:
     ) -> None:
         self._pid = os.getpid()
         self._forgotten: deque[Any] = deque()
-        self._connection = _BoundedConnection(host, port, bounds.connect)
+        self._connection: Any = _BoundedConnection(host, port, bounds.connect)
         self._connection.connect()
         try:
-            self._session = Session(
+            self._session: Any = Session(
                 self._connection, username, password, require_encryption=encrypt
             )
             self._session.connect()
-            self._tree = TreeConnect(self._session, rf"\\{host}\{share}")
+            self._tree: Any = TreeConnect(self._session, rf"\\{host}\{share}")
             self._tree.connect()
         except BaseException:
             self._connection.cut()
@@ -303,16 +306,24 @@ class Link:
         every answer has come; the file is closed then.
         """
         self._close_forgotten()
-        opened = Open(self._tree, "\\".join(part for part in (self._prefix, path) if part))
+        opened: Any = Open(self._tree, "\\".join(part for part in (self._prefix, path) if part))
         steps = [
             opened.create(
-                ImpersonationLevel.Impersonation, access, 0, sharing, disposition, options, send=False
+                ImpersonationLevel.Impersonation,
+                access,
+                0,
+                sharing,
+                disposition,
+                options,
+                send=False,
             ),
             *(action(opened) for action in actions),
         ]
         if not keep:
             steps.append(opened.close(send=False))
-        requests = self._connection.send_compound([each[0] for each in steps], *self._ids, related=True)
+        requests = self._connection.send_compound(
+            [each[0] for each in steps], *self._ids, related=True
+        )
         results: list[Any] = []
         failure: SMBResponseException | None = None
         for request, (_, unpack) in zip(requests, steps, strict=True):
@@ -358,57 +369,3 @@ class Link:
             with contextlib.suppress(SMBException, OSError):
                 self._connection.disconnect(close=True)
         self._connection.cut()
-
-
-# -- actions on an open file ------------------------------------------------------------------
-
-
-def setting(info: Any, link: Link) -> Action:
-    """Set what ``info`` (a structure of ``smbprotocol.file_info``) says."""
-
-    def action(opened: Any) -> Step:
-        message = SMB2SetInfoRequest()
-        message["info_type"] = info.INFO_TYPE
-        message["file_info_class"] = info.INFO_CLASS
-        message["file_id"] = opened.file_id
-        message["buffer"] = info
-
-        def unpack(request: Any) -> None:
-            SMB2SetInfoResponse().unpack(link.raw(request))
-
-        return message, unpack
-
-    return action
-
-
-def control(code: int, flags: int, size: int, link: Link, data: Any = b"") -> Action:
-    """A control code of the file system, whose answer has at most ``size`` bytes."""
-
-    def action(opened: Any) -> Step:
-        message = SMB2IOCTLRequest()
-        message["ctl_code"] = code
-        message["file_id"] = opened.file_id
-        message["max_output_response"] = size
-        message["flags"] = flags
-        message["buffer"] = data
-
-        def unpack(request: Any) -> bytes:
-            answer = SMB2IOCTLResponse()
-            answer.unpack(link.raw(request))
-            found: bytes = answer["buffer"].get_value()
-            return found
-
-        return message, unpack
-
-    return action
-
-
-def pieces(size: int, piece: int) -> Iterator[tuple[int, int]]:
-    """Where each piece of ``size`` bytes begins and how long it is."""
-    for start in range(0, size, piece):
-        yield start, min(piece, size - start)
-
-
-DIRECTORY: int = CreateOptions.FILE_DIRECTORY_FILE
-NO_DIRECTORY: int = CreateOptions.FILE_NON_DIRECTORY_FILE
-LINK_ITSELF: int = CreateOptions.FILE_OPEN_REPARSE_POINT

@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
-import random
-import struct
-import threading
 import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from smbprotocol.exceptions import (
     AccessDenied,
     DeletePending,
-    EndOfFile,
+    DirectoryNotEmpty,
     FileIsADirectory,
     InvalidDeviceRequest,
-    NoMoreFiles,
-    NoSuchFile,
     NotSupported,
-    ObjectNameNotFound,
-    ObjectPathNotFound,
     SharingViolation,
     SMBConnectionClosed,
     SMBResponseException,
 )
 from smbprotocol.file_info import (
-    FileAttributes,
     FileBasicInformation,
     FileDispositionInformation,
     FileEndOfFileInformation,
-    FileInformationClass,
     FileRenameInformation,
 )
 from smbprotocol.ioctl import (
@@ -43,15 +32,8 @@ from smbprotocol.ioctl import (
     SMB2SrvCopyChunkResponse,
     SMB2SrvRequestResumeKey,
 )
-from smbprotocol.open import (
-    CreateDisposition,
-    QueryDirectoryFlags,
-    ShareAccess,
-    SMB2QueryDirectoryRequest,
-    SMB2QueryDirectoryResponse,
-)
+from smbprotocol.open import CreateDisposition, ShareAccess
 
-from .errors import RootNotFoundError
 from .smb_client import (
     ATTRIBUTES,
     CHUNK,
@@ -63,204 +45,24 @@ from .smb_client import (
     SET_ATTRIBUTES,
     WRITE,
     Link,
-    control,
-    pieces,
-    setting,
 )
+from .smb_messages import EPOCH, control, reading, setting
 from .smb_names import refuse, spelled
+from .smb_share import PATIENCE, SmbShare, pause
 from .smb_stream import SmbReader, chunks_of, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .remote import Bounds
-    from .smb import SmbOptions
-    from .smb_client import Action, Step
+__all__ = ["SmbFiles"]
 
-__all__ = ["Entry", "SmbFiles"]
-
-T = TypeVar("T")
-
-#: MS-FSCC 2.4.22, FILE_ID_FULL_DIR_INFORMATION, up to the name.
-_ENTRY = struct.Struct("<IIqqqqqqIIIIQ")
-_LISTING = 256 * 1024
-#: 100 ns between 1601 and 1970.
-_EPOCH = 116_444_736_000_000_000
-_NEVER = -_EPOCH / 10_000_000
 #: What is asked for together with opening, hoping that it is all: one round trip for a small file.
 _FIRST = 256 * 1024
-#: Reparse points that stand for another name: links and mount points, not deduplicated files.
-_SURROGATE = 0x2000_0000
-#: Statuses after which a session is of no use.
-_LOST = frozenset((0xC000_00C9, 0xC000_0203, 0xC000_035C, 0xC000_020C, 0xC000_020D))
-#: Seconds to wait for others to close a file, at most; what Windows itself does is less.
-_PATIENCE = 5.0
 _COPY_BATCH = 16
 
 
-class Entry(NamedTuple):
-    """One line of a listing. ``identity`` is what the server knows it by, 0 where unknown."""
-
-    name: str
-    attributes: int
-    tag: int
-    size: int
-    written: int
-    identity: int
-
-
-class SmbFiles:
-    """The share, from the mount's root down. Paths have slashes and begin at that root.
-
-    Connects at its first call, and again after the connection broke. Raises what
-    ``smbprotocol`` raises, and standard exceptions.
-    """
-
-    protocol: str | tuple[str, ...] = "smb"
-    root_marker = ""
-
-    def __init__(self, options: SmbOptions, bounds: Bounds) -> None:
-        self._options = options
-        self._bounds = bounds
-        self._root = options.path
-        self._lock = threading.Lock()
-        # Samba serves each connection by a process, which replaces no file that it has open
-        # itself: so what stays open for long is opened on a connection of its own.
-        self._links: dict[bool, Link] = {}
-        self._inherited: list[Link] = []  # never closed here: they belong to the parent process
-
-    # -- the connection -----------------------------------------------------------------------
-
-    def _connected(self, lasting: bool) -> Link:
-        link = self._links.get(lasting)
-        if link is not None and link.is_alive:
-            return link
-        with self._lock:
-            link = self._links.get(lasting)
-            if link is not None:
-                if link.is_alive:
-                    return link
-                if link.is_inherited:
-                    self._inherited.append(link)
-                link.drop()
-                del self._links[lasting]
-            options = self._options
-            self._links[lasting] = link = Link(
-                options.host,
-                options.port,
-                options.share,
-                options.account,
-                options.password.get_secret_value() if options.password else None,
-                encrypt=options.encrypt,
-                bounds=self._bounds,
-            )
-            return link
-
-    def _do(self, path: str, step: Callable[[Link, str], T], *, lasting: bool = False) -> T:
-        """``step(link, the path as the protocol has it)``, with the patience that files need.
-
-        ``lasting``: for a file that stays open while others may want to replace it.
-        """
-        name = spelled(self._root, path)
-        deadline = time.monotonic() + min(_PATIENCE, self._bounds.timeout)
-        while True:
-            link = self._connected(lasting)
-            try:
-                return step(link, name)
-            except SharingViolation:
-                # Another program has it open for itself: for a moment, as a rule.
-                if time.monotonic() > deadline:
-                    raise
-                _pause()
-            except SMBResponseException as error:
-                if error.status in _LOST:
-                    link.drop()
-                    raise ConnectionResetError(errno.ECONNRESET, "the session has ended") from error
-                self._require_root(link, path, error)
-                raise
-            except (SMBConnectionClosed, ConnectionError, TimeoutError):
-                link.drop()
-                raise
-
-    def _require_root(self, link: Link, path: str, error: SMBResponseException) -> None:
-        """Say so where nothing is found because the mount's own directory is missing."""
-        if not self._root or not isinstance(error, ObjectNameNotFound | ObjectPathNotFound):
-            return
-        if path:
-            if isinstance(error, ObjectNameNotFound):
-                return  # its directory is there
-            try:
-                link.open(spelled(self._root, ""), ATTRIBUTES)
-            except (ObjectNameNotFound, ObjectPathNotFound):
-                pass
-            else:
-                return
-        raise RootNotFoundError(
-            f"the directory {self._root!r} does not exist on the share {self._options.share!r}; "
-            "create it or correct 'path'"
-        ) from error
-
-    def close(self) -> None:
-        """End the connection; a later call would make another."""
-        with self._lock:
-            links, self._links = self._links, {}
-        for link in links.values():
-            link.close()
-
-    # -- looking ------------------------------------------------------------------------------
-
-    def _strip_protocol(self, path: str) -> str:
-        return path
-
-    def info(self, path: str) -> dict[str, Any]:
-        def step(link: Link, name: str) -> dict[str, Any]:
-            opened, _ = link.open(name, ATTRIBUTES, options=LINK_ITSELF)
-            attributes = int(opened.file_attributes)
-            tag = _tag(link, name) if attributes & _REPARSE else 0
-            written = opened.last_write_time.timestamp()
-            size = int(opened.end_of_file)
-            return _described(path, attributes, tag, size, written if written > _NEVER else None)
-
-        return self._do(path, step)
-
-    def look(self, path: str) -> dict[str, Any] | None:
-        """``info``; None where only the last name is missing, and so its directory is there."""
-        try:
-            return self.info(path)
-        except ObjectNameNotFound:
-            return None
-
-    def ls(self, path: str, detail: bool = True) -> list[dict[str, Any]]:
-        base = f"{path}/" if path else ""
-        return [
-            _described(base + each.name, each.attributes, each.tag, each.size, _moment(each.written))
-            for each in self.entries(path)
-            if each.name not in (".", "..")
-        ]
-
-    def entries(self, path: str) -> list[Entry]:
-        """All lines of a listing, with those of the directory itself and of the one above."""
-
-        def step(link: Link, name: str) -> list[Entry]:
-            size = min(_LISTING, int(link.max_transact_size))
-            first = _listing(link, size, restart=True)
-            opened, (data,) = link.open(
-                name, READ, first, options=DIRECTORY, keep=True
-            )
-            found: list[Entry] = []
-            try:
-                while True:
-                    found += _parsed(data)
-                    data = link.ask(_listing(link, size, restart=False)(opened))
-            except (NoMoreFiles, NoSuchFile):
-                return found
-            finally:
-                link.close_file(opened)
-
-        return self._do(path, step)
-
-    def modified(self, path: str) -> datetime:
-        return datetime.fromtimestamp(self.info(path)["mtime"], UTC)
+class SmbFiles(SmbShare):
+    """The files of a share. Raises what ``smbprotocol`` raises, and standard exceptions."""
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -282,9 +84,7 @@ class SmbFiles:
         def step(link: Link, name: str) -> bytes | None:
             piece = min(_FIRST, int(link.max_read_size))
             length = piece if end is None else min(piece, end - begin)
-            opened, (data,) = link.open(
-                name, READ, _reading(begin, length), options=NO_DIRECTORY
-            )
+            opened, (data,) = link.open(name, READ, reading(begin, length), options=NO_DIRECTORY)
             size = int(opened.end_of_file)
             complete = begin + len(data) >= (size if end is None else min(end, size))
             return bytes(data) if complete else None
@@ -377,10 +177,8 @@ class SmbFiles:
         info = FileBasicInformation()
         for field in ("creation_time", "last_access_time", "change_time", "file_attributes"):
             info[field] = 0
-        info["last_write_time"] = _EPOCH + round(mtime * 10_000_000)
-        self._do(
-            path, lambda link, name: link.open(name, SET_ATTRIBUTES, setting(info, link)) and None
-        )
+        info["last_write_time"] = EPOCH + round(mtime * 10_000_000)
+        self._do(path, lambda link, name: link.open(name, SET_ATTRIBUTES, setting(info, link)))
 
     def cp_file(self, path1: str, path2: str) -> None:
         """Copy on the server; through this process where it cannot."""
@@ -419,7 +217,7 @@ class SmbFiles:
         info["file_name"] = there
 
         def step(link: Link, name: str) -> None:
-            deadline = time.monotonic() + min(_PATIENCE, self._bounds.timeout)
+            deadline = time.monotonic() + min(PATIENCE, self._bounds.timeout)
             denied = 0
             while True:
                 try:
@@ -434,7 +232,7 @@ class SmbFiles:
                         raise PermissionError(
                             errno.EACCES, "it is open elsewhere, and cannot be replaced meanwhile"
                         ) from None
-                    _pause()
+                    pause()
                 else:
                     return
 
@@ -447,8 +245,7 @@ class SmbFiles:
             path,
             lambda link, name: link.open(
                 name, ATTRIBUTES, disposition=CreateDisposition.FILE_CREATE, options=DIRECTORY
-            )
-            and None,
+            ),
         )
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
@@ -461,7 +258,14 @@ class SmbFiles:
             # A link to a directory goes as one; nothing else that is a directory does.
             if not self.info(path)["islink"] and not self.is_link(path):
                 raise
-            self._remove(path, DIRECTORY)
+            try:
+                self._remove(path, DIRECTORY)
+            except DirectoryNotEmpty:
+                raise PermissionError(
+                    errno.EACCES,
+                    "it is a symbolic link on the server, which removes no link to a directory "
+                    "with entries; remove it on the server itself",
+                ) from None
 
     def rmdir(self, path: str) -> None:
         self._remove(path, DIRECTORY)
@@ -473,124 +277,8 @@ class SmbFiles:
             path,
             lambda link, name: link.open(
                 name, DELETE, setting(info, link), options=kind | LINK_ITSELF
-            )
-            and None,
+            ),
         )
-
-    # -- links that the server follows ---------------------------------------------------------
-
-    def is_link(self, path: str) -> bool:
-        """Whether the server has followed a link of its own to get to this directory.
-
-        Samba does so and says nothing. But what lies above a directory is then not what its path
-        says, and a link to a sibling has the sibling's identity.
-        """
-        above, _, leaf = path.rpartition("/")
-        inside = {each.name: each.identity for each in self.entries(path)}
-        if not (inside.get(".") and inside.get("..")):
-            return False  # a server without identities, which no Samba is
-        beside = self.entries(above)
-        here = next((each.identity for each in beside if each.name == "."), 0)
-        if here != inside[".."]:
-            return True
-        twins = [
-            each.name
-            for each in beside
-            if each.identity == inside["."] and each.name not in (".", "..", leaf)
-        ]
-        return bool(twins)
-
-
-_REPARSE: int = FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT
-_IS_DIRECTORY: int = FileAttributes.FILE_ATTRIBUTE_DIRECTORY
-
-
-def _pause() -> None:
-    time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - only to get out of step
-
-
-def _moment(filetime: int) -> float | None:
-    return (filetime - _EPOCH) // 10 / 1_000_000 if filetime > 0 else None
-
-
-def _described(
-    path: str, attributes: int, tag: int, size: int, mtime: float | None
-) -> dict[str, Any]:
-    linked = bool(attributes & _REPARSE and tag & _SURROGATE)
-    directory = bool(attributes & _IS_DIRECTORY)
-    return {
-        "name": path,
-        "type": "directory" if directory else "file",
-        "islink": linked,
-        "size": None if directory else size,
-        "mtime": mtime,
-    }
-
-
-def _tag(link: Link, name: str) -> int:
-    """What kind of reparse point it is."""
-    _, (data,) = link.open(
-        name,
-        ATTRIBUTES,
-        control(CtlCode.FSCTL_GET_REPARSE_POINT, IOCTLFlags.SMB2_0_IOCTL_IS_FSCTL, 16_384, link),
-        options=LINK_ITSELF,
-    )
-    return int.from_bytes(data[:4], "little")
-
-
-def _reading(offset: int, length: int) -> Action:
-    def action(opened: Any) -> Step:
-        message, unpack = opened.read(offset, length, send=False)
-
-        def read(request: Any) -> bytes:
-            try:
-                data: bytes = unpack(request)
-            except EndOfFile:
-                return b""
-            return data
-
-        return message, read
-
-    return action
-
-
-def _listing(link: Link, size: int, *, restart: bool) -> Action:
-    def action(opened: Any) -> Step:
-        message = SMB2QueryDirectoryRequest()
-        message["file_information_class"] = (
-            FileInformationClass.FILE_ID_FULL_DIRECTORY_INFORMATION
-        )
-        message["flags"] = QueryDirectoryFlags.SMB2_RESTART_SCANS if restart else 0
-        message["file_id"] = opened.file_id
-        message["output_buffer_length"] = size
-        message["buffer"] = "*".encode("utf-16-le")
-
-        def unpack(request: Any) -> bytes:
-            answer = SMB2QueryDirectoryResponse()
-            answer.unpack(link.raw(request))
-            data: bytes = answer["buffer"].get_value()
-            return data
-
-        return message, unpack
-
-    return action
-
-
-def _parsed(data: bytes) -> list[Entry]:
-    """The entries of one answer; by hand, which is twenty times as fast."""
-    found: list[Entry] = []
-    start = 0
-    while True:
-        following, _, _, _, written, _, size, _, attributes, length, tag, _, identity = (
-            _ENTRY.unpack_from(data, start)
-        )
-        begin = start + _ENTRY.size
-        # A name with half a surrogate pair is listed and left out above, like every such name.
-        name = data[begin : begin + length].decode("utf-16-le", "surrogatepass")
-        found.append(Entry(name, attributes, tag, size, written, identity))
-        if not following:
-            return found
-        start += following
 
 
 def _copy(link: Link, source: Any, target: Any) -> None:
@@ -603,14 +291,13 @@ def _copy(link: Link, source: Any, target: Any) -> None:
         return
     key = SMB2SrvRequestResumeKey()
     key.unpack(data)
-    chunks: list[Any] = []
-    for offset, length in pieces(size, CHUNK):
-        chunk = SMB2SrvCopyChunk()
-        chunk["source_offset"] = chunk["target_offset"] = offset
-        chunk["length"] = length
-        chunks.append(chunk)
-    for start in range(0, len(chunks), _COPY_BATCH):
-        batch = chunks[start : start + _COPY_BATCH]
+    for start in range(0, size, _COPY_BATCH * CHUNK):
+        batch: list[Any] = []
+        for offset in range(start, min(size, start + _COPY_BATCH * CHUNK), CHUNK):
+            chunk = SMB2SrvCopyChunk()
+            chunk["source_offset"] = chunk["target_offset"] = offset
+            chunk["length"] = min(CHUNK, size - offset)
+            batch.append(chunk)
         order = SMB2SrvCopyChunkCopy()
         order["source_key"] = key["resume_key"].get_value()
         order["chunks"] = batch

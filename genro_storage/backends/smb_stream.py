@@ -68,7 +68,7 @@ class SmbReader:
         if self.closed:
             raise ValueError("I/O operation on closed file")
         wanted = max(0, self.size - self._position)
-        if size is not None and size >= 0:
+        if size >= 0:
             wanted = min(wanted, size)
         parts: list[bytes] = []
         while wanted > 0:

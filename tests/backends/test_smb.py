@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.services.interrupted import InterruptedTransfers
 from tests.services.base import running
+from tests.services.interrupted import InterruptedTransfers
 from tests.services.smb import Samba
 
 pytestmark = pytest.mark.services

@@ -95,7 +95,18 @@ class Samba(Service):
         return self.directory / "smb.conf"
 
     def prepare(self) -> None:
-        for name in ("data other private lock state cache pid log ncalrpc").split():
+        directories = (
+            "data",
+            "other",
+            "private",
+            "lock",
+            "state",
+            "cache",
+            "pid",
+            "log",
+            "ncalrpc",
+        )
+        for name in directories:
             (self.directory / name).mkdir()
         (self.directory / "other").chmod(0o777)
         text = _CONFIGURATION.format(
@@ -103,7 +114,15 @@ class Samba(Service):
         )
         self._configuration.write_text(text)
         subprocess.run(
-            [str(find_program("smbpasswd")), "-c", str(self._configuration), "-L", "-s", "-a", self.user],
+            [
+                str(find_program("smbpasswd")),
+                "-c",
+                str(self._configuration),
+                "-L",
+                "-s",
+                "-a",
+                self.user,
+            ],
             input=f"{PASSWORD}\n{PASSWORD}\n".encode(),
             capture_output=True,
             check=True,
