@@ -124,6 +124,13 @@ _BUILT_IN = (
         f"{_FSSPEC}:build",
         "Any filesystem that fsspec knows",
     ),
+    BackendType(
+        "smb",
+        "genro_storage.backends.smb:SmbOptions",
+        "genro_storage.backends.smb:build",
+        "A Windows or Samba share (SMB 2 and 3)",
+        extra="smb",
+    ),
 )
 
 _lock = threading.Lock()

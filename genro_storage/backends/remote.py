@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import Field
 
+from ..exceptions import StorageMissingExtraError
 from .errors import RootNotFoundError
 from .options import BackendOptions
 
@@ -31,6 +32,7 @@ __all__ = [
     "Opened",
     "RemoteFilesystem",
     "is_transient",
+    "missing_extra",
     "repeated",
 ]
 
@@ -87,6 +89,15 @@ class Bounds:
     def connect(self) -> float:
         """Seconds to wait for a connection."""
         return min(self.timeout, _CONNECT)
+
+
+def missing_extra(error: ImportError, mount: str, kind: str, extra: str) -> Exception:
+    """What the first use of a ``kind`` of mount raises where a module of ``extra`` is missing."""
+    if (error.name or "").startswith("genro_storage"):
+        return error  # a fault of ours, which installing more does not mend
+    what = f"the module {error.name!r} is not installed" if error.name else str(error)
+    fix = f'install it with: pip install "genro-storage[{extra}]"'
+    return StorageMissingExtraError(f"mount {mount!r} ({kind}): {what}; {fix}", node=mount)
 
 
 def is_transient(error: BaseException) -> bool:
