@@ -98,6 +98,7 @@ class BackendType:
 
 _EMBEDDED = "genro_storage.backends.embedded"
 _FSSPEC = "genro_storage.backends.fsspec"
+_ARCHIVES = "genro_storage.backends.archives"
 
 _BUILT_IN = (
     BackendType(
@@ -123,6 +124,12 @@ _BUILT_IN = (
         f"{_FSSPEC}:FsspecOptions",
         f"{_FSSPEC}:build",
         "Any filesystem that fsspec knows",
+    ),
+    BackendType(
+        "zip",
+        f"{_ARCHIVES}:ZipOptions",
+        f"{_ARCHIVES}:build_zip",
+        "The files in a zip archive, which may lie on another mount",
     ),
 )
 
