@@ -131,6 +131,13 @@ _BUILT_IN = (
         f"{_ARCHIVES}:build_zip",
         "The files in a zip archive, which may lie on another mount",
     ),
+    BackendType(
+        "tar",
+        f"{_ARCHIVES}:TarOptions",
+        f"{_ARCHIVES}:build_tar",
+        "The files in a tar archive, compressed or not",
+        extra="zstd",
+    ),
 )
 
 _lock = threading.Lock()

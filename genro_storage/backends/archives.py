@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .base import Backend
     from .context import BuildContext, Place
 
-__all__ = ["ArchiveOptions", "ZipOptions", "build_zip"]
+__all__ = ["ArchiveOptions", "TarOptions", "ZipOptions", "build_tar", "build_zip"]
 
 
 def _as_path(value: Any) -> Any:
@@ -130,4 +130,58 @@ def build_zip(options: ZipOptions, context: BuildContext) -> Backend:
         writable=options.mode != "r",
         encoding=options.encoding,
         password=options.password,
+    )
+
+
+_COMPRESSIONS: dict[str, str | None] = {
+    **{name: name for name in ("none", "gz", "bz2", "xz", "lzma", "zst")},
+    "gzip": "gz",
+    "zstd": "zst",
+    "bzip2": "bz2",
+    "infer": None,
+}
+
+
+class TarOptions(ArchiveOptions):
+    """A tar archive, compressed or not."""
+
+    compression: str | None = Field(
+        default=None,
+        description="How an archive is compressed that this mount makes: none, gz, bz2, xz, lzma "
+        "or zst; by default what its name says. Reading needs no such word: the content tells.",
+    )
+    mode: Literal["r", "w", "a"] = Field(
+        default="r",
+        description="'r' for a mount that only reads; 'a' (or 'w', which means the same and never "
+        "empties an archive) for one that also writes.",
+    )
+    create: bool = Field(
+        default=False,
+        description="Make the archive with its first file where it is missing; includes "
+        "'mode: a'.",
+    )
+
+    @field_validator("compression")
+    @classmethod
+    def _check_compression(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if value not in _COMPRESSIONS:
+            raise ValueError(f"unknown; use one of {', '.join(_COMPRESSIONS)}")
+        return _COMPRESSIONS[value]
+
+
+def build_tar(options: TarOptions, context: BuildContext) -> Backend:
+    """The backend of a tar archive, which is looked at when it is first used.
+
+    Raises ``StorageConfigError`` where ``file`` names no file that could be one.
+    """
+    from .tar_archive import TarBackend
+
+    return TarBackend(
+        _place(options, context, "tar"),
+        options.limits,
+        context.mount,
+        writable=options.create or options.mode != "r",
+        compression=options.compression,
     )
