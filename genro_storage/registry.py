@@ -98,6 +98,7 @@ class BackendType:
 
 _EMBEDDED = "genro_storage.backends.embedded"
 _FSSPEC = "genro_storage.backends.fsspec"
+_ARCHIVES = "genro_storage.backends.archives"
 
 _BUILT_IN = (
     BackendType(
@@ -130,6 +131,19 @@ _BUILT_IN = (
         "genro_storage.backends.smb:build",
         "A Windows or Samba share (SMB 2 and 3)",
         extra="smb",
+    ),
+    BackendType(
+        "zip",
+        f"{_ARCHIVES}:ZipOptions",
+        f"{_ARCHIVES}:build_zip",
+        "The files in a zip archive, which may lie on another mount",
+    ),
+    BackendType(
+        "tar",
+        f"{_ARCHIVES}:TarOptions",
+        f"{_ARCHIVES}:build_tar",
+        "The files in a tar archive, compressed or not",
+        extra="zstd",
     ),
 )
 
