@@ -96,6 +96,7 @@ class BackendType:
         return f"storage type {self.name!r}" if mount is None else f"mount {mount!r} ({self.name})"
 
 
+_BACKENDS = "genro_storage.backends"
 _EMBEDDED = "genro_storage.backends.embedded"
 _FSSPEC = "genro_storage.backends.fsspec"
 
@@ -123,6 +124,13 @@ _BUILT_IN = (
         f"{_FSSPEC}:FsspecOptions",
         f"{_FSSPEC}:build",
         "Any filesystem that fsspec knows",
+    ),
+    BackendType(
+        "webdav",
+        f"{_BACKENDS}.webdav:WebdavOptions",
+        f"{_BACKENDS}.webdav:build",
+        "A collection of a WebDAV server (Nextcloud, Apache, nginx, a NAS)",
+        extra="webdav",
     ),
 )
 
