@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from ..info import FileInfo
 from ..paths import join, parent_of
+from .base import COPY_CHUNK
 from .errors import RootNotFoundError
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import Profile
 from .fsspec_write import Content, GuardedReader
 from .remote import RemoteFilesystem, missing_extra
 from .temporary_names import is_temporary, refuse_temporary
-from .webdav_settings import BadRequestError, components
+from .webdav_settings import BadRequestError, components, is_misread
 from .webdav_turns import is_turn, turn
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ __all__ = ["WebdavBackend"]
 
 T = TypeVar("T")
 
+#: How often a name is tried that others take and give back.
+_ATTEMPTS = 10
 _PROFILE = Profile(commit="rename", copies=True, threadsafe=True)
 
 
@@ -190,11 +193,18 @@ class WebdavBackend(FsspecBackend):
     ) -> None:
         full = self._full(path)
         headers = _put_headers(attributes)
-        if self._direct and not if_absent:
+        misread = is_misread(full)
+        if (self._direct or misread) and not if_absent:
             self._making_room(path, lambda: self._put_over(content, path, headers))
             return
         if if_absent:
             self._require_write(path, if_absent)  # saves sending what is not wanted
+        if misread:
+            self.make_parents(path)
+            with turn(self._remote, full):
+                self._require_write(path, if_absent)
+                self._put_over(content, path, {**headers, "If-None-Match": "*"})
+            return
         with self._sibling(full) as temporary:
             self._making_room(path, lambda: self._put(content, temporary, headers))
             self._take_name(temporary, path, if_absent)
@@ -227,7 +237,7 @@ class WebdavBackend(FsspecBackend):
             with turn(self._remote, full):
                 self._move_if_absent(temporary, full)
             return
-        while True:
+        for _ in range(_ATTEMPTS):
             found = self._kind(path)
             if found == "directory":
                 raise IsADirectoryError(errno.EISDIR, "is a directory", path)
@@ -238,6 +248,7 @@ class WebdavBackend(FsspecBackend):
             with contextlib.suppress(FileExistsError):
                 self._move_if_absent(temporary, full)
                 return
+        raise FileExistsError(errno.EEXIST, "others make and remove it all the time", path)
 
     def _move_if_absent(self, source: str, full: str) -> None:
         # Of a source that is gone at the second attempt, the first has made the target.
@@ -287,9 +298,17 @@ class WebdavBackend(FsspecBackend):
         here, there = self._full(source), self._full(target)
         if here == there:
             return
+        if is_misread(there):
+            self._copy_through_here(source, target)
+            return
         with self._sibling(there) as temporary:
             self._making_room(target, lambda: self._fs.cp_file(here, temporary))
             self._take_name(temporary, target, False)
+
+    def _copy_through_here(self, source: str, target: str) -> None:
+        with self.open_read(source) as reader, self.open_write(target) as writer:
+            while chunk := reader.read(COPY_CHUNK):
+                writer.write(chunk)
 
     def move(self, source: str, target: str) -> None:
         if not source or not target:
@@ -298,6 +317,8 @@ class WebdavBackend(FsspecBackend):
         here, there = self._full(source), self._full(target)
         if here == there:
             return
+        if is_misread(there):
+            raise self._unsupported("renaming to a name with '?', ';' or a control character")
         if moved != "directory":
             self._require_name(target)
         self.make_parents(target)

@@ -143,8 +143,9 @@ class WebdavFilesystem:
         """Make one collection; ``FileExistsError`` where something is."""
         try:
             self._server.ask("MKCOL", path, directory=True)
-        except PermissionError as error:
-            if "(405)" not in str(error) and not self._is_there(path):
+        except (PermissionError, BadRequestError) as error:
+            # 405 is what it should say; of several at once Apache tells the others 403.
+            if not self._is_there(path):
                 raise
             raise FileExistsError(errno.EEXIST, "already exists") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -60,11 +61,11 @@ class WebdavConnection:
         )
 
     @staticmethod
-    def _trusted(settings: Settings) -> ssl.SSLContext | bool:
+    def _trusted(settings: Settings) -> ssl.SSLContext:
         """What decides about the server's certificate, with our own where it asks for one."""
         verify = settings.verify
-        if not settings.url.lower().startswith("https:"):
-            return True
+        if verify is True and not settings.cert:
+            return _usual_trust()
         key = "verify_ssl"
         try:
             if isinstance(verify, str):
@@ -214,6 +215,12 @@ class WebdavConnection:
     def close(self) -> None:
         """Drop the connections."""
         self._client.close()
+
+
+@functools.cache
+def _usual_trust() -> ssl.SSLContext:
+    """The public authorities; reading them takes longer than many a request."""
+    return httpx.create_ssl_context()
 
 
 def _is_locked(error: BaseException) -> bool:

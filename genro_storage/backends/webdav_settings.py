@@ -10,10 +10,11 @@ from pydantic import SecretStr
 
 from .remote import Bounds
 
-__all__ = ["BadRequestError", "Settings", "components"]
+__all__ = ["BadRequestError", "Settings", "components", "is_misread"]
 
 # What a path component may hold as it is (RFC 3986, pchar), and the escapes that are there.
 _KEPT = "%:@!$&'()*+,;=~"
+_MISREAD = frozenset("?;") | {chr(code) for code in (*range(32), 127)}
 
 
 class BadRequestError(OSError):
@@ -83,3 +84,15 @@ def components(href: str) -> tuple[str, ...] | None:
     if any("/" in part or "\x00" in part or part in (".", "..") for part in parts):
         return None
     return tuple(parts)
+
+
+def is_misread(path: str) -> bool:
+    """Whether some server takes the ``Destination`` of this path for another one.
+
+    wsgidav 4 decodes it and then parses what it got as a URL: it moves to ``a`` what is to be
+    ``a?b`` or ``a;b``, and leaves tabs and line breaks out. The URL of a request it reads well.
+
+    >>> is_misread("why?.txt"), is_misread("100% #1.txt")
+    (True, False)
+    """
+    return any(character in _MISREAD for character in path)

@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from .temporary_names import is_temporary, numbered_name, unique_name
+from .webdav_settings import is_misread
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -29,6 +30,7 @@ __all__ = ["is_turn", "turn"]
 #: A turn is two requests long; one that is this old (seconds) belongs to nobody any more.
 _STALE = 30.0
 _LONGEST_PAUSE = 0.2
+_REFUSALS = 5
 # No process has the number 0, so that no file of a writer is called so.
 _MARK = "-000000000000"
 
@@ -54,13 +56,19 @@ def turn(remote: RemoteFilesystem, full: str) -> Generator[None]:
     place = _turn_of(full)
     deadline = time.monotonic() + 2 * _STALE
     pause = 0.01
+    refusals = 0
     while True:
         try:
             # Once: after an attempt whose answer is lost nobody knows whose turn it is.
             remote.once(lambda fs: fs.mkdir(place, create_parents=False))
             break
         except FileExistsError:
-            pass
+            refusals = 0
+        except PermissionError:
+            # Also what Apache says where another was first, who may have finished by now.
+            refusals += 1
+            if refusals == _REFUSALS:
+                raise
         if time.monotonic() > deadline:
             raise TimeoutError(errno.ETIMEDOUT, "others are creating it all the time")
         _take_away_if_stale(remote, place)
@@ -78,6 +86,9 @@ def _take_away_if_stale(remote: RemoteFilesystem, place: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         age = remote.call(lambda fs: cast("WebdavFilesystem", fs).age(place))
         if age is None or age < _STALE:
+            return
+        if is_misread(place):
+            remote.rmdir(place)
             return
         # By its new name only one of those who find it stale removes it, and nobody's fresh one.
         gone = f"{place.rpartition('/')[0]}/{unique_name(place)}".lstrip("/")
