@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
+import random
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
@@ -17,7 +19,7 @@ from .fsspec_info import Profile
 from .fsspec_write import Content, GuardedReader
 from .remote import RemoteFilesystem, missing_extra
 from .temporary_names import is_temporary, refuse_temporary
-from .webdav_settings import BadRequestError, components, is_misread
+from .webdav_settings import BadRequestError, FailedError, components, is_misread
 from .webdav_turns import is_turn, turn
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["WebdavBackend"]
 
 T = TypeVar("T")
+
+_log = logging.getLogger("genro_storage")
 
 #: How often a name is tried that others take and give back.
 _ATTEMPTS = 10
@@ -237,18 +241,32 @@ class WebdavBackend(FsspecBackend):
             with turn(self._remote, full):
                 self._move_if_absent(temporary, full)
             return
-        for _ in range(_ATTEMPTS):
+        for attempt in range(1, _ATTEMPTS + 1):
             found = self._kind(path)
             if found == "directory":
                 raise IsADirectoryError(errno.EISDIR, "is a directory", path)
-            if found is not None:
-                self._fs.mv(temporary, full)
+            try:
+                if found is not None:
+                    self._fs.mv(temporary, full)
+                else:
+                    # Somebody may have made a directory in the meantime.
+                    self._move_if_absent(temporary, full)
                 return
-            # Somebody may have made a directory in the meantime.
-            with contextlib.suppress(FileExistsError):
-                self._move_if_absent(temporary, full)
-                return
-        raise FileExistsError(errno.EEXIST, "others make and remove it all the time", path)
+            except RootNotFoundError:
+                raise
+            except (FileExistsError, FileNotFoundError, FailedError) as error:
+                # Several who replace one file get in each other's way on the server: it does not
+                # find what it was to delete. Then what was to be moved is still there.
+                if attempt == _ATTEMPTS or not self._is_file(temporary):
+                    raise
+                _log.debug("%r is contended: %s", full, error)
+                time.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - not a secret
+
+    def _is_file(self, full: str) -> bool:
+        try:
+            return bool(self._fs.info(full)["type"] == "file")
+        except FileNotFoundError:
+            return False
 
     def _move_if_absent(self, source: str, full: str) -> None:
         # Of a source that is gone at the second attempt, the first has made the target.

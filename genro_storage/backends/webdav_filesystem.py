@@ -13,7 +13,7 @@ import httpx
 from .base import COPY_CHUNK
 from .fsspec_info import moment
 from .webdav_http import WebdavConnection
-from .webdav_settings import BadRequestError, components
+from .webdav_settings import BadRequestError, FailedError, components
 from .webdav_stream import WebdavStream
 from .webdav_xml import ASKED, Entry, read_multistatus
 
@@ -143,8 +143,9 @@ class WebdavFilesystem:
         """Make one collection; ``FileExistsError`` where something is."""
         try:
             self._server.ask("MKCOL", path, directory=True)
-        except (PermissionError, BadRequestError) as error:
-            # 405 is what it should say; of several at once Apache tells the others 403.
+        except (PermissionError, BadRequestError, FailedError) as error:
+            # 405 is what it should say; of several at once Apache tells the others 403, and
+            # wsgidav 500.
             if not self._is_there(path):
                 raise
             raise FileExistsError(errno.EEXIST, "already exists") from error

@@ -14,7 +14,7 @@ import httpx
 from ..exceptions import StorageConfigError
 from .errors import RootNotFoundError
 from .remote import Bounds, repeated
-from .webdav_settings import BadRequestError
+from .webdav_settings import BadRequestError, FailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -259,6 +259,8 @@ def _named(status: int, method: str) -> Exception:
         return OSError(errno.ENOSPC, "no space or quota is left on the server (507)")
     if status == 408:
         return TimeoutError(errno.ETIMEDOUT, "the server gave up waiting for the request (408)")
+    if status == 500:
+        return FailedError(f"the server failed on {method} (500)")
     if status == 429 or 500 <= status < 600:
         return ConnectionError(f"the server failed to answer {method} ({status})")
     return OSError(errno.EIO, f"the server refused {method} with status {status}")

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from .remote import Bounds
 
-__all__ = ["BadRequestError", "Settings", "components", "is_misread"]
+__all__ = ["BadRequestError", "FailedError", "Settings", "components", "is_misread"]
 
 # What a path component may hold as it is (RFC 3986, pchar), and the escapes that are there.
 _KEPT = "%:@!$&'()*+,;=~"
@@ -19,6 +19,10 @@ _MISREAD = frozenset("?;") | {chr(code) for code in (*range(32), 127)}
 
 class BadRequestError(OSError):
     """400: with which Apache, for one, refuses a path below a file."""
+
+
+class FailedError(ConnectionError):
+    """500: often two requests at once that the server did not expect, so worth another try."""
 
 
 @dataclass(frozen=True, slots=True)

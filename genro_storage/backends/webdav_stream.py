@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import re
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .fsspec_info import moment
@@ -23,7 +24,8 @@ __all__ = ["WebdavStream"]
 #: How often a content that does not fit what the server says of it is asked for again.
 _ATTEMPTS = 20
 #: How often a refusal to give what the server says is there.
-_REFUSALS = 3
+_REFUSALS = 8
+_PAUSE = 0.05
 _CHUNK = 256 * 1024
 #: Bytes that are read and dropped rather than asked for anew when a stream moves on.
 _NEAR = 256 * 1024
@@ -106,6 +108,7 @@ class WebdavStream:
                     refusals += 1
                     if refusals == _REFUSALS:
                         raise self._server.refusal(answer, self._path)
+                    time.sleep(_PAUSE)
                     continue
                 said = _voice_of_answer(answer), _voice_of_look(info)
                 # One that always says different things in the two places is believed in the end.

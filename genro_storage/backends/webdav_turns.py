@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import random
 import time
 from typing import TYPE_CHECKING, cast
 
 from .temporary_names import is_temporary, numbered_name, unique_name
-from .webdav_settings import is_misread
+from .webdav_settings import FailedError, is_misread
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,7 +31,8 @@ __all__ = ["is_turn", "turn"]
 #: A turn is two requests long; one that is this old (seconds) belongs to nobody any more.
 _STALE = 30.0
 _LONGEST_PAUSE = 0.2
-_REFUSALS = 5
+#: Refusals after which they are believed: some ten seconds.
+_REFUSALS = 50
 # No process has the number 0, so that no file of a writer is called so.
 _MARK = "-000000000000"
 
@@ -64,15 +66,15 @@ def turn(remote: RemoteFilesystem, full: str) -> Generator[None]:
             break
         except FileExistsError:
             refusals = 0
-        except PermissionError:
-            # Also what Apache says where another was first, who may have finished by now.
+        except (PermissionError, FailedError):
+            # Also what Apache and wsgidav say where another was first, who may have finished by now.
             refusals += 1
             if refusals == _REFUSALS:
                 raise
         if time.monotonic() > deadline:
             raise TimeoutError(errno.ETIMEDOUT, "others are creating it all the time")
         _take_away_if_stale(remote, place)
-        time.sleep(pause)
+        time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - not a secret
         pause = min(2 * pause, _LONGEST_PAUSE)
     try:
         yield
@@ -83,7 +85,8 @@ def turn(remote: RemoteFilesystem, full: str) -> Generator[None]:
 
 
 def _take_away_if_stale(remote: RemoteFilesystem, place: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    # Whatever is wrong shows again when the turn is asked for.
+    with contextlib.suppress(OSError):
         age = remote.call(lambda fs: cast("WebdavFilesystem", fs).age(place))
         if age is None or age < _STALE:
             return
@@ -92,6 +95,5 @@ def _take_away_if_stale(remote: RemoteFilesystem, place: str) -> None:
             return
         # By its new name only one of those who find it stale removes it, and nobody's fresh one.
         gone = f"{place.rpartition('/')[0]}/{unique_name(place)}".lstrip("/")
-        with contextlib.suppress(FileExistsError):
-            remote.once(lambda fs: cast("WebdavFilesystem", fs).mv_if_absent(place, gone))
-            remote.rmdir(gone)
+        remote.once(lambda fs: cast("WebdavFilesystem", fs).mv_if_absent(place, gone))
+        remote.rmdir(gone)
