@@ -96,6 +96,7 @@ class BackendType:
         return f"storage type {self.name!r}" if mount is None else f"mount {mount!r} ({self.name})"
 
 
+_BACKENDS = "genro_storage.backends"
 _EMBEDDED = "genro_storage.backends.embedded"
 _FSSPEC = "genro_storage.backends.fsspec"
 _ARCHIVES = "genro_storage.backends.archives"
@@ -144,6 +145,13 @@ _BUILT_IN = (
         f"{_ARCHIVES}:build_tar",
         "The files in a tar archive, compressed or not",
         extra="zstd",
+    ),
+    BackendType(
+        "webdav",
+        f"{_BACKENDS}.webdav:WebdavOptions",
+        f"{_BACKENDS}.webdav:build",
+        "A collection of a WebDAV server (Nextcloud, Apache, nginx, a NAS)",
+        extra="webdav",
     ),
 )
 
