@@ -153,6 +153,13 @@ _BUILT_IN = (
         "A collection of a WebDAV server (Nextcloud, Apache, nginx, a NAS)",
         extra="webdav",
     ),
+    BackendType(
+        "s3",
+        "genro_storage.backends.s3:S3Options",
+        "genro_storage.backends.s3:build",
+        "A bucket of Amazon S3, or of a server that speaks its protocol",
+        extra="s3",
+    ),
 )
 
 _lock = threading.Lock()

@@ -122,9 +122,7 @@ class LocalPlace(BackendPlace):
         # Rooted at the top, so that links may lead anywhere: a person has named this very file.
         drive, rest = os.path.splitdrive(path)
         backend = LocalBackend(drive + os.sep)
-        super().__init__(
-            lambda: (backend, rest.lstrip(os.sep)), path, LocalBackend.capabilities
-        )
+        super().__init__(lambda: (backend, rest.lstrip(os.sep)), path, LocalBackend.capabilities)
         self._full = path
 
     def stat(self) -> FileInfo:

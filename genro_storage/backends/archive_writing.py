@@ -238,9 +238,7 @@ class WritableArchive(ArchiveBackend):
 
     def _check_path(self, path: str) -> None:
         if safe_path(path) != path:
-            raise OSError(
-                errno.EINVAL, "no archive can hold this name safely; choose another name"
-            )
+            raise OSError(errno.EINVAL, "no archive can hold this name safely; choose another name")
         self._check_name(path)
 
     def _store(

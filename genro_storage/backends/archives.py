@@ -85,7 +85,11 @@ def _place(options: ArchiveOptions, context: BuildContext, kind: str) -> Place:
     from .archive_places import place_of
 
     return place_of(
-        options.file, options.target_protocol, options.target_options, context, _label(context, kind)
+        options.file,
+        options.target_protocol,
+        options.target_options,
+        context,
+        _label(context, kind),
     )
 
 
@@ -157,8 +161,7 @@ class TarOptions(ArchiveOptions):
     )
     create: bool = Field(
         default=False,
-        description="Make the archive with its first file where it is missing; includes "
-        "'mode: a'.",
+        description="Make the archive with its first file where it is missing; includes 'mode: a'.",
     )
 
     @field_validator("compression")

@@ -241,9 +241,7 @@ def _write_anew(
         raise io.UnsupportedOperation(
             f"the entry {content.name!r} is a sparse file, which this type of mount cannot rename"
         )
-    header = encode_header(
-        name, flag, size=content.stored, mtime=mtime, link=link, like=entry
-    )
+    header = encode_header(name, flag, size=content.stored, mtime=mtime, link=link, like=entry)
     sink.write(header)
     sink.copy(source, content.data, content.data + padded(content.stored))
 

@@ -280,9 +280,7 @@ def _copy_entries(
     return placed
 
 
-def _changed(
-    central: Central, entry: ZipEntry, path: str | None, mtime: float | None
-) -> Central:
+def _changed(central: Central, entry: ZipEntry, path: str | None, mtime: float | None) -> Central:
     """The record under another name or with another time."""
     if path is not None:
         name = _encoded(path, directory=entry.type == "directory")
