@@ -124,6 +124,20 @@ _BUILT_IN = (
         f"{_FSSPEC}:build",
         "Any filesystem that fsspec knows",
     ),
+    BackendType(
+        "gcs",
+        "genro_storage.backends.gcs:GcsOptions",
+        "genro_storage.backends.gcs:build",
+        "A bucket of Google Cloud Storage",
+        extra="gcs",
+    ),
+    BackendType(
+        "azure",
+        "genro_storage.backends.azure:AzureOptions",
+        "genro_storage.backends.azure:build",
+        "A container of Azure Blob Storage",
+        extra="azure",
+    ),
 )
 
 _lock = threading.Lock()
