@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .base import Backend
     from .context import BuildContext
-    from .object_store import ObjectClient
+    from .object_client import ObjectClient
 
 __all__ = ["AzureAccess", "AzureOptions", "build"]
 
@@ -42,9 +42,7 @@ class AzureOptions(NetworkOptions):
         "account_url": "endpoint_url",
     }
 
-    container: str = Field(
-        min_length=1, description="The name of the container, which must exist."
-    )
+    container: str = Field(min_length=1, description="The name of the container, which must exist.")
     account_name: str | None = Field(
         default=None,
         description="The storage account; by default the one of the connection string.",
@@ -176,9 +174,7 @@ class AzureAccess(NamedTuple):
         if not account:
             account = _account_of(endpoint)
         if key and not account:
-            raise StorageConfigError(
-                f"{label}: 'account_key' needs 'account_name'", node=mount
-            )
+            raise StorageConfigError(f"{label}: 'account_key' needs 'account_name'", node=mount)
         return cls(endpoint, account, key or None, (sas or "").lstrip("?") or None, options.anon)
 
 

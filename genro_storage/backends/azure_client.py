@@ -34,13 +34,13 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 from ..info import Checksum, FileInfo
 from .errors import RootNotFoundError
 from .fsspec_info import moment
+from .object_client import in_parallel
 from .object_listing import Entry, Page
 from .object_reader import PIECE, Chunk
 from .object_source import Source
-from .object_store import in_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from azure.storage.blob import BlobProperties
@@ -57,7 +57,7 @@ _POOL = 32
 _LONGEST_PAUSE = 2.0
 
 
-class _Transport(RequestsTransport):
+class _Transport(RequestsTransport):  # type: ignore[misc]
     """Fetches a range whole, as it is stored, before the client sees the answer.
 
     The client unpacks what was stored packed, which a range of it cannot be; and reads an answer
@@ -67,7 +67,7 @@ class _Transport(RequestsTransport):
     def send(self, request: Any, **options: Any) -> Any:
         response = super().send(request, **options)
         if "x-ms-range" in request.headers and request.method == "GET":
-            inner: requests.Response = response.internal_response  # type: ignore[attr-defined]
+            inner: requests.Response = response.internal_response
             with contextlib.suppress(KeyError):
                 del inner.raw.headers["Content-Encoding"]
             try:
@@ -131,7 +131,7 @@ class AzureClient:
     # -- errors -------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self) -> Generator[None]:
         """Turns what the client raises into standard errors without its URLs."""
         try:
             yield
@@ -165,7 +165,8 @@ class AzureClient:
     def _refusal(self, error: HttpResponseError) -> Exception:
         """The standard error for a status that says no."""
         status = error.status_code or 0
-        code = str(getattr(error.error_code, "value", error.error_code) if _coded(error) else "")
+        named = getattr(error, "error_code", None) or ""
+        code = str(getattr(named, "value", named))
         said = f" ({code})" if code else ""
         if code in ("ContainerNotFound", "ContainerBeingDeleted"):
             return RootNotFoundError(
@@ -222,8 +223,7 @@ class AzureClient:
     ) -> Page:
         assert start is None, "the service can only go on from a token"
         # The metadata tells the folders of accounts that have some from empty files.
-        include: Any = ["metadata"]
-        options = {"include": include, "results_per_page": limit or _PAGE}
+        options: dict[str, Any] = {"include": ["metadata"], "results_per_page": limit or _PAGE}
         with self._explained():
             listing: Any = (
                 self._client.list_blobs(name_starts_with=prefix or None, **options)
@@ -356,16 +356,12 @@ class AzureClient:
             answers = self._client.delete_blobs(*keys, raise_on_any_failure=False)
             for key, answer in zip(keys, answers, strict=True):
                 if answer.status_code not in (200, 202, 404):
-                    failed[key] = self._refusal(HttpResponseError(response=answer))  # type: ignore[arg-type]
+                    failed[key] = self._refusal(HttpResponseError(response=answer))
         return failed
 
 
 class _BlocksLostError(OSError):
     """Blocks that were sent are no longer there: another writer has committed meanwhile."""
-
-
-def _coded(error: HttpResponseError) -> bool:
-    return bool(getattr(error, "error_code", None))
 
 
 def _is_folder(found: BlobProperties) -> bool:

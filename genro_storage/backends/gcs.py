@@ -17,7 +17,7 @@ from .remote import NetworkOptions, missing_extra
 if TYPE_CHECKING:
     from .base import Backend
     from .context import BuildContext
-    from .object_store import ObjectClient
+    from .object_client import ObjectClient
 
 __all__ = ["GOOGLE", "GcsOptions", "build"]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import errno
+import functools
 import json
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from .object_reader import Chunk
 from .object_source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
     from .gcs import GcsOptions
@@ -68,7 +69,7 @@ class GcsClient:
     # -- requests -----------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _explained(self, key: str | None) -> Iterator[None]:
+    def _explained(self, key: str | None) -> Generator[None]:
         """Turns what the libraries raise into standard errors without their URLs."""
         try:
             yield
@@ -110,7 +111,7 @@ class GcsClient:
         accepts: tuple[int, ...] = (200,),
         timeout: float | None = None,
         **request: Any,
-    ) -> Iterator[requests.Response]:
+    ) -> Generator[requests.Response]:
         """One request; the answer is open within the block, and closed after it."""
         given = {name: value for name, value in (params or {}).items() if value is not None}
         if self._project and not self._anonymous:
@@ -315,7 +316,7 @@ class GcsClient:
         while at < source.size:
             # A piece whose answer was lost is sent again: the service ignores what it has.
             data = source.piece(at, min(at + _CHUNK, source.size))
-            stored, found = again(lambda at=at, data=data: self._piece(session, at, data, source))
+            stored, found = again(functools.partial(self._piece, session, at, data, source.size))
             if found is not None:
                 if found.get("md5Hash", md5) != md5:
                     raise OSError(errno.EIO, "the content arrived damaged")
@@ -324,7 +325,7 @@ class GcsClient:
         raise ConnectionError(errno.ECONNRESET, f"{self._host} did not finish the upload")
 
     def _piece(
-        self, session: str, at: int, data: bytes, source: Source
+        self, session: str, at: int, data: bytes, size: int
     ) -> tuple[int, dict[str, Any] | None]:
         """Send one piece: how much the service has by now, and the object after the last one."""
         last = at + len(data) - 1
@@ -333,7 +334,7 @@ class GcsClient:
             session,
             "",
             data=data,
-            headers={"Content-Range": f"bytes {at}-{last}/{source.size}"},
+            headers={"Content-Range": f"bytes {at}-{last}/{size}"},
             accepts=(200, 201, 308, 404, 410),
         ) as response:
             if response.status_code in (404, 410):
@@ -341,7 +342,7 @@ class GcsClient:
             if response.status_code == 308:
                 stored = response.headers.get("Range", "").rpartition("-")[2]
                 return (int(stored) + 1 if stored.isdigit() else 0), None
-            return source.size, json.loads(response.content)
+            return size, json.loads(response.content)
 
     def _cancel(self, session: str) -> None:
         # The reason of the failure matters more; what is not cancelled ends by itself in a week.

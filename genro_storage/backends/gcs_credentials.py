@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import google.auth
 import requests
-from google.auth import compute_engine
+from google.auth import compute_engine, credentials
 from google.auth import exceptions as auth_errors
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import credentials as oauth2
@@ -23,18 +23,25 @@ if TYPE_CHECKING:
 
 __all__ = ["authorised_session"]
 
+# google-auth annotates little of itself.
+_auth: Any = google.auth
+_given: Any = credentials
+_cloud: Any = compute_engine
+_user: Any = oauth2
+_service: Any = service_account
+
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 
 
 class _Session(AuthorizedSession):
     """Closes the session that fetches tokens, too."""
 
-    def __init__(self, credentials: Any, fetching: requests.Session, request: Any) -> None:
-        super().__init__(credentials, auth_request=request)
+    def __init__(self, found: Any, fetching: requests.Session, request: Any) -> None:
+        super().__init__(found, auth_request=request)  # type: ignore[no-untyped-call]
         self._fetching = fetching
 
     def close(self) -> None:
-        super().close()
+        super().close()  # type: ignore[no-untyped-call]
         self._fetching.close()
 
 
@@ -49,16 +56,17 @@ def authorised_session(
         return _anonymous()
     fetching = requests.Session()
     fetching.mount("https://", HTTPAdapter(max_retries=0))
-    request: Any = functools.partial(Request(fetching), timeout=timeouts[1])
+    fetch: Any = Request(fetching)
+    request: Any = functools.partial(fetch, timeout=timeouts)
     try:
-        credentials = _credentials(options, base, request)
+        found = _credentials(options, base, request)
     except BaseException:
         fetching.close()
         raise
-    if credentials is None:
+    if found is None:
         fetching.close()
         return _anonymous()
-    return _Session(credentials, fetching, request)
+    return _Session(found, fetching, request)
 
 
 def _anonymous() -> requests.Session:
@@ -71,12 +79,12 @@ def _anonymous() -> requests.Session:
 def _credentials(options: GcsOptions, base: str | None, request: Any) -> Any:
     text = options.credentials_text
     if text is None and options.token is not None:
-        return google.auth.credentials.with_scopes_if_required(options.token, _SCOPES)
+        return _given.with_scopes_if_required(options.token, _SCOPES)
     if text == "cloud":
-        return compute_engine.Credentials()
+        return _cloud.Credentials()
     if text in (None, "google_default"):
         try:
-            return google.auth.default(scopes=_SCOPES, request=request)[0]
+            return _auth.default(scopes=_SCOPES, request=request)[0]
         except auth_errors.DefaultCredentialsError:
             if text is None:
                 return None  # public buckets need none
@@ -92,7 +100,7 @@ def _credentials(options: GcsOptions, base: str | None, request: Any) -> Any:
                 errno.EACCES,
                 f"the key file that 'token' names cannot be read ({type(error).__name__})",
             ) from None
-    return oauth2.Credentials(text)  # an access token, good until it ends
+    return _user.Credentials(text)  # an access token, good until it ends
 
 
 def _from_key(text: str, what: str) -> Any:
@@ -101,10 +109,10 @@ def _from_key(text: str, what: str) -> Any:
         info = json.loads(text)
         kind = info.get("type")
         if kind == "service_account" or (kind is None and "private_key" in info):
-            return service_account.Credentials.from_service_account_info(info, scopes=_SCOPES)
+            return _service.Credentials.from_service_account_info(info, scopes=_SCOPES)
         if kind == "authorized_user" or (kind is None and "refresh_token" in info):
-            return oauth2.Credentials.from_authorized_user_info(info)
-        return google.auth.load_credentials_from_dict(info, scopes=_SCOPES)[0]
+            return _user.Credentials.from_authorized_user_info(info)
+        return _auth.load_credentials_from_dict(info, scopes=_SCOPES)[0]
     except (ValueError, AttributeError, TypeError, auth_errors.GoogleAuthError):
         raise PermissionError(
             errno.EACCES, f"{what} is no key of Google Cloud; check 'token'"

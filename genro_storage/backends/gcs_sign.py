@@ -14,6 +14,7 @@ from google.oauth2 import service_account
 
 __all__ = ["signed_url"]
 
+_Key: Any = service_account.Credentials  # google-auth annotates little of itself
 _LONGEST = 7 * 24 * 3600
 _ALGORITHM = "GOOG4-RSA-SHA256"
 
@@ -35,7 +36,7 @@ def signed_url(
     if expires_in > _LONGEST:
         raise ValueError(f"expires_in can be at most {_LONGEST} (seven days)")
     try:
-        signer = service_account.Credentials.from_service_account_info(
+        signer = _Key.from_service_account_info(
             {"token_uri": "https://oauth2.googleapis.com/token", **account}
         )
     except ValueError:

@@ -14,7 +14,7 @@ from ..info import FileInfo
 from ..paths import is_addressable, join, order_key, parent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
 __all__ = ["Entry", "KeyOrder", "Page", "in_any_order", "level"]
 
@@ -75,28 +75,28 @@ class KeyOrder:
             path = entry.path
             if path == self._base and entry.info is None:
                 continue  # the directory's own marker
-            if self.pruned is not None:
-                if entry.order.startswith(self.pruned):
-                    continue
-                self.pruned = None
+            if self.pruned and entry.order.startswith(self.pruned):
+                continue
+            self.pruned = None
             if not is_addressable(path):
                 _left_out(path)
                 continue
             self._files = [file for file in self._files if path.startswith(file)]
-            yield from self._directories(path if entry.info is None else parent_of(path))
-            if self.pruned is None and entry.info is not None:
+            above = path if entry.info is None else parent_of(path)
+            entered = yield from self._directories(above)
+            if entered and entry.info is not None:
                 self._files.append(path)
                 yield entry.info if entry.info.path == path else entry.info._replace(path=path)
 
-    def _directories(self, whole: str) -> Iterator[FileInfo]:
-        """Announce the directories down to ``whole`` that have not been yet."""
+    def _directories(self, whole: str) -> Generator[FileInfo, None, bool]:
+        """Announce the directories down to ``whole`` that are new; False: not wanted."""
         below = whole + "/"
         while self._open and not below.startswith(self._open[-1] + "/"):
             self._open.pop()
         known = self._open[-1] if self._open else ""
         for name in whole[len(known) :].strip("/").split("/"):
             if not name:
-                return
+                break
             known = join(known, name)
             self._open.append(known)
             if known in self._files:
@@ -106,7 +106,8 @@ class KeyOrder:
             yield info
             if not entered:
                 self.pruned = known + "/"
-                return
+                return False
+        return True
 
 
 def in_any_order(
@@ -151,13 +152,13 @@ def _steps(
     listed = {path + "/": path for path in shadowed}
     everything = {order_key(info): info for info in found}
     for key in sorted({*everything, *listed}):
-        info = everything.get(key)
-        if info is None:
+        here = everything.get(key)
+        if here is None:
             yield None, listed[key]
-        elif info.type == "directory" and (enter is None or enter(info)):
-            yield info, info.path
+        elif here.type == "directory" and (enter is None or enter(here)):
+            yield here, here.path
         else:
-            yield info, None
+            yield here, None
 
 
 def level(base: str, entries: Iterable[Entry]) -> tuple[list[FileInfo], list[str]]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import errno
 import mimetypes
 import os
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
 
 from ..capabilities import BackendCapabilities
 from ..info import FileInfo
@@ -18,6 +17,7 @@ from ..paths import join
 from .errors import RootNotFoundError
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import Filesystem, Profile
+from .object_client import ObjectClient, in_parallel
 from .object_listing import Entry, KeyOrder, Page, in_any_order, level
 from .object_reader import FIRST, PIECE, Chunk, ObjectReader
 from .remote import Bounds, RemoteFilesystem, repeated
@@ -29,69 +29,13 @@ if TYPE_CHECKING:
     from ..info import Attributes
     from .fsspec_write import Content
 
-__all__ = ["ObjectClient", "ObjectStoreBackend", "in_parallel"]
+__all__ = ["ObjectStoreBackend"]
 
 T = TypeVar("T")
-S = TypeVar("S")
 
-_WORKERS = 4
 _DELETERS = 8
 # Next to "/" in the order of keys: what a listing goes on with that skips a whole prefix.
 _AFTER_SLASH = "0"
-
-
-class ObjectClient(Protocol):
-    """The requests of one service. Keys are whole; errors are standard ones, with clear texts.
-
-    A missing bucket is a ``RootNotFoundError`` wherever the service tells it from a missing key,
-    and always in ``page``.
-    """
-
-    def head(self, key: str) -> FileInfo:
-        """What is stored under exactly this key; ``FileNotFoundError``."""
-        ...
-
-    def page(
-        self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
-    ) -> Page:
-        """A part of a listing, from ``start`` or where ``token`` says; ``flat``: no prefixes."""
-        ...
-
-    def read(self, key: str, start: int, end: int, pin: str | None) -> Chunk:
-        """At most these bytes, fewer at the end; ``OSError(ESTALE)`` where ``pin`` is over."""
-        ...
-
-    def put(self, key: str, data: bytes, content_type: str, *, create: bool) -> None:
-        """Replace the object in one request; ``create``: ``FileExistsError`` if it is there."""
-        ...
-
-    def put_large(
-        self,
-        key: str,
-        content: Content,
-        content_type: str,
-        *,
-        create: bool,
-        again: Callable[[Callable[[], Any]], Any],
-    ) -> None:
-        """The same in pieces, in bounded memory; each request is made through ``again``."""
-        ...
-
-    def copy(self, source: str, target: str) -> None:
-        """Copy inside the service."""
-        ...
-
-    def delete(self, key: str) -> None:
-        """Delete one object; ``FileNotFoundError``."""
-        ...
-
-    def delete_many(self, keys: list[str]) -> dict[str, Exception] | None:
-        """Delete in one request, and say what failed; None where the service has no such thing."""
-        ...
-
-    def close(self) -> None:
-        """Give up every connection."""
-        ...
 
 
 class ObjectStoreBackend(FsspecBackend):
@@ -344,9 +288,7 @@ class ObjectStoreBackend(FsspecBackend):
         # A creation that is repeated would find what its first attempt may have made.
         repeat = self._remote.once if create else self._remote.call
         repeat(
-            lambda client: cast("ObjectClient", client).put(
-                full, data, content_type, create=create
-            )
+            lambda client: cast("ObjectClient", client).put(full, data, content_type, create=create)
         )
 
     def _copy_file(self, source: str, target: str) -> None:
@@ -432,28 +374,6 @@ class ObjectStoreBackend(FsspecBackend):
         return self._sign(self._full(path), expires_in)
 
 
-def in_parallel(work: Callable[[S], object], items: Iterable[S], workers: int = _WORKERS) -> None:
-    """``work(item)`` for each, some at a time; the first failure ends it and is raised."""
-    waiting = iter(items)
-    first = next(waiting, None)
-    if first is None:
-        return
-    with ThreadPoolExecutor(workers, thread_name_prefix="genro-storage") as pool:
-        running = {pool.submit(work, first)}
-        try:
-            while running:
-                for item in waiting:
-                    running.add(pool.submit(work, item))
-                    if len(running) >= 2 * workers:
-                        break
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for each in done:
-                    each.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
 def _guess(key: str) -> str:
     return mimetypes.guess_type(key.rpartition("/")[2])[0] or "application/octet-stream"
 
@@ -464,5 +384,3 @@ def _replaced() -> OSError:
 
 def _as_it_is(error: Exception) -> Exception:
     return error  # the clients raise standard errors already
-
-
