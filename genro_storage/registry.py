@@ -160,6 +160,20 @@ _BUILT_IN = (
         "A bucket of Amazon S3, or of a server that speaks its protocol",
         extra="s3",
     ),
+    BackendType(
+        "gcs",
+        "genro_storage.backends.gcs:GcsOptions",
+        "genro_storage.backends.gcs:build",
+        "A bucket of Google Cloud Storage",
+        extra="gcs",
+    ),
+    BackendType(
+        "azure",
+        "genro_storage.backends.azure:AzureOptions",
+        "genro_storage.backends.azure:build",
+        "A container of Azure Blob Storage",
+        extra="azure",
+    ),
 )
 
 _lock = threading.Lock()

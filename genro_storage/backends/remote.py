@@ -92,24 +92,6 @@ class Bounds:
         return min(self.timeout, _CONNECT)
 
 
-def missing_extra(error: ImportError, mount: str, kind: str, extra: str) -> Exception:
-    """What the first use of a ``kind`` of mount raises where a module of ``extra`` is missing."""
-    if (error.name or "").startswith("genro_storage"):
-        return error  # a fault of ours, which installing more does not mend
-    what = f"the module {error.name!r} is not installed" if error.name else str(error)
-    fix = f'install it with: pip install "genro-storage[{extra}]"'
-    return StorageMissingExtraError(f"mount {mount!r} ({kind}): {what}; {fix}", node=mount)
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed in a moment: the network failed, not the request."""
-    if isinstance(error, FileNotFoundError | PermissionError | FileExistsError):
-        return False
-    if isinstance(error, ConnectionError | TimeoutError | EOFError):
-        return True
-    return isinstance(error, OSError) and error.errno in _UNREACHABLE
-
-
 def repeated(
     bounds: Bounds, step: Callable[[int], T], when: Callable[[BaseException], bool] = is_transient
 ) -> T:
