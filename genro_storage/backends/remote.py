@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import Field
 
+from ..exceptions import StorageMissingExtraError
 from .errors import RootNotFoundError
 from .options import BackendOptions
 
@@ -31,6 +32,7 @@ __all__ = [
     "Opened",
     "RemoteFilesystem",
     "is_transient",
+    "missing_extra",
     "repeated",
 ]
 
@@ -87,6 +89,21 @@ class Bounds:
     def connect(self) -> float:
         """Seconds to wait for a connection."""
         return min(self.timeout, _CONNECT)
+
+
+def missing_extra(
+    error: ImportError, kind: str, extra: str, mount: str
+) -> StorageMissingExtraError:
+    """What to raise where a module is missed at the first use: which one, and how to install it.
+
+    ``kind`` is the mount's type. The registry says the same of what is missed at configure time.
+    """
+    what = f"the module {error.name!r} is not installed" if error.name else str(error)
+    return StorageMissingExtraError(
+        f"mount {mount!r} ({kind}): {what}; install it with: "
+        f'pip install "genro-storage[{extra}]"',
+        node=mount,
+    )
 
 
 def is_transient(error: BaseException) -> bool:
