@@ -98,6 +98,7 @@ class BackendType:
 
 _EMBEDDED = "genro_storage.backends.embedded"
 _FSSPEC = "genro_storage.backends.fsspec"
+_GIT = "genro_storage.backends.git_options"
 
 _BUILT_IN = (
     BackendType(
@@ -123,6 +124,20 @@ _BUILT_IN = (
         f"{_FSSPEC}:FsspecOptions",
         f"{_FSSPEC}:build",
         "Any filesystem that fsspec knows",
+    ),
+    BackendType(
+        "git",
+        f"{_GIT}:GitOptions",
+        f"{_GIT}:build_git",
+        "A commit of a git repository on this machine, read-only",
+        extra="git",
+    ),
+    BackendType(
+        "github",
+        f"{_GIT}:GithubOptions",
+        f"{_GIT}:build_github",
+        "A commit of a repository on GitHub, read-only",
+        extra="github",
     ),
 )
 
