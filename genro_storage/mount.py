@@ -208,6 +208,14 @@ class Mount(MountRights):
         found: list[FileVersion] = self._run(path, "listing versions", "versions")
         return found
 
+    def stat_version(self, path: str, version: str) -> FileInfo | None:
+        """What one version is; None where only the list of all versions tells."""
+        self._require("version_access", path, "versioning")
+        backend, real = self._at(path)
+        with translating(self.label(path), "looking at a version"):
+            info = backend.stat_version(real, version)
+        return info if info is None or real == path else info._replace(path=path)
+
     def get_metadata(self, path: str) -> dict[str, str]:
         """The user metadata; empty where the backend keeps none."""
         found: dict[str, str] = self._run(path, "reading metadata", "get_metadata")

@@ -100,6 +100,9 @@ _BACKENDS = "genro_storage.backends"
 _EMBEDDED = "genro_storage.backends.embedded"
 _FSSPEC = "genro_storage.backends.fsspec"
 _ARCHIVES = "genro_storage.backends.archives"
+    ),
+    BackendType(
+_GIT = "genro_storage.backends.git_options"
 
 _BUILT_IN = (
     BackendType(
@@ -173,6 +176,20 @@ _BUILT_IN = (
         "genro_storage.backends.azure:build",
         "A container of Azure Blob Storage",
         extra="azure",
+    ),
+    BackendType(
+        "git",
+        f"{_GIT}:GitOptions",
+        f"{_GIT}:build_git",
+        "A commit of a git repository on this machine, read-only",
+        extra="git",
+    ),
+    BackendType(
+        "github",
+        f"{_GIT}:GithubOptions",
+        f"{_GIT}:build_github",
+        "A commit of a repository on GitHub, read-only",
+        extra="github",
     ),
 )
 

@@ -92,6 +92,33 @@ class Bounds:
         return min(self.timeout, _CONNECT)
 
 
+<<<<<<< HEAD
+=======
+def missing_extra(
+    error: ImportError, kind: str, extra: str, mount: str
+) -> StorageMissingExtraError:
+    """What to raise where a module is missed at the first use: which one, and how to install it.
+
+    ``kind`` is the mount's type. The registry says the same of what is missed at configure time.
+    """
+    what = f"the module {error.name!r} is not installed" if error.name else str(error)
+    return StorageMissingExtraError(
+        f"mount {mount!r} ({kind}): {what}; install it with: "
+        f'pip install "genro-storage[{extra}]"',
+        node=mount,
+    )
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same request may succeed in a moment: the network failed, not the request."""
+    if isinstance(error, FileNotFoundError | PermissionError | FileExistsError):
+        return False
+    if isinstance(error, ConnectionError | TimeoutError | EOFError):
+        return True
+    return isinstance(error, OSError) and error.errno in _UNREACHABLE
+
+
+>>>>>>> git
 def repeated(
     bounds: Bounds, step: Callable[[int], T], when: Callable[[BaseException], bool] = is_transient
 ) -> T:
