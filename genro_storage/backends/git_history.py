@@ -146,8 +146,6 @@ def last_changes(
     All of ``wanted`` in one walk through history. ``known`` is what an earlier walk from another
     commit found: where the walk comes by that commit, it goes no further for those paths.
     """
-    import pygit2
-
     trees = _Trees(repository)
     start: pygit2.Commit = repository[head]  # type: ignore[assignment]
     open_paths: dict[pygit2.Oid, set[bytes]] = {start.id: set(wanted)}

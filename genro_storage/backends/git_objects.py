@@ -46,7 +46,7 @@ class Repository:
         try:
             import pygit2
         except ImportError as error:
-            raise missing_extra(error, "git", "git", self._mount) from error
+            raise missing_extra(error, self._mount, "git", "git") from error
         try:
             yield self._of_this_thread()
         except pygit2.GitError as error:
@@ -140,5 +140,3 @@ class GitSnapshot(Snapshot):
 
 def _entry(found: pygit2.Object) -> Entry:
     return Entry(text(found.raw_name or b""), kind_of(int(found.filemode or 0)), str(found.id))
-
-

@@ -17,7 +17,6 @@ from .errors import RootNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-
     from datetime import datetime
 
     from .s3_client import S3Client

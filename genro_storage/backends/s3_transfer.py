@@ -15,11 +15,11 @@ from .remote import is_transient
 from .s3_errors import is_refused_before_it_began, server_code
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from .s3_client import S3Client
 
-__all__ = ["COPY_AT_ONCE", "COPY_PART", "PART", "PUT_AT_ONCE", "Sink", "S3Transfers"]
+__all__ = ["COPY_AT_ONCE", "COPY_PART", "PART", "PUT_AT_ONCE", "S3Transfers", "Sink"]
 
 _log = logging.getLogger("genro_storage")
 

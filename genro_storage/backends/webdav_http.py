@@ -7,7 +7,7 @@ import functools
 import os
 import ssl
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import httpx
 

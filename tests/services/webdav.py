@@ -59,7 +59,6 @@ class WebdavService(Service):
         self.own(place)
         return f"{self.url}{name}"
 
-
     def mount(self, name: str) -> dict[str, Any]:
         """The configuration of a mount of a new empty directory."""
         login = {"username": USER, "password": PASSWORD}
