@@ -35,7 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             shown = {"readonly"}
         # What asks no variant looks at the mount itself.
         variant = shown.pop() if shown else "plain"
-        item.user_properties.append((_KEY, (kind.__name__.removeprefix("Test"), variant)))
+        item.user_properties.append((_KEY, (_label(kind), variant)))
+
+
+def _label(kind: type) -> str:
+    """``sftp OpenSsh`` of ``TestOpenSsh`` in ``test_sftp_conformance.py``."""
+    module = kind.__module__.rpartition(".")[2].removeprefix("test_").removesuffix("_conformance")
+    name = kind.__name__.removeprefix("Test")
+    return name if name.lower() == module.replace("_", "") else f"{module} {name}"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
