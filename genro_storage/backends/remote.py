@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
 
+    from ..exceptions import StorageMissingExtraError
     from .fsspec_info import Filesystem
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Opened",
     "RemoteFilesystem",
     "is_transient",
+    "missing_extra",
     "repeated",
 ]
 
@@ -129,6 +131,20 @@ def repeated(
             number = attempt.num - 1
             return step(number)
     raise AssertionError("unreachable")  # retry_context returns or raises
+
+
+def missing_extra(
+    error: ImportError, mount: str, kind: str, extra: str
+) -> StorageMissingExtraError:
+    """What to raise where the first use of a mount finds that its client is not installed."""
+    from ..exceptions import StorageMissingExtraError
+
+    what = f"the module {error.name!r} is not installed" if error.name else str(error)
+    return StorageMissingExtraError(
+        f"mount {mount!r} ({kind}): {what}; "
+        f'install it with: pip install "genro-storage[{extra}]"',
+        node=mount,
+    )
 
 
 class Opened(Generic[T]):
