@@ -124,6 +124,13 @@ _BUILT_IN = (
         f"{_FSSPEC}:build",
         "Any filesystem that fsspec knows",
     ),
+    BackendType(
+        "http",
+        "genro_storage.backends.http:HttpOptions",
+        "genro_storage.backends.http:build",
+        "Files of a web server, to read",
+        extra="http",
+    ),
 )
 
 _lock = threading.Lock()
