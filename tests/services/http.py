@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Apache", "Nginx", "PythonServer"]
 
 _NGINX = """
-daemon off; pid {here}/pid; error_log {here}/error.log; worker_processes 1; {user}
+daemon off; master_process off; pid {here}/pid; error_log {here}/error.log; {user}
 events {{ worker_connections 512; }}
 http {{
   include {types}; default_type application/octet-stream;
@@ -192,12 +193,17 @@ class Nginx(_Files):
         """Where a location of the configuration is."""
         return f"http://127.0.0.1:{port or self.port}/{location}/"
 
-    def requests(self) -> list[str]:
-        """What the server was asked since it was last looked at: method, path, status, range."""
+    def requests(self, count: int = 0) -> list[str]:
+        """What it was asked since it was last looked at: method, path, status, range.
+
+        A line is written after the answer, so that ``count`` of them are waited for.
+        """
         log = self.directory / "access.log"
-        if not log.exists():
-            return []
-        lines = log.read_text().splitlines()
+        deadline = time.monotonic() + 5
+        while len(lines := log.read_text().splitlines()) < count and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if count == 0:
+            time.sleep(0.05)
         with log.open("r+") as stream:
             stream.truncate()
         return lines
