@@ -159,6 +159,13 @@ class HttpOptions(NetworkOptions):
             raise ValueError("expected a URL that begins with http:// or https://")
         return value
 
+    @field_validator("verify_ssl", mode="before")
+    @classmethod
+    def _read_switch(cls, value: object) -> object:
+        # From the environment everything comes as text, and a file is seldom called "false".
+        words = {"true": True, "false": False}
+        return words.get(value.lower(), value) if isinstance(value, str) else value
+
     @field_validator("cert")
     @classmethod
     def _check_cert(cls, value: str | list[str] | None) -> str | list[str] | None:

@@ -47,6 +47,7 @@ __all__ = ["Answer", "Client"]
 
 T = TypeVar("T")
 
+_AGENT = "genro-storage"
 _REDIRECTS = (301, 302, 303, 307, 308)
 #: More hops than any honest server needs.
 _HOPS = 10
@@ -148,14 +149,18 @@ class Client:
         """
         site = self.settings.site
         url = site.url_of(path, directory=directory)
-        sent = {"User-Agent": "genro-storage", "Accept": "*/*", **self.settings.headers}
-        needed = {"Accept-Encoding": "identity", **(headers or {})}
+        # The names of headers are the same in capitals.
+        open_to_all = urllib3.HTTPHeaderDict({"User-Agent": _AGENT, "Accept": "*/*"})
+        secret = open_to_all.copy()
+        for name, value in self.settings.headers.items():
+            secret[name] = value
+        for name, value in {"Accept-Encoding": "identity", **(headers or {})}.items():
+            open_to_all[name] = secret[name] = value
         own = True
         for _ in range(_HOPS + 1):
             # Once a redirect has led away nothing that is secret is sent any more, not even back.
             own = own and origin_of(url) == site.origin
-            head = {**sent, **needed} if own else {"User-Agent": "genro-storage", **needed}
-            response = self._request(method, url, head, own)
+            response = self._request(method, url, secret if own else open_to_all, own)
             location = response.headers.get("Location") if response.status in _REDIRECTS else None
             if location is None:
                 return self._judged(Answer(response, url, path, False), accept, own)
@@ -253,7 +258,7 @@ class Client:
             return pool.urlopen(
                 method,
                 url,
-                headers=dict(headers),
+                headers=headers,
                 timeout=self._timeout,
                 retries=False,
                 redirect=False,

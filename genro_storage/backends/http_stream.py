@@ -130,7 +130,11 @@ class Download:
         if self.facts is None:
             self.facts = facts
         elif self.facts.contradicts(facts):
-            raise OSError(errno.ESTALE, "the file has changed on the server while it was read")
+            raise OSError(
+                errno.ESTALE,
+                "the file has changed on the server while it was read (or its answers do not tell "
+                "whether it has)",
+            )
 
     def _first_byte(self, answer: Answer, position: int, ranged: bool) -> int:
         if answer.status == 416:

@@ -21,6 +21,9 @@ from genro_storage import (
     StorageUnsupportedError,
 )
 from genro_storage.testing import AWKWARD_NAMES
+from tests.services.base import free_port, running
+from tests.services.cable import Cable
+from tests.services.http import Nginx
 from tests.services.interrupted import within
 
 pytestmark = pytest.mark.services
@@ -207,8 +210,6 @@ def test_reading_needs_one_request(nginx, files, mount):
 
 
 def test_one_connection_serves_many_requests(nginx, files, mount):
-    from tests.services.cable import Cable
-
     (files / "x.txt").write_bytes(b"abc")
     with Cable(nginx.port) as cable:
         web = mount(f"http://127.0.0.1:{cable.port}/html/{files.name}")
@@ -278,8 +279,6 @@ def test_credentials_never_follow_a_redirect_to_another_server(nginx, mount):
 
 def test_credentials_are_not_sent_on_the_way_back_either(nginx, mount):
     # Away, and back to the server that would be entitled to them.
-    from tests.services.cable import Cable
-
     with Cable(nginx.other) as cable:
         web = mount(f"http://127.0.0.1:{cable.port}/back", **_ALL)
         assert web.node("web:x").read_text() == "|||identity"
@@ -397,6 +396,29 @@ def test_a_proxy_is_used(nginx, files, mount, monkeypatch):
     assert len(passed.read_text().splitlines()) == lines + 2
 
 
+def test_a_dead_proxy_is_named(nginx, mount, unused_port):
+    login = f"http://me:{SECRET}@127.0.0.1:{unused_port}"
+    for url in (nginx.url("html"), f"https://127.0.0.1:{nginx.tls}/"):
+        node = mount(url, proxy=login, retries=0).node("web:x")
+        with pytest.raises(StorageConnectionError, match="check 'proxy'") as caught:
+            node.read_bytes()
+        assert SECRET not in f"{caught.value} {caught.value.__cause__} {caught.value.__context__!r}"
+
+
+def test_a_proxy_of_another_kind_is_named(nginx, mount, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", f"socks5://me:{SECRET}@127.0.0.1:1")
+    for name in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(StorageConfigError, match="trust_env: false") as caught:
+        mount(nginx.url("html")).node("web:x").read_bytes()
+    assert SECRET not in str(caught.value)
+
+
+def test_headers_of_ones_own_replace_the_usual_ones(nginx, mount):
+    web = mount(nginx.url("agent")[: -len("agent/")], headers={"user-agent": "mine/1"})
+    assert web.node("web:agent").read_text() == "mine/1"
+
+
 # -- other errors -------------------------------------------------------------------------------
 
 
@@ -472,8 +494,6 @@ def test_a_dead_server_and_an_unknown_host(mount, unused_port):
 
 @pytest.fixture
 def unused_port():
-    from tests.services.base import free_port
-
     return free_port()
 
 
@@ -546,6 +566,17 @@ def test_a_fork_does_not_share_connections(nginx, files, mount):
     assert node._mount.backend._client.get()._pools is not pool
     for each in pool.values():
         each.clear()
+
+
+def test_a_server_that_was_restarted_needs_no_second_attempt(tmp_path_factory, mount):
+    for service in (services := running(Nginx, tmp_path_factory)):
+        (service.data / "x.txt").write_text("back again")
+        node = mount(service.url("html"), retries=0).node("web:x.txt")
+        assert node.read_text() == "back again"
+        service.stop()
+        service.start()
+        assert node.read_text() == "back again"
+        services.close()
 
 
 def test_a_closed_backend_opens_again(nginx, files, mount):

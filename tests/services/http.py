@@ -71,6 +71,7 @@ http {{
       default_type text/plain;
       return 200 "$http_authorization|$http_x_key|$http_cookie|$http_accept_encoding";
     }}
+    location /agent {{ default_type text/plain; return 200 "$http_user_agent"; }}
     location /pressed/ {{
       proxy_pass http://127.0.0.1:{port}/pressing/; proxy_set_header Accept-Encoding gzip;
     }}
