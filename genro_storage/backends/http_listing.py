@@ -11,6 +11,7 @@ import json
 import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from .fsspec_info import moment
 from .http_urls import link_path
@@ -94,6 +95,11 @@ class _Page(HTMLParser):
     def is_listing(self) -> bool:
         """By its title or heading; Go's own server gives neither, only a list."""
         if any(_TITLE.search(text) for text in self._heads.values()):
+            return True
+        # rclone and darkhttpd call the page by its path.
+        title = self.title.strip()
+        path = unquote(urlsplit(self._url).path, errors="surrogateescape")
+        if title.startswith("/") and title.strip("/") == path.strip("/"):
             return True
         return "pre" in self._seen and not self._seen & {"title", "h1", "body", "div", "script"}
 

