@@ -44,7 +44,6 @@ _EXTRAS = {
     **dict.fromkeys(("s3", "s3a"), "s3"),
     **dict.fromkeys(("gcs", "gs"), "gcs"),
     **dict.fromkeys(("az", "abfs", "adl"), "azure"),
-    **dict.fromkeys(("http", "https"), "http"),
     **dict.fromkeys(("sftp", "ssh"), "sftp"),
     **dict.fromkeys(("git", "github"), "git"),
     **{name: name for name in ("smb", "webdav", "libarchive")},

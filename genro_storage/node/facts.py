@@ -87,6 +87,10 @@ class NodeFacts(NodeHistory):
         directory. Where the storage does not say the size, the file is read to count it.
         """
         info = self._file_info("has no size")
+        if info.size is None and self._info is not None:
+            # A listing may say less than a look does, and reading the whole file is dear.
+            self._info = None
+            info = self._file_info("has no size")
         if info.size is None:
             return sum(len(chunk) for chunk in self._chunks())
         return info.size
