@@ -141,8 +141,7 @@ def missing_extra(
 
     what = f"the module {error.name!r} is not installed" if error.name else str(error)
     return StorageMissingExtraError(
-        f"mount {mount!r} ({kind}): {what}; "
-        f'install it with: pip install "genro-storage[{extra}]"',
+        f'mount {mount!r} ({kind}): {what}; install it with: pip install "genro-storage[{extra}]"',
         node=mount,
     )
 

@@ -23,7 +23,6 @@ from .webdav_settings import BadRequestError, FailedError, components, is_misrea
 from .webdav_turns import is_turn, turn
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator
     from pathlib import Path
 

@@ -210,9 +210,7 @@ class WebdavFilesystem:
     def age(self, path: str) -> float | None:
         """How many seconds ago a collection was changed, by the server's own clock."""
         headers = {"Depth": "0", **_XML}
-        answer = self._server.ask(
-            "PROPFIND", path, directory=True, headers=headers, content=ASKED
-        )
+        answer = self._server.ask("PROPFIND", path, directory=True, headers=headers, content=ASKED)
         now = moment(answer.headers.get("Date")) or time.time()
         entries = read_multistatus(answer.content)
         then = moment(entries[0].properties.get("getlastmodified")) if entries else None

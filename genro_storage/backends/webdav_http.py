@@ -7,7 +7,7 @@ import functools
 import os
 import ssl
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import httpx
 
@@ -68,17 +68,20 @@ class WebdavConnection:
             return _usual_trust()
         key = "verify_ssl"
         try:
-            if isinstance(verify, str):
-                place = {"capath": verify} if os.path.isdir(verify) else {"cafile": verify}
-                context = ssl.create_default_context(**place)
-            else:
+            if not isinstance(verify, str):
                 context = httpx.create_ssl_context(verify=verify)
+            elif os.path.isdir(verify):
+                context = ssl.create_default_context(capath=verify)
+            else:
+                context = ssl.create_default_context(cafile=verify)
             key = "cert"
             if settings.cert:
                 secret = settings.cert_password
-                # Without a password OpenSSL would ask for one on the terminal.
                 context.load_cert_chain(
-                    *settings.cert, password=secret.get_secret_value() if secret else ""
+                    settings.cert[0],
+                    settings.cert[1] if len(settings.cert) > 1 else None,
+                    # Without a password OpenSSL would ask for one on the terminal.
+                    password=secret.get_secret_value() if secret else "",
                 )
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or "unknown"

@@ -44,9 +44,7 @@ def _turn_of(full: str) -> str:
 
 def is_turn(info: FileInfo) -> bool:
     """Whether it is the directory of somebody's turn."""
-    return (
-        info.type == "directory" and info.name.endswith(f"-0{_MARK}") and is_temporary(info.name)
-    )
+    return info.type == "directory" and info.name.endswith(f"-0{_MARK}") and is_temporary(info.name)
 
 
 @contextlib.contextmanager
