@@ -47,7 +47,7 @@ _EXTRAS = {
     **dict.fromkeys(("http", "https"), "http"),
     **dict.fromkeys(("sftp", "ssh"), "sftp"),
     **dict.fromkeys(("git", "github"), "git"),
-    **{name: name for name in ("smb", "webdav", "libarchive")},
+    **{name: name for name in ("smb", "libarchive")},
 }
 _OURS = ("asynchronous", "loop", "skip_instance_cache", "use_listings_cache")
 _LOCAL = ("file", "local")

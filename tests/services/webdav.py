@@ -166,6 +166,7 @@ SetEnvIf Authorization "^Bearer {TOKEN}$" has_token
 <Directory "{self.data}/token">
   Require env has_token
 </Directory>
+RedirectMatch 307 "^/to/(\\d+)/" "http://127.0.0.1:$1/dav"
 Redirect 302 /elsewhere http://localhost:1/dav?signature=secret
 <IfModule ssl_module>
   Listen 127.0.0.1:{self.secure_port} https
