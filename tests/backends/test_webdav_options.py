@@ -70,7 +70,7 @@ def test_the_first_use_says_what_to_install():
         ({"url": "https://host/", "username": "anna"}, "belong together"),
         ({"url": "https://host/", "password": SECRET}, "belong together"),
         ({"url": "https://host/", "username": "a:b", "password": SECRET}, "colon"),
-        ({"url": "https://host/", "token": f"{SECRET}\r\nX: y"}, "the token"),
+        ({"url": "https://host/", "token": f"{SECRET}\r\nX: y"}, "a bearer token is"),
         (
             {"url": "https://host/", "token": SECRET, "username": "a", "password": SECRET},
             "either 'token'",
