@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAZY = {
     *("fsspec", "pydantic", "pydantic_core", "yaml", "asyncer", "anyio"),
     *("typer", "rich", "click", "pytest"),
-    *("obstore", "s3fs", "gcsfs", "adlfs", "botocore", "aiobotocore", "boto3", "aiohttp"),
+    *("obstore", "s3fs", "gcsfs", "adlfs", "botocore", "aiobotocore", "boto3", "aiohttp", "httpx"),
     *("paramiko", "smbprotocol", "webdav4", "libarchive", "pygit2", "werkzeug", "pyvips"),
 }
 

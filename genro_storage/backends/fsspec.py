@@ -46,7 +46,7 @@ _EXTRAS = {
     **dict.fromkeys(("az", "abfs", "adl"), "azure"),
     **dict.fromkeys(("sftp", "ssh"), "sftp"),
     **dict.fromkeys(("git", "github"), "git"),
-    **{name: name for name in ("smb", "webdav", "libarchive")},
+    **{name: name for name in ("smb", "libarchive")},
 }
 _OURS = ("asynchronous", "loop", "skip_instance_cache", "use_listings_cache")
 _LOCAL = ("file", "local")

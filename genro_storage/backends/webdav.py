@@ -130,7 +130,7 @@ class WebdavOptions(NetworkOptions):
     @classmethod
     def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
-            raise ValueError("the token is empty, or has a space or another character it cannot")
+            raise ValueError("a bearer token is one word of visible ASCII characters")
         return value
 
     @field_validator("username")

@@ -38,7 +38,7 @@ T = TypeVar("T")
 _log = logging.getLogger("genro_storage")
 
 #: How often a name is tried that others take and give back.
-_ATTEMPTS = 10
+_ATTEMPTS = 5
 _PROFILE = Profile(commit="rename", copies=True, threadsafe=True)
 
 
@@ -344,9 +344,20 @@ class WebdavBackend(FsspecBackend):
         else:
             self._take_name(here, target, False)
 
+    def _remove_file(self, full: str) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                self._fs.rm_file(full)
+                return
+            except FailedError:
+                if attempt == _ATTEMPTS:
+                    raise
+                # Somebody removes it and somebody else makes it, all the time.
+                time.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - not a secret
+
     def remove(self, path: str) -> None:
         if not self._require_removable(path):
-            self._fs.rm_file(self._full(path))
+            self._remove_file(self._full(path))
             return
         if next(self.scan(path), None) is not None:
             raise OSError(errno.ENOTEMPTY, "directory not empty", path)
@@ -357,7 +368,7 @@ class WebdavBackend(FsspecBackend):
         if self._require_removable(path):
             self._fs.rmdir(self._full(path))
         else:
-            self._fs.rm_file(self._full(path))
+            self._remove_file(self._full(path))
 
     def cleanup(self, path: str, older_than: float) -> int:
         limit = time.time() - older_than

@@ -192,7 +192,14 @@ class WebdavFilesystem:
 
     def rm_file(self, path: str) -> None:
         """Remove a file."""
-        self._require_whole(self._server.ask("DELETE", path), path)
+        try:
+            answer = self._server.ask("DELETE", path)
+        except FailedError:
+            # So wsgidav calls it that somebody was faster.
+            if not self._is_there(path):
+                raise FileNotFoundError(errno.ENOENT, "not found") from None
+            raise
+        self._require_whole(answer, path)
 
     def rmdir(self, path: str) -> None:
         """Remove a collection with everything in it."""

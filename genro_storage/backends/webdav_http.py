@@ -68,17 +68,22 @@ class WebdavConnection:
             return _usual_trust()
         key = "verify_ssl"
         try:
-            if isinstance(verify, str):
-                place = {"capath": verify} if os.path.isdir(verify) else {"cafile": verify}
-                context = ssl.create_default_context(**place)
-            else:
+            if not isinstance(verify, str):
                 context = httpx.create_ssl_context(verify=verify)
+            elif os.path.isdir(verify):
+                context = ssl.create_default_context(capath=verify)
+            else:
+                context = ssl.create_default_context(cafile=verify)
             key = "cert"
             if settings.cert:
+                # Some servers ask for it when they see what is wanted.
+                context.post_handshake_auth = True
                 secret = settings.cert_password
-                # Without a password OpenSSL would ask for one on the terminal.
                 context.load_cert_chain(
-                    *settings.cert, password=secret.get_secret_value() if secret else ""
+                    settings.cert[0],
+                    settings.cert[1] if len(settings.cert) > 1 else None,
+                    # Without a password OpenSSL would ask for one on the terminal.
+                    password=secret.get_secret_value() if secret else "",
                 )
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or "unknown"
@@ -179,7 +184,7 @@ class WebdavConnection:
                 "check 'username' and 'password'"
             )
         else:
-            fix = "the server wants to know who asks (401); give 'username' and 'password'"
+            fix = "the server asks who we are (401); give 'username' and 'password', or 'token'"
         return PermissionError(errno.EACCES, fix)
 
     @staticmethod
@@ -272,6 +277,10 @@ def _named(status: int, method: str) -> Exception:
 def explained(error: Exception, settings: Settings) -> Exception:
     """The standard exception, with the fix, for what the client raised."""
     where, bounds = settings.origin, settings.bounds
+    if isinstance(error, httpx.InvalidURL):
+        return OSError(errno.EINVAL, "the name cannot be put into a URL")
+    if not isinstance(error, httpx.TransportError):
+        return error
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return TimeoutError(errno.ETIMEDOUT, f"no connection to {where}: {_silent(bounds, True)}")
     if isinstance(error, httpx.TimeoutException):
@@ -283,11 +292,7 @@ def explained(error: Exception, settings: Settings) -> Exception:
         return ConnectionError(f"the proxy on the way to {where} refused")
     if isinstance(error, httpx.ConnectError):
         return ConnectionError(f"cannot connect to {where}: {_reason(error)}; check 'url'")
-    if isinstance(error, httpx.TransportError):
-        return ConnectionError(f"the connection to {where} broke: {_reason(error)}")
-    if isinstance(error, httpx.InvalidURL):
-        return OSError(errno.EINVAL, "the name cannot be put into a URL")
-    return error
+    return ConnectionError(f"the connection to {where} broke: {_reason(error)}")
 
 
 def _silent(bounds: Bounds, connecting: bool) -> str:

@@ -31,7 +31,7 @@ class Settings:
 
     mount: str
     url: str
-    bounds: Bounds = Bounds()
+    bounds: Bounds = field(default_factory=Bounds)
     username: str | None = None
     password: SecretStr | None = None
     token: SecretStr | None = None

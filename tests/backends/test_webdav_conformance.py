@@ -7,6 +7,10 @@ import secrets
 import pytest
 
 from genro_storage.testing import BackendConformance
+from genro_storage.testing.concurrency import ConcurrencyConformance
+from genro_storage.testing.contract import WriteContractConformance
+from genro_storage.testing.errors import ErrorConformance
+from genro_storage.testing.writing import WritingConformance
 
 pytestmark = pytest.mark.services
 
@@ -19,7 +23,11 @@ class TestApache(BackendConformance):
         return {**apache.mount(secrets.token_hex(8)), "commit": "put"}
 
 
-class TestApacheByMoving(BackendConformance):
+class TestApacheByMoving(
+    WritingConformance, WriteContractConformance, ConcurrencyConformance, ErrorConformance
+):
+    """What is different where uploads take their names by MOVE."""
+
     @pytest.fixture
     def mount_config(self, apache):
         return apache.mount(secrets.token_hex(8))

@@ -14,15 +14,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from .base import Service, find_program, running
+from .base import Service, find_program, free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PASSWORD", "USER", "Apache", "Wsgidav", "apache", "wsgidav"]
+__all__ = [
+    "KEY_PASSWORD",
+    "PASSWORD",
+    "TOKEN",
+    "USER",
+    "Apache",
+    "Wsgidav",
+    "apache",
+    "run_apache",
+    "wsgidav",
+]
 
 USER = "u"
 PASSWORD = "p w:ü%"
+TOKEN = "open.sesame"
+KEY_PASSWORD = "of the client's key"
 
 _MODULES = (
     "mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic", "dav",
@@ -69,7 +81,7 @@ class Apache(WebdavService):
     """Apache with a writable directory at ``/``, and others that refuse in their own ways."""
 
     name: ClassVar[str] = "Apache with mod_dav"
-    install: ClassVar[str] = "apt-get install apache2"
+    install: ClassVar[str] = "apt-get install apache2 openssl"
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -77,17 +89,21 @@ class Apache(WebdavService):
             # Its workers are another user then, who may not enter what pytest makes.
             self.directory = Path(tempfile.mkdtemp(prefix="genro-apache-"))
             self.directory.chmod(0o755)
-        self.extra = ""
+        self.secure_port = free_port()
 
     @classmethod
     def missing(cls) -> str | None:
         if find_program("apache2") is None and find_program("httpd") is None:
             return "there is no apache2"
+        if find_program("openssl") is None:
+            return "there is no openssl"
         return None if _modules() is not None else "there is no mod_dav_fs.so"
 
     def prepare(self) -> None:
-        for name in ("data", "run"):
+        self.data.mkdir()
+        for name in ("run", "data/readonly", "data/forbidden", "data/token", "data/unranged"):
             (self.directory / name).mkdir()
+        self._certify()
         password = subprocess.run(
             ["openssl", "passwd", "-apr1", "-stdin"],
             input=PASSWORD.encode(),
@@ -95,7 +111,7 @@ class Apache(WebdavService):
             check=True,
         )
         (self.directory / "htpasswd").write_text(f"{USER}:{password.stdout.decode()}")
-        (self.directory / "types").write_text("text/plain txt\n")
+        (self.directory / "types").write_text("text/plain txt\napplication/gzip gz\n")
         (self.directory / "httpd.conf").write_text(self.configuration())
         self.own(self.directory)
 
@@ -134,8 +150,63 @@ DocumentRoot "{self.data}"
   AuthUserFile htpasswd
   Require valid-user
 </Directory>
-{self.extra}
+AddEncoding x-gzip .gz
+<Directory "{self.data}/readonly">
+  <LimitExcept GET HEAD OPTIONS PROPFIND>
+    Require all denied
+  </LimitExcept>
+</Directory>
+<Directory "{self.data}/forbidden">
+  Require all denied
+</Directory>
+<Directory "{self.data}/unranged">
+  MaxRanges none
+</Directory>
+SetEnvIf Authorization "^Bearer {TOKEN}$" has_token
+<Directory "{self.data}/token">
+  Require env has_token
+</Directory>
+RedirectMatch 307 "^/to/(\\d+)/" "http://127.0.0.1:$1/dav"
+Redirect 302 /elsewhere http://localhost:1/dav?signature=secret
+<IfModule ssl_module>
+  Listen 127.0.0.1:{self.secure_port} https
+  SSLRandomSeed startup builtin
+  <VirtualHost 127.0.0.1:{self.secure_port}>
+    SSLEngine on
+    SSLCertificateFile server.pem
+    SSLCertificateKeyFile server.key
+    SSLCACertificateFile authority.pem
+    <Location /certified>
+      SSLVerifyClient require
+    </Location>
+  </VirtualHost>
+</IfModule>
 """
+
+    def _certify(self) -> None:
+        """An authority, a certificate of the server, one of a client with an encrypted key."""
+
+        def openssl(*arguments: str) -> None:
+            subprocess.run(
+                ["openssl", *arguments], cwd=self.directory, capture_output=True, check=True
+            )
+
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+        new = ("req", "-x509", "-days", "2", *key)
+        openssl(*new, "-nodes", "-keyout", "authority.key", "-out", "authority.pem",
+                "-subj", "/CN=authority", "-addext", "keyUsage=keyCertSign")  # fmt: skip
+        signed = ("-CA", "authority.pem", "-CAkey", "authority.key")
+        openssl(*new, "-nodes", *signed, "-keyout", "server.key", "-out", "server.pem",
+                "-subj", "/CN=server", "-addext", "subjectAltName=IP:127.0.0.1",
+                "-addext", "basicConstraints=critical,CA:FALSE")  # fmt: skip
+        openssl(*new, "-passout", f"pass:{KEY_PASSWORD}", *signed, "-keyout", "client.key",
+                "-out", "client.pem", "-subj", "/CN=client",
+                "-addext", "basicConstraints=critical,CA:FALSE")  # fmt: skip
+
+    @property
+    def secure_url(self) -> str:
+        """Where it answers with TLS, by the certificate of ``authority.pem``."""
+        return f"https://127.0.0.1:{self.secure_port}/"
 
     def own(self, path: Path) -> None:
         if os.geteuid() == 0:

@@ -1,0 +1,241 @@
+"""Answers that neither server of the tests can be made to give, over real connections."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from genro_storage import (
+    StorageConnectionError,
+    StorageError,
+    StorageFullError,
+    StorageIOError,
+    StorageManager,
+    StorageNotFoundError,
+    StoragePathError,
+    StoragePermissionError,
+    StorageTimeoutError,
+)
+
+pytestmark = pytest.mark.services
+
+FILE = """<?xml version="1.0"?><multistatus xmlns="DAV:"><response><href>{path}</href><propstat>
+<prop><resourcetype/><getcontentlength>{size}</getcontentlength><getetag>{etag}</getetag></prop>
+<status>HTTP/1.1 200 OK</status></propstat></response></multistatus>"""
+
+
+class Scripted(ThreadingHTTPServer):
+    """Answers each method as ``answers[method]`` says: a status, or a function of the handler."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers = {}
+        self.requests = []
+
+    def handle_error(self, request, client_address):
+        """Clients hang up on what they do not believe."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __getattr__(self, name):
+        if name.startswith("do_"):
+            return self.respond
+        raise AttributeError(name)
+
+    def respond(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.requests.append((self.command, self.path, dict(self.headers)))
+        answer = self.server.answers[self.command]
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        if callable(answer):
+            answer(self)
+        else:
+            self.give(answer)
+
+    def log_message(self, *_):
+        pass
+
+    def give(self, status, body=b"", **headers):
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        if "Content_Length" not in headers:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def described(size=10, etag='"1"'):
+    return lambda handler: handler.give(
+        207, FILE.format(path=handler.path, size=size, etag=etag).encode()
+    )
+
+
+@pytest.fixture
+def server():
+    with Scripted() as scripted:
+        thread = threading.Thread(target=scripted.serve_forever, daemon=True)
+        thread.start()
+        yield scripted
+        scripted.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def node(server):
+    with StorageManager() as storage:
+        mount = {"type": "webdav", "url": f"http://127.0.0.1:{server.server_port}/dav"}
+        storage.configure([{"name": "w", **mount, "retries": 2, "timeout": 5, "commit": "put"}])
+        yield storage.node("w:a.txt")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "message"),
+    [
+        (400, StorageIOError, "does not understand"),
+        (403, StoragePermissionError, "forbids"),
+        (405, StoragePermissionError, "read-only"),
+        (408, StorageTimeoutError, "gave up"),
+        (413, StorageFullError, "of this size"),
+        (414, StoragePathError, "too long"),
+        (418, StorageIOError, "status 418"),
+        (423, StoragePermissionError, "locked"),
+        (429, StorageConnectionError, "429"),
+        (500, StorageConnectionError, "500"),
+        (501, StoragePermissionError, "does not allow PUT"),
+        (503, StorageConnectionError, "503"),
+        (507, StorageFullError, "quota"),
+        (508, StorageConnectionError, "508"),
+    ],
+)
+def test_a_status_has_its_class_and_words(server, node, status, kind, message):
+    server.answers = {"PROPFIND": described(), "PUT": status}
+    with pytest.raises(kind, match=message) as caught:
+        node.write_bytes(b"x")
+    assert type(caught.value) is kind
+    assert str(caught.value).startswith("w:a.txt")
+
+
+@pytest.mark.parametrize("status", [423, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again(server, node, status):
+    server.answers = {"PROPFIND": described(), "PUT": [status, status, 201]}
+    node.write_bytes(b"x")
+    assert [method for method, *_ in server.requests].count("PUT") == 3
+
+
+def test_a_page_instead_of_a_multistatus_is_told(server, node):
+    server.answers = {"PROPFIND": 200}
+    with pytest.raises(StorageIOError, match="not the address of a WebDAV collection"):
+        node.exists
+    server.answers = {"PROPFIND": lambda handler: handler.give(207, b"<html>hello</html>")}
+    with pytest.raises(StorageIOError, match="no WebDAV multistatus"):
+        node.exists
+
+
+def test_a_document_type_is_refused(server, node):
+    bomb = b'<!DOCTYPE m [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><multistatus xmlns="DAV:">&b;'
+    server.answers = {"PROPFIND": lambda handler: handler.give(207, bomb)}
+    with pytest.raises(StorageIOError, match="document type"):
+        node.exists
+
+
+def test_a_proxy_may_show_another_path_than_the_server_knows(server, node):
+    listing = """<multistatus xmlns="DAV:">
+<response><href>/internal/files/b%20c</href><propstat><prop><resourcetype/></prop></propstat>
+</response><response><href>http://inside:8080/internal/files/</href><propstat><prop>
+<resourcetype><collection/></resourcetype></prop></propstat></response></multistatus>"""
+    server.answers = {"PROPFIND": lambda handler: handler.give(207, listing.encode())}
+    assert [info.path for info in node.parent._mount.scan("")] == ["b c"]
+
+
+def test_a_part_that_was_not_asked_for_is_refused(server, node):
+    def wrong(handler):
+        handler.give(206, b"345", ETag='"1"', Content_Range="bytes 3-5/10")
+
+    server.answers = {"PROPFIND": described(), "GET": wrong}
+    with pytest.raises(StorageIOError, match="another range"):
+        node._mount.read_bytes("a.txt", 4, 7)
+
+
+def test_a_content_that_ends_too_early_is_no_content(server, node):
+    def short(handler):
+        handler.give(200, b"01234", ETag='"1"', Content_Length="10")
+        handler.close_connection = True
+
+    server.answers = {"PROPFIND": described(), "GET": short}
+    with pytest.raises(StorageConnectionError, match="broke"):
+        node.read_bytes()
+
+
+def test_a_server_whose_tags_never_agree_is_believed(server, node):
+    def tagged(handler):
+        handler.give(200, b"0123456789", ETag='"1-gzip"')
+
+    server.answers = {"PROPFIND": described(), "GET": tagged}
+    assert node.read_bytes() == b"0123456789"
+    assert [method for method, *_ in server.requests].count("GET") == 2
+
+
+def test_a_server_without_tags_and_times_is_believed(server, node):
+    server.answers = {"PROPFIND": described(etag=""), "GET": lambda h: h.give(200, b"0123456789")}
+    assert node.read_bytes() == b"0123456789"
+    assert node.stat().etag is None
+    assert node.stat().mtime is None
+
+
+def test_a_collection_whose_page_can_be_read_is_a_directory(server, node):
+    collection = b"""<multistatus xmlns="DAV:"><response><href>/dav/a.txt/</href><propstat><prop>
+<resourcetype><collection/></resourcetype></prop></propstat></response></multistatus>"""
+    server.answers = {
+        "PROPFIND": lambda handler: handler.give(207, collection),
+        "GET": lambda handler: handler.give(200, b"<html>a page</html>"),
+    }
+    with pytest.raises(IsADirectoryError):
+        node.read_bytes()
+
+
+def test_a_part_of_a_tree_that_stays_is_an_error(server, node):
+    left = b"""<multistatus xmlns="DAV:"><response><href>/dav/a.txt/x</href>
+<status>HTTP/1.1 423 Locked</status></response></multistatus>"""
+    server.answers = {"PROPFIND": described(), "DELETE": lambda handler: handler.give(207, left)}
+    with pytest.raises(StoragePermissionError, match="locked"):
+        node.delete()
+
+
+def test_a_removal_whose_answer_was_lost_is_done(server, node):
+    server.answers = {"PROPFIND": described(), "DELETE": [503, 404]}
+    node.unlink()
+    server.answers = {"PROPFIND": described(), "DELETE": [404]}
+    with pytest.raises(StorageNotFoundError):
+        node.unlink()
+
+
+def test_the_headers_of_the_options_are_sent(server):
+    with StorageManager() as storage:
+        url = f"http://127.0.0.1:{server.server_port}/dav"
+        given = {"X-Tenant": "north", "User-Agent": "ours"}
+        storage.configure([{"name": "w", "type": "webdav", "url": url, "headers": given}])
+        server.answers = {"PROPFIND": described()}
+        assert storage.node("w:a b#c?.txt").exists
+    method, path, headers = server.requests[0]
+    assert (method, path) == ("PROPFIND", "/dav/a%20b%23c%3F.txt")
+    assert (headers["X-Tenant"], headers["User-Agent"]) == ("north", "ours")
+    assert headers["Accept-Encoding"] == "identity"
+    assert "Authorization" not in headers
+
+
+def test_every_refusal_is_ours(server, node):
+    for status in (300, 301, 302, 307, 402, 406, 409, 411, 415, 417, 422, 424, 451, 505, 599):
+        server.answers = dict.fromkeys(
+            ("PROPFIND", "PUT", "GET", "MKCOL", "MOVE", "DELETE", "COPY"), status
+        )
+        for step in (node.read_bytes, lambda: node.write_bytes(b"x"), node.stat):
+            with pytest.raises(StorageError, match="w:a"):
+                step()
