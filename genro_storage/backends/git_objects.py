@@ -140,5 +140,3 @@ class GitSnapshot(Snapshot):
 
 def _entry(found: pygit2.Object) -> Entry:
     return Entry(text(found.raw_name or b""), kind_of(int(found.filemode or 0)), str(found.id))
-
-

@@ -130,8 +130,7 @@ class GithubOptions(NetworkOptions):
     )
     base_url: str = Field(
         default="https://api.github.com",
-        description="Where the API is. For GitHub Enterprise Server "
-        "`https://HOST/api/v3`.",
+        description="Where the API is. For GitHub Enterprise Server `https://HOST/api/v3`.",
     )
     refresh: float = Field(
         default=0.0,

@@ -100,8 +100,7 @@ def missing_extra(
     """
     what = f"the module {error.name!r} is not installed" if error.name else str(error)
     return StorageMissingExtraError(
-        f"mount {mount!r} ({kind}): {what}; install it with: "
-        f'pip install "genro-storage[{extra}]"',
+        f'mount {mount!r} ({kind}): {what}; install it with: pip install "genro-storage[{extra}]"',
         node=mount,
     )
 
