@@ -91,12 +91,14 @@ class GithubBackend(TreeBackend):
             raise self._api.missing(self._no_ref) from error
 
     def _no_ref(self) -> RootNotFoundError:
+        what = "commit on the default branch"
+        if self._ref is not None:
+            what = f"branch, tag or commit {self._ref!r}"
         answer = self._api.get("/branches", per_page=_SHOWN)
         branches = ", ".join(str(each["name"]) for each in answer.value) or "none"
         more = ", …" if answer.has_next else ""
         return RootNotFoundError(
-            f"there is no branch, tag or commit {self._ref!r} in {self._source.name}; "
-            f"branches: {branches}{more}"
+            f"there is no {what} in {self._source.name}; correct 'ref' (branches: {branches}{more})"
         )
 
     def _resolve_version(self, version: str) -> GithubSnapshot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import functools
 import time
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from .errors import RootNotFoundError
 from .remote import Bounds, Opened, is_transient, missing_extra, repeated
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Generator, Mapping
 
     import httpx
@@ -151,8 +153,10 @@ class Api:
     @contextmanager
     def explained(self) -> Generator[None]:
         """What the HTTP client raises comes out as a standard exception."""
-        import httpx
-
+        try:
+            import httpx
+        except ImportError as error:
+            raise missing_extra(error, "github", "github", self.source.mount) from error
         try:
             yield
         except httpx.TimeoutException as error:
@@ -188,10 +192,8 @@ class Api:
     # -- requests -----------------------------------------------------------------------------
 
     def _open(self) -> httpx.Client:
-        try:
-            import httpx
-        except ImportError as error:
-            raise missing_extra(error, "github", "github", self.source.mount) from error
+        import httpx
+
         headers = {"User-Agent": "genro-storage", "X-GitHub-Api-Version": _VERSION}
         token, username = self.source.token, self.source.username
         if token is not None and username is not None:
@@ -204,6 +206,7 @@ class Api:
             timeout=httpx.Timeout(self.bounds.timeout, connect=self.bounds.connect),
             # Open streams each hold a connection, and nobody may have to wait for them.
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
+            verify=_certificates(),
             follow_redirects=False,
         )
 
@@ -286,6 +289,14 @@ class Api:
             self._answers.move_to_end((url, accept))
             while len(self._answers) > _MOST_ANSWERS:
                 self._answers.popitem(last=False)
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """One for all clients: loading the certificates takes longer than many a request."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

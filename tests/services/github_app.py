@@ -151,7 +151,7 @@ class Repository:
                 )
             case ["branches"]:
                 names = sorted(self.git.branches.local)
-                return self._paged([{"name": name} for name in names], "/branches")
+                return self._paged([{"name": name} for name in names])
             case ["commits"]:
                 return self._commits()
             case ["commits", *ref]:
@@ -172,7 +172,7 @@ class Repository:
     # -- commits ------------------------------------------------------------------------------
 
     def _require_commits(self) -> None:
-        if self.git.is_empty:
+        if not self.git.listall_references():
             raise refusal(409, "Git Repository is empty.")
 
     def _object(self, sha: str) -> pygit2.Object:
@@ -219,11 +219,13 @@ class Repository:
         start = self._resolve(ref)
         if start is None:
             raise refusal(404, "Not Found")
+        if "path" not in query and query.get("per_page") == "1":
+            return self._paged([self._listed(start), *start.parent_ids])
         command = ["git", "--literal-pathspecs", "-C", self.git.path, "log", "--format=%H"]
         command += [str(start.id), "--", *([query["path"]] if "path" in query else [])]
         raw = [part.encode("utf-8", "surrogateescape") for part in command]
         ids = subprocess.run(raw, check=True, capture_output=True).stdout.decode().split()
-        return self._paged([self._listed(self.git[id_].peel(pygit2.Commit)) for id_ in ids], "")
+        return self._paged([self._listed(self.git[id_].peel(pygit2.Commit)) for id_ in ids])
 
     def _commit(self, ref: str) -> Answer:
         self._require_commits()
@@ -246,7 +248,7 @@ class Repository:
         word = status.get((ahead > 0, behind > 0), "diverged")
         return answer({"status": word, "ahead_by": ahead, "behind_by": behind, "commits": []})
 
-    def _paged(self, values: list[Any], route: str) -> Answer:
+    def _paged(self, values: list[Any]) -> Answer:
         query = self.request.query
         size = min(int(query.get("per_page", 30)), 100)
         page = max(1, int(query.get("page", 1)))
