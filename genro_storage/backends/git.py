@@ -210,7 +210,7 @@ def _commit(repository: pygit2.Repository, expression: str) -> pygit2.Commit:
     found = repository.revparse_single(expression)
     try:
         return found.peel(pygit2.Commit)
-    except pygit2.GitError as error:
+    except (pygit2.GitError, ValueError) as error:
         raise ValueError(f"it is a {found.type_str}") from error
 
 

@@ -143,7 +143,6 @@ with StorageManager() as storage:
         ({"base_url": "http://ghe.example/api/v3", "token": "hunter2"}, "unencrypted"),
         ({"username": "me"}, "'username' needs a 'token'"),
         ({"token": "hunter2\n"}, "line end"),
-        ({"token": " "}, "empty"),
         ({"prefix": "../x"}, "prefix"),
         ({"timeout": 0}, "timeout"),
         ({"refresh": -1}, "refresh"),
@@ -466,6 +465,12 @@ def test_the_token_is_sent(mount, github, repository, options):
     assert names(mount(**options)) == ["a.txt"]
     kinds = {each["authorization"].partition(" ")[0] for each in github.requests()}
     assert kinds == {"Basic" if options else "Bearer"}
+
+
+def test_an_empty_token_is_none(mount, github, repository):
+    commit(repository, {"a.txt": b""})
+    assert names(mount(token="")) == ["a.txt"]
+    assert {each["authorization"] for each in github.requests()} == {""}
 
 
 def test_a_wrong_token(mount, repository):
