@@ -155,5 +155,5 @@ class GithubSnapshot(Snapshot):
     def link_target(self, entry: Entry) -> str:
         return self._read(entry).decode("utf-8", "surrogateescape")
 
-    def prepare(self, found: Found) -> None:
+    def prepare(self, found: Found, *, pruned: bool) -> None:
         self._held = self._objects.trees_below(found.entry.id) or {}

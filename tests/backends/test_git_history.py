@@ -272,3 +272,8 @@ def test_times_and_versions_are_those_of_git_log(storage, repository, seed):
             assert info.mtime == at(100)
         else:
             assert known is not None and info.mtime == known.mtime, info.path
+
+
+def test_a_listing_that_leaves_directories_out_has_the_same_times(storage, repository, history):
+    found = storage.node("g:")._mount.find("", enter=lambda info: False)
+    assert {info.path: info.mtime for info in found} == {"a.txt": at(3), "d": at(2)}
