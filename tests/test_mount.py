@@ -74,6 +74,7 @@ DOORS = {
     "move": lambda mount, here: mount.move("p", mount, "q"),
     "checksum": lambda mount, here: mount.checksum(FileInfo("p", "file")),
     "versions": lambda mount, here: mount.versions("p"),
+    "stat_version": lambda mount, here: mount.stat_version("p", "1"),
     "delete_version": lambda mount, here: mount.delete_version("p", "1"),
     "get_metadata": lambda mount, here: mount.get_metadata("p"),
     "set_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}),
@@ -218,7 +219,8 @@ def test_the_matrix_of_permissions(verb, permissions, tmp_path):
 def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
     reads = {
         "stat", "scan", "find", "open_read", "read_bytes", "download", "checksum", "versions",
-        "get_metadata", "url", "internal_url", "local_path", "address", "check", "close",
+        "stat_version", "get_metadata", "url", "internal_url", "local_path", "address", "check",
+        "close",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS
     assert not reads & (WRITES | DELETES)
@@ -277,6 +279,7 @@ NEEDS = {
     "mkdir": "mkdir",
     "set_metadata": "metadata",
     "versions": "version_listing",
+    "stat_version": "version_access",
     "delete_version": "versioning",
     "copy": "copy_optimization",
 }

@@ -114,7 +114,7 @@ class GitBackend(TreeBackend):
 
         A commit that removed it is a delete marker. A file that is no longer there has versions.
         """
-        snapshot = self._snapshot()
+        snapshot = cast("GitSnapshot", self._snapshot())
         real = self._real_file(snapshot, path)
         if snapshot.commit is None:
             raise FileNotFoundError(errno.ENOENT, "no such file or directory", path)
@@ -134,7 +134,7 @@ class GitBackend(TreeBackend):
             for change in reversed(changes)
         ]
 
-    def _real_file(self, snapshot: Snapshot, path: str) -> str:
+    def _real_file(self, snapshot: GitSnapshot, path: str) -> str:
         """Where the file is in the repository, or was."""
         root = self._root(snapshot)
         try:
@@ -210,7 +210,7 @@ def _commit(repository: pygit2.Repository, expression: str) -> pygit2.Commit:
     found = repository.revparse_single(expression)
     try:
         return found.peel(pygit2.Commit)
-    except pygit2.GitError as error:
+    except (pygit2.GitError, ValueError) as error:
         raise ValueError(f"it is a {found.type_str}") from error
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import heapq
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import pygit2
 
@@ -20,9 +20,12 @@ __all__ = ["Change", "file_changes", "last_changes", "moment"]
 
 _ENTRY = re.compile(rb"(\d+) ([^\0]+)\0(.{20})", re.DOTALL)
 _LINK = b"120000"
-# Trees whose entries are kept while walking: a commit's tree is the next one's parent.
-_PARSED = 64
+# Bytes of a tree, about forty an entry, from which on libgit2 compares it.
+_LARGE = 16_384
+# Trees that are kept while walking: a commit's tree is compared again as the parent's.
+_KEPT = 64
 
+T = TypeVar("T")
 _Entries = dict[bytes, tuple[bytes, bytes]]  # name -> mode, id
 
 
@@ -40,31 +43,85 @@ def moment(seconds: int) -> datetime:
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
-        edge = datetime.max if seconds > 0 else datetime.min
-        return edge.replace(tzinfo=UTC)
+        if seconds < 0:
+            return datetime.min.replace(tzinfo=UTC)
+        return datetime.max.replace(tzinfo=UTC)
 
 
 class _Trees:
-    """Parsed trees, the latest few of them."""
+    """What differs between two trees; the latest few trees are kept.
+
+    Small trees are compared here. libgit2 compares large ones faster, and a pair of small ones,
+    which is what most commits have at each level, much more slowly.
+    """
 
     def __init__(self, repository: pygit2.Repository) -> None:
         self._repository = repository
-        self._parsed: dict[bytes, _Entries] = {}
+        self._small: dict[bytes, _Entries | None] = {}
+        self._large: dict[bytes, pygit2.Tree] = {}
 
-    def entries(self, tree: bytes | None) -> _Entries:
-        """The entries of a tree; none for what is no tree."""
+    def differences(
+        self, one: bytes | None, other: bytes | None
+    ) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
+        """The names that differ, each with the trees of that name; None is a tree of nothing."""
+        mine, theirs = self._entries(one), self._entries(other)
+        if mine is not None and theirs is not None:
+            for name in {name for name, _ in mine.items() ^ theirs.items()}:
+                yield name, _tree(mine.get(name)), _tree(theirs.get(name))
+            return
+        here, there = self._tree(one), self._tree(other)
+        if here is not None and there is not None:
+            deltas = there.diff_to_tree(here, context_lines=0).deltas
+        else:
+            whole = here or there
+            assert whole is not None
+            deltas = whole.diff_to_tree(context_lines=0).deltas
+        names: set[bytes] = set()
+        for delta in deltas:
+            names.add(delta.new_file.raw_path.partition(b"/")[0])
+            names.add(delta.old_file.raw_path.partition(b"/")[0])
+        for name in names:
+            yield name, _subtree(here, name), _subtree(there, name)
+
+    def _entries(self, tree: bytes | None) -> _Entries | None:
+        """The entries of a small tree; None for a large one."""
         if tree is None:
             return {}
-        found = self._parsed.get(tree)
+        if tree in self._small:
+            return self._small[tree]
+        import pygit2
+
+        raw = self._repository.odb.read(pygit2.Oid(raw=tree))[1]
+        found: _Entries | None = None
+        if len(raw) <= _LARGE:
+            found = {name: (mode, id_) for mode, name, id_ in _ENTRY.findall(raw)}
+        _keep(self._small, tree, found)
+        return found
+
+    def _tree(self, tree: bytes | None) -> pygit2.Tree | None:
+        if tree is None:
+            return None
+        found = self._large.get(tree)
         if found is None:
             import pygit2
 
-            raw = self._repository.odb.read(pygit2.Oid(raw=tree))[1]
-            found = {name: (mode, id_) for mode, name, id_ in _ENTRY.findall(raw)}
-            while len(self._parsed) >= _PARSED:
-                del self._parsed[next(iter(self._parsed))]
-            self._parsed[tree] = found
+            found = self._repository[pygit2.Oid(raw=tree)].peel(pygit2.Tree)
+            _keep(self._large, tree, found)
         return found
+
+
+def _keep(kept: dict[bytes, T], tree: bytes, value: T) -> None:
+    while len(kept) >= _KEPT:
+        del kept[next(iter(kept))]
+    kept[tree] = value
+
+
+def _subtree(tree: pygit2.Tree | None, name: bytes) -> bytes | None:
+    text = name.decode("utf-8", "surrogateescape")
+    if tree is None or text not in tree:
+        return None
+    entry = tree[text]
+    return entry.id.raw if entry.type_str == "tree" else None
 
 
 def _is_tree(mode: bytes) -> bool:
@@ -79,14 +136,14 @@ def file_changes(
 ) -> list[Change]:
     """The commits that changed one file, newest first, removals included."""
     look = _FileLook(repository, path.split(b"/"))
-    start = repository[head]
+    start: pygit2.Commit = repository[head]  # type: ignore[assignment]
     queue = [(-start.commit_time, 0, start)]
     seen = {start.id}
     changes: list[Change] = []
     while queue:
         _, _, commit = heapq.heappop(queue)
         mine = look.at(commit)
-        parents = [found for id_ in commit.parent_ids if (found := repository.get(id_)) is not None]
+        parents = _parents(repository, commit)
         theirs = [look.at(parent) for parent in parents]
         if mine in theirs:
             parents = [parents[theirs.index(mine)]]
@@ -101,6 +158,12 @@ def file_changes(
                 seen.add(parent.id)
                 heapq.heappush(queue, (-parent.commit_time, len(seen), parent))
     return changes
+
+
+def _parents(repository: pygit2.Repository, commit: pygit2.Commit) -> list[pygit2.Commit]:
+    """The parents that are there: a shallow clone ends somewhere."""
+    found = (repository.get(id_) for id_ in commit.parent_ids)
+    return [each for each in found if each is not None]  # type: ignore[misc]
 
 
 class _FileLook:
@@ -160,12 +223,9 @@ def last_changes(
             earlier = {path: known[1][path] for path in paths if path in known[1]}
             found.update(earlier)
             paths -= earlier.keys()
-        for parent_id in commit.parent_ids:
+        for parent in _parents(repository, commit) if paths else ():
             if not paths:
                 break
-            parent: pygit2.Commit | None = repository.get(parent_id)  # type: ignore[assignment]
-            if parent is None:  # a shallow clone ends here
-                continue
             changed = _changed(trees, commit.tree_id.raw, parent.tree_id.raw, paths, above)
             same = paths - changed
             if same:
@@ -181,11 +241,12 @@ def last_changes(
 def _directories_above(paths: set[bytes]) -> set[bytes]:
     above: set[bytes] = set()
     for path in paths:
-        while path:
-            path = path.rpartition(b"/")[0]
-            if path in above:
+        directory = path
+        while directory:
+            directory = directory.rpartition(b"/")[0]
+            if directory in above:
                 break
-            above.add(path)
+            above.add(directory)
     return above
 
 
@@ -199,15 +260,12 @@ def _changed(
     pending: list[tuple[bytes, bytes | None, bytes | None]] = [(b"", new, old)]
     while pending:
         prefix, one, other = pending.pop()
-        mine, theirs = trees.entries(one), trees.entries(other)
-        for name, _ in mine.items() ^ theirs.items():
+        for name, here, there in trees.differences(one, other):
             path = prefix + name
             if path in paths:
                 changed.add(path)
-            if path in above:
-                here, there = _tree(mine.get(name)), _tree(theirs.get(name))
-                if here != there:
-                    pending.append((path + b"/", here, there))
+            if path in above and here != there:
+                pending.append((path + b"/", here, there))
     return changed
 
 

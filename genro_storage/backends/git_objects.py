@@ -134,8 +134,9 @@ class GitSnapshot(Snapshot):
             except KeyError:  # a partial clone knows the name and not the content
                 return None
 
-    def prepare(self, found: Found) -> None:
-        self.whole = found.path
+    def prepare(self, found: Found, *, pruned: bool) -> None:
+        # Of a few directories the times are found sooner one by one: history is longer for all.
+        self.whole = None if pruned else found.path
 
 
 def _entry(found: pygit2.Object) -> Entry:

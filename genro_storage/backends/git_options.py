@@ -119,7 +119,7 @@ class GithubOptions(NetworkOptions):
     )
     token: SecretStr | None = Field(
         default=None,
-        description="An access token. Private repositories need one, and GitHub allows 5,000 "
+        description="An access token; an empty one is none. Private repositories need one, and GitHub allows 5,000 "
         "requests an hour with a token, 60 without.",
     )
     username: str | None = Field(
@@ -160,6 +160,12 @@ class GithubOptions(NetworkOptions):
     def _normalise(cls, value: str) -> str:
         return _inside(value)
 
+    @field_validator("token")
+    @classmethod
+    def _no_token(cls, value: SecretStr | None) -> SecretStr | None:
+        # ``${GITHUB_TOKEN:-}`` is empty where there is none.
+        return value if value is not None and value.get_secret_value() else None
+
     @field_validator("base_url")
     @classmethod
     def _check_url(cls, value: str) -> str:
@@ -182,8 +188,6 @@ class GithubOptions(NetworkOptions):
         if self.username is not None and self.token is None:
             raise ValueError("'username' needs a 'token' beside it")
         if self.token is not None:
-            if not self.token.get_secret_value().strip():
-                raise ValueError("'token' is empty; leave it out, or set it")
             if not self.token.get_secret_value().isprintable():
                 raise ValueError("'token' has a character that no token has (a line end?)")
             if self.base_url.startswith("http://") and not _is_here(self.base_url):

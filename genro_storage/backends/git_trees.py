@@ -97,8 +97,8 @@ class Snapshot(ABC):
     def link_target(self, entry: Entry) -> str:
         """What a symbolic link says."""
 
-    def prepare(self, found: Found) -> None:
-        """Everything below this directory is about to be listed."""
+    def prepare(self, found: Found, *, pruned: bool) -> None:
+        """What is below this directory is about to be listed: all of it, unless ``pruned``."""
 
     def size(self, entry: Entry) -> int | None:
         """The size of a file in bytes, None where it is not known."""
@@ -210,7 +210,7 @@ class TreeBackend(Backend):
         snapshot = self._snapshot()
         found = self._locate(snapshot, path)
         if found.entry.kind == "directory":
-            snapshot.prepare(found)
+            snapshot.prepare(found, pruned=enter is not None)
         yield from Backend.find(self._pinned(snapshot), path, enter=enter)
 
     def _look(self, snapshot: Snapshot, root: Found, path: str, found: Found) -> FileInfo:

@@ -79,7 +79,7 @@ def _write(
     entries: _Tree = {}
     if base is not None:
         for each in repository[base].peel(pygit2.Tree):
-            entries[each.raw_name] = int(each.filemode), each.id
+            entries[each.raw_name or b""] = int(each.filemode or 0), each.id
     below: dict[bytes, dict[tuple[bytes, ...], Content]] = {}
     for path, content in changes.items():
         if len(path) > 1:
