@@ -138,6 +138,13 @@ _BUILT_IN = (
         "The files in a tar archive, compressed or not",
         extra="zstd",
     ),
+    BackendType(
+        "libarchive",
+        f"{_ARCHIVES}:LibarchiveOptions",
+        f"{_ARCHIVES}:build_libarchive",
+        "The files in an archive that libarchive reads: 7z, RAR, ISO 9660, cab, cpio",
+        extra="libarchive",
+    ),
 )
 
 _lock = threading.Lock()
