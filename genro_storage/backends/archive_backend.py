@@ -69,9 +69,7 @@ class ArchiveBackend(Backend):
         """Read the index of the archive."""
 
     @abstractmethod
-    def _stream(
-        self, index: ArchiveIndex, source: Source, entry: Any, *, whole: bool
-    ) -> RawIOBase:
+    def _stream(self, index: ArchiveIndex, source: Source, entry: Any, *, whole: bool) -> RawIOBase:
         """The content of an entry of type file, which closes ``source`` with itself.
 
         ``whole``: all of it is about to be read.

@@ -14,7 +14,7 @@ from .errors import RootNotFoundError
 from .remote import Opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
     from ..info import FileInfo
@@ -61,7 +61,7 @@ class BackendPlace:
         return self._capabilities.write
 
     @contextlib.contextmanager
-    def _use(self) -> Iterator[tuple[Backend, str]]:
+    def _use(self) -> Generator[tuple[Backend, str]]:
         """Errors of the system in the words of whoever wrote the configuration."""
         try:
             yield self._found.get()
@@ -122,9 +122,7 @@ class LocalPlace(BackendPlace):
         # Rooted at the top, so that links may lead anywhere: a person has named this very file.
         drive, rest = os.path.splitdrive(path)
         backend = LocalBackend(drive + os.sep)
-        super().__init__(
-            lambda: (backend, rest.lstrip(os.sep)), path, LocalBackend.capabilities
-        )
+        super().__init__(lambda: (backend, rest.lstrip(os.sep)), path, LocalBackend.capabilities)
         self._full = path
 
     def stat(self) -> FileInfo:

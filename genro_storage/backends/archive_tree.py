@@ -128,9 +128,9 @@ class TreeNode:
 
 
 def safe_path(name: str) -> str | None:
-    """The path that an entry's name stands for; None where it leads out or cannot be written.
+    r"""The path that an entry's name stands for; None where it leads out or cannot be written.
 
-    >>> safe_path("./a//b/"), safe_path("../x"), safe_path("/etc/passwd"), safe_path("..\\\\x")
+    >>> safe_path("./a//b/"), safe_path("../x"), safe_path("/etc/passwd"), safe_path("..\\x")
     ('a/b', None, None, None)
     """
     if name.startswith(("/", "\\")) or "\x00" in name or _DRIVE.match(name):

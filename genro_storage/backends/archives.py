@@ -93,7 +93,11 @@ def _place(options: ArchiveOptions, context: BuildContext, kind: str) -> Place:
     from .archive_places import place_of
 
     return place_of(
-        options.file, options.target_protocol, options.target_options, context, _label(context, kind)
+        options.file,
+        options.target_protocol,
+        options.target_options,
+        context,
+        _label(context, kind),
     )
 
 
@@ -165,8 +169,7 @@ class TarOptions(ArchiveOptions):
     )
     create: bool = Field(
         default=False,
-        description="Make the archive with its first file where it is missing; includes "
-        "'mode: a'.",
+        description="Make the archive with its first file where it is missing; includes 'mode: a'.",
     )
 
     @field_validator("compression")
@@ -196,7 +199,7 @@ def build_tar(options: TarOptions, context: BuildContext) -> Backend:
 
 
 class LibarchiveOptions(ArchiveOptions):
-    """An archive of any format that libarchive reads: 7z, RAR, ISO 9660, cab, cpio …"""
+    """An archive of any format that libarchive reads: 7z, RAR, ISO 9660, cab, cpio."""
 
     password: SecretStr | None = Field(
         default=None, description="Opens encrypted zip archives, those with AES included."

@@ -1,4 +1,4 @@
-"""Whatever libarchive reads, as a mount: 7z, RAR, ISO images, cab, cpio, lha, xar …"""
+"""Whatever libarchive reads, as a mount: 7z, RAR, ISO images, cab, cpio, lha, xar."""
 
 from __future__ import annotations
 

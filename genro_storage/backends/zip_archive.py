@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .archive_backend import ArchiveIndex
+from .archive_changes import Addition, Change
 from .archive_codecs import Inflated, decrypting, zip_decompressor
 from .archive_sources import RangeSource, Source, Spool
 from .archive_streams import EntryStream
 from .archive_tree import BrokenArchiveError, Limits, Tree
-from .archive_writing import Addition, Change, Sink, WritableArchive
+from .archive_writing import Sink, WritableArchive
 from .base import COPY_CHUNK
 from .zip_directory import (
     ENCRYPTED,
@@ -280,9 +281,7 @@ def _copy_entries(
     return placed
 
 
-def _changed(
-    central: Central, entry: ZipEntry, path: str | None, mtime: float | None
-) -> Central:
+def _changed(central: Central, entry: ZipEntry, path: str | None, mtime: float | None) -> Central:
     """The record under another name or with another time."""
     if path is not None:
         name = _encoded(path, directory=entry.type == "directory")
