@@ -28,6 +28,8 @@ _MOST_LINKS = 40
 #: Entries up to this size (bytes) may be compressed as well as they like.
 _HARMLESS = 64 * 1024 * 1024
 _DRIVE = re.compile(r"[A-Za-z]:(?:[/\\]|\Z)")
+#: An empty component, one of dots, or what may be a separator or drive in disguise.
+_ODD = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)|[\\\x00]|\A[A-Za-z]:")
 
 
 class BrokenArchiveError(OSError):
@@ -133,6 +135,9 @@ def safe_path(name: str) -> str | None:
     >>> safe_path("./a//b/"), safe_path("../x"), safe_path("/etc/passwd"), safe_path("..\\x")
     ('a/b', None, None, None)
     """
+    bare = name[:-1] if name.endswith("/") else name
+    if _ODD.search(bare) is None:
+        return bare
     if name.startswith(("/", "\\")) or "\x00" in name or _DRIVE.match(name):
         return None
     parts = [part for part in name.split("/") if part not in ("", ".")]

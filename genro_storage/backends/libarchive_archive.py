@@ -177,20 +177,12 @@ class _WalkStream(EntryStream):
     def close(self) -> None:
         if self.closed:
             return
+        self._owned = not self._whole
         if self._whole:
             self._backend._give_back(self._index, self._walk)
-            self._source = _NOTHING
         else:
             self._walk.rewind()
         super().close()
-
-
-class _Nothing:
-    def close(self) -> None:
-        pass
-
-
-_NOTHING: Any = _Nothing()
 
 
 def _resolve(entry: _Numbered, link: str, seen: dict[str, _Numbered]) -> None:
