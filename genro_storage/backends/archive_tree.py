@@ -25,6 +25,8 @@ __all__ = [
 
 #: How many links one path may lead through.
 _MOST_LINKS = 40
+#: How deep an entry may lie: further down is only what was made to keep a program busy.
+_DEEPEST = 1000
 #: Entries up to this size (bytes) may be compressed as well as they like.
 _HARMLESS = 64 * 1024 * 1024
 _DRIVE = re.compile(r"[A-Za-z]:(?:[/\\]|\Z)")
@@ -135,6 +137,8 @@ def safe_path(name: str) -> str | None:
     >>> safe_path("./a//b/"), safe_path("../x"), safe_path("/etc/passwd"), safe_path("..\\x")
     ('a/b', None, None, None)
     """
+    if name.count("/") > _DEEPEST:
+        return None
     bare = name[:-1] if name.endswith("/") else name
     if _ODD.search(bare) is None:
         return bare

@@ -107,7 +107,8 @@ def pack_zip(path: Path, contents: dict[str, bytes], **options: Any) -> Path:
     """A zip archive by Python's own module."""
     with zipfile.ZipFile(path, "w", **options) as archive:
         for name, data in contents.items():
-            archive.writestr(zipfile.ZipInfo(name, time.localtime()[:6]), data)
+            info = zipfile.ZipInfo(name, time.localtime()[:6])
+            archive.writestr(info, data, compress_type=archive.compression)
     return path
 
 
