@@ -116,6 +116,7 @@ _BUILT_IN = (
     _built_in("webdav", "webdav", "WebdavOptions", "build", "A collection of a WebDAV server (Nextcloud, Apache, nginx, a NAS)", "webdav"),
     _built_in("zip", "archives", "ZipOptions", "build_zip", "The files in a zip archive, which may lie on another mount"),
     _built_in("tar", "archives", "TarOptions", "build_tar", "The files in a tar archive, compressed or not", "zstd"),
+    _built_in("libarchive", "archives", "LibarchiveOptions", "build_libarchive", "The files in an archive of nearly any format (7z, RAR, ISO), read-only", "libarchive"),
     _built_in("git", "git_options", "GitOptions", "build_git", "A commit of a git repository on this machine, read-only", "git"),
     _built_in("github", "git_options", "GithubOptions", "build_github", "A commit of a repository on GitHub, read-only", "github"),
     _built_in("fsspec", "fsspec", "FsspecOptions", "build", "Any filesystem that fsspec knows"),

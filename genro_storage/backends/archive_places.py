@@ -14,7 +14,7 @@ from .errors import RootNotFoundError
 from .remote import Opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
     from ..info import FileInfo
@@ -61,7 +61,7 @@ class BackendPlace:
         return self._capabilities.write
 
     @contextlib.contextmanager
-    def _use(self) -> Iterator[tuple[Backend, str]]:
+    def _use(self) -> Generator[tuple[Backend, str]]:
         """Errors of the system in the words of whoever wrote the configuration."""
         try:
             yield self._found.get()

@@ -30,7 +30,7 @@ class Decoder(Protocol):
 class EntryStream(io.RawIOBase):
     """One entry. ``decode`` starts at its first byte again; a raw part of the source may seek.
 
-    Where the whole content passes in order, its length and CRC are compared before the last bytes
+    ``owned``: closing closes the source too. Where the whole content passes in order, its length and CRC are compared before the last bytes
     are given away.
     """
 
@@ -43,9 +43,11 @@ class EntryStream(io.RawIOBase):
         *,
         offset: int = 0,
         crc: int | None = None,
+        owned: bool = True,
     ) -> None:
         super().__init__()
         self._source = source
+        self._owned = owned
         self._name = name
         self._size = size
         self._decode = decode
@@ -139,7 +141,8 @@ class EntryStream(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             try:
-                self._source.close()
+                if self._owned:
+                    self._source.close()
             finally:
                 super().close()
 

@@ -25,9 +25,13 @@ __all__ = [
 
 #: How many links one path may lead through.
 _MOST_LINKS = 40
+#: How deep an entry may lie: further down is only what was made to keep a program busy.
+_DEEPEST = 1000
 #: Entries up to this size (bytes) may be compressed as well as they like.
 _HARMLESS = 64 * 1024 * 1024
 _DRIVE = re.compile(r"[A-Za-z]:(?:[/\\]|\Z)")
+#: An empty component, one of dots, or what may be a separator or drive in disguise.
+_ODD = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)|[\\\x00]|\A[A-Za-z]:")
 
 
 class BrokenArchiveError(OSError):
@@ -128,11 +132,16 @@ class TreeNode:
 
 
 def safe_path(name: str) -> str | None:
-    """The path that an entry's name stands for; None where it leads out or cannot be written.
+    r"""The path that an entry's name stands for; None where it leads out or cannot be written.
 
-    >>> safe_path("./a//b/"), safe_path("../x"), safe_path("/etc/passwd"), safe_path("..\\\\x")
+    >>> safe_path("./a//b/"), safe_path("../x"), safe_path("/etc/passwd"), safe_path("..\\x")
     ('a/b', None, None, None)
     """
+    if name.count("/") > _DEEPEST:
+        return None
+    bare = name[:-1] if name.endswith("/") else name
+    if _ODD.search(bare) is None:
+        return bare
     if name.startswith(("/", "\\")) or "\x00" in name or _DRIVE.match(name):
         return None
     parts = [part for part in name.split("/") if part not in ("", ".")]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .local_write import lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from .context import Place
 
@@ -36,7 +36,7 @@ _turns: list[weakref.ref[_Turn]] = []
 
 
 @contextlib.contextmanager
-def turn_of(place: Place) -> Iterator[None]:
+def turn_of(place: Place) -> Generator[None]:
     """Wait for the turn to write this archive."""
     address = place.address()
     # A place without an address is known by its own name only.
@@ -64,7 +64,7 @@ def _find(address: object) -> _Turn:
 
 
 @contextlib.contextmanager
-def publishing(local: str | None) -> Iterator[None]:
+def publishing(local: str | None) -> Generator[None]:
     """Keep other processes of this library from replacing a local archive meanwhile.
 
     The lock is that of the archive's directory, since the archive itself may not be there yet; the

@@ -12,15 +12,26 @@ import os
 import stat as st
 import time
 from abc import abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..capabilities import BackendCapabilities
-from ..paths import join, parent_of
+from ..info import Attributes
+from ..paths import parent_of
 from .archive_backend import TRIES, ArchiveBackend, ArchiveIndex
+from .archive_changes import (
+    Addition,
+    Change,
+    is_there,
+    locate,
+    plan_directories,
+    plan_file,
+    plan_move,
+    plan_removal,
+)
 from .archive_sources import BytesSource, Source
-from .archive_tree import Entry, Limits, Tree, safe_path
+from .archive_tree import Limits, Tree, safe_path
 from .archive_turns import publishing, turn_of
 from .fsspec_write import Content, SpooledWrite
 from .local_write import remove_stale
@@ -29,40 +40,12 @@ from .temporary_names import is_temporary, numbered_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..info import Attributes
+    from .archive_file import State
     from .archive_sources import Spool
     from .base import WriteHandle
     from .context import Place
 
-__all__ = ["Addition", "Change", "Sink", "WritableArchive"]
-
-
-@dataclass(frozen=True)
-class Addition:
-    """An entry to come: a directory, or a file with its content as ``_prepare`` left it."""
-
-    path: str
-    directory: bool
-    mtime: float
-    prepared: Any = None
-    mode: int | None = None
-    #: The entry that it replaces, whose permissions it keeps.
-    like: Entry | None = None
-
-
-@dataclass
-class Change:
-    """What one step makes of an archive."""
-
-    removed: set[Entry] = field(default_factory=set)
-    #: The new paths of entries that stay.
-    moved: dict[Entry, str] = field(default_factory=dict)
-    #: New times of entries that stay.
-    times: dict[Entry, float] = field(default_factory=dict)
-    added: list[Addition] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.removed or self.moved or self.times or self.added)
+__all__ = ["Sink", "WritableArchive"]
 
 
 class Sink:
@@ -145,29 +128,30 @@ class WritableArchive(ArchiveBackend):
         raise OSError(errno.EAGAIN, "the archive keeps changing while it is written; try again")
 
     def _attempt(self, plan: Callable[[Tree], Change], *, locked: bool) -> bool:
+        """Whether it is done; False where the archive has changed meanwhile."""
         opened = self._file.open()
-        if opened is None:
-            source, state = BytesSource(b""), None
-            index = self._new()
-        else:
-            source, state = opened
+        source: Source = BytesSource(b"") if opened is None else opened[0]
+        state = None if opened is None else opened[1]
         try:
-            if state is not None:
-                try:
-                    index = self._index_of(source, state)
-                except OSError:
-                    if not source.pinned and self._file.state() != state:
-                        return False
-                    raise
+            try:
+                index = self._new() if state is None else self._index_of(source, state)
+            except OSError:
+                if not source.pinned and self._file.state() != state:
+                    return False
+                raise
             change = plan(index.tree)
-            if not change:
-                return True
-            return self._swap(index, source, state, change, locked=locked)
+            return not change or self._swap(index, source, state, change, locked=locked)
         finally:
             source.close()
 
     def _swap(
-        self, index: ArchiveIndex, source: Source, state: Any, change: Change, *, locked: bool
+        self,
+        index: ArchiveIndex,
+        source: Source,
+        state: State | None,
+        change: Change,
+        *,
+        locked: bool,
     ) -> bool:
         """Write the new archive and put it in the place of the old one, if that is still there."""
         handle = self._place.open_write()
@@ -226,14 +210,14 @@ class WritableArchive(ArchiveBackend):
         self._check_write(path, if_absent)
         mode = os.stat(source).st_mode
         if attributes is None or attributes.mode is None:
-            attributes = _with_mode(attributes, st.S_IMODE(mode))
+            attributes = (attributes or Attributes())._replace(mode=st.S_IMODE(mode))
         self._store(Path(source), path, if_absent, attributes)
         return None
 
     def _check_write(self, path: str, if_absent: bool) -> None:
         """Say early what the commit would say, so that nobody writes a gigabyte in vain."""
         self._require_writable()
-        _plan_file(self._index().tree, path, None, if_absent, None)
+        plan_file(self._index().tree, path, None, if_absent, None)
         self._check_path(path)
 
     def _check_path(self, path: str) -> None:
@@ -245,7 +229,7 @@ class WritableArchive(ArchiveBackend):
         self, content: Content, path: str, if_absent: bool, attributes: Attributes | None
     ) -> None:
         prepared = self._prepare(content)
-        self._rewrite(lambda tree: _plan_file(tree, path, prepared, if_absent, attributes))
+        self._rewrite(lambda tree: plan_file(tree, path, prepared, if_absent, attributes))
 
     # -- names --------------------------------------------------------------------------------
 
@@ -253,7 +237,7 @@ class WritableArchive(ArchiveBackend):
         self._check_path(path)
 
         def plan(tree: Tree) -> Change:
-            real, missing, there = _locate(tree, path)
+            real, missing, there = locate(tree, path)
             if there:
                 raise FileExistsError(errno.EEXIST, "already exists", path)
             if len(missing) > 1:
@@ -266,28 +250,28 @@ class WritableArchive(ArchiveBackend):
         above = parent_of(path)
         self._check_path(above)
         # Most parents are there, and that is no reason to write.
-        if _plan_directories(self._index().tree, above):
-            self._rewrite(lambda tree: _plan_directories(tree, above))
+        if plan_directories(self._index().tree, above):
+            self._rewrite(lambda tree: plan_directories(tree, above))
 
     def remove(self, path: str) -> None:
-        self._rewrite(lambda tree: _plan_removal(tree, [path], whole=False))
+        self._rewrite(lambda tree: plan_removal(tree, [path], whole=False))
 
     def remove_tree(self, path: str) -> None:
-        self._rewrite(lambda tree: _plan_removal(tree, [path], whole=True))
+        self._rewrite(lambda tree: plan_removal(tree, [path], whole=True))
 
     def remove_many(self, paths: Iterable[str]) -> None:
         """All of them in one step."""
         listed = list(paths)
 
         def plan(tree: Tree) -> Change:
-            there = [path for path in listed if _is_there(tree, path)]
-            return _plan_removal(tree, there, whole=False)
+            there = [path for path in listed if is_there(tree, path)]
+            return plan_removal(tree, there, whole=False)
 
         self._rewrite(plan)
 
     def move(self, source: str, target: str) -> None:
         self._check_path(target)
-        self._rewrite(lambda tree: _plan_move(tree, source, target))
+        self._rewrite(lambda tree: plan_move(tree, source, target))
 
     def set_mtime(self, path: str, mtime: float) -> None:
         def plan(tree: Tree) -> Change:
@@ -315,141 +299,3 @@ class WritableArchive(ArchiveBackend):
                 if os.lstat(full).st_mtime <= limit and remove_stale(full, by_age=True):
                     removed += 1
         return removed
-
-
-# -- what a verb changes: pure ------------------------------------------------------------------
-
-
-def _with_mode(attributes: Attributes | None, mode: int) -> Attributes:
-    from ..info import Attributes as Kind
-
-    return (attributes or Kind())._replace(mode=mode)
-
-
-def _is_there(tree: Tree, path: str) -> bool:
-    try:
-        tree.find(path, follow=False)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
-
-
-def _locate(tree: Tree, path: str) -> tuple[str, list[str], bool]:
-    """(the path by which no link leads, the names at its end that are missing, whether it is there)."""
-    missing: list[str] = []
-    above = path
-    while True:
-        try:
-            node, real = tree.find(above)
-        except FileNotFoundError:
-            if _is_there(tree, above):
-                raise PermissionError(
-                    errno.EACCES, "a symbolic link leads nowhere", above
-                ) from None
-            missing.append(above.rpartition("/")[2])
-            above = parent_of(above)
-            continue
-        break
-    if missing and node.children is None:
-        raise NotADirectoryError(errno.ENOTDIR, "is not a directory", above)
-    missing.reverse()
-    return "/".join((real, *missing)) if real else "/".join(missing), missing, not missing
-
-
-def _plan_directories(tree: Tree, path: str, now: float | None = None) -> Change:
-    """The directories that are missing down to ``path``."""
-    real, missing, there = _locate(tree, path)
-    if there:
-        if tree.find(real)[0].children is None:
-            raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
-        return Change()
-    moment = time.time() if now is None else now
-    added: list[Addition] = []
-    for _ in missing:
-        added.append(Addition(real, True, moment))
-        real = parent_of(real)
-    return Change(added=added[::-1])
-
-
-def _plan_file(
-    tree: Tree, path: str, prepared: Any, if_absent: bool, attributes: Attributes | None
-) -> Change:
-    """A file in a place that is free, or instead of a file."""
-    if not path:
-        raise IsADirectoryError(errno.EISDIR, "is a directory", path)
-    real, _, there = _locate(tree, path)
-    like: Entry | None = None
-    change = Change()
-    if there:
-        node, _ = tree.find(real)
-        like = node.entry
-        if node.children is not None or like is None:
-            raise IsADirectoryError(errno.EISDIR, "is a directory", path)
-        if if_absent:
-            raise FileExistsError(errno.EEXIST, "already exists", path)
-        final = like
-        while final.hard is not None:
-            final = final.hard
-        if final.type != "file":
-            raise PermissionError(errno.EACCES, f"not a regular file: {final.type}")
-        change.removed.add(like)
-    elif if_absent and _is_there(tree, path):
-        raise FileExistsError(errno.EEXIST, "already exists", path)
-    else:
-        change = _plan_directories(tree, parent_of(real))
-    mtime = None if attributes is None else attributes.mtime
-    mode = None if attributes is None else attributes.mode
-    moment = time.time() if mtime is None else mtime
-    change.added.append(Addition(real, False, moment, prepared, mode, like))
-    return change
-
-
-def _plan_removal(tree: Tree, paths: Iterable[str], *, whole: bool) -> Change:
-    change = Change()
-    for path in paths:
-        if not path:
-            raise PermissionError(errno.EPERM, "the root cannot be removed")
-        node, real = tree.find(path, follow=False)
-        if node.children and not whole:
-            raise OSError(errno.ENOTEMPTY, "directory not empty", path)
-        change.removed.update(tree.below(real))
-        _keep_parent(tree, real, change)
-    return change
-
-
-def _keep_parent(tree: Tree, path: str, change: Change) -> None:
-    """A directory stays when its last entry goes, also one that was only implied."""
-    above = parent_of(path)
-    if not above or tree.find(above)[0].entry is not None:
-        return
-    if all(addition.path != above for addition in change.added):
-        change.added.append(Addition(above, True, time.time()))
-
-
-def _plan_move(tree: Tree, source: str, target: str) -> Change:
-    if not source or not target:
-        raise PermissionError(errno.EPERM, "the root cannot be moved or replaced")
-    node, here = tree.find(source, follow=False)
-    above, _, _ = _locate(tree, parent_of(target))
-    there = join(above, target.rpartition("/")[2])
-    if here == there:
-        return Change()
-    if node.children is not None and there.startswith(here + "/"):
-        raise OSError(errno.EINVAL, "a directory cannot move into itself")
-    change = _plan_directories(tree, parent_of(there))
-    if _is_there(tree, there):
-        taken, _ = tree.find(there, follow=False)
-        if node.children is None and taken.children is not None:
-            raise IsADirectoryError(errno.EISDIR, "is a directory", target)
-        if node.children is not None and taken.children is None:
-            raise NotADirectoryError(errno.ENOTDIR, "is not a directory", target)
-        if taken.children:
-            raise OSError(errno.ENOTEMPTY, "directory not empty", target)
-        change.removed.update(tree.below(there))
-    if node.children is not None and node.entry is None:
-        change.added.append(Addition(there, True, time.time()))
-    for entry in tree.below(here):
-        assert entry.path is not None
-        change.moved[entry] = there + entry.path[len(here) :]
-    _keep_parent(tree, here, change)
-    return change

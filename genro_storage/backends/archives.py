@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from .base import Backend
     from .context import BuildContext, Place
 
-__all__ = ["ArchiveOptions", "TarOptions", "ZipOptions", "build_tar", "build_zip"]
+__all__ = [
+    "ArchiveOptions",
+    "LibarchiveOptions",
+    "TarOptions",
+    "ZipOptions",
+    "build_libarchive",
+    "build_tar",
+    "build_zip",
+]
 
 
 def _as_path(value: Any) -> Any:
@@ -187,4 +195,27 @@ def build_tar(options: TarOptions, context: BuildContext) -> Backend:
         context.mount,
         writable=options.create or options.mode != "r",
         compression=options.compression,
+    )
+
+
+class LibarchiveOptions(ArchiveOptions):
+    """An archive of any format that libarchive reads: 7z, RAR, ISO 9660, cab, cpio."""
+
+    password: SecretStr | None = Field(
+        default=None, description="Opens encrypted zip archives, those with AES included."
+    )
+
+
+def build_libarchive(options: LibarchiveOptions, context: BuildContext) -> Backend:
+    """The backend of an archive that libarchive reads when it is first used.
+
+    Raises ``StorageConfigError`` where ``file`` names no file that could be one.
+    """
+    from .libarchive_archive import LibarchiveBackend
+
+    return LibarchiveBackend(
+        _place(options, context, "libarchive"),
+        options.limits,
+        context.mount,
+        password=options.password,
     )

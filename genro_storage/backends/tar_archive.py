@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .archive_backend import ArchiveIndex
+from .archive_changes import Addition, Change
 from .archive_codecs import Decompressor, Inflated, open_gzip, open_xz, open_zstd, zstd_module
 from .archive_sources import RangeSource, Source, Spool, SpoolSource
 from .archive_streams import EntryStream
 from .archive_tree import Limits, Tree
-from .archive_writing import Addition, Change, Sink, WritableArchive
+from .archive_writing import Sink, WritableArchive
 from .base import COPY_CHUNK
 from .tar_headers import BLOCK, TarEntry, encode_header, looks_like_tar, padded, read_entries
 

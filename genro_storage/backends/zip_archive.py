@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .archive_backend import ArchiveIndex
+from .archive_changes import Addition, Change
 from .archive_codecs import Inflated, decrypting, zip_decompressor
 from .archive_sources import RangeSource, Source, Spool
 from .archive_streams import EntryStream
 from .archive_tree import BrokenArchiveError, Limits, Tree
-from .archive_writing import Addition, Change, Sink, WritableArchive
+from .archive_writing import Sink, WritableArchive
 from .base import COPY_CHUNK
 from .zip_directory import (
     ENCRYPTED,
@@ -96,7 +97,7 @@ class ZipBackend(WritableArchive):
         if entry.central.size > _LONGEST_LINK:
             return None
         try:
-            stream = self._content(source, entry)
+            stream = self._content(source, entry, owned=False)
             return stream.readall().decode("utf-8", "surrogateescape")
         except (BrokenArchiveError, PermissionError, io.UnsupportedOperation):
             return None
@@ -108,7 +109,7 @@ class ZipBackend(WritableArchive):
             source.prefetch(entry.start, entry.end)
         return self._content(source, entry)
 
-    def _content(self, source: Source, entry: ZipEntry) -> EntryStream:
+    def _content(self, source: Source, entry: ZipEntry, *, owned: bool = True) -> EntryStream:
         central = entry.central
         self._limits.check_ratio(entry.name, central.size, central.compressed)
         start = _content_start(source, entry)
@@ -129,7 +130,7 @@ class ZipBackend(WritableArchive):
             if central.size != central.compressed:
                 raise BrokenArchiveError(f"the entry {entry.name!r} has two different sizes")
             return EntryStream(
-                source, entry.name, central.size, None, offset=start, crc=central.crc
+                source, entry.name, central.size, None, offset=start, crc=central.crc, owned=owned
             )
 
         def decode() -> Decoder:
@@ -140,7 +141,7 @@ class ZipBackend(WritableArchive):
                 return _Pieces(pieces)
             return Inflated(pieces, make, f"the entry {entry.name!r}")
 
-        return EntryStream(source, entry.name, central.size, decode, crc=central.crc)
+        return EntryStream(source, entry.name, central.size, decode, crc=central.crc, owned=owned)
 
     def _decrypted(self, pieces: Iterator[bytes], entry: ZipEntry) -> Iterator[bytes]:
         assert self._password is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 import time
 import zlib
@@ -300,7 +301,11 @@ def _mtime(central: Central) -> float | None:
             found = float(struct.unpack_from("<l", data, 1)[0])
     if found is not None:
         return found
-    date, clock = central.date, central.time
+    return _local_time(central.date, central.time)
+
+
+@functools.lru_cache(maxsize=4096)
+def _local_time(date: int, clock: int) -> float | None:
     month, day = date >> 5 & 15, date & 31
     if not (1 <= month <= 12 and day >= 1):
         return None
