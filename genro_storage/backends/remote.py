@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
 
-    from ..exceptions import StorageMissingExtraError
     from .fsspec_info import Filesystem
 
 __all__ = [
@@ -163,19 +162,6 @@ def _attempts(bounds: Bounds, when: Callable[[BaseException], bool]) -> Any:
         wait_initial=_PAUSE,
         wait_max=_LONGEST_PAUSE,
         wait_jitter=_PAUSE,
-    )
-
-
-def missing_extra(
-    error: ImportError, mount: str, kind: str, extra: str
-) -> StorageMissingExtraError:
-    """What to raise where the first use of a mount finds that its client is not installed."""
-    from ..exceptions import StorageMissingExtraError
-
-    what = f"the module {error.name!r} is not installed" if error.name else str(error)
-    return StorageMissingExtraError(
-        f'mount {mount!r} ({kind}): {what}; install it with: pip install "genro-storage[{extra}]"',
-        node=mount,
     )
 
 
