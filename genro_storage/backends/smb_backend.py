@@ -72,6 +72,9 @@ class SmbBackend(FsspecBackend):
         store = ("smb", options.host.lower(), options.port, options.share.lower())
         return store, "/".join(part for part in (options.path, path) if part)
 
+    def check(self) -> None:
+        self._call(lambda fs: fs.reach())
+
     # -- looking ------------------------------------------------------------------------------
 
     def stat(self, path: str) -> FileInfo:

@@ -8,6 +8,7 @@ our own, with a bound for each answer and each send, and a turn for each credit.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from smbprotocol.connection import Connection
 from smbprotocol.exceptions import (
+    AccessDenied,
     SMBConnectionClosed,
     SMBException,
     SMBResponseException,
@@ -237,7 +239,13 @@ class Link:
             )
             self._session.connect()
             self._tree: Any = TreeConnect(self._session, rf"\\{host}\{share}")
-            self._tree.connect()
+            try:
+                self._tree.connect()
+            except AccessDenied:
+                raise PermissionError(
+                    errno.EACCES,
+                    f"the share {share!r} does not let this user in; check 'username' and 'share'",
+                ) from None
         except BaseException:
             self._connection.cut()
             raise

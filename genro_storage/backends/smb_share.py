@@ -151,6 +151,10 @@ class SmbShare:
     def _strip_protocol(self, path: str) -> str:
         return path
 
+    def reach(self) -> None:
+        """Whether the mount's root is there, a directory, and open to this user; raises if not."""
+        self._do("", lambda link, name: link.open(name, READ, options=DIRECTORY))
+
     def info(self, path: str) -> dict[str, Any]:
         def step(link: Link, name: str) -> dict[str, Any]:
             opened, _ = link.open(name, ATTRIBUTES, options=LINK_ITSELF)
