@@ -219,6 +219,18 @@ class SmbBackend(FsspecBackend):
                 ) from None
             raise
 
+    def _remove_directory(self, full: str) -> None:
+        try:
+            super()._remove_directory(full)
+        except OSError as error:
+            if error.errno == errno.ENOTEMPTY and not self._listed(full)[1]:
+                raise OSError(
+                    errno.ENOTEMPTY,
+                    "the server keeps something in it that it does not show, such as links that "
+                    "lead out of the share or nowhere; remove that on the server",
+                ) from error
+            raise
+
     def remove_tree(self, path: str) -> None:
         if path and self.stat(path).type == "directory":
             others = self._call(lambda fs: fs.twins(path))

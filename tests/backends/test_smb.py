@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import shutil
 import subprocess
 import sys
-import threading
 import time
 import traceback
 import uuid
@@ -258,27 +258,36 @@ def test_a_share_for_others(samba, storage):
     refused(StoragePermissionError, lambda: storage.node("private:a").exists, "'private'")
 
 
-@pytest.mark.skipif(getpass.getuser() != "root", reason="only root can give files to others")
-def test_a_file_that_the_user_may_not_see_is_not_missing(samba, storage):
+@pytest.fixture
+def other(samba):
+    """What the share ``other`` shows."""
+    if getpass.getuser() != "root":
+        pytest.skip("only root has another user at hand")
+    samba.other.mkdir()
+    samba.other.chmod(0o777)
+    yield samba.other
+    shutil.rmtree(samba.other)
+
+
+def test_a_file_that_the_user_may_not_see_is_not_missing(samba, storage, other):
     storage.add_mount({"name": "other", **samba.mount(share="other")})
-    secret = samba.directory / "other" / "secret"
+    secret = other / "secret"
     secret.mkdir(mode=0o700)
     (secret / "a.txt").write_bytes(b"x")
-    (samba.directory / "other" / "b.txt").write_bytes(b"x")
-    (samba.directory / "other" / "b.txt").chmod(0o600)
+    (other / "b.txt").write_bytes(b"x")
+    (other / "b.txt").chmod(0o600)
     for node in (storage.node("other:secret/a.txt"), storage.node("other:b.txt")):
         refused(StoragePermissionError, node.read_bytes, node.fullpath)
     refused(StoragePermissionError, lambda: storage.node("other:secret/a.txt").exists)
     refused(StoragePermissionError, lambda: storage.node("other:secret").children())
 
 
-@pytest.mark.skipif(getpass.getuser() != "root", reason="only root has another user at hand")
-def test_a_plain_user_replaces_a_plain_file(samba, storage):
+def test_a_plain_user_replaces_a_plain_file(samba, storage, other):
     # Others (smbclient) open what they replace for execution, which plain files forbid.
     storage.add_mount({"name": "other", **samba.mount(share="other")})
     node = storage.node("other:plain.txt")
     node.write_bytes(b"old")
-    (samba.directory / "other" / "plain.txt").chmod(0o644)
+    (other / "plain.txt").chmod(0o644)
     node.write_bytes(b"new")
     assert node.read_bytes() == b"new"
 
@@ -409,8 +418,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_a_large_file_needs_little_memory(samba, place, tmp_path):
     size = 256 * MIB
     with open(tmp_path / "big", "wb") as file:
-        for number in range(size // MIB):
-            file.write(bytes([number % 251]) * MIB)
+        file.writelines(bytes([number % 251]) * MIB for number in range(size // MIB))
     mount = samba.mount(path=place)
     peak = int(run(_MEMORY.format(mount=mount, local=str(tmp_path)))) * 1024
     assert peak < 200 * MIB
@@ -511,19 +519,12 @@ def test_a_file_that_another_program_keeps_for_itself(samba, storage, place):
 
 def test_a_file_that_another_program_has_for_a_moment_is_waited_for(samba, place, node):
     node.write_bytes(b"x")
-    with held(samba, f"{place}/file.bin", sharing=0):
-        release = threading.Event()
-
-        def read() -> bytes:
-            release.set()
-            return bytes(node.read_bytes())
-
-        with ThreadPoolExecutor(1) as pool:
-            reading = pool.submit(read)
-            release.wait(10)
-            time.sleep(0.2)
+    with ThreadPoolExecutor(1) as pool:
+        with held(samba, f"{place}/file.bin", sharing=0):
+            reading = pool.submit(node.read_bytes)
+            time.sleep(0.3)
             assert not reading.done()
-    assert reading.result(30) == b"x"
+        assert reading.result(30) == b"x"
 
 
 # -- the network ----------------------------------------------------------------------------------
