@@ -317,6 +317,53 @@ def test_a_server_without_encryption_is_refused(tmp_path_factory, storage):
         refused(StoragePermissionError, lambda: storage.node("sealed:a").exists, "'encrypt'")
 
 
+# -- other servers --------------------------------------------------------------------------------
+
+
+class _Middle(Samba):
+    more: ClassVar[str] = "server max protocol = SMB2_10\nsmb2 max credits = 16"
+
+
+class _Three(Samba):
+    more: ClassVar[str] = "server max protocol = SMB3_00"
+
+
+class _Small(Samba):
+    more: ClassVar[str] = "smb2 max read = 65536\nsmb2 max write = 65536\nsmb2 max trans = 65536"
+
+
+class _Guests(Samba):
+    more: ClassVar[str] = "map to guest = bad user"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [_Middle, _Three, _Small])
+def test_older_and_smaller_servers(tmp_path_factory, storage, kind):
+    data = os.urandom(3 * MIB + 1)
+    with contextlib.contextmanager(running)(kind, tmp_path_factory) as server:
+        storage.add_mount({"name": "mine", **server.mount(timeout=10)})
+
+        def work(number: int) -> None:
+            node = storage.node(f"mine:d/t{number}.bin")
+            node.write_bytes(data)
+            assert node.read_bytes() == data
+            with node.open("rb") as stream:
+                assert stream.read() == data
+            node.copy_to(f"mine:d/c{number}.bin")
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+        assert len(storage.node("mine:d").children()) == 16
+        assert storage.node("mine:d/c3.bin").read_bytes() == data
+        storage.close()
+
+
+def test_a_guest_is_not_let_in(tmp_path_factory, storage):
+    with contextlib.contextmanager(running)(_Guests, tmp_path_factory) as server:
+        storage.add_mount({"name": "guest", **server.mount(username="no-such-user")})
+        refused(StoragePermissionError, lambda: storage.node("guest:a").exists, "guest")
+
+
 # -- contents -------------------------------------------------------------------------------------
 
 
