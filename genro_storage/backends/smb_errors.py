@@ -100,7 +100,9 @@ def explained(error: Exception, options: SmbOptions) -> Exception:
     if isinstance(error, SMBException):
         return _words(str(error), server)
     if isinstance(error, TimeoutError):
-        return TimeoutError(errno.ETIMEDOUT, f"{server} does not answer: {error}")
+        return TimeoutError(
+            errno.ETIMEDOUT, f"{server} does not answer within 'timeout' ({options.timeout:g} s)"
+        )
     cause = error.__cause__
     # The client wraps what its socket says in a ValueError.
     if type(error) is ValueError and isinstance(cause, OSError):

@@ -194,7 +194,7 @@ class SmbShare:
         """All lines of a listing, with those of the directory itself and of the one above."""
 
         def step(link: Link, name: str) -> list[Entry]:
-            size = min(_LISTING, int(link.max_transact_size))
+            size = min(_LISTING, link.max_transact_size)
             first = listing(link, size, restart=True)
             opened, (data,) = link.open(name, READ, first, options=DIRECTORY, keep=True)
             found: list[Entry] = []

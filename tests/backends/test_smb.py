@@ -630,6 +630,33 @@ def test_silence_in_the_middle_is_an_error(samba, storage, place, tmp_path, verb
             storage.close()
 
 
+class _SlowLine(Cable):
+    """Some 250 KiB a second."""
+
+    def _forward(self, source, sink) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(16_384):
+                time.sleep(0.06)
+                sink.sendall(data)
+        for each in (source, sink):
+            each.close()
+
+
+@pytest.mark.slow
+def test_a_line_that_is_slow_is_not_silent(samba, storage, place):
+    data = os.urandom(2 * MIB)
+    (samba.data / place / "big.bin").write_bytes(data)
+    with _SlowLine(samba.port) as cable:
+        options = {"path": place, "port": cable.port, "timeout": 1, "retries": 0}
+        storage.add_mount({"name": "wired", **samba.mount(**options)})
+        node = storage.node("wired:big.bin")
+        started = time.monotonic()
+        with node.open("rb") as stream:
+            assert stream.read() == data
+        assert time.monotonic() - started > 4 * options["timeout"]
+        storage.close()
+
+
 @pytest.mark.slow
 def test_nothing_waits_longer_for_a_frozen_server_than_it_should(mortal, storage):
     storage.add_mount({"name": "mine", **mortal.mount(timeout=1, retries=0)})
