@@ -20,7 +20,7 @@ from .errors import RootNotFoundError
 from .options import BackendOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
     from typing import Self
 
@@ -34,6 +34,7 @@ __all__ = [
     "is_transient",
     "missing_extra",
     "repeated",
+    "repeated_async",
 ]
 
 T = TypeVar("T")
@@ -125,21 +126,43 @@ def repeated(
     """
     if bounds.retries == 0:
         return step(0)
+    number = 0
+    for attempt in _attempts(bounds, when):
+        with attempt:
+            number = attempt.num - 1
+            return step(number)
+    raise AssertionError("unreachable")  # retry_context returns or raises
+
+
+async def repeated_async(
+    bounds: Bounds,
+    step: Callable[[int], Awaitable[T]],
+    when: Callable[[BaseException], bool] = is_transient,
+) -> T:
+    """As ``repeated``, where ``step`` is a coroutine function."""
+    if bounds.retries == 0:
+        return await step(0)
+    number = 0
+    async for attempt in _attempts(bounds, when):
+        with attempt:
+            number = attempt.num - 1
+            return await step(number)
+    raise AssertionError("unreachable")  # retry_context returns or raises
+
+
+def _attempts(bounds: Bounds, when: Callable[[BaseException], bool]) -> Any:
+    """What ``for`` and ``async for`` go through, once for each attempt."""
     import stamina
 
-    number = 0
-    for attempt in stamina.retry_context(
+    return stamina.retry_context(
+        # stamina asks about exceptions only: an interrupt or a cancellation ends the attempts.
         on=when,
         attempts=bounds.retries + 1,
         timeout=None,  # each attempt has its own
         wait_initial=_PAUSE,
         wait_max=_LONGEST_PAUSE,
         wait_jitter=_PAUSE,
-    ):
-        with attempt:
-            number = attempt.num - 1
-            return step(number)
-    raise AssertionError("unreachable")  # retry_context returns or raises
+    )
 
 
 class Opened(Generic[T]):

@@ -1,0 +1,253 @@
+"""Large objects in parts: a few at a time, so that memory is bounded whatever their size."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import io
+import logging
+import math
+import os
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .remote import is_transient
+from .s3_errors import is_refused_before_it_began, server_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from .s3_client import S3Client
+
+__all__ = ["COPY_AT_ONCE", "COPY_PART", "PART", "PUT_AT_ONCE", "S3Transfers", "Sink"]
+
+_log = logging.getLogger("genro_storage")
+
+MIB = 1024 * 1024
+#: Bytes of a part. Several parts are on their way at once, and these are all that is in memory.
+PART = 8 * MIB
+#: Up to here an upload is one request, whose ETag is the MD5 of the content.
+PUT_AT_ONCE = 32 * MIB
+#: Up to here a copy is one request; the server answers when all is copied.
+COPY_AT_ONCE = 1024 * MIB
+COPY_PART = 256 * MIB
+_AT_ONCE = 4
+_MOST_PARTS = 10_000
+
+
+class Sink(Protocol):
+    """Where fetched parts go."""
+
+    def seek(self, offset: int, /) -> int: ...
+    def write(self, data: bytes, /) -> int: ...
+
+
+class S3Transfers:
+    """Coroutines for whole objects. A failed or cancelled upload leaves nothing behind."""
+
+    def __init__(self, client: S3Client) -> None:
+        self._client = client
+        self.copy_at_once = COPY_AT_ONCE
+        self.copy_part = COPY_PART
+
+    # -- fetching -----------------------------------------------------------------------------
+
+    async def fetch(
+        self,
+        key: str,
+        sink: Sink,
+        start: int = 0,
+        end: int | None = None,
+        *,
+        etag: str | None = None,
+    ) -> None:
+        """Write the bytes of a range to ``sink``, from its beginning on: all of one content.
+
+        With ``etag``, ``OSError`` where the object has another one by now.
+        """
+        stop = start + PART if end is None else min(end, start + PART)
+        try:
+            first = await self._client.fetch(key, start, stop, etag)
+        except OSError as error:
+            if server_code(error) in ("InvalidRange", "416"):
+                return  # it is there, and ends before
+            raise
+        await asyncio.to_thread(_write_at, sink, 0, first.data)
+        last = first.total if end is None else min(end, first.total)
+        turn = asyncio.Lock()
+
+        async def fetch_part(offset: int) -> None:
+            wanted = min(offset + PART, last)
+            part = await self._client.fetch(key, offset, wanted, first.etag)
+            if len(part.data) != wanted - offset:
+                raise OSError(errno.EIO, "the server sent less than there is")
+            async with turn:
+                await asyncio.to_thread(_write_at, sink, offset - start, part.data)
+
+        await _few_at_a_time(fetch_part(offset) for offset in range(stop, last, PART))
+
+    # -- uploading ----------------------------------------------------------------------------
+
+    async def put(self, key: str, data: bytes, create: bool, extra: dict[str, Any]) -> None:
+        """Store ``data``; with ``create``, ``FileExistsError`` where there is something."""
+        if len(data) > PUT_AT_ONCE:
+            await self.put_large(key, io.BytesIO(data), len(data), create, extra)
+        else:
+            await self._client.request(
+                "put_object", **_creation(create), Key=key, Body=data, **extra
+            )
+
+    async def put_large(
+        self, key: str, source: io.BufferedIOBase, size: int, create: bool, extra: dict[str, Any]
+    ) -> None:
+        """The same for ``size`` bytes of ``source``, in parts, of which a few are in memory."""
+        length = max(PART, math.ceil(size / _MOST_PARTS / MIB) * MIB)
+        turn = asyncio.Lock()
+
+        async def upload_part(upload: str, number: int, offset: int) -> dict[str, Any]:
+            async with turn:
+                wanted = min(length, size - offset)
+                data = await asyncio.to_thread(_read_at, source, offset, wanted)
+            answer = await self._client.request(
+                "upload_part", Key=key, UploadId=upload, PartNumber=number, Body=data
+            )
+            return {"PartNumber": number, "ETag": answer["ETag"]}
+
+        def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
+            for number, offset in enumerate(range(0, size, length), 1):
+                yield upload_part(upload, number, offset)
+
+        await self._in_parts(key, parts, _creation(create), extra)
+
+    async def copy(
+        self, source: str, target: str, size: int, etag: str | None, extra: dict[str, Any]
+    ) -> None:
+        """Copy inside the bucket. ``extra`` are the facts to give the copy instead of its own."""
+        origin: dict[str, Any] = {"CopySource": {"Bucket": self._client.bucket, "Key": source}}
+        if etag is not None:
+            origin["CopySourceIfMatch"] = etag
+        if size <= self.copy_at_once:
+            await self._client.request("copy_object", Key=target, **origin, **extra)
+            return
+
+        async def copy_part(upload: str, number: int, offset: int) -> dict[str, Any]:
+            last = min(offset + self.copy_part, size) - 1
+            answer = await self._client.request(
+                "upload_part_copy",
+                Key=target,
+                UploadId=upload,
+                PartNumber=number,
+                CopySourceRange=f"bytes={offset}-{last}",
+                **origin,
+            )
+            return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
+
+        def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
+            for number, offset in enumerate(range(0, size, self.copy_part), 1):
+                yield copy_part(upload, number, offset)
+
+        about = {name: extra[name] for name in extra if name != "MetadataDirective"}
+        await self._in_parts(target, parts, {}, about)
+
+    async def _in_parts(
+        self,
+        key: str,
+        parts: Callable[[str], Iterable[Coroutine[Any, Any, dict[str, Any]]]],
+        condition: dict[str, Any],
+        extra: dict[str, Any],
+    ) -> None:
+        begun = await self._client.request("create_multipart_upload", Key=key, **extra)
+        upload = str(begun["UploadId"])
+        try:
+            done = await _few_at_a_time(parts(upload))
+            await self._complete(key, upload, done, condition)
+        except BaseException:
+            # Also where it was cancelled. No part is on its way any more.
+            await asyncio.shield(self.abort(key, upload))
+            raise
+
+    async def _complete(
+        self, key: str, upload: str, parts: list[dict[str, Any]], condition: dict[str, Any]
+    ) -> None:
+        asked = {"Key": key, "UploadId": upload, "MultipartUpload": {"Parts": parts}}
+        try:
+            await self._client.request("complete_multipart_upload", **condition, **asked)
+        except OSError as error:
+            # The answer to the first attempt may have been lost, and the second found it done.
+            if server_code(error) != "NoSuchUpload":
+                raise
+            found = await self._client.request("head_object", Key=key)
+            if found.get("ETag", "").strip('"') != _etag_of(parts):
+                raise
+
+    async def abort(self, key: str, upload: str) -> bool:
+        """Forget an upload; whether that has worked."""
+        try:
+            await self._client.request("abort_multipart_upload", Key=key, UploadId=upload)
+        except Exception as error:  # noqa: BLE001 - why it is aborted matters more
+            if server_code(error) != "NoSuchUpload":
+                _log.warning(
+                    "the parts of an unfinished upload of %r are left on the server, until "
+                    "cleanup() removes them: %s",
+                    key,
+                    error,
+                )
+            return False
+        return True
+
+
+def _creation(create: bool) -> dict[str, Any]:
+    """The condition, and when to ask again: not where the first may have worked after all."""
+    if create:
+        return {"IfNoneMatch": "*", "repeat": is_refused_before_it_began}
+    return {"repeat": is_transient}
+
+
+def _etag_of(parts: list[dict[str, Any]]) -> str | None:
+    """The ETag of an object that was put together from these."""
+    try:
+        digests = b"".join(bytes.fromhex(part["ETag"].strip('"')) for part in parts)
+    except ValueError:
+        return None
+    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
+
+
+async def _few_at_a_time(steps: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """The results in order. Where one fails the others are cancelled, and none runs any more."""
+    results: list[asyncio.Task[Any]] = []
+    pending: set[asyncio.Task[Any]] = set()
+    try:
+        for step in steps:
+            if len(pending) == _AT_ONCE:
+                _, pending = await _first(pending)
+            task = asyncio.ensure_future(step)
+            pending.add(task)
+            results.append(task)
+        while pending:
+            _, pending = await _first(pending)
+    except BaseException:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*results, return_exceptions=True)
+        raise
+    return [task.result() for task in results]
+
+
+async def _first(pending: set[asyncio.Task[Any]]) -> Any:
+    done, rest = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+    return done, rest
+
+
+def _write_at(sink: Sink, offset: int, data: bytes) -> None:
+    sink.seek(offset)
+    sink.write(data)
+
+
+def _read_at(source: io.BufferedIOBase, offset: int, size: int) -> bytes:
+    source.seek(offset, os.SEEK_SET)
+    data = source.read(size)
+    if len(data) != size:
+        raise OSError(errno.EIO, "the file has become shorter while it was uploaded")
+    return data
