@@ -72,6 +72,9 @@ class SmbBackend(FsspecBackend):
         store = ("smb", options.host.lower(), options.port, options.share.lower())
         return store, "/".join(part for part in (options.path, path) if part)
 
+    def check(self) -> None:
+        self._call(lambda fs: fs.reach())
+
     # -- looking ------------------------------------------------------------------------------
 
     def stat(self, path: str) -> FileInfo:
@@ -214,6 +217,18 @@ class SmbBackend(FsspecBackend):
                 raise NotADirectoryError(
                     errno.ENOTDIR, "is not a directory", parent_of(path)
                 ) from None
+            raise
+
+    def _remove_directory(self, full: str) -> None:
+        try:
+            super()._remove_directory(full)
+        except OSError as error:
+            if error.errno == errno.ENOTEMPTY and not self._listed(full)[1]:
+                raise OSError(
+                    errno.ENOTEMPTY,
+                    "the server keeps something in it that it does not show, such as links that "
+                    "lead out of the share or nowhere; remove that on the server",
+                ) from error
             raise
 
     def remove_tree(self, path: str) -> None:

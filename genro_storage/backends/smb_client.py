@@ -8,6 +8,7 @@ our own, with a bound for each answer and each send, and a turn for each credit.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from smbprotocol.connection import Connection
 from smbprotocol.exceptions import (
+    AccessDenied,
     SMBConnectionClosed,
     SMBException,
     SMBResponseException,
@@ -52,16 +54,21 @@ __all__ = [
     "READ",
     "SET_ATTRIBUTES",
     "WRITE",
+    "WRITE_CHUNK",
     "Link",
 ]
 
-#: Bytes of one read or write: large enough to hide the round trip, small enough that a slow line
-#: answers within any sensible bound.
+#: Bytes of one read: large enough to hide the round trip.
 CHUNK = 1024 * 1024
+#: Bytes of one write. Of what is sent nothing is heard before the answer, which even a slow line
+#: must bring within the bound.
+WRITE_CHUNK = 512 * 1024
 #: How many requests the connection may have under way, in units of 64 KiB.
 _CREDITS = 512
 #: Seconds between looks whether the server has granted more.
 _TURN = 0.002
+#: How many times the bound an answer may take that comes slowly.
+_AT_MOST = 10
 #: Seconds that a good-bye may take: the server notices also without one.
 _FAREWELL = 2.0
 
@@ -90,6 +97,27 @@ class _Requests(dict[int, Any]):
 
     def values(self) -> Any:
         return list(super().values())
+
+
+class _Watched:
+    """A socket that remembers when something last moved on it."""
+
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+        self.moved: float = time.monotonic()
+
+    def recv(self, size: int) -> bytes:
+        data: bytes = self._socket.recv(size)
+        self.moved = time.monotonic()
+        return data
+
+    def send(self, data: bytes) -> int:
+        count: int = self._socket.send(data)
+        self.moved = time.monotonic()
+        return count
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
 
 
 class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has no annotations
@@ -147,24 +175,36 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
         """Send when the server has granted enough: the library itself raises instead of waiting."""
         transport: Any = self.transport
         if self._socket is None:
-            self._socket = transport._sock
+            self._socket = transport._sock = _Watched(transport._sock)
             self._socket.settimeout(self.timeout)
-        deadline = time.monotonic() + self.timeout
+        started = time.monotonic()
         while True:
             with self._turn:
                 if self._available() >= need or not transport.connected:
                     self._sender = threading.get_ident()
                     try:
                         return step()
-                    except OSError:
+                    except TimeoutError:
                         self.cut()  # a message may have gone out in part
                         raise
+                    except OSError as error:
+                        self.cut()
+                        raise ConnectionResetError(errno.ECONNRESET, str(error)) from error
                     finally:
                         self._sender = None
-            if time.monotonic() > deadline:
+            if self._patience(started, self.timeout) <= 0:
                 self.cut()
                 raise TimeoutError("the server grants no further request")
             time.sleep(_TURN)
+
+    def _patience(self, started: float, limit: float) -> float:
+        """How much longer to wait: ``limit`` seconds of silence, ten times as long in all.
+
+        A large answer may take its time on a slow line, as long as it comes nearer.
+        """
+        now = time.monotonic()
+        moved: float = max(started, self._socket.moved)
+        return min(limit - (now - moved), _AT_MOST * limit - (now - started))
 
     # -- receiving ----------------------------------------------------------------------------
 
@@ -177,7 +217,11 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
     ) -> Any:
         # Links are never followed from here: what they lead to may be outside of the mount.
         limit = self.timeout if timeout is None else min(timeout, self.timeout)
-        if request.response_event.wait(limit):
+        started = time.monotonic()
+        while (left := self._patience(started, limit)) > 0:
+            if request.response_event.wait(left):
+                break
+        if request.response_event.is_set():
             try:
                 return super().receive(
                     request, wait=wait, timeout=max(1, round(limit)), resolve_symlinks=False
@@ -188,7 +232,7 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
                 if request.response_event.is_set():
                     raise
         self.cut()
-        raise TimeoutError(f"no answer within {limit:g} seconds")
+        raise TimeoutError("no answer")
 
     # -- the end ------------------------------------------------------------------------------
 
@@ -237,7 +281,13 @@ class Link:
             )
             self._session.connect()
             self._tree: Any = TreeConnect(self._session, rf"\\{host}\{share}")
-            self._tree.connect()
+            try:
+                self._tree.connect()
+            except AccessDenied:
+                raise PermissionError(
+                    errno.EACCES,
+                    f"the share {share!r} does not let this user in; check 'username' and 'share'",
+                ) from None
         except BaseException:
             self._connection.cut()
             raise
@@ -259,10 +309,20 @@ class Link:
         """Whether it belongs to the process that this one was forked from."""
         return self._pid != os.getpid()
 
-    def __getattr__(self, name: str) -> Any:
-        if name in ("max_read_size", "max_write_size", "max_transact_size"):
-            return getattr(self._connection, name)
-        raise AttributeError(name)
+    @property
+    def max_read_size(self) -> int:
+        """Bytes of the largest answer to a read."""
+        return int(self._connection.max_read_size)
+
+    @property
+    def max_write_size(self) -> int:
+        """Bytes of the largest write."""
+        return int(self._connection.max_write_size)
+
+    @property
+    def max_transact_size(self) -> int:
+        """Bytes of the largest part of a listing."""
+        return int(self._connection.max_transact_size)
 
     # -- messages -----------------------------------------------------------------------------
 

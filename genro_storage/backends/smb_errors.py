@@ -38,7 +38,10 @@ _CODES: dict[int, tuple[int, str]] = {
     0xC000_007F: (errno.ENOSPC, "the disk of the server is full"),  # DISK_FULL
     0xC000_0044: (errno.EDQUOT, "the quota on the server is used up"),  # QUOTA_EXCEEDED
     0xC000_0904: (errno.EFBIG, "the file is too large for the server"),  # FILE_TOO_LARGE
-    0xC000_0022: (errno.EACCES, "the server denies it to this user"),  # ACCESS_DENIED
+    0xC000_0022: (  # ACCESS_DENIED
+        errno.EACCES,
+        "the server denies it; check the rights of 'username', and whether the share is read-only",
+    ),
     0xC000_0061: (errno.EACCES, "the server denies it to this user"),  # PRIVILEGE_NOT_HELD
     0xC000_00CA: (errno.EACCES, "the server denies it to this user"),  # NETWORK_ACCESS_DENIED
     0xC000_00A2: (errno.EROFS, "the share is read-only"),  # MEDIA_WRITE_PROTECTED
@@ -97,7 +100,9 @@ def explained(error: Exception, options: SmbOptions) -> Exception:
     if isinstance(error, SMBException):
         return _words(str(error), server)
     if isinstance(error, TimeoutError):
-        return TimeoutError(errno.ETIMEDOUT, f"{server} does not answer: {error}")
+        return TimeoutError(
+            errno.ETIMEDOUT, f"{server} does not answer within 'timeout' ({options.timeout:g} s)"
+        )
     cause = error.__cause__
     # The client wraps what its socket says in a ValueError.
     if type(error) is ValueError and isinstance(cause, OSError):

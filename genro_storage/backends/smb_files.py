@@ -44,6 +44,7 @@ from .smb_client import (
     READ,
     SET_ATTRIBUTES,
     WRITE,
+    WRITE_CHUNK,
     Link,
 )
 from .smb_messages import EPOCH, control, reading, setting
@@ -82,7 +83,7 @@ class SmbFiles(SmbShare):
             return b""
 
         def step(link: Link, name: str) -> bytes | None:
-            piece = min(_FIRST, int(link.max_read_size))
+            piece = min(_FIRST, link.max_read_size)
             length = piece if end is None else min(piece, end - begin)
             opened, (data,) = link.open(name, READ, reading(begin, length), options=NO_DIRECTORY)
             size = int(opened.end_of_file)
@@ -106,7 +107,7 @@ class SmbFiles(SmbShare):
 
     def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
         def step(link: Link, name: str) -> None:
-            if 0 < len(value) <= min(CHUNK, int(link.max_write_size)):
+            if 0 < len(value) <= min(WRITE_CHUNK, link.max_write_size):
                 _, (count,) = link.open(
                     name,
                     WRITE,

@@ -66,6 +66,8 @@ class SmbShare:
         # Samba serves each connection by a process, which replaces no file that it has open
         # itself: so what stays open for long is opened on a connection of its own.
         self._links: dict[bool, Link] = {}
+        self._attempts = 0
+        self._failure: Exception | None = None  # of the last attempt to connect
         self._inherited: list[Link] = []  # never closed here: they belong to the parent process
 
     # -- the connection -----------------------------------------------------------------------
@@ -74,6 +76,7 @@ class SmbShare:
         link = self._links.get(lasting)
         if link is not None and link.is_alive:
             return link
+        seen = self._attempts
         with self._lock:
             link = self._links.get(lasting)
             if link is not None:
@@ -83,17 +86,30 @@ class SmbShare:
                     self._inherited.append(link)
                 link.drop()
                 del self._links[lasting]
-            options = self._options
-            self._links[lasting] = link = Link(
-                options.host,
-                options.port,
-                options.share,
-                options.account,
-                options.password.get_secret_value() if options.password else None,
-                encrypt=options.encrypt,
-                bounds=self._bounds,
-            )
+            if self._attempts != seen and self._failure is not None:
+                # Whoever was first has tried in vain meanwhile. If all tried one after another,
+                # the last would wait for many times its bound.
+                raise self._failure
+            self._attempts += 1
+            try:
+                self._links[lasting] = link = self._connect()
+            except Exception as error:
+                self._failure = error
+                raise
+            self._failure = None
             return link
+
+    def _connect(self) -> Link:
+        options = self._options
+        return Link(
+            options.host,
+            options.port,
+            options.share,
+            options.account,
+            options.password.get_secret_value() if options.password else None,
+            encrypt=options.encrypt,
+            bounds=self._bounds,
+        )
 
     def _do(self, path: str, step: Callable[[Link, str], T], *, lasting: bool = False) -> T:
         """``step(link, the path as the protocol has it)``, with the patience that files need.
@@ -151,6 +167,10 @@ class SmbShare:
     def _strip_protocol(self, path: str) -> str:
         return path
 
+    def reach(self) -> None:
+        """Whether the mount's root is there, a directory, and open to this user; raises if not."""
+        self._do("", lambda link, name: link.open(name, READ, options=DIRECTORY))
+
     def info(self, path: str) -> dict[str, Any]:
         def step(link: Link, name: str) -> dict[str, Any]:
             opened, _ = link.open(name, ATTRIBUTES, options=LINK_ITSELF)
@@ -190,7 +210,7 @@ class SmbShare:
         """All lines of a listing, with those of the directory itself and of the one above."""
 
         def step(link: Link, name: str) -> list[Entry]:
-            size = min(_LISTING, int(link.max_transact_size))
+            size = min(_LISTING, link.max_transact_size)
             first = listing(link, size, restart=True)
             opened, (data,) = link.open(name, READ, first, options=DIRECTORY, keep=True)
             found: list[Entry] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from smbprotocol.exceptions import EndOfFile, SMBException, SMBResponseException
 
-from .smb_client import CHUNK
+from .smb_client import CHUNK, WRITE_CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,7 +33,7 @@ class SmbReader:
     def __init__(self, link: Link, opened: Any) -> None:
         self._link = link
         self._opened = opened
-        self._piece = min(CHUNK, int(link.max_read_size))
+        self._piece = min(CHUNK, link.max_read_size)
         self._sent: deque[tuple[int, int, Any]] = deque()
         self._rest = b""  # what was received and not read yet, from _position on
         self._position = 0
@@ -125,7 +125,7 @@ class SmbReader:
 
 def write_all(link: Link, opened: Any, chunks: Iterable[bytes], start: int = 0) -> int:
     """Write at ``start`` and after; returns the number of bytes."""
-    piece = min(CHUNK, int(link.max_write_size))
+    piece = min(WRITE_CHUNK, link.max_write_size)
     sent: deque[tuple[int, Any]] = deque()
     position = start
     try:

@@ -7,6 +7,7 @@ import getpass
 import os
 import signal
 import subprocess
+import tempfile
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -55,8 +56,13 @@ force user = {user}
 path = {home}/data
 read only = no
 valid users = nobody
+[dfs]
+path = {home}/data
+read only = no
+force user = {user}
+msdfs root = yes
 [other]
-path = {home}/other
+path = {other}
 read only = no
 force user = nobody
 """
@@ -65,7 +71,8 @@ force user = nobody
 class Samba(Service):
     """``share`` and ``locked`` (read-only) show one directory; ``private`` lets nobody in.
 
-    ``other`` is a directory of its own, seen with the rights of the user ``nobody``.
+    ``dfs`` is the same as the root of a distributed file system.
+    ``other`` is seen with the rights of the user ``nobody``; a test must make its directory.
     """
 
     name: ClassVar[str] = "smbd (SMB)"
@@ -91,6 +98,11 @@ class Samba(Service):
         return self.directory / "data"
 
     @property
+    def other(self) -> Path:
+        """Outside of pytest's directories, which other users may not enter."""
+        return Path(tempfile.gettempdir()) / f"genro-smb-{self.port}"
+
+    @property
     def _configuration(self) -> Path:
         return self.directory / "smb.conf"
 
@@ -108,9 +120,8 @@ class Samba(Service):
         )
         for name in directories:
             (self.directory / name).mkdir()
-        (self.directory / "other").chmod(0o777)
         text = _CONFIGURATION.format(
-            port=self.port, home=self.directory, user=self.user, more=self.more
+            port=self.port, home=self.directory, other=self.other, user=self.user, more=self.more
         )
         self._configuration.write_text(text)
         subprocess.run(
