@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ..exceptions import StorageMissingExtraError
-
     from .fsspec_info import Filesystem
 
 __all__ = [
@@ -165,8 +164,7 @@ def missing_extra(
 
     what = f"the module {error.name!r} is not installed" if error.name else str(error)
     return StorageMissingExtraError(
-        f"mount {mount!r} ({kind}): {what}; "
-        f'install it with: pip install "genro-storage[{extra}]"',
+        f'mount {mount!r} ({kind}): {what}; install it with: pip install "genro-storage[{extra}]"',
         node=mount,
     )
 

@@ -152,6 +152,11 @@ class S3Client:
             config["request_checksum_calculation"] = "when_required"
             config["response_checksum_validation"] = "when_required"
             config["s3"] = {"addressing_style": "path"}
+        client: dict[str, Any] = {}
+        if options.region is not None:
+            client["region_name"] = options.region
+        if endpoint is not None and urlsplit(endpoint).scheme == "http":
+            client["verify"] = False  # there are no certificates, and reading ours takes long
         return {
             "asynchronous": True,  # nothing is closed by the garbage collector
             "skip_instance_cache": True,
@@ -161,7 +166,7 @@ class S3Client:
             "secret": None if options.secret is None else options.secret.get_secret_value(),
             "token": None if options.token is None else options.token.get_secret_value(),
             "endpoint_url": endpoint,
-            "client_kwargs": {} if options.region is None else {"region_name": options.region},
+            "client_kwargs": client,
             "config_kwargs": config,
             # A URL that is signed for another region is worth nothing.
             "cache_regions": options.region is None and endpoint is None,
@@ -266,9 +271,7 @@ class S3Client:
         if data is not None:
             body = _Body(data)
             parameters = {**parameters, "Body": body}
-        task = asyncio.ensure_future(
-            getattr(client, operation)(Bucket=self.bucket, **parameters)
-        )
+        task = asyncio.ensure_future(getattr(client, operation)(Bucket=self.bucket, **parameters))
         taken = -1
         try:
             # aiohttp bounds each wait for an answer, but neither the sending of a request nor the

@@ -12,14 +12,14 @@ import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .remote import is_transient
-from .s3_errors import is_refused_before_it_began, server_code
+from .s3_codes import is_refused_before_it_began, server_code
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from .s3_client import S3Client
 
-__all__ = ["COPY_AT_ONCE", "COPY_PART", "PART", "PUT_AT_ONCE", "Sink", "S3Transfers"]
+__all__ = ["COPY_AT_ONCE", "COPY_PART", "PART", "PUT_AT_ONCE", "S3Transfers", "Sink"]
 
 _log = logging.getLogger("genro_storage")
 
@@ -169,7 +169,11 @@ class S3Transfers:
     async def _complete(
         self, key: str, upload: str, parts: list[dict[str, Any]], condition: dict[str, Any]
     ) -> None:
-        asked = {"Key": key, "UploadId": upload, "MultipartUpload": {"Parts": parts}}
+        asked: dict[str, Any] = {
+            "Key": key,
+            "UploadId": upload,
+            "MultipartUpload": {"Parts": parts},
+        }
         try:
             await self._client.request("complete_multipart_upload", **condition, **asked)
         except OSError as error:
