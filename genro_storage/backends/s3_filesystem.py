@@ -16,7 +16,7 @@ from ..content import mimetype
 from .errors import RootNotFoundError
 from .s3_metadata import kept_facts
 from .s3_stream import S3Stream
-from .s3_transfer import PUT_AT_ONCE, S3Transfers
+from .s3_transfer import S3Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
@@ -142,7 +142,7 @@ class S3Filesystem:
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
         """The same with the content of a local file, of which only parts are in memory."""
         size = os.stat(lpath).st_size
-        if size <= PUT_AT_ONCE:
+        if size <= self.transfers.put_at_once:
             self.pipe_file(rpath, Path(lpath).read_bytes(), **options)
             return
         extra = self._facts(rpath, options)

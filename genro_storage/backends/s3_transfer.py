@@ -47,6 +47,7 @@ class S3Transfers:
 
     def __init__(self, client: S3Client) -> None:
         self._client = client
+        self.put_at_once = PUT_AT_ONCE
         self.copy_at_once = COPY_AT_ONCE
         self.copy_part = COPY_PART
 
@@ -90,7 +91,7 @@ class S3Transfers:
 
     async def put(self, key: str, data: bytes, create: bool, extra: dict[str, Any]) -> None:
         """Store ``data``; with ``create``, ``FileExistsError`` where there is something."""
-        if len(data) > PUT_AT_ONCE:
+        if len(data) > self.put_at_once:
             await self.put_large(key, io.BytesIO(data), len(data), create, extra)
         else:
             await self._client.request(
@@ -221,9 +222,13 @@ async def _few_at_a_time(steps: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]
     results: list[asyncio.Task[Any]] = []
     pending: set[asyncio.Task[Any]] = set()
     try:
-        for step in steps:
+        waiting = iter(steps)
+        while True:
             if len(pending) == _AT_ONCE:
                 _, pending = await _first(pending)
+            step = next(waiting, None)  # not before there is room: it must be awaited
+            if step is None:
+                break
             task = asyncio.ensure_future(step)
             pending.add(task)
             results.append(task)
