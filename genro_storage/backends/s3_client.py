@@ -127,9 +127,7 @@ class S3Client:
             filesystem = _run(loop, connect(), self.bounds.timeout)
         except Exception as error:
             raise explain(error) from error
-        connected = _Connected(
-            filesystem, loop, explain, os.getpid(), asyncio.Semaphore(_POOL)
-        )
+        connected = _Connected(filesystem, loop, explain, os.getpid(), asyncio.Semaphore(_POOL))
         # For whoever forgets to close: aiohttp complains about that on the standard error.
         weakref.finalize(self, _abandon, connected).atexit = False
         _living.add(self)

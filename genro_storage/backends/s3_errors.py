@@ -102,9 +102,7 @@ class Explainer:
                 return FileExistsError(errno.EEXIST, "already exists")
             return OSError(errno.EBUSY, "another content came in its place meanwhile; try again")
         if code in BUSY:
-            return ConnectionError(
-                errno.EBUSY, f"the server is busy ({code}); try again later, or with more 'retries'"
-            )
+            return _busy(code)
         if code in ("RequestTimeout", "504"):
             return TimeoutError(errno.ETIMEDOUT, f"{self.endpoint} answered: {text}")
         if code in _FAILED:
@@ -115,6 +113,20 @@ class Explainer:
             return io.UnsupportedOperation(f"the server refuses {error.operation_name} ({code})")
         if code in _PLAIN:
             return OSError(*_PLAIN[code])
+        return self._unknown(error, code, text)
+
+    def _unknown(self, error: boto.ClientError, code: str, text: str) -> Exception:
+        """A code that only this server has: its status says what kind of failure it is."""
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+        # Some servers do not even understand a request without a signature.
+        if status in (401, 403) or (self.anon and status == 400):
+            return PermissionError(errno.EACCES, f"{self._denied()} ({code})")
+        if status == 404:
+            return FileNotFoundError(errno.ENOENT, "not found")
+        if status in (429, 503):
+            return _busy(code)
+        if status >= 500:
+            return ConnectionError(errno.EREMOTEIO, f"{self.endpoint} failed: {text}")
         return OSError(errno.EIO, f"{self.endpoint} answered: {text}")
 
     def _denied(self) -> str:
@@ -167,6 +179,12 @@ class Explainer:
         if isinstance(error, boto.ParamValidationError):
             return ValueError(str(error))
         return OSError(errno.EIO, f"{_name(error)}: {error}")
+
+
+def _busy(code: str) -> Exception:
+    return ConnectionError(
+        errno.EBUSY, f"the server is busy ({code}); try again later, or with more 'retries'"
+    )
 
 
 def _header(error: boto.ClientError, name: str) -> str | None:
