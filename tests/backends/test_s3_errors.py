@@ -143,9 +143,9 @@ def test_a_server_that_stops_listening_in_the_middle_of_an_upload(moto_server):
     """Nothing bounds the sending of a body but us."""
     with _deaf() as port:
         config = moto_server.mount(endpoint_url=f"http://127.0.0.1:{port}")
-        with mounted(config, timeout=1.5) as node, within(20):
-            with pytest.raises(StorageTimeoutError, match="store:.*stopped listening"):
-                node.write_bytes(bytes(30 * MIB))
+        stopped = pytest.raises(StorageTimeoutError, match=r"store:.*stopped listening")
+        with mounted(config, timeout=1.5) as node, within(20), stopped:
+            node.write_bytes(bytes(30 * MIB))
 
 
 @contextlib.contextmanager
@@ -191,7 +191,7 @@ class _Answer(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _answer
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _answer  # noqa: N815 - what is called
 
     def log_message(self, *_):
         pass
@@ -272,17 +272,21 @@ def test_a_busy_server_is_asked_again():
     assert server.asked == ["PUT"] * 3
 
 
+def create(node):
+    with node.open("xb") as stream:
+        stream.write(b"x")
+
+
 def test_a_creation_is_asked_again_only_where_it_was_refused():
     missing = (404, "NoSuchKey", "")
     listing = (200, "", "<ListBucketResult/>")
     busy, failed = (503, "SlowDown", ""), (500, "InternalError", "")
     with answering(missing, listing, busy, OK, retries=2) as (node, server):
-        with node.open("xb") as stream:
-            stream.write(b"x")
+        create(node)
     assert server.asked == ["HEAD", "GET", "PUT", "PUT"]
-    with answering(missing, listing, failed, OK, retries=2) as (node, server):
-        with pytest.raises(StorageConnectionError), node.open("xb") as stream:
-            stream.write(b"x")
+    broken = pytest.raises(StorageConnectionError)
+    with answering(missing, listing, failed, OK, retries=2) as (node, server), broken:
+        create(node)
     assert server.asked == ["HEAD", "GET", "PUT"]
 
 
@@ -290,8 +294,7 @@ def test_a_server_without_conditions_is_looked_at_before_a_creation():
     missing, listing = (404, "NoSuchKey", ""), (200, "", "<ListBucketResult/>")
     unknown = (501, "NotImplemented", "")
     with answering(missing, listing, unknown, missing, OK) as (node, server):
-        with node.open("xb") as stream:
-            stream.write(b"x")
+        create(node)
     assert server.asked == ["HEAD", "GET", "PUT", "HEAD", "PUT"]
 
 
@@ -300,15 +303,15 @@ def test_what_a_bulk_deletion_was_refused_is_raised():
         "<?xml version='1.0'?><DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code>"
         "<Message>no</Message></Error></DeleteResult>"
     )
-    with answering((200, "", denied)) as (node, _):
-        with pytest.raises(StoragePermissionError, match="1 of 2 were not deleted; 'b'"):
-            node._mount.remove_many(["a", "b"])
+    refusal = pytest.raises(StoragePermissionError, match="1 of 2 were not deleted; 'b'")
+    with answering((200, "", denied)) as (node, _), refusal:
+        node._mount.remove_many(["a", "b"])
 
 
 def test_an_answer_that_is_no_answer_of_s3():
-    with answering((200, "", "<html>Welcome to the hotel")) as (node, _):
-        with pytest.raises(StorageError, match="store:"):
-            STEPS["list"](node)
+    page = (200, "", "<html>Welcome to the hotel")
+    with answering(page) as (node, _), pytest.raises(StorageError, match="store:"):
+        STEPS["list"](node)
 
 
 def test_the_last_answer_of_an_upload_in_parts_may_be_lost(moto_server, monkeypatch):
