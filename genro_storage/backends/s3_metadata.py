@@ -34,11 +34,11 @@ _FACTS = (
 
 
 def as_headers(metadata: Mapping[str, str]) -> dict[str, str]:
-    r"""Keys in lower case, and values that are not plain ASCII as RFC 2047 has it.
+    """Keys in lower case, and values that are not plain ASCII as RFC 2047 has it.
 
     Raises ``ValueError`` for a key that no header can have, and for two that are one.
 
-    >>> as_headers({"Colour": "blue", "town": "K\u00f6ln"})
+    >>> as_headers({"Colour": "blue", "town": "Köln"})
     {'colour': 'blue', 'town': '=?utf-8?b?S8O2bG4=?='}
     """
     found: dict[str, str] = {}
@@ -64,10 +64,10 @@ def _encoded(value: str) -> str:
 
 
 def as_metadata(headers: Mapping[str, str]) -> dict[str, str]:
-    r"""The inverse of ``as_headers``, also for what other programs have written.
+    """The inverse of ``as_headers``, also for what other programs have written.
 
     >>> as_metadata({"Town": "=?utf-8?b?S8O2bG4=?="})
-    {'town': 'K\u00f6ln'}
+    {'town': 'Köln'}
     """
     return {key.lower(): _decoded(value) for key, value in headers.items()}
 

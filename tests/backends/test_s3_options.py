@@ -119,6 +119,19 @@ def test_what_is_configured_precedes_the_environment(monkeypatch):
         assert client_of(storage).endpoint == "http://from-the-environment:1"
 
 
+def test_a_bucket_without_a_region_is_asked_for_it():
+    """Opened and closed: nothing is sent before the first request, and nothing is left open."""
+    with configured(anon=True) as storage:
+        client = client_of(storage)
+        assert client._connected().filesystem.cache_regions
+    with configured(anon=True, region="eu-south-1") as storage:
+        filesystem = client_of(storage)._connected().filesystem
+        assert not filesystem.cache_regions
+        assert filesystem.s3.meta.region_name == "eu-south-1"
+        url = storage.node("store:a b").url()
+        assert url == "https://photos.s3.eu-south-1.amazonaws.com/a%20b"
+
+
 def run(code):
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
