@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_SYSTEM_CERTS := true
 export PYTHON
 
-.PHONY: help install check test test-min bench docs demo clean
+.PHONY: help install check test test-fast test-min bench docs demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,7 +38,11 @@ check: $(VENV)/.installed ## lint, format, types and layers
 	@$(BIN)/python tools/check.py
 
 test: $(VENV)/.installed ## everything: make check, the tests with coverage, all code in the docs
+	@tools/install_services.sh $(VENV)
 	@$(BIN)/python tools/check.py --tests $(ARGS)
+
+test-fast: $(VENV)/.installed ## what needs no server and takes no time, without the checks
+	@$(BIN)/python -m pytest -n auto -q -m "not services and not slow" $(ARGS)
 
 test-min: $(VENV_MIN)/.installed ## the tests with the oldest dependencies that are allowed
 	@$(VENV_MIN)/bin/python -m pytest -n auto $(ARGS)

@@ -11,4 +11,5 @@ pytest_plugins = [
     "tests.services.sftp",
     "tests.services.smb",
     "tests.services.webdav",
+    "tests.support.conformance_table",
 ]

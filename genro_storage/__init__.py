@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .exceptions import StorageUnsupportedError as StorageUnsupportedError
     from .exceptions import StorageValueError as StorageValueError
     from .exceptions import StorageVersionError as StorageVersionError
+    from .health import MountHealth as MountHealth
     from .info import Checksum as Checksum
     from .info import FileInfo as FileInfo
     from .info import FileVersion as FileVersion
@@ -50,6 +51,7 @@ _HOMES = {
     "CopyPlan": "transfer",
     "FileInfo": "info",
     "FileVersion": "info",
+    "MountHealth": "health",
     "MountNotFoundError": "exceptions",
     "MountRootNotFoundError": "exceptions",
     "SkipStrategy": "strategy",
@@ -83,6 +85,7 @@ __all__ = [
     "CopyPlan",
     "FileInfo",
     "FileVersion",
+    "MountHealth",
     "MountNotFoundError",
     "MountRootNotFoundError",
     "SkipStrategy",

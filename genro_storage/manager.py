@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exceptions import MountNotFoundError, StorageConfigError
+from .health import MountHealth, check_mounts
 from .mount import Mount
 from .node import StorageNode
 from .node.virtual_nodes import diff_node, dummy_node, iter_node
@@ -236,6 +237,22 @@ class StorageManager:
         return diff_node(self, node1, node2)
 
     # -- life ---------------------------------------------------------------------------------
+
+    def check(self, *names: str, timeout: float = 60.0) -> list[MountHealth]:
+        """Ask the mounts of these names (all, without names) whether they can be used.
+
+        Each connects where it has not yet, and all are asked at the same time. One answer a
+        mount, in order; nothing is raised for a mount that cannot be reached, which its ``state``
+        and ``reason`` say. ``timeout`` bounds the whole call in seconds. Raises
+        ``MountNotFoundError`` for an unknown name.
+
+        >>> storage = StorageManager()
+        >>> storage.configure([{"name": "scratch", "type": "memory"}])
+        >>> [(health.mount, health.state) for health in storage.check()]
+        [('scratch', 'reachable')]
+        """
+        mounts = [self._mount(name) for name in names] if names else list(self._table.values())
+        return check_mounts(mounts, timeout)
 
     def cleanup(self, name: str, older_than: float = 3600.0) -> int:
         """Remove the temporary files that killed writers left in a mount.

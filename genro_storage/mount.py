@@ -58,6 +58,11 @@ class Mount(MountRights):
             and (bound.prefix, bound.permissions) == (self.prefix, self.permissions)
         )
 
+    @property
+    def depends_on_path(self) -> bool:
+        """Whether the storage itself depends on the path (a switched mount's root has none)."""
+        return self._is_switched() and not self.prefix
+
     def can_copy_to(self, target: Mount) -> bool:
         """Whether ``copy`` works between the two: one store that copies on its own side."""
         return (
@@ -202,6 +207,14 @@ class Mount(MountRights):
         self._require("version_listing", path, "versioning")
         found: list[FileVersion] = self._run(path, "listing versions", "versions")
         return found
+
+    def stat_version(self, path: str, version: str) -> FileInfo | None:
+        """What one version is; None where only the list of all versions tells."""
+        self._require("version_access", path, "versioning")
+        backend, real = self._at(path)
+        with translating(self.label(path), "looking at a version"):
+            info = backend.stat_version(real, version)
+        return info if info is None or real == path else info._replace(path=path)
 
     def get_metadata(self, path: str) -> dict[str, str]:
         """The user metadata; empty where the backend keeps none."""
@@ -380,12 +393,11 @@ class Mount(MountRights):
         self._run(path, "deleting a version", "delete_version", version)
 
     def check(self) -> None:
-        """Ask the storage whether it is there and lets us in; raises ours where it does not."""
-        bound = self.bind()
-        if self.prefix or bound._is_switched():
-            self.stat("")
-            return
-        backend, _ = bound._at("")
+        """Ask the storage whether it is there and lets us in; raises ours where it does not.
+
+        The whole storage, whatever directory of it this mount begins at.
+        """
+        backend = self._at("")[0]
         with translating(self.label(""), "checking the mount"):
             backend.check()
 

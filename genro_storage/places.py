@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from . import paths
-from .exceptions import StorageConfigError
+from .exceptions import MountNotFoundError, StorageConfigError
 
 if TYPE_CHECKING:
     import os
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .backends.base import WriteHandle
     from .backends.context import Place
+    from .capabilities import BackendCapabilities
     from .config import MountSpec
     from .info import FileInfo
     from .mount import Mount
@@ -29,10 +30,11 @@ __all__ = ["MountPlace", "PlaceFinder", "parents_first", "refuse_circles"]
 class MountPlace:
     """A file of another mount, behind that mount's door."""
 
-    def __init__(self, find: Callable[[str], Mount], name: str, path: str) -> None:
+    def __init__(self, find: Callable[[str], Mount], name: str, path: str, declared: Mount) -> None:
         self._find = find
         self._name = name
         self._path = path
+        self._declared = declared.capabilities
 
     def __repr__(self) -> str:
         return f"<MountPlace {self.label}>"
@@ -46,8 +48,16 @@ class MountPlace:
         return f"{self._name}:{self._path}"
 
     @property
+    def capabilities(self) -> BackendCapabilities:
+        try:
+            return self._mount.capabilities
+        except MountNotFoundError:
+            # It is being configured together with the mount that asks, or was deleted.
+            return self._declared
+
+    @property
     def writable(self) -> bool:
-        return self._mount.capabilities.write
+        return self.capabilities.write
 
     def stat(self) -> FileInfo:
         return self._mount.stat(self._path)
@@ -114,7 +124,7 @@ class PlaceFinder:
                 node=self._mount,
             )
         self.used = (*self.used, name)
-        return MountPlace(self._find, name, place)
+        return MountPlace(self._find, name, place, holder)
 
 
 def refuse_circles(

@@ -96,41 +96,83 @@ class BackendType:
         return f"storage type {self.name!r}" if mount is None else f"mount {mount!r} ({self.name})"
 
 
-_EMBEDDED = "genro_storage.backends.embedded"
-_FSSPEC = "genro_storage.backends.fsspec"
+def _built_in(
+    name: str, module: str, options: str, build: str, summary: str, extra: str | None = None
+) -> BackendType:
+    """A row of the library's own, whose options and constructor are in one module."""
+    home = f"genro_storage.backends.{module}"
+    return BackendType(name, f"{home}:{options}", f"{home}:{build}", summary, extra)
+
 
 _BUILT_IN = (
-    BackendType(
-        "local",
-        f"{_EMBEDDED}:LocalOptions",
-        f"{_EMBEDDED}:build_local",
-        "A directory of this machine",
-    ),
-    BackendType(
+    _built_in("local", "embedded", "LocalOptions", "build_local", "A directory of this machine"),
+    _built_in(
         "memory",
-        f"{_EMBEDDED}:MemoryOptions",
-        f"{_EMBEDDED}:build_memory",
+        "embedded",
+        "MemoryOptions",
+        "build_memory",
         "Files in memory, gone with the manager",
     ),
-    BackendType(
+    _built_in(
         "base64",
-        f"{_EMBEDDED}:Base64Options",
-        f"{_EMBEDDED}:build_base64",
+        "embedded",
+        "Base64Options",
+        "build_base64",
         "The path is the content, encoded in base64",
     ),
-    BackendType(
-        "fsspec",
-        f"{_FSSPEC}:FsspecOptions",
-        f"{_FSSPEC}:build",
-        "Any filesystem that fsspec knows",
-    ),
-    BackendType(
+    _built_in(
         "s3",
-        "genro_storage.backends.s3:S3Options",
-        "genro_storage.backends.s3:build",
+        "s3",
+        "S3Options",
+        "build",
         "A bucket of Amazon S3, or of a server that speaks its protocol",
-        extra="s3",
+        "s3",
     ),
+    _built_in("gcs", "gcs", "GcsOptions", "build", "A bucket of Google Cloud Storage", "gcs"),
+    _built_in(
+        "azure", "azure", "AzureOptions", "build", "A container of Azure Blob Storage", "azure"
+    ),
+    _built_in("smb", "smb", "SmbOptions", "build", "A Windows or Samba share (SMB 2 and 3)", "smb"),
+    _built_in(
+        "webdav",
+        "webdav",
+        "WebdavOptions",
+        "build",
+        "A collection of a WebDAV server (Nextcloud, Apache, nginx, a NAS)",
+        "webdav",
+    ),
+    _built_in(
+        "zip",
+        "archives",
+        "ZipOptions",
+        "build_zip",
+        "The files in a zip archive, which may lie on another mount",
+    ),
+    _built_in(
+        "tar",
+        "archives",
+        "TarOptions",
+        "build_tar",
+        "The files in a tar archive, compressed or not",
+        "zstd",
+    ),
+    _built_in(
+        "git",
+        "git_options",
+        "GitOptions",
+        "build_git",
+        "A commit of a git repository on this machine, read-only",
+        "git",
+    ),
+    _built_in(
+        "github",
+        "git_options",
+        "GithubOptions",
+        "build_github",
+        "A commit of a repository on GitHub, read-only",
+        "github",
+    ),
+    _built_in("fsspec", "fsspec", "FsspecOptions", "build", "Any filesystem that fsspec knows"),
 )
 
 _lock = threading.Lock()

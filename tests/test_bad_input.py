@@ -522,6 +522,7 @@ def test_deep_trees_are_walked_copied_zipped_and_deleted(storage):
     assert [child.name for child in storage.node("ram:").children()] == ["moved"]
 
 
+@pytest.mark.slow
 def test_a_tree_deeper_than_a_path_may_be_long_is_an_error_and_no_crash(storage, root):
     """Below 4096 bytes (PATH_MAX) a local tree works at any depth; beyond, it says so."""
     fits = "/".join(["d"] * 1100)  # more than Python's stack takes

@@ -9,9 +9,12 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.mark.slow
 def test_the_demo_copies_once_and_finds_everything_equal(tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "demo" / "demo.py")],

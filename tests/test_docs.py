@@ -146,6 +146,7 @@ def test_the_architecture_names_every_module():
         assert info.name == "__main__" or wanted in text, name
 
 
+@pytest.mark.slow
 def test_the_html_documentation_builds_without_a_warning(tmp_path):
     done = subprocess.run(
         [

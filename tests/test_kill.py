@@ -14,9 +14,12 @@ import pytest
 
 from genro_storage import StorageManager
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(os, "fork"), reason="the writers are forked, which this system cannot do"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not hasattr(os, "fork"), reason="the writers are forked, which this system cannot do"
+    ),
+]
 
 SIZE = 4 * 1024 * 1024
 SEED = int(os.environ.get("GENRO_STORAGE_KILL_SEED", "20261120"))

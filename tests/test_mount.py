@@ -83,10 +83,11 @@ DOORS = {
     "local_path": lambda mount, here: mount.local_path("p"),
     "cleanup": lambda mount, here: mount.cleanup("p", 0.0),
     "address": lambda mount, here: mount.same_place("p", mount, "p"),
+    "check": lambda mount, here: mount.check(),
     "close": lambda mount, here: mount.close(),
 }
 #: The verbs that take no single path of the user's, so no message can name one.
-PATHLESS = {"remove_many", "close"}
+PATHLESS = {"remove_many", "check", "close"}
 
 
 class Nothing(WriteHandle):
@@ -160,7 +161,7 @@ def test_a_verb_reaches_the_backend_below_the_prefix(verb, tmp_path):
     DOORS[verb](mount, tmp_path)
     called = [arguments for name, arguments in spying.calls if name == verb]
     assert called, spying.calls
-    if verb != "close":
+    if verb not in ("check", "close"):
         first = called[0][1] if verb == "upload" else called[0][0]
         if verb == "remove_many":
             first = next(iter(first))
@@ -217,7 +218,7 @@ def test_the_matrix_of_permissions(verb, permissions, tmp_path):
 def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
     reads = {
         "stat", "scan", "find", "open_read", "read_bytes", "download", "checksum", "versions",
-        "get_metadata", "url", "internal_url", "local_path", "address", "close",
+        "get_metadata", "url", "internal_url", "local_path", "address", "check", "close",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS
     assert not reads & (WRITES | DELETES)

@@ -22,7 +22,7 @@ _WILD = st.text(st.sampled_from("a./\\:C\x00 "), max_size=12)
 
 
 def normal(path):
-    assume(not paths._DRIVE.match(path))
+    assume(not paths._DRIVE.match(path.lstrip("/")))
     return paths.normalise(path)
 
 

@@ -33,17 +33,44 @@ _PART = re.compile(
 # What a reader cannot guess from the names of pydantic's and Python's types.
 _WORDS = {str: "text", bool: "true or false", int: "whole number", SecretStr: "secret text"}
 _FLAGS = {
-    "write": "store at a path",
+    "write": "write",
     "delete": "delete",
+    "mkdir": "directories",
     "list_dir": "list",
     "append_mode": "append",
-    "copy_optimization": "copy and rename inside the store",
-    "atomic_operations": "whole or not at all, also when killed",
-    "symbolic_links": "symbolic links",
-    "public_urls": "`url()`",
+    "copy_optimization": "copy inside",
+    "atomic_operations": "survives a kill",
+    "symbolic_links": "links",
     "versioning": "versions",
-    "metadata": "user metadata",
+    "metadata": "metadata",
 }
+
+
+def samples(here: Path) -> dict[str, dict[str, Any]]:
+    """The smallest mount of each type; what it needs on this machine is made in ``here``."""
+    return {
+        "local": {"path": str(here)},
+        "memory": {},
+        "base64": {},
+        "fsspec": {"filesystem": "memory"},
+        "s3": {"bucket": "example"},
+        "gcs": {"bucket": "example"},
+        "azure": {"container": "example", "account_name": "example"},
+        "http": {"base_url": "http://127.0.0.1:9/files/"},
+        "smb": {"host": "127.0.0.1", "port": 9, "share": "files"},
+        "sftp": {"host": "127.0.0.1", "port": 9, "username": "me"},
+        "webdav": {"url": "http://127.0.0.1:9/dav/"},
+        "zip": {"file": _file(here / "example.zip", b"PK\5\6" + bytes(18))},
+        "tar": {"file": _file(here / "example.tar", bytes(10240))},
+        "libarchive": {"file": _file(here / "example.7z", b"")},
+        "git": {"path": str(here)},
+        "github": {"org": "example", "repo": "example"},
+    }
+
+
+def _file(path: Path, content: bytes) -> str:
+    path.write_bytes(content)
+    return str(path)
 
 
 def documents() -> list[Path]:
@@ -92,6 +119,8 @@ def options() -> str:
     """For each type of mount: every key, what it takes, its default and its meaning."""
     sections: list[str] = []
     for row in built_in():
+        if page_of(row) is not None:
+            continue
         model = row.load_options()
         heading = f"### `type: {row.name}`\n\n{row.summary}."
         if not model.model_fields:
@@ -99,6 +128,26 @@ def options() -> str:
             continue
         sections.append(f"{heading}\n\n{_keys(model)}")
     return "\n\n".join(sections)
+
+
+def page_of(row: registry.BackendType) -> Path | None:
+    """The document about one type of mount, where it has one of its own."""
+    page = ROOT / "docs" / "backends" / f"{row.name}.md"
+    return page if page.exists() else None
+
+
+def pages() -> str:
+    """Where to read about each type that has a page."""
+    rows = [
+        [f"[`{row.name}`](backends/{row.name}.md)", row.summary]
+        for row in built_in()
+        if page_of(row) is not None
+    ]
+    return table(["`type`", "What it is"], rows)
+
+
+def _own_options(row: registry.BackendType) -> Callable[[], str]:
+    return lambda: _keys(row.load_options())
 
 
 def settings() -> str:
@@ -152,21 +201,16 @@ def _words(annotation: Any) -> str:
 
 def capabilities() -> str:
     """What a mount of each type can do, as the mounts themselves declare it."""
+    rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as directory, StorageManager() as storage:
-        storage.configure(
-            [
-                {"name": "local", "type": "local", "path": directory},
-                {"name": "memory", "type": "memory"},
-                {"name": "base64", "type": "base64"},
-                {"name": "fsspec, over memory", "type": "fsspec", "filesystem": "memory"},
-            ]
-        )
-        names = storage.get_mount_names()
-        can = [vars(storage.node(name).capabilities) for name in names]
-    rows = [
-        [text, *("yes" if flags[flag] else "no" for flags in can)] for flag, text in _FLAGS.items()
-    ]
-    return table(["", *names], rows)
+        wanted = samples(Path(directory))
+        for row in built_in():
+            storage.configure([{"name": row.name, "type": row.name, **wanted[row.name]}])
+            flags = vars(storage.node(row.name).capabilities)
+            # Of any other filesystem of fsspec less is known.
+            name = f"`{row.name}`" + (" over memory" if row.name == "fsspec" else "")
+            rows.append([name, *("yes" if flags[flag] else "no" for flag in _FLAGS)])
+    return table(["`type`", *_FLAGS.values()], rows)
 
 
 def guide() -> str:
@@ -241,7 +285,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "guide": guide,
     "options": options,
+    "pages": pages,
     "settings": settings,
+    **{f"options-{row.name}": _own_options(row) for row in built_in()},
 }
 
 

@@ -318,6 +318,13 @@ class Backend(ABC):
         """All versions of exactly this file, oldest first."""
         raise self._unsupported("versioning")
 
+    def stat_version(self, path: str, version: str) -> FileInfo | None:
+        """What one version is; None where only the list of all versions tells.
+
+        Override it where asking for one is cheaper, or more versions can be read than are listed.
+        """
+        return None
+
     def delete_version(self, path: str, version: str) -> None:
         """Remove one version for good."""
         raise self._unsupported("version deletion")

@@ -93,6 +93,9 @@ class Base64Backend(Backend):
                 raise FileExistsError(errno.EEXIST, "the path holds a content already")
         return _Encoder()
 
+    def check(self) -> None:
+        """There is nothing that could be out of reach."""
+
     def mkdir(self, path: str) -> None:
         raise self._read_only("make directories")
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from pathlib import Path
 
+    from ..capabilities import BackendCapabilities
     from ..info import FileInfo
     from .base import WriteHandle
 
@@ -36,6 +37,11 @@ class Place(Protocol):
     @property
     def label(self) -> str:
         """The place as it was written, for messages."""
+        ...
+
+    @property
+    def capabilities(self) -> BackendCapabilities:
+        """What whoever keeps the file can do, as far as the rights allow; known without asking."""
         ...
 
     @property

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import Field
 
+from ..exceptions import StorageMissingExtraError
 from .errors import RootNotFoundError
 from .options import BackendOptions
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
 
-    from ..exceptions import StorageMissingExtraError
     from .fsspec_info import Filesystem
 
 __all__ = [
@@ -92,6 +92,15 @@ class Bounds:
         return min(self.timeout, _CONNECT)
 
 
+def missing_extra(error: ImportError, mount: str, kind: str, extra: str) -> Exception:
+    """What the first use of a ``kind`` of mount raises where a module of ``extra`` is missing."""
+    if (error.name or "").startswith("genro_storage"):
+        return error  # a fault of ours, which installing more does not mend
+    what = f"the module {error.name!r} is not installed" if error.name else str(error)
+    fix = f'install it with: pip install "genro-storage[{extra}]"'
+    return StorageMissingExtraError(f"mount {mount!r} ({kind}): {what}; {fix}", node=mount)
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed in a moment: the network failed, not the request."""
     if isinstance(error, FileNotFoundError | PermissionError | FileExistsError):
@@ -153,19 +162,6 @@ def _attempts(bounds: Bounds, when: Callable[[BaseException], bool]) -> Any:
         wait_initial=_PAUSE,
         wait_max=_LONGEST_PAUSE,
         wait_jitter=_PAUSE,
-    )
-
-
-def missing_extra(
-    error: ImportError, mount: str, kind: str, extra: str
-) -> StorageMissingExtraError:
-    """What to raise where the first use of a mount finds that its client is not installed."""
-    from ..exceptions import StorageMissingExtraError
-
-    what = f"the module {error.name!r} is not installed" if error.name else str(error)
-    return StorageMissingExtraError(
-        f'mount {mount!r} ({kind}): {what}; install it with: pip install "genro-storage[{extra}]"',
-        node=mount,
     )
 
 

@@ -159,6 +159,9 @@ class S3Client:
             config["request_checksum_calculation"] = "when_required"
             config["response_checksum_validation"] = "when_required"
             config["s3"] = {"addressing_style": "path"}
+        elif endpoint is None:
+            # Otherwise URLs are signed for a name that half of the regions are not behind.
+            config["s3"] = {"addressing_style": "virtual"}
         client: dict[str, Any] = {}
         if options.region is not None:
             client["region_name"] = options.region

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..exceptions import StorageError
-from . import changing, configuring, listing, reading, transfer
+from . import changing, checking, configuring, listing, reading, transfer
 from .output import prepare_streams, say
 from .targets import FAILED, INTERRUPTED, PIPE_CLOSED, Session
 
@@ -132,6 +132,7 @@ def start(
 _PANELS = {
     "Looking": (
         configuring.mounts,
+        checking.check,
         listing.ls,
         listing.tree,
         reading.stat,

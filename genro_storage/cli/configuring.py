@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..exceptions import (
-    MountRootNotFoundError,
-    StorageConfigError,
-    StorageError,
-    StorageNotFoundError,
-)
+from ..exceptions import MountRootNotFoundError, StorageConfigError, StorageError
 from .options import Json
 from .output import print_json, print_table
 from .targets import exit_code
@@ -26,7 +19,7 @@ if TYPE_CHECKING:
     from ..manager import StorageManager
     from .targets import Session
 
-__all__ = ["app", "check", "mounts", "schema"]
+__all__ = ["app", "check", "kind", "load_specs", "mounts", "schema"]
 
 app: typer.Typer = typer.Typer(
     help="Check a configuration; print its JSON Schema.",
@@ -68,11 +61,7 @@ def mounts(ctx: typer.Context, as_json: Json = False) -> None:
     """List the configured mounts."""
     session: Session = ctx.obj
     manager = session.manager
-    if session.config is None:
-        raise StorageConfigError(
-            "no mounts are configured: give --config FILE or set GENRO_STORAGE_CONFIG"
-        )
-    specs = _load(session.config)
+    specs = load_specs(session)
     rows: list[dict[str, Any]] = []
     for spec in specs:
         mount = manager._mount(spec.name)
@@ -91,6 +80,15 @@ def mounts(ctx: typer.Context, as_json: Json = False) -> None:
         return
     heads = ("name", "type", "permissions", "root")
     print_table([head.upper() for head in heads], [[row[head] for head in heads] for row in rows])
+
+
+def load_specs(session: Session) -> tuple[MountSpec, ...]:
+    """The mounts of the configuration; ``StorageConfigError`` where there is none."""
+    if session.config is None:
+        raise StorageConfigError(
+            "no mounts are configured: give --config FILE or set GENRO_STORAGE_CONFIG"
+        )
+    return _load(session.config)
 
 
 def _load(path: Path) -> tuple[MountSpec, ...]:
@@ -183,19 +181,18 @@ def _states(
 ) -> list[_State]:
     """Build each mount by itself, so that every problem is seen, then ask all at once."""
     states = [_build(manager, spec, path) for spec in specs]
-    threads: list[tuple[MountSpec, _State, threading.Thread]] = []
-    for spec, state in zip(specs, states, strict=True):
-        if state.problem is None and state.note is None:
-            # A daemon, so that a storage which never answers cannot keep the program.
-            arguments = (manager, spec.name, state)
-            thread = threading.Thread(target=_probe, args=arguments, daemon=True)
-            thread.start()
-            threads.append((spec, state, thread))
-    deadline = time.monotonic() + timeout
-    for spec, state, thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-        if thread.is_alive():
-            state.problem = f"mount {spec.name!r}: no answer within {timeout:g} s"
+    built = [
+        (spec.name, state)
+        for spec, state in zip(specs, states, strict=True)
+        if state.problem is None and state.note is None
+    ]
+    if built:
+        answers = manager.check(*(name for name, _ in built), timeout=timeout)
+        for (name, state), health in zip(built, answers, strict=True):
+            if not health.ok:
+                state.problem = f"mount {name!r}: {health.reason}"
+            elif health.reason:
+                state.note = "not there yet"
     return states
 
 
@@ -216,21 +213,6 @@ def _build(manager: StorageManager, spec: MountSpec, path: Path) -> _State:
     except StorageError as error:
         return _State(error.message)
     return _State()
-
-
-def _probe(manager: StorageManager, name: str, state: _State) -> None:
-    mount = manager._mount(name)
-    try:
-        if not mount.capabilities.path_is_content:
-            mount.stat("")
-    except StorageNotFoundError as error:
-        # A directory of another mount comes into being with the first file.
-        if mount.prefix:
-            state.note = "not there yet"
-        else:
-            state.problem = f"mount {name!r}: {error.message}"
-    except StorageError as error:
-        state.problem = f"mount {name!r}: {error.message}"
 
 
 @app.command("schema")

@@ -190,7 +190,9 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     )
     for head in heads:
         # Names and types stay whole, so that what is long gives way.
-        table.add_column(head, overflow="fold", no_wrap=head in {"NAME", "TYPE", "PERMISSIONS"})
+        table.add_column(
+            head, overflow="fold", no_wrap=head in {"NAME", "TYPE", "PERMISSIONS", "STATE", "TIME"}
+        )
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     where = console()

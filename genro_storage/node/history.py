@@ -83,6 +83,9 @@ class NodeHistory(NodeNames):
         wanted = self._version_id()
         assert wanted is not None
         self._require_versioning()
+        info = self._mount.stat_version(self._path, wanted)
+        if info is not None:
+            return info
         found = choose.by_id(self._listed_versions(), wanted, node=self._label)
         return FileInfo(
             self._path,

@@ -386,7 +386,11 @@ class NodeTree(NodePacking):
             raise StorageNotFoundError(
                 f"Source not found: {self._label}", node=self._label
             ) from error
-        if ours == "directory" and target._mount.exists(target._path):
+        if (
+            ours == "directory"
+            and target._mount.exists(target._path)
+            and not self._is_other_case(target)
+        ):
             return False  # directories merge, and a file in the way is the copy's error
         try:
             self._mount.move(self._path, target._mount, target._path)
@@ -398,6 +402,14 @@ class NodeTree(NodePacking):
                 raise
             return False
         return True
+
+    def _is_other_case(self, target: StorageNode) -> bool:
+        """Whether two spellings, which differ in case only, are one directory to the storage."""
+        ours, theirs = self._path, target._path
+        if self._mount is not target._mount or ours.casefold() != theirs.casefold():
+            return False
+        beside = self._mount.scan(paths.parent_of(theirs))
+        return sum(info.path.casefold() == theirs.casefold() for info in beside) == 1
 
     def samefile(self, other: StorageNode | str) -> bool:
         """Whether both are one place, through whatever mounts; contents are not compared."""

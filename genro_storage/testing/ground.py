@@ -148,6 +148,11 @@ class Ground:
             'return {"type": "local", "path": str(tmp_path)}'
         )
 
+    @pytest.fixture
+    def holders(self) -> list[dict[str, Any]]:
+        """Mounts that must be there first, because ``mount_config`` keeps its content in them."""
+        return []
+
     def put(self, node: StorageNode, data: bytes) -> StorageNode:
         """Store content for a reading test and return its node.
 
@@ -159,10 +164,12 @@ class Ground:
     # -- mounts -------------------------------------------------------------------------------
 
     @pytest.fixture
-    def storage(self, mount_config: Mapping[str, Any]) -> Iterator[StorageManager]:
+    def storage(
+        self, mount_config: Mapping[str, Any], holders: list[dict[str, Any]]
+    ) -> Iterator[StorageManager]:
         """A manager with the mount ``mine``, a directory of it, and a read-only view of it."""
         with StorageManager() as manager:
-            manager.configure([{"name": "mine", **mount_config}])
+            manager.configure([*holders, {"name": "mine", **mount_config}])
             capabilities = manager.node("mine:").capabilities
             below = "" if capabilities.path_is_content else self._narrow_to
             manager.configure(

@@ -63,7 +63,10 @@ class ProcessConformance(Ground):
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
     def test_a_killed_writer_leaves_the_old_content_or_the_new(
-        self, root: StorageNode, mount_config: Mapping[str, Any]
+        self,
+        root: StorageNode,
+        mount_config: Mapping[str, Any],
+        holders: list[dict[str, Any]],
     ) -> None:
         capabilities = root.capabilities
         if not capabilities.atomic_operations:
@@ -74,7 +77,7 @@ class ProcessConformance(Ground):
         node = root / "d/killed.bin"
         node.write_bytes(contents[0])
         (root / "d/beside.txt").write_bytes(b"beside")
-        mounts = [{"name": "mine", **mount_config}]
+        mounts = [*holders, {"name": "mine", **mount_config}]
         if root._mount.name == "inner":
             mounts.append({"name": "inner", "path": f"mine:{self._narrow_to}"})
         request = {"mounts": mounts, "node": node.fullpath, "contents": contents}

@@ -294,6 +294,9 @@ def _source_info(source: Place, version: str | None) -> FileInfo:
 
 def _version_info(source: Place, version: str) -> FileInfo:
     """What is known about one version: never the size or time of the current content."""
+    info = source.mount.stat_version(source.path, version)
+    if info is not None:
+        return info
     if not source.mount.capabilities.version_listing:
         return FileInfo(source.path, "file", version=version)
     for each in source.mount.versions(source.path):

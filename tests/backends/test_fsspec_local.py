@@ -126,6 +126,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_the_old_content_or_the_new(tmp_path):
     backend = local(tmp_path)
     pause = random.Random(7)

@@ -1,0 +1,89 @@
+"""Writers of one archive take turns: threads by a lock for its address, processes by the system."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING
+
+from .local_write import lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .context import Place
+
+__all__ = ["LOCK_WAIT", "publishing", "turn_of"]
+
+#: Seconds that a writer waits for another process to publish.
+LOCK_WAIT = 30.0
+_POLL = 0.005
+
+
+class _Turn:
+    """The lock of one archive, shared by every mount of it in this process."""
+
+    def __init__(self, address: object) -> None:
+        self.address = address
+        self.lock = threading.RLock()
+
+
+_guard = threading.Lock()
+_turns: list[weakref.ref[_Turn]] = []
+
+
+@contextlib.contextmanager
+def turn_of(place: Place) -> Iterator[None]:
+    """Wait for the turn to write this archive."""
+    address = place.address()
+    # A place without an address is known by its own name only.
+    turn = _find((place.label,) if address is None else address)
+    with turn.lock:
+        yield
+
+
+def _find(address: object) -> _Turn:
+    with _guard:
+        alive: list[weakref.ref[_Turn]] = []
+        found: _Turn | None = None
+        for reference in _turns:
+            turn = reference()
+            if turn is not None:
+                alive.append(reference)
+                # Addresses may hold dictionaries (options of a filesystem), which have no hash.
+                if found is None and turn.address == address:
+                    found = turn
+        if found is None:
+            found = _Turn(address)
+            alive.append(weakref.ref(found))
+        _turns[:] = alive
+        return found
+
+
+@contextlib.contextmanager
+def publishing(local: str | None) -> Iterator[None]:
+    """Keep other processes of this library from replacing a local archive meanwhile.
+
+    The lock is that of the archive's directory, since the archive itself may not be there yet; the
+    system drops it when the process dies. ``TimeoutError`` after ``LOCK_WAIT`` seconds.
+    """
+    if local is None or os.name == "nt":
+        yield
+        return
+    directory = os.path.dirname(os.path.realpath(local))
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        deadline = time.monotonic() + LOCK_WAIT
+        while lock(descriptor) is False:
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"another process has kept the directory {directory!r} locked for "
+                    f"{LOCK_WAIT:g} seconds"
+                )
+            time.sleep(_POLL)
+        yield
+    finally:
+        os.close(descriptor)

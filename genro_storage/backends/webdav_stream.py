@@ -1,0 +1,238 @@
+"""Reading a file of a WebDAV server: streamed, by ranges, and never a mixture of two contents."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .fsspec_info import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Self
+
+    import httpx
+
+    from .webdav_http import WebdavConnection
+
+__all__ = ["WebdavStream"]
+
+#: How often a content that does not fit what the server says of it is asked for again.
+_ATTEMPTS = 20
+#: How often a refusal to give what the server says is there.
+_REFUSALS = 8
+_PAUSE = 0.05
+_CHUNK = 256 * 1024
+#: Bytes that are read and dropped rather than asked for anew when a stream moves on.
+_NEAR = 256 * 1024
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)\Z", re.IGNORECASE)
+
+
+class _Voice(NamedTuple):
+    """What a server says about the state of a file; None where it says nothing."""
+
+    etag: str | None
+    mtime: float | None
+    size: str | None
+
+    def contradicts(self, other: _Voice) -> bool:
+        """Whether the two surely speak of different contents."""
+        if self.etag is not None and other.etag is not None:
+            return self.etag != other.etag
+        pairs = zip(self, other, strict=True)
+        return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+
+
+def _voice_of_answer(answer: httpx.Response) -> _Voice:
+    size = answer.headers.get("Content-Length")
+    if answer.status_code != 200:
+        given = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
+        size = given[2] if given is not None and given[2] != "*" else None
+    etag = answer.headers.get("ETag", "").removeprefix("W/").strip('"')
+    return _Voice(etag or None, moment(answer.headers.get("Last-Modified")), size)
+
+
+def _voice_of_look(info: dict[str, Any]) -> _Voice:
+    etag = (info["etag"] or "").strip('"')
+    return _Voice(etag or None, moment(info["modified"]), info["size"])
+
+
+class WebdavStream:
+    """A file from ``start`` up to ``end``, as a readable and seekable stream.
+
+    ``look`` is the filesystem's ``info``: it is asked after the content has begun to come. A
+    server that replaces files at once may still read the length and the tag of the old content
+    and then open the new one (Apache does, for an instant): what it says afterwards must be what
+    came with the content, or the content is asked for again. That look also tells a collection,
+    for which servers send pages of HTML.
+    """
+
+    def __init__(
+        self,
+        server: WebdavConnection,
+        look: Callable[[str], dict[str, Any]],
+        path: str,
+        start: int = 0,
+        end: int | None = None,
+    ) -> None:
+        self._server = server
+        self._look = look
+        self._path = path
+        self._end = end
+        self._position = start
+        self._answer: httpx.Response | None = None
+        self._chunks: Iterator[bytes] = iter(())
+        self._rest = b""
+        self._offset = start  # where in the file the rest begins
+        self._skips = False  # whether the server ignores ranges
+        self._voice: _Voice | None = None
+        self.size: int | None = None
+        self._begin()
+
+    # -- asking -------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Ask for the content from the position on, until answer and look agree."""
+        before: tuple[_Voice, _Voice] | None = None
+        refusals = 0
+        for attempt in range(1, _ATTEMPTS + 1):
+            answer = self._ask()
+            try:
+                info = self._look_after(answer)
+                if answer.status_code not in (200, 206, 416):
+                    # While somebody replaces the file, a server may find it, and then not.
+                    refusals += 1
+                    if refusals == _REFUSALS:
+                        raise self._server.refusal(answer, self._path)
+                    time.sleep(_PAUSE)
+                    continue
+                said = _voice_of_answer(answer), _voice_of_look(info)
+                # One that always says different things in the two places is believed in the end.
+                if not said[0].contradicts(said[1]) or said == before or attempt == _ATTEMPTS:
+                    self._take(answer, said)
+                    return
+                before = said
+                self._server.leave(answer)
+            except BaseException:
+                answer.close()
+                raise
+        raise ConnectionError("the file is being replaced all the time")
+
+    def _ask(self) -> httpx.Response:
+        headers: dict[str, str] = {}
+        if self._position or self._end is not None:
+            last = "" if self._end is None else max(self._end - 1, self._position)
+            headers["Range"] = f"bytes={self._position}-{last}"
+        return self._server.stream(self._path, headers)
+
+    def _look_after(self, answer: httpx.Response) -> dict[str, Any]:
+        """What is there now; raises where it is no file."""
+        if answer.status_code not in (200, 206, 416):
+            answer.read()
+        if answer.status_code == 401:
+            raise self._server.refusal(answer, self._path)
+        info = self._look(self._path)
+        if info["type"] == "directory":
+            raise IsADirectoryError(errno.EISDIR, "is a directory")
+        return info
+
+    def _take(self, answer: httpx.Response, said: tuple[_Voice, _Voice]) -> None:
+        """Go on with this answer."""
+        voice, look = said
+        if self._voice is not None and self._voice.contradicts(voice):
+            raise OSError(errno.ESTALE, "it was replaced while it was read; open it again")
+        self._voice = self._voice or voice
+        size = look.size or voice.size
+        self.size = int(size) if size is not None and size.isdecimal() else None
+        self._answer = answer
+        self._rest = b""
+        self._offset = self._position
+        if answer.status_code == 416:
+            self._server.leave(answer)
+            self._chunks = iter(())
+            return
+        # Raw: what a server calls the encoding of a file belongs to it (x.tar.gz).
+        self._chunks = answer.iter_raw(_CHUNK)
+        if answer.status_code == 206:
+            given = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
+            if given is None or int(given[1]) != self._position:
+                raise OSError(errno.EIO, "the server sent another range than it was asked for")
+        else:
+            self._skips = self._skips or bool(self._position)
+            self._offset = 0
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes, all of them where there are as many; the rest where negative."""
+        if self._end is not None:
+            left = max(self._end - self._position, 0)
+            size = left if size < 0 else min(size, left)
+        if size == 0:
+            return b""
+        self._reach()
+        parts: list[bytes] = []
+        wanted = size
+        while wanted and (chunk := self._rest or next(self._chunks, b"")):
+            part = chunk if wanted < 0 else chunk[:wanted]
+            self._rest = chunk[len(part) :]
+            parts.append(part)
+            wanted -= len(part) if wanted > 0 else 0
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._position = self._offset = self._position + len(data)
+        return data
+
+    def _reach(self) -> None:
+        """Have the rest begin at the position: by reading on where it is near, else anew."""
+        ahead = self._position - self._offset
+        if ahead < 0 or (ahead > _NEAR and not self._skips):
+            self._drop()
+            self._begin()
+        while self._offset < self._position:
+            chunk = self._rest or next(self._chunks, b"")
+            passed = min(len(chunk), self._position - self._offset)
+            if not passed:  # the position is beyond the end
+                self._offset = self._position
+            self._rest = chunk[passed:]
+            self._offset += passed
+
+    def seekable(self) -> bool:
+        """Whether it can be read in any order."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a position; nothing is asked for before the next read."""
+        if whence == os.SEEK_CUR:
+            offset += self._position
+        elif whence == os.SEEK_END:
+            if self.size is None:
+                raise io.UnsupportedOperation("the server does not tell where the file ends")
+            offset += self.size
+        if offset < 0:
+            raise ValueError("a position before the start of the file")
+        self._position = offset
+        return offset
+
+    def tell(self) -> int:
+        """The position."""
+        return self._position
+
+    def _drop(self) -> None:
+        answer, self._answer = self._answer, None
+        self._chunks, self._rest = iter(()), b""
+        if answer is not None:
+            answer.close()
+
+    def close(self) -> None:
+        """Give the connection back, or up where content is left on it."""
+        self._drop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

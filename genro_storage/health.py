@@ -1,0 +1,110 @@
+"""Whether mounts can be reached: each is asked once, all at the same time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from .exceptions import (
+    StorageConfigError,
+    StorageError,
+    StorageMissingExtraError,
+    StorageNotFoundError,
+    StoragePermissionError,
+    StorageUnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .mount import Mount
+
+__all__ = ["HealthState", "MountHealth", "check_mounts"]
+
+HealthState = Literal["reachable", "denied", "missing", "unreachable", "unusable"]
+
+_LATER: Final = "its directory is not there yet; the first write makes it"
+_DEPENDS: Final = "its root depends on the path; name a node in it to see"
+
+
+@dataclass(frozen=True, slots=True)
+class MountHealth:
+    """What one mount answered.
+
+    ``state`` is ``reachable``; ``denied`` (the credentials or the rights); ``missing`` (the
+    server answers, the bucket, share or directory is not there); ``unreachable`` (no answer, or
+    none in time); ``unusable`` (a package is missing, or the configuration cannot work).
+    ``reason`` says more, ``""`` where there is nothing to say. ``seconds`` is the time from the
+    question to the answer: with a new connection where none was open yet.
+    """
+
+    mount: str
+    state: HealthState
+    reason: str = ""
+    seconds: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the mount can be used."""
+        return self.state == "reachable"
+
+
+def check_mounts(mounts: Sequence[Mount], timeout: float) -> list[MountHealth]:
+    """Ask all of them, and wait at most ``timeout`` seconds for all answers together."""
+    found: dict[int, MountHealth] = {}
+
+    def ask(position: int, mount: Mount) -> None:
+        found[position] = _check(mount)
+
+    threads: list[threading.Thread] = []
+    for position, mount in enumerate(mounts):
+        # A daemon, so that a storage which never answers cannot keep the program.
+        thread = threading.Thread(target=ask, args=(position, mount), daemon=True)
+        thread.start()
+        threads.append(thread)
+    deadline = time.monotonic() + timeout
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return [
+        found.get(position) or MountHealth(mount.name, "unreachable", f"no answer in {timeout:g} s")
+        for position, mount in enumerate(mounts)
+    ]
+
+
+def _check(mount: Mount) -> MountHealth:
+    started = time.monotonic()
+    reason = ""
+    state: HealthState = "reachable"
+    try:
+        reason = _ask(mount)
+    except StorageError as error:
+        state, reason = _state_of(error), error.message.removeprefix(f"{mount.label('')}: ")
+    except Exception as error:  # noqa: BLE001 - the user's own function finds the root
+        state, reason = "unusable", f"{type(error).__name__} while finding its root: {error}"
+    return MountHealth(mount.name, state, reason, time.monotonic() - started)
+
+
+def _ask(mount: Mount) -> str:
+    if mount.depends_on_path:
+        return _DEPENDS
+    mount.check()
+    if mount.prefix and mount.capabilities.mkdir:
+        try:
+            mount.stat("")
+        except StorageNotFoundError:
+            return _LATER
+    elif mount.prefix and mount.capabilities.readonly:
+        mount.stat("")
+    return ""
+
+
+def _state_of(error: StorageError) -> HealthState:
+    if isinstance(error, StorageNotFoundError):
+        return "missing"
+    if isinstance(error, StorageConfigError | StorageMissingExtraError | StorageUnsupportedError):
+        return "unusable"
+    if isinstance(error, StoragePermissionError):
+        return "denied"
+    return "unreachable"

@@ -1,0 +1,29 @@
+"""A bucket whose server dies, or is silent, in the middle of a transfer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.services.base import running
+from tests.services.gcs import FakeGcsOnDisk
+from tests.services.interrupted import InterruptedTransfers
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    yield from running(FakeGcsOnDisk, tmp_path_factory)
+
+
+class TestGcsInterrupted(InterruptedTransfers):
+    size = 40 * 1024 * 1024
+
+    @pytest.fixture
+    def service(self, own):
+        return own
+
+    def config(self, service: Any, port: int) -> dict[str, Any]:
+        return {**service.mount(port), "base_path": "in terrupted"}

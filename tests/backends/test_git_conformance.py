@@ -1,0 +1,28 @@
+"""Commits of a local repository keep the contract of a backend that only reads."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+
+from genro_storage.testing import BackendConformance
+from tests.support.git_repositories import commit, make_repository
+
+
+class TestBareRepository(BackendConformance):
+    bare: ClassVar[bool] = True
+
+    @pytest.fixture
+    def mount_config(self, tmp_path):
+        self.repository = make_repository(tmp_path / "repository", bare=self.bare)
+        yield {"type": "git", "path": str(tmp_path / "repository")}
+        self.repository.free()
+
+    def put(self, node, data):
+        commit(self.repository, {node.path: data})
+        return node
+
+
+class TestRepositoryWithAWorkingTree(TestBareRepository):
+    bare: ClassVar[bool] = False

@@ -1,0 +1,48 @@
+"""Zip archives keep the contract of a backend, wherever they lie."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+
+import pytest
+
+from genro_storage.testing import BackendConformance
+
+
+class TestZip(BackendConformance):
+    @pytest.fixture
+    def mount_config(self, tmp_path):
+        return {"type": "zip", "file": str(tmp_path / "archive.zip"), "mode": "a"}
+
+
+class TestZipInMemory(BackendConformance):
+    @pytest.fixture
+    def holders(self):
+        return [{"name": "holder", "type": "memory"}]
+
+    @pytest.fixture
+    def mount_config(self):
+        return {"type": "zip", "file": "holder:d/archive.zip"}
+
+
+class TestZipReadOnly(BackendConformance):
+    @pytest.fixture
+    def archive(self, tmp_path):
+        path = tmp_path / "archive.zip"
+        zipfile.ZipFile(path, "w").close()
+        return path
+
+    @pytest.fixture
+    def mount_config(self, archive):
+        return {"type": "zip", "file": str(archive), "mode": "r"}
+
+    @pytest.fixture(autouse=True)
+    def _remember(self, archive):
+        self.archive = archive
+
+    def put(self, node, data):
+        name = f"{node._mount.prefix}/{node.path}".lstrip("/")
+        with zipfile.ZipFile(self.archive, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(zipfile.ZipInfo(name, time.localtime()[:6]), data)
+        return node
