@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
@@ -21,7 +22,7 @@ from .s3_walk import tree_of_keys
 from .temporary_names import is_temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from ..capabilities import BackendCapabilities
@@ -80,6 +81,9 @@ class S3Backend(FsspecBackend):
 
     def _describe(self, path: str, raw: Mapping[str, Any]) -> FileInfo:
         info = super()._describe(path, raw)
+        if info.mtime is not None:
+            # Several servers list fractions of seconds, which no HEAD can say.
+            info = info._replace(mtime=float(math.floor(info.mtime)))
         if "Metadata" not in raw:
             return info
         return info._replace(
@@ -137,7 +141,7 @@ class S3Backend(FsspecBackend):
         prefix = f"{full}/" if full else ""
         empty = True
 
-        def listing(after: str | None) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+        def listing(after: str | None) -> Iterator[list[tuple[str, Mapping[str, Any]]]]:
             nonlocal empty
             for page in self._store.keys_below(prefix, after):
                 empty = empty and not page
@@ -162,7 +166,7 @@ class S3Backend(FsspecBackend):
     # -- reading ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _reading(self, path: str) -> Iterator[None]:
+    def _reading(self, path: str) -> Generator[None]:
         """Reading asks nothing first; what is wrong is found out where it fails."""
         if not path:
             raise IsADirectoryError(errno.EISDIR, "is a directory", path)

@@ -14,6 +14,7 @@ import errno
 import io
 import os
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -48,15 +49,21 @@ class _Connected(NamedTuple):
     loop: asyncio.AbstractEventLoop
     explain: Callable[[Exception], Exception]
     process: int
+    turns: asyncio.Semaphore
 
 
 class _Body(io.BytesIO):
-    """What is uploaded, noting that somebody takes it: aiohttp waits for ever to be rid of it."""
+    """What is uploaded, noting when somebody takes of it.
 
-    taken = 0
+    aiohttp bounds the waiting for an answer, and waits for ever to be rid of what it sends.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.taken = time.monotonic()
 
     def read(self, size: int | None = -1, /) -> bytes:
-        self.taken += 1
+        self.taken = time.monotonic()
         return super().read(size)
 
 
@@ -120,7 +127,7 @@ class S3Client:
             filesystem = _run(loop, connect(), self.bounds.timeout)
         except Exception as error:
             raise explain(error) from error
-        connected = _Connected(filesystem, loop, explain, os.getpid())
+        connected = _Connected(filesystem, loop, explain, os.getpid(), asyncio.Semaphore(_POOL))
         # For whoever forgets to close: aiohttp complains about that on the standard error.
         weakref.finalize(self, _abandon, connected).atexit = False
         _living.add(self)
@@ -152,6 +159,14 @@ class S3Client:
             config["request_checksum_calculation"] = "when_required"
             config["response_checksum_validation"] = "when_required"
             config["s3"] = {"addressing_style": "path"}
+        elif endpoint is None:
+            # Otherwise URLs are signed for a name that half of the regions are not behind.
+            config["s3"] = {"addressing_style": "virtual"}
+        client: dict[str, Any] = {}
+        if options.region is not None:
+            client["region_name"] = options.region
+        if endpoint is not None and urlsplit(endpoint).scheme == "http":
+            client["verify"] = False  # there are no certificates, and reading ours takes long
         return {
             "asynchronous": True,  # nothing is closed by the garbage collector
             "skip_instance_cache": True,
@@ -161,7 +176,7 @@ class S3Client:
             "secret": None if options.secret is None else options.secret.get_secret_value(),
             "token": None if options.token is None else options.token.get_secret_value(),
             "endpoint_url": endpoint,
-            "client_kwargs": {} if options.region is None else {"region_name": options.region},
+            "client_kwargs": client,
             "config_kwargs": config,
             # A URL that is signed for another region is worth nothing.
             "cache_regions": options.region is None and endpoint is None,
@@ -253,7 +268,9 @@ class S3Client:
     async def _attempt(self, step: Callable[[Any], Awaitable[T]]) -> T:
         connected = self._connected()
         try:
-            return await step(await connected.filesystem.get_s3(self.bucket))
+            # A request that waits here does not wait for a connection while its time runs.
+            async with connected.turns:
+                return await step(await connected.filesystem.get_s3(self.bucket))
         except Exception as error:
             explained = connected.explain(error)
             if explained is error:
@@ -261,30 +278,24 @@ class S3Client:
             raise explained from error
 
     async def _send(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
-        data = parameters.get("Body")
-        body = None
-        if data is not None:
-            body = _Body(data)
-            parameters = {**parameters, "Body": body}
-        task = asyncio.ensure_future(getattr(client, operation)(Bucket=self.bucket, **parameters))
-        taken = -1
+        call = getattr(client, operation)
+        if "Body" not in parameters:
+            return await call(Bucket=self.bucket, **parameters)
+        body = _Body(parameters["Body"])
+        sending = asyncio.ensure_future(call(Bucket=self.bucket, **{**parameters, "Body": body}))
+        timeout = self.bounds.timeout
         try:
-            # aiohttp bounds each wait for an answer, but neither the sending of a request nor the
-            # search for a name or for credentials: nothing may stand still.
-            while not task.done():
-                await asyncio.wait({task}, timeout=self.bounds.timeout + self.bounds.connect)
-                if task.done():
-                    break
-                if body is None or body.taken == taken:
-                    raise TimeoutError(
-                        errno.ETIMEDOUT, f"{self.endpoint or 'Amazon S3'} has stopped answering"
-                    )
-                taken = body.taken
+            while not sending.done():
+                rest = body.taken + timeout - time.monotonic()
+                if rest <= 0:
+                    endpoint = self.endpoint or "Amazon S3"
+                    raise TimeoutError(errno.ETIMEDOUT, f"{endpoint} has stopped listening")
+                await asyncio.wait({sending}, timeout=rest)
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task}, timeout=_GOODBYE)
-        return task.result()
+            if not sending.done():
+                sending.cancel()
+                await asyncio.wait({sending}, timeout=_GOODBYE)
+        return sending.result()
 
 
 async def _leave(connected: _Connected) -> None:

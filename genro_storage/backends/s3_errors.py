@@ -11,8 +11,9 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from .errors import RootNotFoundError
+from .s3_codes import BUSY
 
-__all__ = ["Explainer", "is_refused_before_it_began", "server_code"]
+__all__ = ["Explainer"]
 
 _CREDENTIALS = {
     "InvalidAccessKeyId": "the access key id is unknown there; check 'key' (and 'endpoint_url')",
@@ -30,18 +31,6 @@ _CREDENTIALS = {
 _CREDENTIALS["ExpiredTokenException"] = _CREDENTIALS["ExpiredToken"]
 _CREDENTIALS["TokenRefreshRequired"] = _CREDENTIALS["ExpiredToken"]
 
-_BUSY = {
-    "SlowDown",
-    "SlowDownRead",
-    "SlowDownWrite",
-    "ServiceUnavailable",
-    "Throttling",
-    "ThrottlingException",
-    "RequestLimitExceeded",
-    "TooManyRequests",
-    "429",
-    "503",
-}
 _FAILED = {
     "InternalError",
     "BadDigest",
@@ -65,23 +54,6 @@ _PLAIN = {
     "MetadataTooLarge": (errno.EINVAL, "user metadata may have 2 KB in all"),
     "NoSuchUpload": (errno.EIO, "the server has dropped the unfinished upload"),
 }
-
-
-def server_code(error: BaseException | None) -> str | None:
-    """The code of the server's answer that an exception stands for, None where there was none."""
-    while error is not None:
-        if isinstance(error, boto.ClientError):
-            return str(error.response.get("Error", {}).get("Code", ""))
-        error = error.__cause__
-    return None
-
-
-def is_refused_before_it_began(error: BaseException) -> bool:
-    """Whether the server has surely not done what it was asked: it may be asked once more."""
-    cause = error.__cause__
-    if isinstance(cause, boto.EndpointConnectionError | boto.ConnectTimeoutError):
-        return True
-    return server_code(error) in _BUSY
 
 
 @dataclass(frozen=True)
@@ -129,10 +101,8 @@ class Explainer:
             if error.operation_name in ("PutObject", "CompleteMultipartUpload"):
                 return FileExistsError(errno.EEXIST, "already exists")
             return OSError(errno.EBUSY, "another content came in its place meanwhile; try again")
-        if code in _BUSY:
-            return ConnectionError(
-                errno.EBUSY, f"the server is busy ({code}); try again later, or with more 'retries'"
-            )
+        if code in BUSY:
+            return _busy(code)
         if code in ("RequestTimeout", "504"):
             return TimeoutError(errno.ETIMEDOUT, f"{self.endpoint} answered: {text}")
         if code in _FAILED:
@@ -143,6 +113,20 @@ class Explainer:
             return io.UnsupportedOperation(f"the server refuses {error.operation_name} ({code})")
         if code in _PLAIN:
             return OSError(*_PLAIN[code])
+        return self._unknown(error, code, text)
+
+    def _unknown(self, error: boto.ClientError, code: str, text: str) -> Exception:
+        """A code that only this server has: its status says what kind of failure it is."""
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+        # Some servers do not even understand a request without a signature.
+        if status in (401, 403) or (self.anon and status == 400):
+            return PermissionError(errno.EACCES, f"{self._denied()} ({code})")
+        if status == 404:
+            return FileNotFoundError(errno.ENOENT, "not found")
+        if status in (429, 503):
+            return _busy(code)
+        if status >= 500:
+            return ConnectionError(errno.EREMOTEIO, f"{self.endpoint} failed: {text}")
         return OSError(errno.EIO, f"{self.endpoint} answered: {text}")
 
     def _denied(self) -> str:
@@ -197,8 +181,14 @@ class Explainer:
         return OSError(errno.EIO, f"{_name(error)}: {error}")
 
 
+def _busy(code: str) -> Exception:
+    return ConnectionError(
+        errno.EBUSY, f"the server is busy ({code}); try again later, or with more 'retries'"
+    )
+
+
 def _header(error: boto.ClientError, name: str) -> str | None:
-    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    headers: dict[str, str] = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return headers.get(name)
 
 

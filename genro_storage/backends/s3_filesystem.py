@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..content import mimetype
 from .errors import RootNotFoundError
+from .s3_metadata import kept_facts
+from .s3_stream import S3Stream
+from .s3_transfer import S3Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from .s3_client import S3Client
-    from .s3_stream import S3Stream
-    from .s3_transfer import S3Transfers
 
 __all__ = ["LONGEST_KEY", "S3Filesystem"]
 
@@ -48,8 +49,6 @@ class S3Filesystem:
     @property
     def transfers(self) -> S3Transfers:
         """Objects as wholes."""
-        from .s3_transfer import S3Transfers
-
         return S3Transfers(self.client)
 
     def _strip_protocol(self, path: str) -> str:
@@ -88,13 +87,16 @@ class S3Filesystem:
         """One level below a prefix; directories end with a slash, and may be their own entry."""
         found: list[Raw] = []
         for page in self._pages(Prefix=f"{path}/" if path else "", Delimiter="/"):
-            for each in page.get("CommonPrefixes", ()):
-                found.append({"type": "directory", "name": each["Prefix"]})
-            for each in page.get("Contents", ()):
-                found.append(_listed(each))
+            found += (
+                {"type": "directory", "name": each["Prefix"]}
+                for each in page.get("CommonPrefixes", ())
+            )
+            found += (_listed(each) for each in page.get("Contents", ()))
         return found
 
-    def keys_below(self, prefix: str, after: str | None) -> Iterator[list[tuple[str, Raw]]]:
+    def keys_below(
+        self, prefix: str, after: str | None
+    ) -> Iterator[list[tuple[str, Mapping[str, Any]]]]:
         """Pages of all keys that begin with ``prefix``, which they are shown without, in order."""
         more = {} if after is None else {"StartAfter": prefix + after}
         for page in self._pages(Prefix=prefix, **more):
@@ -118,8 +120,6 @@ class S3Filesystem:
     def open(self, path: str, mode: str = "rb", **options: Any) -> S3Stream:
         if mode != "rb":
             raise io.UnsupportedOperation("objects are written whole")
-        from .s3_stream import S3Stream
-
         return S3Stream(self.client, path)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
@@ -141,10 +141,8 @@ class S3Filesystem:
 
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
         """The same with the content of a local file, of which only parts are in memory."""
-        from .s3_transfer import PUT_AT_ONCE
-
         size = os.stat(lpath).st_size
-        if size <= PUT_AT_ONCE:
+        if size <= self.transfers.put_at_once:
             self.pipe_file(rpath, Path(lpath).read_bytes(), **options)
             return
         extra = self._facts(rpath, options)
@@ -183,8 +181,6 @@ class S3Filesystem:
 
     def copy(self, source: str, target: str, about: Mapping[str, Any]) -> None:
         """Copy with what belongs to the object; ``about`` is its HEAD."""
-        from .s3_metadata import kept_facts
-
         _check_length(target)
         size, transfers = int(about["ContentLength"]), self.transfers
         extra: dict[str, Any] = {}
@@ -194,8 +190,6 @@ class S3Filesystem:
 
     def replace_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
         """Copy an object onto itself with other user metadata; the rest stays."""
-        from .s3_metadata import kept_facts
-
         about = self.head(path)
         extra = {
             "MetadataDirective": "REPLACE",
@@ -245,14 +239,7 @@ class S3Filesystem:
         if batch:
             failures += self._remove_batch(batch)
         if failures:
-            key, error = failures[0]
-            if isinstance(error, RootNotFoundError):
-                raise error
-            number = error.errno if isinstance(error, OSError) else None
-            text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise type(error)(
-                number or errno.EIO, f"{len(failures)} of {count} were not deleted; {key!r}: {text}"
-            ) from error
+            raise _summary(failures, count)
 
     def _remove_batch(self, keys: list[str]) -> list[tuple[str, Exception]]:
         if len(keys) == 1:
@@ -287,12 +274,14 @@ class S3Filesystem:
                     continue
                 begun = each.get("Initiated")
                 if older_than is None or (begun is not None and begun <= older_than):
-                    key, upload = each["Key"], each["UploadId"]
-                    forgotten += self.client.run(lambda: self.transfers.abort(key, upload))
+                    forgotten += self._abort(each["Key"], each["UploadId"])
             if not page.get("IsTruncated"):
                 return forgotten
             asked["KeyMarker"] = page["NextKeyMarker"]
             asked["UploadIdMarker"] = page["NextUploadIdMarker"]
+
+    def _abort(self, key: str, upload: str) -> bool:
+        return self.client.run(lambda: self.transfers.abort(key, upload))
 
     # -- the rest -----------------------------------------------------------------------------
 
@@ -302,6 +291,19 @@ class S3Filesystem:
 
     def close(self) -> None:
         self.client.close()
+
+
+def _summary(failures: list[tuple[str, Exception]], count: int) -> Exception:
+    """The first of what a bulk deletion was refused, for all of it."""
+    key, first = failures[0]
+    if isinstance(first, RootNotFoundError) or not isinstance(first, OSError):
+        return first
+    found = type(first)(
+        first.errno or errno.EIO,
+        f"{len(failures)} of {count} were not deleted; {key!r}: {first.strerror or first}",
+    )
+    found.__cause__ = first
+    return found
 
 
 def _listed(each: Raw) -> Raw:

@@ -38,7 +38,7 @@ def as_headers(metadata: Mapping[str, str]) -> dict[str, str]:
 
     Raises ``ValueError`` for a key that no header can have, and for two that are one.
 
-    >>> as_headers({"Colour": "blue", "town": "K\\u00f6ln"})
+    >>> as_headers({"Colour": "blue", "town": "Köln"})
     {'colour': 'blue', 'town': '=?utf-8?b?S8O2bG4=?='}
     """
     found: dict[str, str] = {}
@@ -67,7 +67,7 @@ def as_metadata(headers: Mapping[str, str]) -> dict[str, str]:
     """The inverse of ``as_headers``, also for what other programs have written.
 
     >>> as_metadata({"Town": "=?utf-8?b?S8O2bG4=?="})
-    {'town': 'K\\u00f6ln'}
+    {'town': 'Köln'}
     """
     return {key.lower(): _decoded(value) for key, value in headers.items()}
 

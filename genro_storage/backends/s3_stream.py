@@ -6,7 +6,7 @@ import io
 import os
 from typing import TYPE_CHECKING, Any
 
-from .s3_errors import server_code
+from .s3_codes import server_code
 from .s3_transfer import PART, S3Transfers
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .remote import is_transient
-from .s3_errors import is_refused_before_it_began, server_code
+from .s3_codes import is_refused_before_it_began, server_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -47,6 +47,7 @@ class S3Transfers:
 
     def __init__(self, client: S3Client) -> None:
         self._client = client
+        self.put_at_once = PUT_AT_ONCE
         self.copy_at_once = COPY_AT_ONCE
         self.copy_part = COPY_PART
 
@@ -90,7 +91,7 @@ class S3Transfers:
 
     async def put(self, key: str, data: bytes, create: bool, extra: dict[str, Any]) -> None:
         """Store ``data``; with ``create``, ``FileExistsError`` where there is something."""
-        if len(data) > PUT_AT_ONCE:
+        if len(data) > self.put_at_once:
             await self.put_large(key, io.BytesIO(data), len(data), create, extra)
         else:
             await self._client.request(
@@ -169,7 +170,11 @@ class S3Transfers:
     async def _complete(
         self, key: str, upload: str, parts: list[dict[str, Any]], condition: dict[str, Any]
     ) -> None:
-        asked = {"Key": key, "UploadId": upload, "MultipartUpload": {"Parts": parts}}
+        asked: dict[str, Any] = {
+            "Key": key,
+            "UploadId": upload,
+            "MultipartUpload": {"Parts": parts},
+        }
         try:
             await self._client.request("complete_multipart_upload", **condition, **asked)
         except OSError as error:
@@ -217,9 +222,13 @@ async def _few_at_a_time(steps: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]
     results: list[asyncio.Task[Any]] = []
     pending: set[asyncio.Task[Any]] = set()
     try:
-        for step in steps:
+        waiting = iter(steps)
+        while True:
             if len(pending) == _AT_ONCE:
                 _, pending = await _first(pending)
+            step = next(waiting, None)  # not before there is room: it must be awaited
+            if step is None:
+                break
             task = asyncio.ensure_future(step)
             pending.add(task)
             results.append(task)

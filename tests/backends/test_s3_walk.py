@@ -1,0 +1,165 @@
+"""A flat listing shows the same tree, in the same order, as walking the directories one by one."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genro_storage.backends.fsspec_backend import FsspecBackend
+from genro_storage.backends.s3 import S3Options
+from genro_storage.backends.s3_backend import S3Backend
+
+PAGE = 3
+
+
+class Keys:
+    """The listings of a bucket that holds these keys, as S3 gives them; counts the pages."""
+
+    protocol = "s3"
+    root_marker = ""
+
+    def __init__(self, keys):
+        self.keys = sorted(set(keys), key=str.encode)
+        self.client = SimpleNamespace(options=S3Options(bucket="b"), bucket="b", endpoint=None)
+        self.pages = 0
+
+    def _strip_protocol(self, path):
+        return path
+
+    def ls(self, path):
+        prefix = f"{path}/" if path else ""
+        below = [key for key in self.keys if key.startswith(prefix)]
+        folders = {prefix + key[len(prefix) :].partition("/")[0] + "/" for key in below}
+        yield from (
+            {"type": "directory", "name": each}
+            for each in sorted(folders & _slashed(below, prefix))
+        )
+        for key in below:
+            if "/" not in key[len(prefix) :]:
+                yield {"type": "file", "name": key, "size": 0}
+
+    def keys_below(self, prefix, after):
+        start = prefix + (after or "")
+        below = [key for key in self.keys if key.startswith(prefix) and (not after or key > start)]
+        for first in range(0, max(1, len(below)), PAGE):
+            self.pages += 1
+            yield [(key[len(prefix) :], {"type": "file"}) for key in below[first : first + PAGE]]
+
+    def info(self, path):
+        if path in self.keys:
+            return {"type": "file", "name": path}
+        if not path or any(key.startswith(path + "/") for key in self.keys):
+            return {"type": "directory", "name": path}
+        raise FileNotFoundError(path)
+
+
+def _slashed(keys, prefix):
+    return {
+        prefix + key[len(prefix) :].partition("/")[0] + "/"
+        for key in keys
+        if "/" in key[len(prefix) :]
+    }
+
+
+def walked(backend, path="", enter=None):
+    return [(info.path, info.type) for info in FsspecBackend.find(backend, path, enter=enter)]
+
+
+def listed(backend, path="", enter=None):
+    return [(info.path, info.type) for info in backend.find(path, enter=enter)]
+
+
+# Few letters, so that names repeat: what sorts around the slash, dots, and what sorts last.
+names = st.text("ab/-0.\U0010ffff", min_size=1, max_size=7)
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    logging.getLogger("genro_storage").setLevel(logging.ERROR)
+    yield
+    logging.getLogger("genro_storage").setLevel(logging.NOTSET)
+
+
+@given(st.sets(names, max_size=14))
+def test_the_same_as_one_listing_per_directory(keys):
+    backend = S3Backend(Keys(keys))
+    assert listed(backend) == walked(backend)
+
+
+@given(st.sets(names, max_size=14), st.sets(st.text("ab/-0", max_size=3)))
+def test_the_same_where_directories_are_not_entered(keys, closed):
+    backend = S3Backend(Keys(keys))
+    asked: list[list[str]] = [[], []]
+
+    def enter(which):
+        return lambda info: asked[which].append(info.path) or info.path not in closed
+
+    assert listed(backend, enter=enter(0)) == walked(backend, enter=enter(1))
+    assert asked[0] == asked[1]
+
+
+@given(st.sets(names, max_size=14), st.text("ab-0", min_size=1, max_size=2))
+def test_the_same_below_a_directory_and_a_prefix(keys, name):
+    backend = S3Backend(Keys({f"{name}/{key}" for key in keys} | keys))
+    for path, place in (("", S3Backend(backend._store, name)), (name, backend)):
+        try:
+            expected = walked(place, path)
+        except OSError as error:
+            with pytest.raises(type(error)):
+                listed(place, path)
+        else:
+            assert listed(place, path) == expected
+
+
+def test_what_is_not_a_directory():
+    backend = S3Backend(Keys({"a"}))
+    with pytest.raises(NotADirectoryError):
+        listed(backend, "a")
+    with pytest.raises(FileNotFoundError):
+        listed(backend, "b")
+    assert listed(S3Backend(Keys(set()), "anything")) == []
+
+
+def test_a_large_directory_that_is_not_entered_is_jumped_over():
+    store = Keys({f"a/{number:04}" for number in range(900)} | {"a0", "b/x"})
+    found = listed(S3Backend(store), enter=lambda info: info.path != "a")
+    assert found == [("a", "directory"), ("a0", "file"), ("b", "directory"), ("b/x", "file")]
+    assert store.pages <= 3
+
+
+def test_names_with_any_character_but_the_slash():
+    keys = {"line\nbreak.txt", "what?versionId=1", "tab\t", "\x01", "a\\b", "%2F"}
+    assert {path for path, _ in listed(S3Backend(Keys(keys)))} == keys
+
+
+def test_keys_that_no_path_can_express_are_left_out_with_a_warning(caplog):
+    logging.getLogger("genro_storage").setLevel(logging.WARNING)
+    backend = S3Backend(Keys({"a//b", "a//c", "/x", "d/../e", "f/./g", "h"}))
+    assert listed(backend) == [
+        ("a", "directory"),
+        ("d", "directory"),
+        ("f", "directory"),
+        ("h", "file"),
+    ]
+    assert [record.args[0] for record in caplog.records] == ["/", "a//", "d/../", "f/./"]
+    caplog.clear()
+    assert [info.path for info in backend.scan("a")] == []
+    assert "a//" in caplog.text
+
+
+def test_a_server_that_does_not_sort_is_found_out():
+    store = Keys({"a", "b"})
+    store.keys.reverse()
+    with pytest.raises(OSError, match="order"):
+        listed(S3Backend(store))
+
+
+def test_a_listing_is_never_held_whole():
+    store = Keys({f"{number:05}/f" for number in range(3000)})
+    walk = S3Backend(store).find("")
+    next(walk)
+    assert store.pages == 1
