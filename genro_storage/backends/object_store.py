@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..info import Attributes
     from .fsspec_write import Content
 
-__all__ = ["ObjectStoreBackend"]
+__all__ = ["ObjectStoreBackend", "PublicStoreBackend"]
 
 T = TypeVar("T")
 
@@ -44,9 +44,11 @@ class ObjectStoreBackend(FsspecBackend):
     ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.
     ``check_key`` raises for a key that the service cannot hold, before anything is sent.
     ``ordered`` says that the service lists keys in the order of their UTF-8 bytes.
+
+    ``address`` is not sure here, since one server can be known by several names; it is in
+    ``PublicStoreBackend``.
     """
 
-    address_is_sure: ClassVar[bool] = True
     #: Up to how many bytes are put by one request.
     single_put: ClassVar[int] = PIECE
     #: How many keys ``delete_many`` takes at most.
@@ -372,6 +374,12 @@ class ObjectStoreBackend(FsspecBackend):
         if expires_in <= 0:
             raise ValueError("expires_in must be positive: it is a number of seconds")
         return self._sign(self._full(path), expires_in)
+
+
+class PublicStoreBackend(ObjectStoreBackend):
+    """A bucket at the one address of its public service, where each has a name of its own."""
+
+    address_is_sure: ClassVar[bool] = True
 
 
 def _guess(key: str) -> str:

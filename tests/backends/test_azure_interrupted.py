@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.services.base import running
 from tests.services.azure import AzuriteOnDisk
+from tests.services.base import running
 from tests.services.interrupted import InterruptedTransfers
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
