@@ -489,6 +489,40 @@ def test_what_could_not_be_deleted_is_reported():
         assert len(server.requests) == 5
 
 
+def test_nothing_is_asked_twice(root, monkeypatch):
+    asked: list[str] = []
+    answer = gcs_client.GcsClient._answer
+
+    def counted(self, method, *args, **options):
+        asked.append(method)
+        return answer(self, method, *args, **options)
+
+    monkeypatch.setattr(gcs_client.GcsClient, "_answer", counted)
+    node = root / "d/a.txt"
+    copied = root._mount
+    for step, expected in (
+        (lambda: node.write_bytes(b"x"), ["POST"]),
+        (node.read_bytes, ["GET"]),
+        (lambda: node.open("rb").close(), ["GET"]),
+        (lambda: list(root._mount.find("")), ["GET"]),
+        (lambda: copied.copy("d/a.txt", copied, "d/b.txt"), ["GET", "POST"]),
+        (lambda: copied.remove_many(["d/a.txt"]), ["DELETE"]),
+        (lambda: copied.remove("d/b.txt"), ["GET", "DELETE"]),
+    ):
+        asked.clear()
+        step()
+        assert asked == expected
+
+
+def test_a_server_that_is_something_else_is_told_from_google():
+    with (
+        AnswerServer(lambda _: Answer(200, b"<html>")) as server,
+        _mount(server, anon=True) as manager,
+        pytest.raises(StorageIOError, match="'endpoint_url'"),
+    ):
+        manager.node("g:a").stat()
+
+
 # -- reading ----------------------------------------------------------------------------------
 
 
@@ -590,9 +624,12 @@ def test_the_service_is_told_what_must_arrive(root):
         sent.append(request.body)
         return _refusing(400, "Provided MD5 hash does not match calculated MD5 hash")
 
-    with AnswerServer(answer) as server, _mount(server, anon=True) as manager:
-        with pytest.raises(StorageIOError, match="damaged"):
-            manager.node("g:a.txt").write_bytes(b"content")
+    with (
+        AnswerServer(answer) as server,
+        _mount(server, anon=True) as manager,
+        pytest.raises(StorageIOError, match="damaged"),
+    ):
+        manager.node("g:a.txt").write_bytes(b"content")
     digest = base64.b64encode(hashlib.md5(b"content").digest())
     assert b'"md5Hash": "' + digest in sent[0]
 

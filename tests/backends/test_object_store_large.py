@@ -11,9 +11,9 @@ import pytest
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 _MIB = 1024 * 1024
-_SIZE = 160 * _MIB
+_SIZE = 128 * _MIB
 #: What a transfer may need: some pieces at a time, on their way through client and library.
-_ALLOWED = 96 * _MIB
+_ALLOWED = 80 * _MIB
 
 _JOB = """
 import hashlib, json, resource, sys
@@ -61,7 +61,9 @@ with StorageManager() as manager:
 def test_a_large_file_needs_little_memory(kind, request, tmp_path):
     config = {**request.getfixturevalue(f"{kind}_mount"), "timeout": 60}
     job = json.dumps([config, str(tmp_path), _SIZE])
-    done = subprocess.run([sys.executable, "-c", _JOB, job], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _JOB, job], check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     grown = found.pop("grown")
