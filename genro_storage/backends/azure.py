@@ -255,5 +255,6 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         check_key=check_key,
         # Documented nowhere, and another one where the account has real folders.
         ordered=False,
+        folders=True,
         sign=sign if access.key is not None else None,
     )

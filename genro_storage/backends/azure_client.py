@@ -244,9 +244,12 @@ class AzureClient:
                 stream = self._blob(key).download_blob(start, end - start, **options)
                 data = bytes(stream.readall())
             except HttpResponseError as error:
-                if error.status_code == 416:  # nothing begins here
-                    return Chunk(b"", start, "")
-                raise
+                if error.status_code != 416:
+                    raise
+                # Nothing begins here: the end of a file, or a folder, which is empty.
+                if start == 0 and _is_folder(self._blob(key).get_blob_properties()):
+                    raise FileNotFoundError(errno.ENOENT, "not a file") from None
+                return Chunk(b"", start, "")
         found = stream.properties
         if _is_folder(found):
             raise FileNotFoundError(errno.ENOENT, "not a file")
