@@ -105,7 +105,7 @@ class AzureOptions(NetworkOptions):
             raise ValueError("it must be a URL like https://host:port/account")
         if parts.query or parts.fragment or "@" in parts.netloc:
             raise ValueError("it must be the address only; a signature belongs into 'sas_token'")
-        return parts.geturl().rstrip("/")
+        return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
 
 
 class AzureAccess(NamedTuple):
@@ -225,16 +225,17 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
     Raises ``StorageConfigError`` where the account is not named, or several credentials are.
     """
     from .azure_names import check_key
-    from .object_store import ObjectStoreBackend
+    from .object_store import ObjectStoreBackend, PublicStoreBackend
 
     access = AzureAccess.of(options, f"mount {context.mount!r} (azure)", context.mount)
 
     def connect() -> ObjectClient:
         try:
             from .azure_client import AzureClient
+
+            return AzureClient(access, options.container, options.bounds)
         except ImportError as error:
             raise missing_extra(error, context.mount, "azure", "azure") from error
-        return AzureClient(access, options.container, options.bounds)
 
     def sign(name: str, seconds: int) -> str:
         try:
@@ -243,7 +244,9 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
             raise missing_extra(error, context.mount, "azure", "azure") from error
         return signed_url(access, options.container, name, seconds)
 
-    return ObjectStoreBackend(
+    public = access.endpoint == f"https://{access.account}.blob.{_SUFFIX}"
+    kind = PublicStoreBackend if public else ObjectStoreBackend
+    return kind(
         connect,
         kind="azure",
         root=options.base_path,
@@ -252,5 +255,6 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         check_key=check_key,
         # Documented nowhere, and another one where the account has real folders.
         ordered=False,
+        folders=True,
         sign=sign if access.key is not None else None,
     )

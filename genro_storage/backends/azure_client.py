@@ -163,10 +163,11 @@ class AzureClient:
         )
 
     def _refusal(self, error: HttpResponseError) -> Exception:
-        """The standard error for a status that says no."""
-        status = error.status_code or 0
         named = getattr(error, "error_code", None) or ""
-        code = str(getattr(named, "value", named))
+        return self._refused(error.status_code or 0, str(getattr(named, "value", named)))
+
+    def _refused(self, status: int, code: str) -> Exception:
+        """The standard error for a status that says no."""
         said = f" ({code})" if code else ""
         if code in ("ContainerNotFound", "ContainerBeingDeleted"):
             return RootNotFoundError(
@@ -183,6 +184,8 @@ class AzureClient:
             )
         if code == "InvalidBlockList":
             return _BlocksLostError(errno.EBUSY, "another writer was faster; write again")
+        if code.startswith("Lease") or code in ("BlobImmutableDueToPolicy", "BlobArchived"):
+            return PermissionError(errno.EACCES, f"the blob is locked{said}")
         if status in (401, 403):
             return PermissionError(errno.EACCES, f"access denied{said}; {self._fix(code)}")
         if status == 412:
@@ -191,8 +194,6 @@ class AzureClient:
             return ConnectionError(
                 errno.ECONNRESET, f"{self._host} cannot answer now (status {status}){said}"
             )
-        if code in ("BlobImmutableDueToPolicy", "BlobArchived", "LeaseIdMissing"):
-            return PermissionError(errno.EACCES, f"the blob is locked{said}")
         if code in ("Md5Mismatch", "InvalidMd5"):
             return OSError(errno.EIO, f"the content arrived damaged{said}")
         if status == 400:
@@ -214,9 +215,7 @@ class AzureClient:
     def head(self, key: str) -> FileInfo:
         with self._explained():
             found = self._blob(key).get_blob_properties()
-        if _is_folder(found):
-            raise FileNotFoundError(errno.ENOENT, "not found")
-        return _info(found, key)
+        return FileInfo(key, "directory") if _is_folder(found) else _info(found, key)
 
     def page(
         self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
@@ -245,10 +244,15 @@ class AzureClient:
                 stream = self._blob(key).download_blob(start, end - start, **options)
                 data = bytes(stream.readall())
             except HttpResponseError as error:
-                if error.status_code == 416:  # nothing begins here
-                    return Chunk(b"", start, "")
-                raise
+                if error.status_code != 416:
+                    raise
+                # Nothing begins here: the end of a file, or a folder, which is empty.
+                if start == 0 and _is_folder(self._blob(key).get_blob_properties()):
+                    raise FileNotFoundError(errno.ENOENT, "not a file") from None
+                return Chunk(b"", start, "")
         found = stream.properties
+        if _is_folder(found):
+            raise FileNotFoundError(errno.ENOENT, "not a file")
         size = int((found.content_range or "").rpartition("/")[2])
         return Chunk(data, size, found.etag)
 
@@ -356,7 +360,8 @@ class AzureClient:
             answers = self._client.delete_blobs(*keys, raise_on_any_failure=False)
             for key, answer in zip(keys, answers, strict=True):
                 if answer.status_code not in (200, 202, 404):
-                    failed[key] = self._refusal(HttpResponseError(response=answer))
+                    code = str(answer.headers.get("x-ms-error-code") or "")
+                    failed[key] = self._refused(answer.status_code, code)
         return failed
 
 

@@ -111,7 +111,7 @@ def checked_endpoint(value: str) -> str:
         raise ValueError("it must be a URL like https://host:port")
     if parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("it must be the address only, without credentials, '?' or '#'")
-    return parts.geturl().rstrip("/")
+    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
 
 
 def build(options: GcsOptions, context: BuildContext) -> Backend:
@@ -120,10 +120,10 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
     Raises ``StorageConfigError`` for credentials that contradict each other.
     """
     from .gcs_names import check_key
-    from .object_store import ObjectStoreBackend
+    from .object_store import ObjectStoreBackend, PublicStoreBackend
 
     label = f"mount {context.mount!r} (gcs)"
-    if options.anon and options.token is not None and options.credentials_text != "anon":
+    if options.anon and options.token not in (None, SecretStr("anon")):
         raise StorageConfigError(
             f"{label}: 'anon' and 'token' contradict each other; remove one", node=context.mount
         )
@@ -136,9 +136,10 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
     def connect() -> ObjectClient:
         try:
             from .gcs_client import GcsClient
+
+            return GcsClient(options, endpoint, base)
         except ImportError as error:
             raise missing_extra(error, context.mount, "gcs", "gcs") from error
-        return GcsClient(options, endpoint, base)
 
     def sign(name: str, seconds: int) -> str:
         try:
@@ -148,7 +149,8 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         assert key is not None
         return signed_url(endpoint, options.bucket, name, key, seconds)
 
-    return ObjectStoreBackend(
+    kind = PublicStoreBackend if endpoint == GOOGLE else ObjectStoreBackend
+    return kind(
         connect,
         kind="gcs",
         root=options.base_path,

@@ -145,8 +145,9 @@ class GcsClient:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise ConnectionError(
-                errno.ECONNRESET, f"{self._host} did not answer as Google Cloud Storage does"
+            raise OSError(
+                errno.EIO,
+                f"{self._host} does not answer as Google Cloud Storage; check 'endpoint_url'",
             )
         return found
 
@@ -364,7 +365,8 @@ class GcsClient:
     # -- removing -----------------------------------------------------------------------------
 
     def delete(self, key: str) -> None:
-        self._call("DELETE", self._object(key), key, accepts=(200, 204))
+        with self._answer("DELETE", self._endpoint + self._object(key), key, accepts=(200, 204)):
+            pass
 
     def delete_many(self, keys: list[str]) -> dict[str, Exception] | None:
         return None  # a batch costs the service as many requests, and saves us connections only

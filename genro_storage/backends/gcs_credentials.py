@@ -34,11 +34,22 @@ _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 
 
 class _Session(AuthorizedSession):
-    """Closes the session that fetches tokens, too."""
+    """Renews a token that is refused, once, and closes the session that fetches tokens."""
 
-    def __init__(self, found: Any, fetching: requests.Session, request: Any) -> None:
-        super().__init__(found, auth_request=request)  # type: ignore[no-untyped-call]
+    def __init__(self, found: Any, fetching: requests.Session, fetch: Any) -> None:
+        # Its own renewal forgets the refused answer, whose connection would be lost.
+        super().__init__(found, refresh_status_codes=(), auth_request=fetch)  # type: ignore[no-untyped-call]
+        self._found = found
         self._fetching = fetching
+        self._fetch = fetch
+
+    def request(self, *args: Any, **options: Any) -> Any:
+        response: requests.Response = super().request(*args, **options)  # type: ignore[no-untyped-call]
+        if response.status_code != 401:
+            return response
+        response.close()
+        self._found.refresh(self._fetch)
+        return super().request(*args, **options)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         super().close()  # type: ignore[no-untyped-call]
@@ -112,8 +123,11 @@ def _from_key(text: str, what: str) -> Any:
             return _service.Credentials.from_service_account_info(info, scopes=_SCOPES)
         if kind == "authorized_user" or (kind is None and "refresh_token" in info):
             return _user.Credentials.from_authorized_user_info(info)
-        return _auth.load_credentials_from_dict(info, scopes=_SCOPES)[0]
-    except (ValueError, AttributeError, TypeError, auth_errors.GoogleAuthError):
-        raise PermissionError(
-            errno.EACCES, f"{what} is no key of Google Cloud; check 'token'"
-        ) from None
+        known = kind is not None
+    except (ValueError, AttributeError, TypeError, KeyError, auth_errors.GoogleAuthError):
+        known = False
+    # Federated identities name programs and hosts of their own: the environment may, not a mount.
+    fix = "set GOOGLE_APPLICATION_CREDENTIALS, write 'google_default'" if known else "check 'token'"
+    raise PermissionError(
+        errno.EACCES, f"{what} is no key of a service account or user ('token'); {fix}"
+    )

@@ -28,7 +28,7 @@ class ObjectClient(Protocol):
     """
 
     def head(self, key: str) -> FileInfo:
-        """What is stored under exactly this key; ``FileNotFoundError``."""
+        """What is stored under exactly this key, a folder included; ``FileNotFoundError``."""
         ...
 
     def page(
@@ -38,7 +38,11 @@ class ObjectClient(Protocol):
         ...
 
     def read(self, key: str, start: int, end: int, pin: str | None) -> Chunk:
-        """At most these bytes, fewer at the end; ``OSError(ESTALE)`` where ``pin`` is over."""
+        """At most these bytes, fewer at the end; ``FileNotFoundError`` for a folder too.
+
+        ``pin`` names the content that is wanted: ``OSError(ESTALE)``, or ``FileNotFoundError``,
+        where it has been replaced.
+        """
         ...
 
     def put(self, key: str, data: bytes, content_type: str, *, create: bool) -> None:

@@ -78,13 +78,16 @@ class KeyOrder:
             if self.pruned and entry.order.startswith(self.pruned):
                 continue
             self.pruned = None
-            if not is_addressable(path):
-                _left_out(path)
-                continue
             self._files = [file for file in self._files if path.startswith(file)]
+            odd = not is_addressable(path)
             above = path if entry.info is None else parent_of(path)
+            if odd:
+                _left_out(path)
+                # What it lies in is there all the same.
+                while above and not is_addressable(above):
+                    above = parent_of(above)
             entered = yield from self._directories(above)
-            if entered and entry.info is not None:
+            if entered and entry.info is not None and not odd:
                 self._files.append(path)
                 yield entry.info if entry.info.path == path else entry.info._replace(path=path)
 

@@ -6,6 +6,7 @@ seam of ``FsspecBackend``. Puts are atomic, so that a write needs no temporary n
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import mimetypes
 import os
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ..info import Attributes
     from .fsspec_write import Content
 
-__all__ = ["ObjectStoreBackend"]
+__all__ = ["ObjectStoreBackend", "PublicStoreBackend"]
 
 T = TypeVar("T")
 
@@ -43,10 +44,13 @@ class ObjectStoreBackend(FsspecBackend):
 
     ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.
     ``check_key`` raises for a key that the service cannot hold, before anything is sent.
-    ``ordered`` says that the service lists keys in the order of their UTF-8 bytes.
+    ``ordered`` says that the service lists keys in the order of their UTF-8 bytes, ``folders``
+    that an object without a slash can stand for a directory.
+
+    ``address`` is not sure here, since one server can be known by several names; it is in
+    ``PublicStoreBackend``.
     """
 
-    address_is_sure: ClassVar[bool] = True
     #: Up to how many bytes are put by one request.
     single_put: ClassVar[int] = PIECE
     #: How many keys ``delete_many`` takes at most.
@@ -62,6 +66,7 @@ class ObjectStoreBackend(FsspecBackend):
         bounds: Bounds,
         check_key: Callable[[str], None],
         ordered: bool,
+        folders: bool = False,
         sign: Callable[[str, int], str] | None = None,
     ) -> None:
         self._remote = RemoteFilesystem(
@@ -71,6 +76,7 @@ class ObjectStoreBackend(FsspecBackend):
         self._store = store
         self._check_key = check_key
         self._ordered = ordered
+        self._folders = folders
         self._sign = sign
         super().__init__(
             self._remote,
@@ -309,6 +315,7 @@ class ObjectStoreBackend(FsspecBackend):
         if any(entry.path != path or entry.info is not None for entry in entries):
             raise OSError(errno.ENOTEMPTY, "directory not empty", path)
         self._delete([entry.key for entry in entries])
+        self._drop_folder(path)
 
     def remove_tree(self, path: str) -> None:
         if not self._require_removable(path):
@@ -321,6 +328,15 @@ class ObjectStoreBackend(FsspecBackend):
         # A store that has real folders wants them empty, the innermost first.
         for key in sorted(folders, reverse=True):
             self._delete([key])
+        self._drop_folder(path)
+
+    def _drop_folder(self, path: str) -> None:
+        """Remove what stands for a directory and lies beside its contents, not among them."""
+        if self._folders:
+            full = self._full(path)
+            with contextlib.suppress(FileNotFoundError):
+                if self._ask(lambda client: client.head(full)).type == "directory":
+                    self._remove_file(full)
 
     def remove_many(self, paths: Iterable[str]) -> None:
         if not self.capabilities.delete:
@@ -372,6 +388,12 @@ class ObjectStoreBackend(FsspecBackend):
         if expires_in <= 0:
             raise ValueError("expires_in must be positive: it is a number of seconds")
         return self._sign(self._full(path), expires_in)
+
+
+class PublicStoreBackend(ObjectStoreBackend):
+    """A bucket at the one address of its public service, where each has a name of its own."""
+
+    address_is_sure: ClassVar[bool] = True
 
 
 def _guess(key: str) -> str:

@@ -18,6 +18,8 @@ from .base import Service, elsewhere, running
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from azure.storage.blob import ContainerClient
+
 __all__ = ["Azurite", "AzuriteOnDisk", "azure", "azure_mount", "fresh_azure"]
 
 _BESIDE = Path(__file__).parents[2] / ".venv" / "npm" / "node_modules" / ".bin"
@@ -72,13 +74,18 @@ class Azurite(Service):
     def populate(self) -> None:
         self.make_container(self.container)
 
+    def client(self, name: str | None = None) -> ContainerClient:
+        """Another client of a container, with every right."""
+        from azure.storage.blob import ContainerClient
+
+        return ContainerClient(self.url(), name or self.container, credential=self.key)
+
     def make_container(self, name: str, public: Literal["blob", "container"] | None = None) -> None:
         """Make a container, where it is not there from an earlier life on a disk."""
         from azure.core.exceptions import ResourceExistsError
-        from azure.storage.blob import ContainerClient
 
         with (
-            ContainerClient(self.url(), name, credential=self.key) as client,
+            self.client(name) as client,
             contextlib.suppress(ResourceExistsError),
         ):
             client.create_container(public_access=public)
