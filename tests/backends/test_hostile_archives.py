@@ -5,8 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
-import lzma
 import logging
+import lzma
 import struct
 import tarfile
 import zipfile
