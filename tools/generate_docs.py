@@ -31,7 +31,14 @@ _PART = re.compile(
     re.DOTALL,
 )
 # What a reader cannot guess from the names of pydantic's and Python's types.
-_WORDS = {str: "text", bool: "true or false", int: "whole number", SecretStr: "secret text"}
+_WORDS = {
+    str: "text",
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    SecretStr: "secret text",
+    Any: "text, mapping or object",
+}
 _FLAGS = {
     "write": "write",
     "delete": "delete",
@@ -62,7 +69,7 @@ def samples(here: Path) -> dict[str, dict[str, Any]]:
         "webdav": {"url": "http://127.0.0.1:9/dav/"},
         "zip": {"file": _file(here / "example.zip", b"PK\5\6" + bytes(18))},
         "tar": {"file": _file(here / "example.tar", bytes(10240))},
-        "libarchive": {"file": _file(here / "example.7z", b"")},
+        "libarchive": {"file": _file(here / "example.7z", b"7z\xbc\xaf\x27\x1c" + bytes(26))},
         "git": {"path": str(here)},
         "github": {"org": "example", "repo": "example"},
     }

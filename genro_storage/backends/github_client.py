@@ -156,7 +156,7 @@ class Api:
         try:
             import httpx
         except ImportError as error:
-            raise missing_extra(error, "github", "github", self.source.mount) from error
+            raise missing_extra(error, self.source.mount, "github", "github") from error
         try:
             yield
         except httpx.TimeoutException as error:
