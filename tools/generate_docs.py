@@ -294,7 +294,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "options": options,
     "pages": pages,
     "settings": settings,
-    **{f"options-{row.name}": _own_options(row) for row in built_in()},
+    **{f"options-{row.name}": _own_options(row) for row in built_in() if page_of(row)},
 }
 
 
