@@ -35,9 +35,10 @@ from ..info import Checksum, FileInfo
 from .errors import RootNotFoundError
 from .fsspec_info import moment
 from .object_client import in_parallel
+from .object_errors import is_timeout, root_name
 from .object_listing import Entry, Page
 from .object_reader import PIECE, Chunk
-from .object_source import Source
+from .object_source import Source, in_small_sends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -57,6 +58,15 @@ _POOL = 32
 _LONGEST_PAUSE = 2.0
 
 
+class _Session(requests.Session):
+    """Sends large bodies in small steps."""
+
+    def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
+        if isinstance(options.get("data"), bytes):
+            options["data"] = in_small_sends(options["data"])
+        return super().request(method, url, *args, **options)
+
+
 class _Transport(RequestsTransport):  # type: ignore[misc]
     """Fetches a range whole, as it is stored, before the client sees the answer.
 
@@ -73,7 +83,7 @@ class _Transport(RequestsTransport):  # type: ignore[misc]
             try:
                 _ = inner.content
             except (requests.Timeout, requests.ConnectionError) as error:
-                kind = ServiceResponseTimeoutError if _is_timeout(error) else ServiceResponseError
+                kind = ServiceResponseTimeoutError if is_timeout(error) else ServiceResponseError
                 raise kind("the answer broke off") from error
             except requests.RequestException as error:
                 raise IncompleteReadError("the answer broke off") from error
@@ -98,7 +108,7 @@ class AzureClient:
             from azure.identity import DefaultAzureCredential
 
             credential = self._identity = DefaultAzureCredential()
-        session = requests.Session()
+        session = _Session()
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(_POOL, _POOL, max_retries=0))
         self._session = session
@@ -138,7 +148,7 @@ class AzureClient:
         except (ServiceRequestTimeoutError, ServiceResponseTimeoutError):
             raise self._silent() from None
         except (ServiceRequestError, ServiceResponseError, IncompleteReadError) as error:
-            if _is_timeout(error):
+            if is_timeout(error):
                 raise self._silent() from None
             raise self._unreachable(error) from None
         except ClientAuthenticationError as error:
@@ -159,7 +169,7 @@ class AzureClient:
 
     def _unreachable(self, error: BaseException) -> ConnectionError:
         return ConnectionError(
-            errno.ECONNRESET, f"the connection to {self._host} failed ({_root(error)})"
+            errno.ECONNRESET, f"the connection to {self._host} failed ({root_name(error)})"
         )
 
     def _refusal(self, error: HttpResponseError) -> Exception:
@@ -395,18 +405,3 @@ def _info(found: BlobProperties, key: str) -> FileInfo:
         Checksum("md5", bytes(digest).hex()) if digest else None,
         found.content_settings.content_type,
     )
-
-
-def _is_timeout(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, TimeoutError | requests.Timeout):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _root(error: BaseException) -> str:
-    """The kind of error at the bottom; its text may hold URLs."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return type(error).__name__

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 from google.auth import exceptions as auth_errors
+from google.auth.transport.requests import AuthorizedSession
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
 
@@ -25,9 +26,10 @@ from ..info import Checksum, FileInfo
 from .errors import RootNotFoundError
 from .fsspec_info import moment
 from .gcs_credentials import authorised_session
+from .object_errors import is_timeout, root_name
 from .object_listing import Entry, Page
 from .object_reader import Chunk
-from .object_source import Source
+from .object_source import Source, in_small_sends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -55,10 +57,10 @@ class GcsClient:
         self._endpoint = endpoint
         self._host = urlsplit(endpoint).netloc
         self._project = options.project
-        self._anonymous = options.credentials_text == "anon"
         self._timeouts = (options.bounds.connect, options.bounds.timeout)
         with self._explained(None):
             self._session: requests.Session = authorised_session(options, base, self._timeouts)
+        self._anonymous = not isinstance(self._session, AuthorizedSession)
         for scheme in ("http://", "https://"):
             # Retries are ours: RemoteFilesystem knows what may be repeated.
             self._session.mount(scheme, HTTPAdapter(_POOL, _POOL, max_retries=0))
@@ -76,7 +78,7 @@ class GcsClient:
         except requests.Timeout:
             raise self._silent() from None
         except (requests.RequestException, Urllib3Error) as error:
-            if _is_timeout(error):
+            if is_timeout(error):
                 raise self._silent() from None
             raise self._unreachable(error) from None
         except auth_errors.DefaultCredentialsError:
@@ -97,7 +99,7 @@ class GcsClient:
 
     def _unreachable(self, error: BaseException) -> ConnectionError:
         return ConnectionError(
-            errno.ECONNRESET, f"the connection to {self._host} failed ({_root(error)})"
+            errno.ECONNRESET, f"the connection to {self._host} failed ({root_name(error)})"
         )
 
     @contextlib.contextmanager
@@ -269,7 +271,7 @@ class GcsClient:
                 "ifGenerationMatch": "0" if create else None,
                 "fields": "name",
             },
-            data=body,
+            data=in_small_sends(body),
             headers={"Content-Type": f"multipart/related; boundary={boundary}"},
         )
 
@@ -334,7 +336,7 @@ class GcsClient:
             "PUT",
             session,
             "",
-            data=data,
+            data=in_small_sends(data),
             headers={"Content-Range": f"bytes {at}-{last}/{size}"},
             accepts=(200, 201, 308, 404, 410),
         ) as response:
@@ -394,18 +396,3 @@ def _message(response: requests.Response) -> str:
     except (ValueError, KeyError, TypeError):
         return ""
     return " ".join(str(text).split())[:300]
-
-
-def _is_timeout(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, TimeoutError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _root(error: BaseException) -> str:
-    """The kind of error at the bottom; its text may hold URLs."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return type(error).__name__

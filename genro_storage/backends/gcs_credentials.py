@@ -49,6 +49,9 @@ class _Session(AuthorizedSession):
             return response
         response.close()
         self._found.refresh(self._fetch)
+        rewind = getattr(options.get("data"), "seek", None)
+        if rewind is not None:
+            rewind(0)
         return super().request(*args, **options)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,18 @@ from .base import COPY_CHUNK
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Source"]
+__all__ = ["Source", "in_small_sends"]
+
+_AT_ONCE = 64 * 1024
+
+
+def in_small_sends(body: bytes) -> bytes | io.BytesIO:
+    """The body of a request, so that its timeout limits each step and not the whole transfer.
+
+    Python counts the timeout of a socket for all of what ``sendall`` is given: bytes are sent by
+    one such call, and a stream by one for every block.
+    """
+    return io.BytesIO(body) if len(body) > _AT_ONCE else body
 
 
 class Source:

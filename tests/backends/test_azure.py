@@ -28,7 +28,7 @@ from genro_storage.exceptions import (
     StorageValueError,
 )
 from genro_storage.testing.concurrency import together
-from tests.services.answers import Answer, AnswerServer
+from tests.services.answers import Answer, AnswerServer, with_small_buffers
 
 pytestmark = pytest.mark.services
 
@@ -413,6 +413,19 @@ def test_a_large_creation_is_exclusive(root):
     with pytest.raises(StorageExistsError):
         node._mount.write_bytes("a.bin", bytes(9 * _MIB), if_absent=True)
     assert node.read_bytes() == b"first"
+
+
+def test_an_upload_that_moves_on_may_take_longer_than_the_timeout(monkeypatch):
+    with_small_buffers(monkeypatch)
+    answer = Answer(201, b"", (("ETag", '"1"'), ("Last-Modified", "Fri, 20 Nov 2026 16:00:00 GMT")))
+    with AnswerServer(lambda _: answer, pause=0.1) as server, StorageManager() as manager:
+        manager.configure([{
+            "name": "az", "type": "azure", "container": "c", "account_name": "a",
+            "account_key": _KEY, "endpoint_url": f"{server.url}/a", "timeout": 1, "retries": 0,
+        }])  # fmt: skip
+        manager.node("az:a").write_bytes(bytes(6 * _MIB))
+        (request,) = server.requests
+        assert len(request.body) == 6 * _MIB
 
 
 def test_a_file_that_changes_while_it_is_uploaded_is_not_stored(root, tmp_path, monkeypatch):

@@ -21,13 +21,14 @@ from genro_storage.backends.gcs import GcsOptions
 from genro_storage.exceptions import (
     StorageConfigError,
     StorageConnectionError,
+    StorageError,
     StorageIOError,
     StorageNotFoundError,
     StoragePathError,
     StoragePermissionError,
     StorageValueError,
 )
-from tests.services.answers import Answer, AnswerServer
+from tests.services.answers import Answer, AnswerServer, with_small_buffers
 from tests.services.cable import Cable
 from tests.services.interrupted import within
 
@@ -228,6 +229,31 @@ def test_an_access_token_is_sent_as_it_is():
         assert "userProject=p" in request.path
 
 
+def test_the_environment_gives_credentials_or_none_are_sent(account, monkeypatch, tmp_path):
+    def answer(request):
+        if request.path == "/token":
+            return Answer(200, b'{"access_token": "ya29.env", "expires_in": 3600}')
+        return _refusing(401)
+
+    for name in ("HOME", "CLOUDSDK_CONFIG"):
+        monkeypatch.setenv(name, str(tmp_path / "nobody"))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    with AnswerServer(answer) as server:
+        for more, said in (({}, "give 'token'"), ({"token": "google_default"}, "no credentials")):
+            with _mount(server, **more) as manager, pytest.raises(StorageError, match=said):
+                manager.node("g:a").read_bytes()
+        key = {**account, "token_uri": f"{server.url}/token"}
+        (tmp_path / "key.json").write_text(json.dumps(key))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+        with (
+            _mount(server) as manager,
+            pytest.raises(StoragePermissionError, match="check 'token'"),
+        ):
+            manager.node("g:a").read_bytes()
+        assert server.requests[-1].headers["authorization"] == "Bearer ya29.env"
+
+
 def test_nothing_is_sent_for_a_public_bucket(monkeypatch, tmp_path):
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login u password p\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
@@ -413,6 +439,33 @@ def test_a_large_upload_goes_on_after_a_short_break(gcs, storage):
         assert node.size == len(data)
         assert node.read_bytes() == data
         assert cable.passed < 3 * len(data), "it was not sent from the beginning"
+
+
+def test_an_upload_that_moves_on_may_take_longer_than_the_timeout(monkeypatch):
+    with_small_buffers(monkeypatch)
+    with (
+        AnswerServer(lambda _: Answer(200, b"{}"), pause=0.1) as server,
+        _mount(server, anon=True, timeout=1) as manager,
+    ):
+        manager.node("g:a.bin").write_bytes(bytes(6 * _MIB))
+        (request,) = server.requests
+        assert len(request.body) > 6 * _MIB
+
+
+def test_an_upload_whose_token_has_ended_is_sent_again_whole(account):
+    def answer(request):
+        if request.path == "/token":
+            tokens.append(f"ya29.{len(tokens)}")
+            return Answer(200, b'{"access_token": "%s", "expires_in": 3600}' % tokens[-1].encode())
+        return Answer(200, b"{}") if tokens[-1] == "ya29.1" else _refusing(401)
+
+    tokens: list[str] = []
+    with AnswerServer(answer) as server:
+        key = {**account, "token_uri": f"{server.url}/token"}
+        with _mount(server, token=key) as manager:
+            manager.node("g:a.bin").write_bytes(bytes(_MIB))
+        first, second = [each for each in server.requests if each.path != "/token"]
+        assert first.body == second.body and len(first.body) > _MIB
 
 
 def test_an_upload_that_fails_leaves_no_session_behind():

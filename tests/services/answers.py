@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import urllib3
+import urllib3.util.connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-__all__ = ["Answer", "AnswerServer", "Request"]
+    import pytest
+
+__all__ = ["Answer", "AnswerServer", "Request", "with_small_buffers"]
 
 
 class Request(NamedTuple):
@@ -31,6 +38,11 @@ class Answer(NamedTuple):
 
 
 class _Server(http.server.ThreadingHTTPServer):
+    def server_bind(self) -> None:
+        # A small buffer, so that a pause is felt at the other end.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        super().server_bind()
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Nothing: a client may leave when it likes."""
 
@@ -38,7 +50,8 @@ class _Server(http.server.ThreadingHTTPServer):
 class AnswerServer:
     """Answers every request by calling ``answer``, and notes it in ``requests``."""
 
-    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+    def __init__(self, answer: Callable[[Request], Answer], *, pause: float = 0.0) -> None:
+        """``pause`` seconds pass for every 256 KiB that are received."""
         self.requests: list[Request] = []
         outer = self
 
@@ -46,7 +59,11 @@ class AnswerServer:
             protocol_version = "HTTP/1.1"
 
             def handle_any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = b""
+                left = int(self.headers.get("Content-Length") or 0)
+                while left > len(body):
+                    time.sleep(pause)
+                    body += self.rfile.read(min(256 * 1024, left - len(body)))
                 request = Request(self.command, self.path, dict(self.headers.items()), body)
                 outer.requests.append(request)
                 given = answer(request)
@@ -77,3 +94,15 @@ class AnswerServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def with_small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies in a buffer of this machine counts as sent: let that be little, for urllib3."""
+    connect = urllib3.util.connection.create_connection
+
+    def connected(*args: Any, **options: Any) -> socket.socket:
+        sock = connect(*args, **options)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+        return sock
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", connected)
