@@ -135,7 +135,7 @@ class WebdavBackend(FsspecBackend):
 
     # -- reading ------------------------------------------------------------------------------
 
-    # Without a look before: the stream looks itself, when it has begun.
+    # Without a look before: the stream looks itself.
 
     def open_read(self, path: str, *, version: str | None = None) -> BinaryIO:
         self._refuse_version(version)

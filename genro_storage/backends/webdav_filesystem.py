@@ -113,7 +113,7 @@ class WebdavFilesystem:
         """A stream of the content; there is none to write to."""
         if mode != "rb":
             raise NotImplementedError(f"no stream of mode {mode!r}")
-        return WebdavStream(self._server, self.info, path)
+        return WebdavStream(self._server, self.info, path, lazy=True)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
         """The bytes from ``start`` up to ``end``, neither of them negative."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .webdav_settings import Settings
 
-__all__ = ["WebdavConnection"]
+__all__ = ["LockedError", "WebdavConnection", "explained"]
 
 #: A stream that is left early is read to its end where that costs less than a new connection.
 _CHEAP = 64 * 1024
@@ -196,6 +196,10 @@ class WebdavConnection:
             f"the server sends us to {there.scheme}://{there.netloc.rpartition(b'@')[2].decode()}, "
             f"where nothing is sent to ({answer.status_code}); if that is right, correct 'url'",
         )
+
+    def explained(self, error: BaseException) -> BaseException:
+        """The standard exception for what the client raised."""
+        return explained(error, self.settings) if isinstance(error, Exception) else error
 
     def root_missing(self) -> RootNotFoundError:
         """What to raise where the collection itself is not there."""

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .fsspec_info import moment
+from .remote import is_transient, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +69,9 @@ class WebdavStream:
     server that replaces files at once may still read the length and the tag of the old content
     and then open the new one (Apache does, for an instant): what it says afterwards must be what
     came with the content, or the content is asked for again. That look also tells a collection,
-    for which servers send pages of HTML.
+    for which servers send pages of HTML. A ``lazy`` stream looks at once and asks for the content at
+    its first read, so that a reader who seeks first gets only what it reads; where the connection
+    breaks, it goes on with another one. Whoever makes one that is not repeats the whole of it.
     """
 
     def __init__(
@@ -78,20 +81,26 @@ class WebdavStream:
         path: str,
         start: int = 0,
         end: int | None = None,
+        *,
+        lazy: bool = False,
     ) -> None:
         self._server = server
         self._look = look
         self._path = path
         self._end = end
+        self._lazy = lazy
         self._position = start
         self._answer: httpx.Response | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._rest = b""
-        self._offset = start  # where in the file the rest begins
+        self._offset: int | None = None  # where in the file the rest begins, once it comes
         self._skips = False  # whether the server ignores ranges
         self._voice: _Voice | None = None
         self.size: int | None = None
-        self._begin()
+        if lazy:
+            self._note_size(_voice_of_look(self._look_at_file()).size)
+        else:
+            self._begin()
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -135,6 +144,9 @@ class WebdavStream:
             answer.read()
         if answer.status_code == 401:
             raise self._server.refusal(answer, self._path)
+        return self._look_at_file()
+
+    def _look_at_file(self) -> dict[str, Any]:
         info = self._look(self._path)
         if info["type"] == "directory":
             raise IsADirectoryError(errno.EISDIR, "is a directory")
@@ -146,8 +158,7 @@ class WebdavStream:
         if self._voice is not None and self._voice.contradicts(voice):
             raise OSError(errno.ESTALE, "it was replaced while it was read; open it again")
         self._voice = self._voice or voice
-        size = look.size or voice.size
-        self.size = int(size) if size is not None and size.isdecimal() else None
+        self._note_size(look.size or voice.size)
         self._answer = answer
         self._rest = b""
         self._offset = self._position
@@ -165,6 +176,9 @@ class WebdavStream:
             self._skips = self._skips or bool(self._position)
             self._offset = 0
 
+    def _note_size(self, size: str | None) -> None:
+        self.size = int(size) if size is not None and size.isdecimal() else None
+
     # -- reading ------------------------------------------------------------------------------
 
     def read(self, size: int = -1) -> bytes:
@@ -174,6 +188,25 @@ class WebdavStream:
             size = left if size < 0 else min(size, left)
         if size == 0:
             return b""
+        if not self._lazy:
+            return self._read(size)
+        return repeated(
+            self._server.settings.bounds,
+            lambda _: self._read(size),
+            lambda error: is_transient(self._server.explained(error)),
+        )
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data = self._next(size)
+        except BaseException:
+            # Nothing has been handed out yet: the next attempt asks from the position on.
+            self._drop()
+            raise
+        self._position = self._offset = self._position + len(data)
+        return data
+
+    def _next(self, size: int) -> bytes:
         self._reach()
         parts: list[bytes] = []
         wanted = size
@@ -182,23 +215,23 @@ class WebdavStream:
             self._rest = chunk[len(part) :]
             parts.append(part)
             wanted -= len(part) if wanted > 0 else 0
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        self._position = self._offset = self._position + len(data)
-        return data
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _reach(self) -> None:
         """Have the rest begin at the position: by reading on where it is near, else anew."""
-        ahead = self._position - self._offset
-        if ahead < 0 or (ahead > _NEAR and not self._skips):
+        offset, far = self._offset, not self._skips
+        if offset is None or offset > self._position or (far and self._position - offset > _NEAR):
             self._drop()
             self._begin()
-        while self._offset < self._position:
+            offset = self._offset or 0
+        while offset < self._position:
             chunk = self._rest or next(self._chunks, b"")
-            passed = min(len(chunk), self._position - self._offset)
+            passed = min(len(chunk), self._position - offset)
             if not passed:  # the position is beyond the end
-                self._offset = self._position
+                break
             self._rest = chunk[passed:]
-            self._offset += passed
+            offset += passed
+        self._offset = self._position
 
     def seekable(self) -> bool:
         """Whether it can be read in any order."""
@@ -223,7 +256,7 @@ class WebdavStream:
 
     def _drop(self) -> None:
         answer, self._answer = self._answer, None
-        self._chunks, self._rest = iter(()), b""
+        self._chunks, self._rest, self._offset = iter(()), b"", None
         if answer is not None:
             answer.close()
 

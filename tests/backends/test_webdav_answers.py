@@ -174,6 +174,24 @@ def test_a_content_that_ends_too_early_is_no_content(server, node):
         node.read_bytes()
 
 
+def test_a_stream_that_breaks_goes_on_where_it_was(server, node):
+    data = bytes(range(256)) * 8192
+
+    def broken(handler):
+        start = int(handler.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        rest = data[start : start + 700_000]
+        length = str(len(data) - start)
+        where = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        status = 206 if start else 200
+        handler.give(status, rest, ETag='"1"', Content_Length=length, Content_Range=where)
+        handler.close_connection = True
+
+    server.answers = {"PROPFIND": described(size=len(data)), "GET": broken}
+    with node.open("rb") as stream:
+        parts = [stream.read(500_000) for _ in range(5)]
+    assert b"".join(parts) == data
+
+
 def test_a_server_whose_tags_never_agree_is_believed(server, node):
     def tagged(handler):
         handler.give(200, b"0123456789", ETag='"1-gzip"')
