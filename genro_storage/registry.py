@@ -124,6 +124,14 @@ _BUILT_IN = (
         f"{_FSSPEC}:build",
         "Any filesystem that fsspec knows",
     ),
+    BackendType(
+        "sftp",
+        "genro_storage.backends.sftp:SftpOptions",
+        "genro_storage.backends.sftp:build",
+        "A server that offers SFTP, over SSH",
+        extra="sftp",
+        aliases=("ssh",),
+    ),
 )
 
 _lock = threading.Lock()

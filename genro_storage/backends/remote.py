@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import Field
 
+from ..exceptions import StorageMissingExtraError
 from .errors import RootNotFoundError
 from .options import BackendOptions
 
@@ -31,6 +32,7 @@ __all__ = [
     "Opened",
     "RemoteFilesystem",
     "is_transient",
+    "missing_extra",
     "repeated",
 ]
 
@@ -129,6 +131,17 @@ def repeated(
             number = attempt.num - 1
             return step(number)
     raise AssertionError("unreachable")  # retry_context returns or raises
+
+
+def missing_extra(
+    error: ImportError, mount: str, kind: str, extra: str
+) -> StorageMissingExtraError:
+    """The error for a client that is not installed, found by the first use of a mount."""
+    what = f"the module {error.name!r} is not installed" if error.name else str(error)
+    return StorageMissingExtraError(
+        f'mount {mount!r} ({kind}): {what}; install it with: pip install "genro-storage[{extra}]"',
+        node=mount,
+    )
 
 
 class Opened(Generic[T]):
