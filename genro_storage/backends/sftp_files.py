@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..info import FileInfo
 from ..paths import is_addressable, join
 from . import sftp_session as wire
-from .sftp_paths import REGULAR, Found, Looker, describe, encode, is_directory, is_link, parent
+from .sftp_paths import REGULAR, SPACE, Found, Looker, describe, encode, is_directory, is_link, parent
 from .sftp_pool import Pool
 from .sftp_session import Attrs, ServerFailure, Session, encode_attrs, text
 from .sftp_transfer import FileReader, read_chunks, write_all
@@ -31,7 +31,6 @@ _log = logging.getLogger("genro_storage")
 POSIX_RENAME = b"posix-rename@openssh.com"
 _HARD_LINK = b"hardlink@openssh.com"
 COPY_DATA = b"copy-data"
-_SPACE = b"statvfs@openssh.com"
 #: Bytes of one copy-data request: each must be answered before we lose patience.
 _COPY_CHUNK = 64 * 1024 * 1024
 _LAST_SECOND = 0xFFFFFFFF
@@ -255,10 +254,10 @@ class SftpFiles:
         try:
             yield
         except ServerFailure as error:
-            if _SPACE not in session.extensions:
+            if SPACE not in session.extensions:
                 raise
             room = session.numbers(
-                session.send(wire.EXTENDED, text(_SPACE), text(directory or b"/"))
+                session.send(wire.EXTENDED, text(SPACE), text(directory or b"/"))
             )
             if len(room) > 9 and room[9] & _READ_ONLY:
                 raise OSError(errno.EROFS, "the file system is read-only") from error

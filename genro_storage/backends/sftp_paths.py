@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REGULAR",
+    "SPACE",
     "Found",
     "Looker",
     "describe",
@@ -33,6 +34,10 @@ _LINK = 0o120000
 _KINDS: dict[int, EntryType] = {REGULAR: "file", _DIRECTORY: "directory", _LINK: "link"}
 #: As many links in a row as Linux follows.
 _MOST_LINKS = 40
+#: Nearly every file system has names of this many bytes, and some have longer ones.
+_USUAL_LONGEST = 255
+#: What tells how much room there is, and how long a name may be.
+SPACE = b"statvfs@openssh.com"
 
 
 def encode(name: str) -> bytes:
@@ -189,7 +194,10 @@ class Looker:
         steps: list[bytes] = []
         full = base
         for name in names[done:]:
-            full += b"/" + encode(name)
+            encoded = encode(name)
+            if len(encoded) > _USUAL_LONGEST:
+                self._require_room_for(encoded)
+            full += b"/" + encoded
             steps.append(full)
         asked = [self._session.send(wire.LSTAT, text(step)) for step in steps]
         try:
@@ -215,6 +223,15 @@ class Looker:
         finally:
             self._session.forget(asked)
         raise AssertionError("unreachable")  # a path has at least one component
+
+    def _require_room_for(self, name: bytes) -> None:
+        """Refuse a name that the server's file system cannot hold, as far as it tells."""
+        if SPACE in self._session.extensions:
+            asked = text(SPACE), text(self._root or b"/")
+            room = self._session.numbers(self._session.send(wire.EXTENDED, *asked))
+            longest = (room[10] if len(room) > 10 else 0) or _USUAL_LONGEST
+            if len(name) > longest:
+                raise OSError(errno.ENAMETOOLONG, f"a name is longer than {longest} bytes")
 
     def _root_attrs(self) -> Attrs:
         """The root, which may be a link; ``RootNotFoundError`` where it is missing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import os
 import struct
 import threading
 import time
@@ -44,6 +45,21 @@ _ERRNO = {
     20: errno.EINVAL,
     21: errno.ELOOP,
     24: errno.EISDIR,
+}
+# Many a server says in words what version 3 has no code for.
+_SAID = {
+    os.strerror(number).lower(): number
+    for number in (
+        errno.ENOENT,
+        errno.EEXIST,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ENOTEMPTY,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.ENAMETOOLONG,
+    )
 }
 _UNSUPPORTED = 8
 _BROKEN = (6, 7)
@@ -148,10 +164,13 @@ def _status_error(code: int, text: str) -> OSError:
     if code in _BROKEN:
         return ConnectionResetError(errno.ECONNRESET, f"the server lost its storage: {text}")
     number = _ERRNO.get(code)
+    if code == _FAILURE:
+        number = next((found for said, found in _SAID.items() if text.lower().endswith(said)), None)
     if number is None:
         return ServerFailure(errno.EIO, f"the server answered {text!r}")
-    # OSError chooses its own subclass by the number (FileNotFoundError, PermissionError …).
-    return OSError(number, text)
+    # OSError chooses its own subclass by the number (FileNotFoundError, PermissionError …). What
+    # the server says beyond that holds paths of its own.
+    return OSError(number, os.strerror(number))
 
 
 class Session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -119,6 +120,36 @@ class Sshd(_SshService):
         # sshd wants to be called by its full path.
         return [str(find_program("sshd")), "-D", "-e", "-f", f"{self.directory}/sshd_config"]
 
+    def _family(self) -> list[int]:
+        """The server, and the processes that serve its connections, which outlive it."""
+        listed = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, check=True, text=True
+        ).stdout.split()
+        above = dict(zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True))
+        found = [self.pid]
+        for pid in found:
+            found += [child for child, ppid in above.items() if ppid == pid]
+        return found
+
+    def _signal(self, pids: list[int], number: int) -> None:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _end(self, number: int) -> None:
+        children = self._family()[1:] if self._process is not None else []
+        super()._end(number)
+        self._signal(children, signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        family = self._family()
+        self._signal(family, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(family, signal.SIGCONT)
+
     def mount(self, path: str | os.PathLike[str], **more: Any) -> dict[str, Any]:
         return {
             "type": "sftp",
@@ -158,12 +189,13 @@ class RcloneSftp(_SshService):
             *("--key", f"{self.directory}/host_ed25519"),
             *("--cache-dir", f"{self.directory}/cache"),
             *("--vfs-cache-mode", "writes", "--vfs-write-back", "0s"),
-            # The tests look at the directory from outside as well.
-            *("--dir-cache-time", "0s"),
         ]
 
     def mount(self, path: str | os.PathLike[str], **more: Any) -> dict[str, Any]:
-        """``path`` is one below ``data``, as the server shows it."""
+        """``path`` is one below ``data``, as the server shows it.
+
+        What changes there from outside the server sees only after minutes.
+        """
         return {
             "type": "sftp",
             "host": "127.0.0.1",
