@@ -78,9 +78,7 @@ class SftpBackend(FsspecBackend):
         self._shown_root = root.strip("/")
 
     def _declare(self) -> BackendCapabilities:
-        return replace(
-            super()._declare(), symbolic_links=True, atomic_operations=self._atomic
-        )
+        return replace(super()._declare(), symbolic_links=True, atomic_operations=self._atomic)
 
     def _learn(self, extensions: dict[bytes, bytes]) -> None:
         known = self.capabilities
@@ -238,6 +236,4 @@ class SftpBackend(FsspecBackend):
         for start in range(0, len(plain), _MANY):
             some = plain[start : start + _MANY]
             self._files.ask(lambda files, some=some: files.remove_files(directory, some))  # type: ignore[misc]
-        return [
-            info.path for info in entries if info.type == "directory" and not info.symlink
-        ]
+        return [info.path for info in entries if info.type == "directory" and not info.symlink]

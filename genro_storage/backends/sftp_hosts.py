@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -52,7 +53,7 @@ def parse_host_key(text: str) -> tuple[str, str]:
     if _FINGERPRINT.match(text):
         return "", text.rstrip("=")
     words = text.split()
-    for kind, encoded in zip(words, words[1:], strict=False):
+    for kind, encoded in itertools.pairwise(words):
         if _TYPE.match(kind):
             try:
                 return kind, fingerprint(base64.b64decode(encoded, validate=True))

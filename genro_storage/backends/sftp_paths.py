@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..info import FileInfo
-from . import sftp_session as wire
+from . import sftp_packets as wire
 from .errors import RootNotFoundError
-from .sftp_session import Attrs, ServerFailure, text
+from .sftp_packets import Attrs, ServerFailureError, text
 
 if TYPE_CHECKING:
     from ..info import EntryType
@@ -255,7 +255,7 @@ class Looker:
         """
         try:
             real, attrs = self._resolve(full)
-        except (FileNotFoundError, NotADirectoryError, ServerFailure, io.UnsupportedOperation):
+        except (FileNotFoundError, NotADirectoryError, ServerFailureError, io.UnsupportedOperation):
             return None
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.EACCES, errno.EINVAL):

@@ -103,10 +103,8 @@ class Pool:
         session = None
         while session is None:
             link = self._link()
-            if self._may_open(link):
-                session = self._new_session(link)
-            else:
-                session = self._open_session(link)
+            find = self._new_session if self._may_open(link) else self._open_session
+            session = find(link)
         return Lease(self, session)
 
     def close(self) -> None:
@@ -133,18 +131,20 @@ class Pool:
         with self._changed:
             if self._state.link is not None:
                 return self._state.link
+            mine: Future[Link] = Future()
             attempt = self._attempt
             if attempt is None:
-                mine: Future[Link] = Future()
                 self._attempt = mine
-        if attempt is not None:
-            return attempt.result()
+        return self._first(mine) if attempt is None else attempt.result()
+
+    def _first(self, attempt: Future[Link]) -> Link:
+        """Connect, for everybody who waits for this attempt."""
         try:
             link = self._connect()
         except BaseException as error:
             with self._changed:
                 self._attempt = None
-            mine.set_exception(
+            attempt.set_exception(
                 error
                 if isinstance(error, Exception)
                 else ConnectionAbortedError(errno.ECONNABORTED, "connecting was interrupted")
@@ -153,7 +153,7 @@ class Pool:
         with self._changed:
             self._state.link = link
             self._attempt = None
-        mine.set_result(link)
+        attempt.set_result(link)
         return link
 
     def _drop_broken(self) -> None:

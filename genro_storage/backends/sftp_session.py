@@ -1,72 +1,43 @@
 """One SFTP channel: requests of many threads go out, each answer finds who asked. No SSH here.
 
 The protocol is version 3, draft-ietf-secsh-filexfer-02, with the extensions of OpenSSH's PROTOCOL.
-Names are bytes here: what they mean is between the people who use the server.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import io
-import os
 import struct
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from .sftp_packets import (
+    ATTRS,
+    CLOSE,
+    DATA,
+    EOF,
+    EXTENDED_REPLY,
+    FORMAT,
+    HANDLE,
+    INIT,
+    LETTERS,
+    NAME,
+    OK,
+    STATUS,
+    VERSION,
+    Attrs,
+    Reader,
+    ServerFailureError,
+    status_error,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Attrs", "Channel", "ChannelRefusedError", "ServerFailure", "Session", "encode_attrs"]
-
-# Requests, replies and flags, by the names of the draft.
-INIT, VERSION, OPEN, CLOSE, READ, WRITE, LSTAT, FSTAT, SETSTAT, FSETSTAT = range(1, 11)
-OPENDIR, READDIR, REMOVE, MKDIR, RMDIR, REALPATH, STAT, RENAME, READLINK = range(11, 20)
-STATUS, HANDLE, DATA, NAME, ATTRS = range(101, 106)
-EXTENDED, EXTENDED_REPLY = 200, 201
-F_READ, F_WRITE, F_APPEND, F_CREAT, F_TRUNC, F_EXCL = 1, 2, 4, 8, 16, 32
-_SIZE, _OWNER, _MODE, _TIMES, _EXTRA = 1, 2, 4, 8, 0x80000000
-
-_OK, _EOF, _FAILURE = 0, 1, 4
-# Beyond 8 they are of later versions; some servers send them all the same.
-_ERRNO = {
-    2: errno.ENOENT,
-    3: errno.EACCES,
-    5: errno.EINVAL,
-    10: errno.ENOENT,
-    11: errno.EEXIST,
-    12: errno.EROFS,
-    14: errno.ENOSPC,
-    15: errno.EDQUOT,
-    18: errno.ENOTEMPTY,
-    19: errno.ENOTDIR,
-    20: errno.EINVAL,
-    21: errno.ELOOP,
-    24: errno.EISDIR,
-}
-# Many a server says in words what version 3 has no code for.
-_SAID = {
-    os.strerror(number).lower(): number
-    for number in (
-        errno.ENOENT,
-        errno.EEXIST,
-        errno.ENOTDIR,
-        errno.EISDIR,
-        errno.ENOTEMPTY,
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-        errno.ENAMETOOLONG,
-    )
-}
-_UNSUPPORTED = 8
-_BROKEN = (6, 7)
-#: No server sends longer packets; a larger number is text where a packet was expected.
-_LONGEST = 1 << 24
-_LETTERS = {b"d": 0o040000, b"l": 0o120000, b"-": 0o100000}
-_FORMAT = 0o170000
+__all__ = ["Channel", "ChannelRefusedError", "Session"]
 
 
 class Channel(Protocol):
@@ -82,95 +53,8 @@ class ChannelRefusedError(ConnectionError):
     """The connection works, and the server allows no further channel on it (MaxSessions)."""
 
 
-class ServerFailure(OSError):
-    """The server answered "Failure", which says nothing about the reason."""
-
-
-class Attrs(NamedTuple):
-    """What the server tells about one entry; None for what it does not tell."""
-
-    size: int | None = None
-    mode: int | None = None
-    mtime: int | None = None
-
-    @property
-    def format(self) -> int:
-        """The type bits of the mode; a regular file where the server does not tell."""
-        return ((self.mode or 0) & _FORMAT) or 0o100000
-
-
-def encode_attrs(
-    *, size: int | None = None, mode: int | None = None, mtime: int | None = None
-) -> bytes:
-    """Attributes to be set; those that are None stay as they are."""
-    flags, body = 0, b""
-    if size is not None:
-        flags |= _SIZE
-        body += struct.pack(">Q", size)
-    if mode is not None:
-        flags |= _MODE
-        body += struct.pack(">I", mode)
-    if mtime is not None:
-        flags |= _TIMES
-        body += struct.pack(">II", mtime, mtime)
-    return struct.pack(">I", flags) + body
-
-
-class _Reader:
-    """Takes one packet apart."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
-
-    def number(self) -> int:
-        (value,) = struct.unpack_from(">I", self.data, self.at)
-        self.at += 4
-        return int(value)
-
-    def long(self) -> int:
-        (value,) = struct.unpack_from(">Q", self.data, self.at)
-        self.at += 8
-        return int(value)
-
-    def text(self) -> bytes:
-        length = self.number()
-        found = self.data[self.at : self.at + length]
-        self.at += length
-        return found
-
-    def more(self) -> bool:
-        return self.at < len(self.data)
-
-    def attrs(self) -> Attrs:
-        flags = self.number()
-        size = self.long() if flags & _SIZE else None
-        if flags & _OWNER:
-            self.at += 8
-        mode = self.number() if flags & _MODE else None
-        mtime = None
-        if flags & _TIMES:
-            self.at += 4
-            mtime = self.number()
-        if flags & _EXTRA:
-            for _ in range(2 * self.number()):
-                self.text()
-        return Attrs(size, mode, mtime)
-
-
-def _status_error(code: int, text: str) -> OSError:
-    if code == _UNSUPPORTED:
-        return io.UnsupportedOperation(f"the server does not support this ({text})")
-    if code in _BROKEN:
-        return ConnectionResetError(errno.ECONNRESET, f"the server lost its storage: {text}")
-    number = _ERRNO.get(code)
-    if code == _FAILURE:
-        number = next((found for said, found in _SAID.items() if text.lower().endswith(said)), None)
-    if number is None:
-        return ServerFailure(errno.EIO, f"the server answered {text!r}")
-    # OSError chooses its own subclass by the number (FileNotFoundError, PermissionError …). What
-    # the server says beyond that holds paths of its own.
-    return OSError(number, os.strerror(number))
+#: No server sends longer packets; a larger number is text where a packet was expected.
+_LONGEST = 1 << 24
 
 
 class Session:
@@ -279,7 +163,7 @@ class Session:
                 self._buffer += data
         except (OSError, EOFError) as error:
             raise _channel_error(error, self._timeout) from error
-        kind, reader = packet[0], _Reader(packet[1:])
+        kind, reader = packet[0], Reader(packet[1:])
         if kind != VERSION or reader.number() < 3:
             raise OSError(errno.EPROTO, "the server does not speak version 3 of SFTP")
         while reader.more():
@@ -323,7 +207,7 @@ class Session:
                             self._replies[number] = packet[0], packet[5:]
                     self._changed.notify_all()
         # Whatever ends the reading is told to everybody who waits.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             self._break(_channel_error(error, self._timeout))
 
     def _break(self, error: OSError) -> None:
@@ -362,24 +246,24 @@ class Session:
 
     # -- answers ------------------------------------------------------------------------------
 
-    def _answer(self, number: int, wanted: int) -> _Reader | None:
+    def _answer(self, number: int, wanted: int) -> Reader | None:
         """The answer of that kind, None for "end of file"; raises what any other status says."""
         kind, data = self._wait(number)
-        reader = _Reader(data)
+        reader = Reader(data)
         if kind == wanted != STATUS:
             return reader
         if kind != STATUS:
             raise OSError(errno.EPROTO, f"the server answered with a packet of type {kind}")
         code = reader.number()
-        if code == _OK and wanted == STATUS:
+        if code == OK and wanted == STATUS:
             return reader
-        if code == _EOF:
+        if code == EOF:
             return None
         said = reader.text() if reader.more() else b""
-        raise _status_error(code, said.decode("utf-8", "replace") or f"status {code}")
+        raise status_error(code, said.decode("utf-8", "replace") or f"status {code}")
 
     def done(self, number: int) -> None:
-        """Wait until it is done; ``FileNotFoundError``, ``PermissionError``, ``ServerFailure`` …"""
+        """Wait until it is done; raises what the server says went wrong."""
         self._answer(number, STATUS)
 
     def handle(self, number: int) -> bytes:
@@ -410,9 +294,9 @@ class Session:
         found: list[tuple[bytes, Attrs]] = []
         for _ in range(reader.number()):
             name, line, attrs = reader.text(), reader.text(), reader.attrs()
-            if not (attrs.mode or 0) & _FORMAT:
+            if not (attrs.mode or 0) & FORMAT:
                 # Some servers tell the type in the line for people only.
-                attrs = attrs._replace(mode=(attrs.mode or 0) | _LETTERS.get(line[:1], 0o100000))
+                attrs = attrs._replace(mode=(attrs.mode or 0) | LETTERS.get(line[:1], 0o100000))
             found.append((name, attrs))
         return found
 
@@ -422,16 +306,11 @@ class Session:
         count = (len(reader.data) - reader.at) // 8
         return [reader.long() for _ in range(count)]
 
-    def _sure(self, number: int, kind: int) -> _Reader:
+    def _sure(self, number: int, kind: int) -> Reader:
         found = self._answer(number, kind)
         if found is None:
-            raise ServerFailure(errno.EIO, "the server answered with the end of a file")
+            raise ServerFailureError(errno.EIO, "the server answered with the end of a file")
         return found
-
-
-def text(value: bytes) -> bytes:
-    """A field of bytes, as it is sent."""
-    return struct.pack(">I", len(value)) + value
 
 
 def _silence(seconds: float) -> TimeoutError:

@@ -13,9 +13,10 @@ import struct
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import paramiko
+from paramiko.ssh_exception import IncompatiblePeer
 
 from .sftp_hosts import HostTrust, KnownKey, fingerprint
 from .sftp_session import ChannelRefusedError, Session
@@ -183,7 +184,7 @@ def connect(login: Login) -> Connection:
     known = login.trust.known(login.host, login.port)
     wire = _Wire(_reach(login), login.bounds.timeout)
     try:
-        transport = paramiko.Transport(wire)  # type: ignore[arg-type]
+        transport = paramiko.Transport(cast("Any", wire))  # whatever is like a socket
     except BaseException:
         wire.close()
         raise
@@ -378,7 +379,7 @@ def _load_key(path: str, login: Login) -> paramiko.PKey:
             problem, cause = f"it cannot be read ({error.strerror})", error
             break
         # Another kind of key, a wrong passphrase, a damaged file: each raises what it likes.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             cause = error
             if _is_about_passphrase(error):
                 problem = "'passphrase' does not unlock it"
@@ -396,7 +397,7 @@ def _is_about_passphrase(error: Exception) -> bool:
 
 def explained(error: Exception, label: str) -> Exception:
     """What comes out of paramiko, as the standard exceptions say it."""
-    if isinstance(error, paramiko.IncompatiblePeer):
+    if isinstance(error, IncompatiblePeer):
         return OSError(errno.EPROTO, f"{label} and this client share no method: {error}")
     if isinstance(error, paramiko.SSHException | EOFError):
         return ConnectionResetError(errno.ECONNRESET, f"the connection to {label} failed: {error}")

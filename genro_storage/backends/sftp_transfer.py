@@ -8,7 +8,7 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING, BinaryIO
 
-from .sftp_session import READ, WRITE, text
+from .sftp_packets import READ, WRITE, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
