@@ -112,6 +112,7 @@ _BUILT_IN = (
     _built_in("gcs", "gcs", "GcsOptions", "build", "A bucket of Google Cloud Storage", "gcs"),
     _built_in("azure", "azure", "AzureOptions", "build", "A container of Azure Blob Storage", "azure"),
     _built_in("http", "http", "HttpOptions", "build", "The files of a web server, read-only", "http"),
+    _built_in("sftp", "sftp", "SftpOptions", "build", "A directory of a server that is reached by SSH", "sftp"),
     _built_in("smb", "smb", "SmbOptions", "build", "A Windows or Samba share (SMB 2 and 3)", "smb"),
     _built_in("webdav", "webdav", "WebdavOptions", "build", "A collection of a WebDAV server (Nextcloud, Apache, nginx, a NAS)", "webdav"),
     _built_in("zip", "archives", "ZipOptions", "build_zip", "The files in a zip archive, which may lie on another mount"),
