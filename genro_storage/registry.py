@@ -97,29 +97,107 @@ class BackendType:
 
 
 def _built_in(
-    name: str, module: str, options: str, build: str, summary: str, extra: str | None = None
+    name: str,
+    module: str,
+    options: str,
+    build: str,
+    summary: str,
+    extra: str | None = None,
+    *aliases: str,
 ) -> BackendType:
     """A row of the library's own, whose options and constructor are in one module."""
     home = f"genro_storage.backends.{module}"
-    return BackendType(name, f"{home}:{options}", f"{home}:{build}", summary, extra)
+    return BackendType(name, f"{home}:{options}", f"{home}:{build}", summary, extra, aliases)
 
 
 _BUILT_IN = (
     _built_in("local", "embedded", "LocalOptions", "build_local", "A directory of this machine"),
-    _built_in("memory", "embedded", "MemoryOptions", "build_memory", "Files in memory, gone with the manager"),
-    _built_in("base64", "embedded", "Base64Options", "build_base64", "The path is the content, encoded in base64"),
-    _built_in("s3", "s3", "S3Options", "build", "A bucket of Amazon S3, or of a server that speaks its protocol", "s3"),
+    _built_in(
+        "memory",
+        "embedded",
+        "MemoryOptions",
+        "build_memory",
+        "Files in memory, gone with the manager",
+    ),
+    _built_in(
+        "base64",
+        "embedded",
+        "Base64Options",
+        "build_base64",
+        "The path is the content, encoded in base64",
+    ),
+    _built_in(
+        "s3",
+        "s3",
+        "S3Options",
+        "build",
+        "A bucket of Amazon S3, or of a server that speaks its protocol",
+        "s3",
+    ),
     _built_in("gcs", "gcs", "GcsOptions", "build", "A bucket of Google Cloud Storage", "gcs"),
-    _built_in("azure", "azure", "AzureOptions", "build", "A container of Azure Blob Storage", "azure"),
-    _built_in("http", "http", "HttpOptions", "build", "The files of a web server, read-only", "http"),
-    _built_in("sftp", "sftp", "SftpOptions", "build", "A directory of a server that is reached by SSH", "sftp"),
+    _built_in(
+        "azure", "azure", "AzureOptions", "build", "A container of Azure Blob Storage", "azure"
+    ),
+    _built_in(
+        "http", "http", "HttpOptions", "build", "The files of a web server, read-only", "http"
+    ),
+    _built_in(
+        "sftp",
+        "sftp",
+        "SftpOptions",
+        "build",
+        "A directory of a server that is reached by SSH",
+        "sftp",
+        "ssh",
+    ),
     _built_in("smb", "smb", "SmbOptions", "build", "A Windows or Samba share (SMB 2 and 3)", "smb"),
-    _built_in("webdav", "webdav", "WebdavOptions", "build", "A collection of a WebDAV server (Nextcloud, Apache, nginx, a NAS)", "webdav"),
-    _built_in("zip", "archives", "ZipOptions", "build_zip", "The files in a zip archive, which may lie on another mount"),
-    _built_in("tar", "archives", "TarOptions", "build_tar", "The files in a tar archive, compressed or not", "zstd"),
-    _built_in("libarchive", "archives", "LibarchiveOptions", "build_libarchive", "The files in an archive of nearly any format (7z, RAR, ISO), read-only", "libarchive"),
-    _built_in("git", "git_options", "GitOptions", "build_git", "A commit of a git repository on this machine, read-only", "git"),
-    _built_in("github", "git_options", "GithubOptions", "build_github", "A commit of a repository on GitHub, read-only", "github"),
+    _built_in(
+        "webdav",
+        "webdav",
+        "WebdavOptions",
+        "build",
+        "A collection of a WebDAV server (Nextcloud, Apache, nginx, a NAS)",
+        "webdav",
+    ),
+    _built_in(
+        "zip",
+        "archives",
+        "ZipOptions",
+        "build_zip",
+        "The files in a zip archive, which may lie on another mount",
+    ),
+    _built_in(
+        "tar",
+        "archives",
+        "TarOptions",
+        "build_tar",
+        "The files in a tar archive, compressed or not",
+        "zstd",
+    ),
+    _built_in(
+        "libarchive",
+        "archives",
+        "LibarchiveOptions",
+        "build_libarchive",
+        "The files in an archive of nearly any format (7z, RAR, ISO), read-only",
+        "libarchive",
+    ),
+    _built_in(
+        "git",
+        "git_options",
+        "GitOptions",
+        "build_git",
+        "A commit of a git repository on this machine, read-only",
+        "git",
+    ),
+    _built_in(
+        "github",
+        "git_options",
+        "GithubOptions",
+        "build_github",
+        "A commit of a repository on GitHub, read-only",
+        "github",
+    ),
     _built_in("fsspec", "fsspec", "FsspecOptions", "build", "Any filesystem that fsspec knows"),
 )
 

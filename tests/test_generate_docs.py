@@ -24,7 +24,9 @@ def test_every_part_stands_in_some_document():
 
 def test_the_readme_lists_every_type_of_mount():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert {"local", "memory", "base64", "fsspec", "s3", "sftp", "zip", "github"} <= {row.name for row in built_in()}
+    assert {"local", "memory", "base64", "fsspec", "s3", "sftp", "zip", "github"} <= {
+        row.name for row in built_in()
+    }
     for row in built_in():
         assert f"| `{row.name}` | {row.summary} |" in readme
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 from pydantic import SecretStr
@@ -192,6 +192,8 @@ def _words(annotation: Any) -> str:
         return _WORDS[annotation]
     origin: Any = get_origin(annotation)
     arguments: tuple[Any, ...] = get_args(annotation)
+    if origin is Annotated:
+        return _words(arguments[0])
     if origin is Literal:
         return " or ".join(f"`{each}`" for each in arguments)
     if origin is dict:

@@ -165,17 +165,6 @@ def _attempts(bounds: Bounds, when: Callable[[BaseException], bool]) -> Any:
     )
 
 
-def missing_extra(
-    error: ImportError, mount: str, kind: str, extra: str
-) -> StorageMissingExtraError:
-    """The error for a client that is not installed, found by the first use of a mount."""
-    what = f"the module {error.name!r} is not installed" if error.name else str(error)
-    return StorageMissingExtraError(
-        f'mount {mount!r} ({kind}): {what}; install it with: pip install "genro-storage[{extra}]"',
-        node=mount,
-    )
-
-
 class Opened(Generic[T]):
     """One client object, made by its first use, by one thread; a failure is not remembered."""
 
