@@ -198,7 +198,7 @@ def _words(annotation: Any) -> str:
         return " or ".join(f"`{each}`" for each in arguments)
     if origin is dict:
         return "mapping"
-    if origin is list:
+    if origin in (list, tuple):
         return f"list of {_words(arguments[0])}"
     if origin is Callable:
         return "callable (in code)"
