@@ -139,7 +139,7 @@ def safe_path(name: str) -> str | None:
     """
     if name.count("/") > _DEEPEST:
         return None
-    bare = name[:-1] if name.endswith("/") else name
+    bare = name.removesuffix("/")
     if _ODD.search(bare) is None:
         return bare
     if name.startswith(("/", "\\")) or "\x00" in name or _DRIVE.match(name):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
-import lzma
 import logging
+import lzma
 import struct
 import tarfile
 import zipfile
@@ -160,9 +160,10 @@ def test_an_entry_that_grows_beyond_reason_names_the_option(storage, tmp_path):
 def test_what_is_read_back_only_with_other_limits_is_not_written(storage, tmp_path):
     root = mount(storage, "zip", tmp_path / "a.zip")
     (root / "a.txt").write_bytes(b"a")
-    with pytest.raises(StoragePermissionError, match="'max_ratio'"), (root / "zeros").open(
-        "wb"
-    ) as stream:
+    with (
+        pytest.raises(StoragePermissionError, match="'max_ratio'"),
+        (root / "zeros").open("wb") as stream,
+    ):
         for _ in range(70):
             stream.write(bytes(1024 * 1024))
     assert found(root) == {"a.txt": "file"}
@@ -279,7 +280,9 @@ def test_a_truncated_archive_is_an_error_at_every_length(storage, tmp_path, kind
     last = len(whole.rstrip(b"\0")) if kind == "tar" else len(whole)
     for length in sorted({*range(0, last, max(1, last // 60)), last - 1, last - 2}):
         path.write_bytes(whole[:length])
-        root = mount(storage, mount_kind, path, **({"mode": "r"} if mount_kind != "libarchive" else {}))
+        root = mount(
+            storage, mount_kind, path, **({"mode": "r"} if mount_kind != "libarchive" else {})
+        )
         with pytest.raises(StorageIOError, match="packed:"):
             for info in list(root._mount.find("")):
                 root._mount.read_bytes(info.path)
@@ -310,7 +313,13 @@ def _samples():
     zipped = pack_zip(
         io.BytesIO(), {"d/a.txt": TEXT[:300], "b.txt": b"b"}, compression=zipfile.ZIP_DEFLATED
     )
-    return [zipped.getvalue(), plain, gzip.compress(plain), bz2.compress(plain), lzma.compress(plain)]
+    return [
+        zipped.getvalue(),
+        plain,
+        gzip.compress(plain),
+        bz2.compress(plain),
+        lzma.compress(plain),
+    ]
 
 
 _SAMPLES = _samples()
