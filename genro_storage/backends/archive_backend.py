@@ -190,16 +190,16 @@ class ArchiveBackend(Backend):
             size = entry.size or 0
             first, last = min(start, size), size if end is None else min(end, size)
             if first >= last and size:
+                source.close()
                 return b""
             whole = first == 0 and last == size
-            stream: Any = self._stream(index, source, entry, whole=whole)
-            if whole:
-                data: bytes = stream.readall()
-                return data
-            stream.seek(first)
-            return _read(stream, last - first)
+            with self._stream(index, source, entry, whole=whole) as stream:
+                if whole:
+                    return stream.readall()
+                stream.seek(first)
+                return _read(stream, last - first)
 
-        return self._with_source(read)
+        return self._with_source(read, hand_over=True)
 
     def _refuse_version(self, version: str | None) -> None:
         if version is not None:

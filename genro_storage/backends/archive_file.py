@@ -25,9 +25,9 @@ T = TypeVar("T")
 #: whole seconds can hide (FAT counts in twos), and what the tick of a kernel can.
 _COARSE = 2.0
 _FINE = 0.05
-#: A file that has not been touched for this long (seconds) is not in the middle of anything,
-#: even where the clocks of two machines differ.
-_QUIET = 3600.0
+#: A file that has not been touched for this long (seconds) is not in the middle of anything: where
+#: the clock is that of this machine, and where the clocks of two machines may differ.
+_QUIET_HERE, _QUIET = 10.0, 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class ArchiveFile:
             return State(token, size)
         if info.mtime is None:
             return State(token, size, None)
-        return State(token, size, _blur(info.mtime, _COARSE if info.mtime % 1 == 0 else _FINE))
+        return State(token, size, _blur(info.mtime, info.mtime % 1 == 0, _QUIET))
 
     def _no_file(self, what: str) -> OSError:
         return RootNotFoundError(
@@ -91,7 +91,7 @@ class ArchiveFile:
             raise self._no_file("no regular file")
         token = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         coarse = found.st_ctime_ns % 10**9 == 0
-        return State(token, found.st_size, _blur(found.st_ctime, _COARSE if coarse else _FINE))
+        return State(token, found.st_size, _blur(found.st_ctime, coarse, _QUIET_HERE))
 
     def open(self) -> tuple[Source, State] | None:
         """A reader, and the state that it reads; None where there is no file."""
@@ -122,8 +122,10 @@ class ArchiveFile:
         )
 
 
-def _blur(changed: float, window: float) -> float:
-    return 0.0 if time.time() - changed > _QUIET else window
+def _blur(changed: float, coarse: bool, quiet: float) -> float:
+    if time.time() - changed > quiet:
+        return 0.0
+    return _COARSE if coarse else _FINE
 
 
 class Kept(Generic[T]):

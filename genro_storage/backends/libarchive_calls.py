@@ -11,12 +11,15 @@ import ctypes
 import errno
 import functools
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import StorageMissingExtraError
 from .archive_tree import BrokenArchiveError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from .archive_sources import Source
 
 __all__ = ["Found", "Walk", "load"]
@@ -117,6 +120,42 @@ def load(mount: str) -> _Library:
         ) from error
 
 
+@functools.cache
+def _unicode_locale() -> tuple[Any, Any] | None:
+    """(the call that sets the locale of a thread, one of UTF-8); None where that is not needed."""
+    if sys.platform not in ("linux", "darwin") or _is_utf8():
+        return None
+    system = ctypes.CDLL(None)
+    system.newlocale.restype = _POINTER
+    system.newlocale.argtypes = [_INT, _TEXT, _POINTER]
+    system.uselocale.restype = _POINTER
+    system.uselocale.argtypes = [_POINTER]
+    mask, name = (1, b"C.UTF-8") if sys.platform == "linux" else (2, b"UTF-8")
+    made = system.newlocale(mask, name, None)
+    return (system.uselocale, made) if made else None
+
+
+def _is_utf8() -> bool:
+    import locale
+
+    return locale.nl_langinfo(locale.CODESET).upper().replace("-", "") == "UTF8"
+
+
+@contextlib.contextmanager
+def _unicode_names() -> Generator[None]:
+    """Libarchive forgets names that the locale of the thread cannot hold, so it gets another one."""
+    found = _unicode_locale()
+    if found is None:
+        yield
+        return
+    use, unicode = found
+    before = use(unicode)
+    try:
+        yield
+    finally:
+        use(before)
+
+
 class Found:
     """The header of one entry."""
 
@@ -199,16 +238,17 @@ class Walk:
 
     def next(self) -> Found | None:
         """The header of the next entry, None behind the last."""
-        if self._archive is None:
-            self._open()
-        result = self._library.read_next_header2(self._archive, self._entry)
-        if result == _EOF:
-            return None
-        if result != _WARN:  # a name that this locale cannot hold is no harm
-            self._check(result, "the archive")
-        self.at += 1
-        self.fresh = True
-        return Found(self._library, self._entry)
+        with _unicode_names():
+            if self._archive is None:
+                self._open()
+            result = self._library.read_next_header2(self._archive, self._entry)
+            if result == _EOF:
+                return None
+            if result != _WARN:  # an attribute that nobody here asks for
+                self._check(result, "the archive")
+            self.at += 1
+            self.fresh = True
+            return Found(self._library, self._entry)
 
     def go_to(self, number: int, name: str) -> None:
         """Stand before the content of an entry, from the start again where that is behind."""

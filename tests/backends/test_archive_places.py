@@ -262,14 +262,14 @@ def test_a_missing_archive_is_made_by_the_first_write(storage, tmp_path):
 def test_a_missing_archive_that_is_only_read_is_an_error(storage, tmp_path, config):
     node = mount(storage, **config, file=str(tmp_path / "a.bin"))
     for step in (node.children, node.stat, (node / "x").read_bytes, node._mount.check):
-        with pytest.raises(StorageNotFoundError, match="a.bin' does not exist; create it or"):
+        with pytest.raises(StorageNotFoundError, match=r"a.bin' does not exist; create it or"):
             step()
 
 
 def test_a_missing_directory_is_not_made_by_a_slip_of_the_pen(storage, tmp_path):
     node = mount(storage, file=str(tmp_path / "no/such/a.zip"))
     for step in (lambda: (node / "x").write_bytes(b"x"), node.children, node._mount.check):
-        with pytest.raises(StorageNotFoundError, match="directory '.*no/such' .*does not exist"):
+        with pytest.raises(StorageNotFoundError, match=r"directory '.*no/such' .*does not exist"):
             step()
     assert not (tmp_path / "no").exists()
 
@@ -284,7 +284,7 @@ def test_a_directory_is_no_archive(storage, tmp_path):
 def test_an_archive_that_may_not_be_read_is_refused_not_missing(storage, tmp_path):
     path = pack_zip(tmp_path / "a.zip", CONTENTS)
     path.chmod(0)
-    with pytest.raises(StoragePermissionError, match="the archive '.*a.zip'"):
+    with pytest.raises(StoragePermissionError, match=r"the archive '.*a.zip'"):
         mount(storage, file=str(path)).children()
 
 
