@@ -97,17 +97,11 @@ class BackendType:
 
 
 def _built_in(
-    name: str,
-    module: str,
-    options: str,
-    build: str,
-    summary: str,
-    extra: str | None = None,
-    *aliases: str,
+    name: str, module: str, options: str, build: str, summary: str, extra: str | None = None
 ) -> BackendType:
     """A row of the library's own, whose options and constructor are in one module."""
     home = f"genro_storage.backends.{module}"
-    return BackendType(name, f"{home}:{options}", f"{home}:{build}", summary, extra, aliases)
+    return BackendType(name, f"{home}:{options}", f"{home}:{build}", summary, extra)
 
 
 _BUILT_IN = (
@@ -148,7 +142,6 @@ _BUILT_IN = (
         "build",
         "A directory of a server that is reached by SSH",
         "sftp",
-        "ssh",
     ),
     _built_in("smb", "smb", "SmbOptions", "build", "A Windows or Samba share (SMB 2 and 3)", "smb"),
     _built_in(
