@@ -142,6 +142,7 @@ _BUILT_IN = (
         "build",
         "A directory of a server that is reached by SSH",
         "sftp",
+        "ssh",
     ),
     _built_in("smb", "smb", "SmbOptions", "build", "A Windows or Samba share (SMB 2 and 3)", "smb"),
     _built_in(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from .remote import NetworkOptions, missing_extra
-from .sftp_hosts import Checking, HostTrust, parse_host_key
+from .sftp_hosts import Checking, HostTrust, Login, parse_host_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -178,25 +178,26 @@ def _connector(
         optional=not options.known_hosts,
     )
 
+    login = Login(
+        mount=context.mount,
+        host=options.host,
+        port=options.port,
+        username=options.username,
+        password=_revealed(options.password),
+        key_files=keys,
+        passphrase=_revealed(options.passphrase),
+        trust=trust,
+        bounds=options.bounds,
+    )
+
     def make(opened: Callable[[dict[bytes, bytes]], None]) -> SftpFiles:
         try:
-            from .sftp_ssh import Login, connect
+            from .sftp_ssh import connect
         except ImportError as error:
             raise missing_extra(error, context.mount, "sftp", "sftp") from error
         from .sftp_files import SftpFiles
         from .sftp_pool import Pool
 
-        login = Login(
-            mount=context.mount,
-            host=options.host,
-            port=options.port,
-            username=options.username,
-            password=_revealed(options.password),
-            key_files=keys,
-            passphrase=_revealed(options.passphrase),
-            trust=trust,
-            bounds=options.bounds,
-        )
         pool = Pool(lambda: connect(login), options.max_sessions)
         return SftpFiles(pool, options.path, atomic=options.atomic, opened=opened)
 

@@ -7,7 +7,6 @@ import errno
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
-from ..exceptions import StorageError
 from ..info import FileInfo
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import Profile
@@ -162,8 +161,6 @@ class SftpBackend(FsspecBackend):
         temporary = unique_name(path.rpartition("/")[2])
         try:
             yield temporary
-        except (FileExistsError, IsADirectoryError, NotADirectoryError, StorageError):
-            raise  # before anything was written, or after it was removed
         except BaseException:
             # The reason of the failure matters more than whether the part can be removed, and
             # cleanup() finds it.

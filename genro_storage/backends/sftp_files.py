@@ -66,20 +66,12 @@ class SftpFiles(SftpReading):
         """
         with self._session() as (session, looker):
             found = looker.target(path, if_absent=if_absent)
-            self._require_rename(session, found)
             self._make_missing(session, found)
             beside = parent(found.full) + b"/" + encode(temporary)
             mode, mtime = _wanted(found, attributes)
             with self._full_disk_explained(session, parent(found.full)):
                 self._write(session, beside, content, mode, mtime)
             return beside, found.full
-
-    def _require_rename(self, session: Session, found: Found) -> None:
-        if found.attrs is not None and self._atomic and POSIX_RENAME not in session.extensions:
-            raise io.UnsupportedOperation(
-                "the server cannot replace a file in one step (it has no posix-rename); "
-                "'atomic: false' lets the mount remove the old one first"
-            )
 
     def _write(
         self,
@@ -203,7 +195,6 @@ class SftpFiles(SftpReading):
         with self._reading(source) as (session, handle, found):
             looker = self._looker(session)
             there = looker.target(target, if_absent=False)
-            self._require_rename(session, there)
             self._make_missing(session, there)
             beside = parent(there.full) + b"/" + encode(temporary)
             assert found.attrs is not None
@@ -318,7 +309,6 @@ class SftpFiles(SftpReading):
             here, there = looker.look(source), looker.look(target)
             if here.attrs is None:
                 raise FileNotFoundError(errno.ENOENT, "not found", source)
-            self._require_rename(session, there)
             there.require_no_file_in_the_way()
             if here.full == there.full:
                 return
@@ -335,11 +325,20 @@ class SftpFiles(SftpReading):
             names = text(POSIX_RENAME), text(source), text(target)
             session.done(session.send(wire.EXTENDED, *names))
             return
-        old = session.attrs_or_none(session.send(wire.LSTAT, text(target)))
-        if old is None or self._atomic:
-            session.done(session.send(wire.RENAME, text(source), text(target)))
-            return
-        # Not in one step: the old file keeps another name until the new one has its own.
+        try:
+            with self._taken_explained(session, target):
+                session.done(session.send(wire.RENAME, text(source), text(target)))
+        except FileExistsError as error:
+            if self._atomic:
+                raise io.UnsupportedOperation(
+                    "the server cannot replace a file in one step (it has no posix-rename); "
+                    "'atomic: false' lets the mount remove the old one first"
+                ) from error
+            self._replace_in_steps(session, source, target)
+
+    @staticmethod
+    def _replace_in_steps(session: Session, source: bytes, target: bytes) -> None:
+        """Until the new file has its name, the old one keeps another."""
         aside = source + b".old"
         session.done(session.send(wire.RENAME, text(target), text(aside)))
         try:

@@ -1,20 +1,31 @@
-"""Whom to trust: known_hosts files as ssh reads them (sshd(8)), and the keys of a configuration."""
+"""Who logs in where, and whom to trust: known_hosts files as ssh reads them (sshd(8)), and the keys of a configuration."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import getpass
 import hashlib
 import hmac
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Checking", "HostTrust", "KnownKey", "find_known", "fingerprint", "parse_host_key"]
+    from .remote import Bounds
+
+__all__ = [
+    "Checking",
+    "HostTrust",
+    "KnownKey",
+    "Login",
+    "find_known",
+    "fingerprint",
+    "parse_host_key",
+]
 
 #: ``strict``: only known keys. ``accept-new``: a key of a host that has none is trusted as long
 #: as the mount lives. ``ignore``: whoever answers is trusted.
@@ -145,3 +156,30 @@ class HostTrust:
                     f"the file {path!r} of known host keys cannot be read: {error.strerror}"
                 ) from error
         return found
+
+
+@dataclass
+class Login:
+    """Where to connect, as whom, and whom to trust. Secrets are kept out of ``repr``."""
+
+    mount: str
+    host: str
+    port: int
+    username: str | None
+    password: str | None = field(repr=False)
+    key_files: tuple[str, ...]
+    passphrase: str | None = field(repr=False)
+    trust: HostTrust
+    bounds: Bounds
+    #: The key of a host that nobody knew: trusted from the first connection to the last.
+    pinned: bytes | None = None
+
+    @property
+    def user(self) -> str:
+        """Who logs in; as with ssh, by default the user of this machine."""
+        return self.username or getpass.getuser()
+
+    @property
+    def label(self) -> str:
+        """The server, for messages."""
+        return f"{self.host}:{self.port}"

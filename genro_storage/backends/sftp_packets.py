@@ -135,7 +135,7 @@ class Reader:
 
 
 def status_error(code: int, text: str) -> OSError:
-    """The standard exception for a status (draft-ietf-secsh-filexfer-02, section 7)."""
+    """What a status other than OK says, as the standard exceptions say it."""
     if code == _UNSUPPORTED:
         return io.UnsupportedOperation(f"the server does not support this ({text})")
     if code in _BROKEN:

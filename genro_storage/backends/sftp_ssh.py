@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import getpass
 import glob
+import io
 import logging
 import os
 import socket
 import struct
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from paramiko.ssh_exception import IncompatiblePeer
 
-from .sftp_hosts import HostTrust, KnownKey, fingerprint
+from .sftp_hosts import KnownKey, Login, fingerprint
 from .sftp_session import ChannelRefusedError, Session
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from .remote import Bounds
 
-__all__ = ["Connection", "Login", "connect", "explained"]
+__all__ = ["Connection", "connect", "explained"]
 
 _log = logging.getLogger("genro_storage")
 # What goes wrong is raised; without any handler Python would print paramiko's reports as well.
@@ -38,33 +40,6 @@ _RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 _KEEPALIVE = 30
 #: How long the wire looks for a stop between two attempts to send.
 _TICK = 0.1
-
-
-@dataclass
-class Login:
-    """Where to connect, as whom, and whom to trust. Secrets are kept out of ``repr``."""
-
-    mount: str
-    host: str
-    port: int
-    username: str | None
-    password: str | None = field(repr=False)
-    key_files: tuple[str, ...]
-    passphrase: str | None = field(repr=False)
-    trust: HostTrust
-    bounds: Bounds
-    #: The key of a host that nobody knew: trusted from the first connection to the last.
-    pinned: bytes | None = None
-
-    @property
-    def user(self) -> str:
-        """Who logs in; as with ssh, by default the user of this machine."""
-        return self.username or getpass.getuser()
-
-    @property
-    def label(self) -> str:
-        """The server, for messages."""
-        return f"{self.host}:{self.port}"
 
 
 class _Wire:
@@ -363,36 +338,63 @@ def _load_key(path: str, login: Login) -> paramiko.PKey:
     Raises ``PermissionError`` that says what is wrong with the file, whatever it is: without the
     key nobody gets in.
     """
-    # 0.4 unlocked keys by the password where no passphrase was given.
-    passphrase = login.passphrase if login.passphrase is not None else login.password
-    problem = "it is no private key of a kind that is known (ed25519, ecdsa, rsa)"
-    cause: Exception | None = None
-    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
-        try:
-            key: paramiko.PKey = kind.from_private_key_file(path, passphrase)
-            if os.path.exists(path + "-cert.pub"):
-                key.load_certificate(path + "-cert.pub")
-        except paramiko.PasswordRequiredException as error:
-            problem, cause = "it is encrypted; give its 'passphrase'", error
-            break
-        except OSError as error:
-            problem, cause = f"it cannot be read ({error.strerror})", error
-            break
-        # Another kind of key, a wrong passphrase, a damaged file: each raises what it likes.
-        except Exception as error:  # noqa: BLE001
-            cause = error
-            if _is_about_passphrase(error):
-                problem = "'passphrase' does not unlock it"
-        else:
-            return key
+    cause: Exception
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        key = _paramiko_key(_private_key(data, login))
+        if os.path.exists(path + "-cert.pub"):
+            key.load_certificate(path + "-cert.pub")
+    except OSError as error:
+        problem, cause = f"it cannot be read ({error.strerror})", error
+    except _KeyProblemError as error:
+        problem, cause = str(error), error
+    else:
+        return key
     raise PermissionError(
         f"the key file {path!r} is of no use: {problem}; check 'key_filename'"
     ) from cause
 
 
-def _is_about_passphrase(error: Exception) -> bool:
-    text = str(error).lower()
-    return any(word in text for word in ("passphrase", "password", "decrypt", "checkints", "unpad"))
+class _KeyProblemError(Exception):
+    """What is wrong with a key; the text says it."""
+
+
+def _private_key(data: bytes, login: Login) -> object:
+    """Not by paramiko, which takes fewer formats, and one ECDSA key of two without a comment."""
+    load = (
+        serialization.load_ssh_private_key
+        if b"BEGIN OPENSSH PRIVATE KEY" in data
+        else serialization.load_pem_private_key
+    )
+    try:
+        return load(data, None)
+    except TypeError:
+        # It is encrypted. 0.4 unlocked keys by the password where no passphrase was given.
+        secret = login.passphrase if login.passphrase is not None else login.password
+        if secret is None:
+            raise _KeyProblemError("it is encrypted; give its 'passphrase'") from None
+        try:
+            return load(data, secret.encode())
+        except ValueError:
+            raise _KeyProblemError("'passphrase' does not unlock it") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise _KeyProblemError("it holds no private key of a kind that is known") from None
+
+
+def _paramiko_key(key: object) -> paramiko.PKey:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return paramiko.RSAKey(key=key)
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return paramiko.ECDSAKey(vals=(key, key.public_key()))
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        plain = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.NoEncryption(),
+        )
+        return paramiko.Ed25519Key.from_private_key(io.StringIO(plain.decode()))
+    raise _KeyProblemError("it holds no key of a kind that is known (ed25519, ecdsa, rsa)")
 
 
 def explained(error: Exception, label: str) -> Exception:

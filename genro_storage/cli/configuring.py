@@ -30,7 +30,8 @@ app: typer.Typer = typer.Typer(
 # Options that say where a mount is. Whatever else there is may be a secret.
 _PLACES = (
     *("filesystem", "endpoint_url", "host", "port", "server", "share", "account_name"),
-    *("bucket", "container", "org", "repo", "ref", "url", "archive", "path", "base_path", "prefix"),
+    *("bucket", "container", "org", "repo", "ref", "url", "base_url", "file"),
+    *("path", "base_path", "prefix"),
 )
 _CREDENTIALS = re.compile(r"(?<=//)[^/@\s]*@")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)

