@@ -97,11 +97,17 @@ class BackendType:
 
 
 def _built_in(
-    name: str, module: str, options: str, build: str, summary: str, extra: str | None = None
+    name: str,
+    module: str,
+    options: str,
+    build: str,
+    summary: str,
+    extra: str | None = None,
+    *aliases: str,
 ) -> BackendType:
     """A row of the library's own, whose options and constructor are in one module."""
     home = f"genro_storage.backends.{module}"
-    return BackendType(name, f"{home}:{options}", f"{home}:{build}", summary, extra)
+    return BackendType(name, f"{home}:{options}", f"{home}:{build}", summary, extra, aliases)
 
 
 _BUILT_IN = (
