@@ -38,7 +38,7 @@ T = TypeVar("T")
 _log = logging.getLogger("genro_storage")
 
 #: How often a name is tried that others take and give back.
-_ATTEMPTS = 5
+_ATTEMPTS = 10
 _PROFILE = Profile(commit="rename", copies=True, threadsafe=True)
 
 
@@ -241,17 +241,12 @@ class WebdavBackend(FsspecBackend):
                 self._move_if_absent(temporary, full)
             return
         for attempt in range(1, _ATTEMPTS + 1):
-            found = self._kind(path)
-            if found == "directory":
-                raise IsADirectoryError(errno.EISDIR, "is a directory", path)
             try:
-                if found is not None:
-                    self._fs.mv(temporary, full)
-                else:
-                    # Somebody may have made a directory in the meantime.
-                    self._move_if_absent(temporary, full)
+                # One after the other from the second attempt on.
+                with turn(self._remote, full) if attempt > 1 else contextlib.nullcontext():
+                    self._take_name_once(temporary, full, path)
                 return
-            except RootNotFoundError:
+            except (RootNotFoundError, IsADirectoryError):
                 raise
             except (FileExistsError, FileNotFoundError, FailedError) as error:
                 # Several who replace one file get in each other's way on the server: it does not
@@ -259,7 +254,16 @@ class WebdavBackend(FsspecBackend):
                 if attempt == _ATTEMPTS or not self._is_file(temporary):
                     raise
                 _log.debug("%r is contended: %s", full, error)
-                time.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - not a secret
+
+    def _take_name_once(self, temporary: str, full: str, path: str) -> None:
+        found = self._kind(path)
+        if found == "directory":
+            raise IsADirectoryError(errno.EISDIR, "is a directory", path)
+        if found is not None:
+            self._fs.mv(temporary, full)
+        else:
+            # Somebody may have made a directory in the meantime.
+            self._move_if_absent(temporary, full)
 
     def _is_file(self, full: str) -> bool:
         try:
