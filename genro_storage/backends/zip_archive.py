@@ -144,7 +144,15 @@ class ZipBackend(WritableArchive):
                 return _Pieces(pieces)
             return Inflated(pieces, make, f"the entry {entry.name!r}")
 
-        return EntryStream(source, entry.name, central.size, decode, crc=central.crc, owned=owned)
+        return EntryStream(
+            source,
+            entry.name,
+            central.size,
+            decode,
+            crc=central.crc,
+            owned=owned,
+            encrypted=encrypted,
+        )
 
     def _decrypted(self, pieces: Iterator[bytes], entry: ZipEntry) -> Iterator[bytes]:
         assert self._password is not None
