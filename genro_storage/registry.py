@@ -171,8 +171,7 @@ _BUILT_IN = (
         "archives",
         "TarOptions",
         "build_tar",
-        "The files in a tar archive, compressed or not",
-        "zstd",
+        "The files in a tar archive, compressed or not (zst: `genro-storage[zstd]`)",
     ),
     _built_in(
         "libarchive",
