@@ -382,17 +382,18 @@ def _private_key(data: bytes, login: Login) -> object:
     )
     try:
         return load(data, None)
-    except TypeError:
-        # It is encrypted. 0.4 unlocked keys by the password where no passphrase was given.
-        secret = login.passphrase if login.passphrase is not None else login.password
-        if secret is None:
-            raise _KeyProblemError("it is encrypted; give its 'passphrase'") from None
-        try:
-            return load(data, secret.encode())
-        except ValueError:
-            raise _KeyProblemError("'passphrase' does not unlock it") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise _KeyProblemError("it holds no private key of a kind that is known") from None
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        # By the words: former versions of the library have another class for the same.
+        if "password" not in str(error).lower():
+            raise _KeyProblemError("it holds no private key of a kind that is known") from None
+    # It is encrypted. 0.4 unlocked keys by the password where no passphrase was given.
+    secret = login.passphrase if login.passphrase is not None else login.password
+    if secret is None:
+        raise _KeyProblemError("it is encrypted; give its 'passphrase'")
+    try:
+        return load(data, secret.encode())
+    except ValueError:
+        raise _KeyProblemError("'passphrase' does not unlock it") from None
 
 
 def _paramiko_key(key: object) -> paramiko.PKey:
