@@ -384,7 +384,7 @@ def _private_key(data: bytes, login: Login) -> object:
         return load(data, None)
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:
         # By the words: former versions of the library have another class for the same.
-        if "password" not in str(error).lower():
+        if not any(words in str(error) for words in ("not given", "not provided")):
             raise _KeyProblemError("it holds no private key of a kind that is known") from None
     # It is encrypted. 0.4 unlocked keys by the password where no passphrase was given.
     secret = login.passphrase if login.passphrase is not None else login.password
