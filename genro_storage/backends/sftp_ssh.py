@@ -51,7 +51,7 @@ class _Wire:
         self._closed = False  # paramiko looks for it, as sockets have it
         #: While connecting, servers wait for our acknowledgement of a packet before they send the
         #: next, and the system waits 40 ms before it acknowledges: together that is most of it.
-        self.in_a_hurry = True
+        self.in_a_hurry: bool = True
 
     def settimeout(self, timeout: float | None) -> None:
         self._inner.settimeout(timeout)
@@ -384,7 +384,7 @@ def _private_key(data: bytes, login: Login) -> object:
         return load(data, None)
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:
         # By the words: former versions of the library have another class for the same.
-        if not any(words in str(error) for words in ("not given", "not provided")):
+        if not any(words in str(error) for words in ("not given", "-protected")):
             raise _KeyProblemError("it holds no private key of a kind that is known") from None
     # It is encrypted. 0.4 unlocked keys by the password where no passphrase was given.
     secret = login.passphrase if login.passphrase is not None else login.password
