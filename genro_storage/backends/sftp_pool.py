@@ -201,6 +201,7 @@ class Pool:
     def _new_session(self, link: Link) -> Session | None:
         """A new one; None where the connection is gone or the server wants no more of them."""
         session: Session | None = None
+        late: list[Session] = []
         try:
             session = link.open_session()
         except ChannelRefusedError:
@@ -223,9 +224,9 @@ class Pool:
                     if session is not None:
                         state.users[session] = 1
                 elif session is not None:
-                    session.close()
-                    session = None
+                    late, session = [session], None
                 self._changed.notify_all()
+            _close_all(None, late)
         return session
 
     def _drop(self, link: Link) -> None:
@@ -237,16 +238,10 @@ class Pool:
         _close_all(link, sessions)
 
     def _give_back(self, session: Session) -> None:
+        # The garbage collector may call this: what is broken is closed by the next lease.
         with self._changed:
-            users = self._state.users
-            if session not in users:
-                return
-            users[session] -= 1
-            if not session.is_broken or users[session]:
-                return
-            del users[session]
-            self._changed.notify_all()
-        session.close()
+            if session in self._state.users:
+                self._state.users[session] -= 1
 
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()

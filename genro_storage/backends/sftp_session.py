@@ -10,7 +10,7 @@ import errno
 import struct
 import threading
 import time
-from collections import deque
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from .sftp_packets import (
@@ -71,7 +71,8 @@ class Session:
         self._sending = threading.Lock()
         self._changed = threading.Condition()
         self._replies: dict[int, tuple[int, bytes] | None] = {}
-        self._dropped: deque[bytes] = deque()
+        self._closer: threading.Thread | None = None
+        self._dropped: SimpleQueue[bytes | None] = SimpleQueue()
         self._number = 0
         self._heard = time.monotonic()
         self._error: OSError | None = None
@@ -102,31 +103,39 @@ class Session:
             struct.pack(">I", field) if isinstance(field, int) else field for field in fields
         )
         with self._sending:
-            self._drop_handles()
             self._number = number = (self._number + 1) & 0xFFFFFFFF
             self._replies[number] = None
             self._transmit(kind, number, body)
         return number
 
     def drop_handle(self, handle: bytes) -> None:
-        """Close a file of the server in passing; the answer is not waited for.
-
-        Safe at any moment, also where the garbage collector calls it in the middle of ``send``.
-        """
-        self._dropped.append(handle)
-        if self._sending.acquire(blocking=False):
-            try:
-                # A session that cannot send has lost its handles already.
-                with contextlib.suppress(OSError):
-                    self._drop_handles()
-            finally:
-                self._sending.release()
-
-    def _drop_handles(self) -> None:
-        while self._dropped:
-            handle = self._dropped.popleft()
+        """Close a file of the server in passing; the answer is not waited for."""
+        # A session that cannot send has lost its handles already.
+        with contextlib.suppress(OSError), self._sending:
             self._number = (self._number + 1) & 0xFFFFFFFF
             self._transmit(CLOSE, self._number, text(handle))
+
+    def expect_drops(self) -> None:
+        """Get ready for ``drop_later``."""
+        with self._changed:
+            if self._closer is None:
+                self._closer = threading.Thread(
+                    target=self._close_handles, name="genro-storage-sftp-closer", daemon=True
+                )
+                self._closer.start()
+
+    def drop_later(self, handle: bytes) -> None:
+        """As ``drop_handle``, from another thread.
+
+        The garbage collector may call it, in the middle of anything: in a thread that holds the
+        very locks that sending takes.
+        """
+        self._dropped.put(handle)
+
+    def _close_handles(self) -> None:
+        """The body of the thread that closes what others dropped."""
+        while (handle := self._dropped.get()) is not None:
+            self.drop_handle(handle)
 
     def _transmit(self, kind: int, number: int, body: bytes) -> None:
         if self._error is not None:
@@ -215,6 +224,7 @@ class Session:
             if self._error is None:
                 self._error = error
             self._changed.notify_all()
+        self._dropped.put(None)
 
     def _again(self) -> OSError:
         error = self._error
@@ -236,8 +246,7 @@ class Session:
                         raise self._again()
                     left = max(asked, self._heard) + self._timeout - time.monotonic()
                     if left <= 0:
-                        self._error = _silence(self._timeout)
-                        self._changed.notify_all()
+                        self._break(_silence(self._timeout))
                         raise self._again()
                     self._changed.wait(left)
                 return reply

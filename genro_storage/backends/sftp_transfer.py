@@ -114,6 +114,7 @@ class FileReader(io.RawIOBase):
         self, session: Session, handle: bytes, size: int | None, release: Callable[[], None]
     ) -> None:
         super().__init__()
+        session.expect_drops()
         self._session = session
         self._handle = handle
         self._size = size
@@ -182,7 +183,7 @@ class FileReader(io.RawIOBase):
         if not self.closed:
             try:
                 self._stop()
-                self._session.drop_handle(self._handle)
+                self._session.drop_later(self._handle)
             finally:
                 super().close()
                 self._release()

@@ -1,4 +1,8 @@
-"""Servers that speak SFTP keep the contract of a backend."""
+"""Servers that speak SFTP keep the contract of a backend.
+
+``GENRO_STORAGE_TEST_SFTP`` may name a mount to use instead of a server started here; what the
+tests make below it stays there.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,10 @@ import uuid
 
 import pytest
 
-from genro_storage import StorageManager
 from genro_storage.testing import BackendConformance
 from genro_storage.testing.ground import AWKWARD_NAMES
+from tests.services.base import elsewhere
+from tests.services.sftp import mounted
 
 pytestmark = pytest.mark.services
 
@@ -17,17 +22,22 @@ _KEPT_BY_RCLONE = [name for name in AWKWARD_NAMES if "\n" not in name and "\t" n
 
 class TestOpenSsh(BackendConformance):
     @pytest.fixture
-    def mount_config(self, sshd, tmp_path):
+    def mount_config(self, request, tmp_path):
+        config = elsewhere("sftp")
+        if config is not None:
+            with mounted(config) as node:
+                below = node / f"genro-{uuid.uuid4().hex}"
+                below.mkdir()
+            return {**config, "path": f"{config.get('path', '/').rstrip('/')}/{below.name}"}
         root = tmp_path / "root"
         root.mkdir()
-        return sshd.mount(root)
+        return request.getfixturevalue("sshd").mount(root)
 
 
 @pytest.fixture(scope="module")
 def rclone_root(rclone_sftp):
-    with StorageManager() as storage:
-        storage.configure([{"name": "all", **rclone_sftp.mount("/")}])
-        yield storage.node("all:")
+    with mounted(rclone_sftp.mount("/")) as node:
+        yield node
 
 
 class TestRclone(BackendConformance):

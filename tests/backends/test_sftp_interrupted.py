@@ -27,6 +27,7 @@ def mortal_rclone(tmp_path_factory):
 class Silence(InterruptedTransfers):
     """A cable that swallows everything, in the middle of a transfer and while closing."""
 
+    @pytest.mark.slow
     def test_an_upload_into_silence(self, storage, cable):
         target = storage.node("wired:big.bin")
         target.write_bytes(b"old")
