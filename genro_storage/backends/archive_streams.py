@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import zlib
@@ -30,7 +31,8 @@ class Decoder(Protocol):
 class EntryStream(io.RawIOBase):
     """One entry. ``decode`` starts at its first byte again; a raw part of the source may seek.
 
-    ``owned``: closing closes the source too. Where the whole content passes in order, its length and CRC are compared before the last bytes
+    ``owned``: closing closes the source too. ``encrypted``: what is wrong may be the password.
+    Where the whole content passes in order, its length and CRC are compared before the last bytes
     are given away.
     """
 
@@ -44,10 +46,12 @@ class EntryStream(io.RawIOBase):
         offset: int = 0,
         crc: int | None = None,
         owned: bool = True,
+        encrypted: bool = False,
     ) -> None:
         super().__init__()
         self._source = source
         self._owned = owned
+        self._encrypted = encrypted
         self._name = name
         self._size = size
         self._decode = decode
@@ -57,7 +61,7 @@ class EntryStream(io.RawIOBase):
         self._decoder: Decoder | None = None
         self._decoded = 0  # how far the decoder is
         self._sum: int | None = 0  # of everything before _decoded; None once a part was jumped over
-        self._failed: BrokenArchiveError | None = None
+        self._failed: OSError | None = None
 
     def readable(self) -> bool:
         return True
@@ -120,7 +124,12 @@ class EntryStream(io.RawIOBase):
         else:
             if self._decoder is None:
                 self._decoder = self._decode()
-            data = self._decoder.read(count)
+            try:
+                data = self._decoder.read(count)
+            except BrokenArchiveError as error:
+                if not self._encrypted:
+                    raise
+                raise self._broken("cannot be read") from error
         if count and not data:
             raise self._broken("is cut short")
         self._decoded += len(data)
@@ -133,9 +142,17 @@ class EntryStream(io.RawIOBase):
                 raise self._broken("is damaged: its checksum (CRC) is wrong")
         return data
 
-    def _broken(self, what: str) -> BrokenArchiveError:
+    def _broken(self, what: str) -> OSError:
         # A second attempt must not get past the check.
-        self._failed = BrokenArchiveError(f"the entry {self._name!r} {what}")
+        if self._encrypted:
+            # One wrong password of 256 passes what is looked at before.
+            self._failed = PermissionError(
+                errno.EACCES,
+                f"the entry {self._name!r} is encrypted with another password, or it {what}; "
+                "check 'password'",
+            )
+        else:
+            self._failed = BrokenArchiveError(f"the entry {self._name!r} {what}")
         return self._failed
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 import time
@@ -68,16 +69,21 @@ def publishing(local: str | None) -> Generator[None]:
     """Keep other processes of this library from replacing a local archive meanwhile.
 
     The lock is that of the archive's directory, since the archive itself may not be there yet; the
-    system drops it when the process dies. ``TimeoutError`` after ``LOCK_WAIT`` seconds.
+    system drops it when the process dies. Where directories cannot be locked (NFS) or opened, only
+    the look before the swap is left. ``TimeoutError`` after ``LOCK_WAIT`` seconds.
     """
     if local is None or os.name == "nt":
         yield
         return
     directory = os.path.dirname(os.path.realpath(local))
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        yield
+        return
     try:
         deadline = time.monotonic() + LOCK_WAIT
-        while lock(descriptor) is False:
+        while _is_taken(descriptor):
             if time.monotonic() > deadline:
                 raise TimeoutError(
                     f"another process has kept the directory {directory!r} locked for "
@@ -87,3 +93,13 @@ def publishing(local: str | None) -> Generator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _is_taken(descriptor: int) -> bool:
+    try:
+        return lock(descriptor) is False
+    except OSError as error:
+        # NFS wants a file that is open for writing, which no directory can be.
+        if error.errno != errno.EBADF:
+            raise
+        return False

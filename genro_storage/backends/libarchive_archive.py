@@ -29,7 +29,7 @@ _STEP = 1024 * 1024
 class _Numbered(Entry):
     """One entry, and the how-manieth it is."""
 
-    __slots__ = ("number",)
+    __slots__ = ("encrypted", "number")
 
     def __init__(self, found: Found, number: int) -> None:
         kind = _KINDS.get(found.kind, "file" if found.kind == 0 else "other")
@@ -38,6 +38,7 @@ class _Numbered(Entry):
             kind = "directory"
         super().__init__(name, kind, None, found.mtime)
         self.number = number
+        self.encrypted = found.encrypted
         if kind == "file":
             self.size = found.size
         elif kind == "link":
@@ -124,9 +125,11 @@ class LibarchiveBackend(ArchiveBackend):
             if walk.at >= number:
                 return None
             self._waiting = None
+            walk.waits = False
             return walk
 
     def _give_back(self, index: ArchiveIndex, walk: Walk) -> None:
+        walk.waits = True
         with self._lock:
             before, self._waiting = self._waiting, (index, walk)
         if before is not None:
@@ -161,7 +164,9 @@ class _WalkStream(EntryStream):
             walk.go_to(entry.number, entry.name)
             return walk
 
-        super().__init__(walk.source, entry.name, entry.size or 0, decode)
+        super().__init__(
+            walk.source, entry.name, entry.size or 0, decode, encrypted=entry.encrypted
+        )
         self._backend = backend
         self._index = index
         self._walk = walk

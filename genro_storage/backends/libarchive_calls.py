@@ -182,6 +182,32 @@ def _text(library: _Library, entry: Any, what: str) -> str | None:
     return None if raw is None else raw.decode("utf-8", "surrogateescape")
 
 
+class _Feed:
+    """What libarchive asks for bytes. No exception may pass through C, so it is kept."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.position = 0
+        self.failure: BaseException | None = None
+        self._buffer = ctypes.create_string_buffer(_BLOCK)
+
+    def read(self, _archive: Any, _data: Any, buffer: Any) -> int:
+        try:
+            data = self.source.read_at(self.position, _BLOCK)
+        except BaseException as error:  # noqa: BLE001 - raised again on the other side
+            self.failure = error
+            return _FATAL
+        self.position += len(data)
+        ctypes.memmove(self._buffer, data, len(data))
+        buffer[0] = ctypes.addressof(self._buffer)
+        return len(data)
+
+    def seek(self, _archive: Any, _data: Any, offset: int, whence: int) -> int:
+        start = (0, self.position, self.source.size)[whence]
+        self.position = min(max(0, start + offset), self.source.size)
+        return self.position
+
+
 class Walk:
     """One way through an archive, for one thread at a time. ``close`` closes the source too."""
 
@@ -191,39 +217,22 @@ class Walk:
         self._password = password
         self._archive: Any = None
         self._entry: Any = None
-        self._position = 0
-        self._buffer = ctypes.create_string_buffer(_BLOCK)
-        self._failure: BaseException | None = None
+        # Apart from the walk, which ends with its last reference and not when cycles are sought.
+        self._feed = _Feed(source)
         # Kept as long as the library may call them.
-        self._callbacks = (_READ(self._on_read), _SEEK(self._on_seek))
+        self._callbacks = (_READ(self._feed.read), _SEEK(self._feed.seek))
         #: The number of the entry whose header was read last, and whether its content is untouched.
         self.at = -1
         self.fresh = False
         self.name = ""
-
-    # -- what libarchive asks for: no exception may pass through C ------------------------------
-
-    def _on_read(self, _archive: Any, _data: Any, buffer: Any) -> int:
-        try:
-            data = self.source.read_at(self._position, _BLOCK)
-        except BaseException as error:  # noqa: BLE001 - raised again on the other side
-            self._failure = error
-            return _FATAL
-        self._position += len(data)
-        ctypes.memmove(self._buffer, data, len(data))
-        buffer[0] = ctypes.addressof(self._buffer)
-        return len(data)
-
-    def _on_seek(self, _archive: Any, _data: Any, offset: int, whence: int) -> int:
-        start = (0, self._position, self.source.size)[whence]
-        self._position = min(max(0, start + offset), self.source.size)
-        return self._position
+        #: Whether nobody else closes the source, so that it must go with the walk.
+        self.waits = False
 
     # -- walking ------------------------------------------------------------------------------
 
     def _open(self) -> None:
         library = self._library
-        self._position = 0
+        self._feed.position = 0
         self._entry = library.entry_new()
         archive = self._archive = library.read_new()
         for support in (*library.filters, *library.formats):
@@ -272,7 +281,7 @@ class Walk:
     def _check(self, result: int, what: str, *, strict: bool = False) -> None:
         if result >= (_OK if strict else _WARN):
             return
-        failure, self._failure = self._failure, None
+        failure, self._feed.failure = self._feed.failure, None
         if failure is not None:
             raise failure
         raw = self._library.error_string(self._archive)
@@ -301,7 +310,10 @@ class Walk:
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
-            self._free()
+            if self.waits:
+                self.close()
+            else:
+                self._free()
 
 
 _SECRETIVE = ("ncrypt", "assphrase", "assword", "Crypto codec")

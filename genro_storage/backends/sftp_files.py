@@ -14,6 +14,7 @@ from .sftp_packets import ServerFailureError, encode_attrs, text
 from .sftp_paths import REGULAR, SPACE, Found, encode, is_directory, parent
 from .sftp_reading import SftpReading
 from .sftp_transfer import write_all
+from .temporary_names import unique_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -316,7 +317,12 @@ class SftpFiles(SftpReading):
             if there.attrs is not None and is_directory(there.attrs) != is_directory(here.attrs):
                 kind = IsADirectoryError if is_directory(there.attrs) else NotADirectoryError
                 raise kind(errno.EISDIR if kind is IsADirectoryError else errno.ENOTDIR, "", target)
-            self._rename(session, here.full, there.full)
+            try:
+                self._rename(session, here.full, there.full)
+            except ServerFailureError as error:
+                if there.attrs is None or not self._listing(session, there.full):
+                    raise
+                raise OSError(errno.ENOTEMPTY, "directory not empty", target) from error
             if there.attrs is not None and here.attrs == there.attrs:
                 self._finish_rename(session, here, there)
 
@@ -338,8 +344,8 @@ class SftpFiles(SftpReading):
 
     @staticmethod
     def _replace_in_steps(session: Session, source: bytes, target: bytes) -> None:
-        """Until the new file has its name, the old one keeps another."""
-        aside = source + b".old"
+        """Until the new file has its name, the old one keeps another, which no clean-up removes."""
+        aside = parent(target) + b"/" + encode(unique_name("")) + b".old"
         session.done(session.send(wire.RENAME, text(target), text(aside)))
         try:
             session.done(session.send(wire.RENAME, text(source), text(target)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,6 +49,8 @@ _STREAMED = 0x8
 _UNICODE_PATH = 0x7075
 _LONGEST_LINK = 65_536
 _UNIX = 3
+#: How much of itself a content must shrink to for being compressed.
+_WORTH = 0.98
 _LONGEST_NAME = 65_535 - 1  # a directory's has a slash at its end
 
 
@@ -141,7 +144,15 @@ class ZipBackend(WritableArchive):
                 return _Pieces(pieces)
             return Inflated(pieces, make, f"the entry {entry.name!r}")
 
-        return EntryStream(source, entry.name, central.size, decode, crc=central.crc, owned=owned)
+        return EntryStream(
+            source,
+            entry.name,
+            central.size,
+            decode,
+            crc=central.crc,
+            owned=owned,
+            encrypted=encrypted,
+        )
 
     def _decrypted(self, pieces: Iterator[bytes], entry: ZipEntry) -> Iterator[bytes]:
         assert self._password is not None
@@ -158,19 +169,20 @@ class ZipBackend(WritableArchive):
             raise OSError(errno.ENAMETOOLONG, "a path in a zip archive has 65534 bytes at most")
 
     def _prepare(self, content: Content) -> _Prepared:
+        pieces = _pieces_of(content)
+        first = next(pieces, b"")
+        # What does not shrink at its start (a photo, an archive) is not worth the time.
+        shrinks = len(zlib.compress(first, wbits=-15)) < _WORTH * len(first)
+        packer = zlib.compressobj(wbits=-15) if shrinks else None
         crc = size = 0
         packed = Spool()
-        packer = zlib.compressobj(wbits=-15)
-        for piece in _pieces_of(content):
+        for piece in itertools.chain((first,), pieces):
             crc = zlib.crc32(piece, crc)
             size += len(piece)
-            packed.write(packer.compress(piece))
-        packed.write(packer.flush())
-        if isinstance(content, bytes) and packed.size >= size:
-            packed.close()
-            packed = Spool()
-            packed.write(content)
+            packed.write(piece if packer is None else packer.compress(piece))
+        if packer is None:
             return _Prepared(0, crc, size, packed)
+        packed.write(packer.flush())
         # What this mount would refuse to read back must not be written.
         self._limits.check_ratio("the content", size, packed.size)
         return _Prepared(8, crc, size, packed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import io
 import os
 import subprocess
@@ -126,6 +127,62 @@ def test_a_url_is_opened_through_fsspec(storage):
         assert zipfile.ZipFile(io.BytesIO(fs.cat_file("/archives/a.zip"))).read("new.txt") == b"new"
     finally:
         fs.rm("/archives", recursive=True)
+
+
+class _Ranges(http.server.BaseHTTPRequestHandler):
+    """Serves one content by ranges, and counts what it sends."""
+
+    content = b""
+    sent = 0
+
+    def do_HEAD(self):
+        self._head(200, len(self.content))
+
+    def do_GET(self):
+        asked = self.headers.get("Range")
+        start, end = 0, len(self.content)
+        if asked:
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, end = int(first), int(last) + 1 if last else end
+        part = self.content[start:end]
+        self._head(206 if asked else 200, len(part), f"bytes {start}-{start + len(part) - 1}")
+        self.wfile.write(part)
+        type(self).sent += len(part)
+
+    def _head(self, status, length, part=None):
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", f'"{hash(self.content)}"')
+        if part:
+            self.send_header("Content-Range", f"{part}/{len(self.content)}")
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_web_server_is_asked_for_ranges(storage):
+    _Ranges.content = pack_zip(
+        io.BytesIO(), {**CONTENTS, "big.bin": os.urandom(5_000_000)}
+    ).getvalue()
+    _Ranges.sent = 0
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Ranges) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            node = mount(storage, file=f"http://127.0.0.1:{server.server_port}/a.zip?x=1")
+            assert [child.name for child in node.children()] == ["a.txt", "big.bin", "d"]
+            assert (node / "d/b.txt").read_bytes() == CONTENTS["d/b.txt"]
+            assert _Ranges.sent < 300_000
+            _Ranges.content = pack_zip(io.BytesIO(), {"new.txt": b"new"}).getvalue()
+            assert tree(node) == {"new.txt": b"new"}
+            with pytest.raises(StorageUnsupportedError):
+                (node / "x").write_bytes(b"x")
+            storage.delete_mount("packed")
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize("file", ["file://{}/a.zip", "local://{}/a.zip"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import subprocess
@@ -365,3 +366,11 @@ storage.close()
     assert done.returncode == 0, done.stderr
     unit = 1024 if sys.platform == "linux" else 1
     assert int(done.stdout) * unit < 40 * 1024 * 1024
+
+
+def test_a_manager_that_is_dropped_leaves_nothing_open(tmp_path):
+    path = pack_zip(tmp_path / "a.zip", CONTENTS)
+    storage = StorageManager()
+    assert (mount(storage, path) / "a.txt").read_bytes() == b"alpha"
+    del storage
+    gc.collect()  # a file that is still open would warn, and warnings are errors here

@@ -18,30 +18,18 @@ from genro_storage import (
     StorageConfigError,
     StorageConnectionError,
     StorageIOError,
-    StorageManager,
     StoragePermissionError,
     StorageTimeoutError,
 )
 from genro_storage.backends.sftp_hosts import find_known, fingerprint, parse_host_key
 from tests.services.base import free_port, running
 from tests.services.interrupted import within
-from tests.services.sftp import Sshd, make_key
+from tests.services.sftp import Sshd, make_key, mounted
 
 pytestmark = pytest.mark.services
 
 _KEY = base64.b64encode(b"a key").decode()
 _OTHER = base64.b64encode(b"another key").decode()
-
-
-@contextlib.contextmanager
-def mounted(config, **more):
-    """The node of a mount's root."""
-    given = {**config, **more}
-    with StorageManager() as storage:
-        storage.configure(
-            [{"name": "far", **{key: value for key, value in given.items() if value is not None}}]
-        )
-        yield storage.node("far:")
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ class TestTarWritten(BackendConformance):
         return {"type": "tar", "file": str(tmp_path / "archive.tar"), "create": True}
 
 
+@pytest.mark.slow
 class TestTarGzWritten(BackendConformance):
     @pytest.fixture
     def mount_config(self, tmp_path):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import time
 import zipfile
+import zlib
 
 import pytest
 
@@ -23,6 +25,7 @@ from genro_storage import (
     StorageUnsupportedError,
     StorageValueError,
 )
+from genro_storage.backends.archive_codecs import zstd_module
 from genro_storage.backends.zip_archive import ZipBackend
 from tests.services.base import find_program, skip_or_fail
 from tests.support.archives import pack_zip
@@ -91,7 +94,19 @@ def test_every_method_of_the_standard_library_is_read(path, root, method, size):
     assert node._mount.read_bytes("f.txt", 10, 20) == TEXT[:size][10:20]
 
 
-@pytest.mark.parametrize("method", ["Deflate64", "zstd", "xz"])
+def test_zstandard_is_read(path, root):
+    packed = zstd_module().compress(TEXT)
+    data = bytearray(pack_zip(path, {"f.txt": packed}).read_bytes())
+    for at, crc, size, method in ((0, 14, 22, 8), (data.index(b"PK\1\2"), 16, 24, 10)):
+        data[at + method : at + method + 2] = struct.pack("<H", 93)
+        data[at + crc : at + crc + 4] = struct.pack("<L", zlib.crc32(TEXT))
+        data[at + size : at + size + 4] = struct.pack("<L", len(TEXT))
+    path.write_bytes(data)
+    assert (root / "f.txt").read_bytes() == TEXT
+    assert root._mount.read_bytes("f.txt", 100, 110) == TEXT[100:110]
+
+
+@pytest.mark.parametrize("method", ["Deflate64", "xz"])
 def test_rarer_methods_are_read_or_named(path, root, method, tmp_path):
     (tmp_path / "f.txt").write_bytes(TEXT)
     made = (
@@ -335,6 +350,19 @@ def test_a_file_that_is_replaced_keeps_its_permissions(path, root):
     (root / "run.sh").write_bytes(b"new")
     replaced = zipfile.ZipFile(path).getinfo("run.sh")
     assert (replaced.external_attr >> 16, replaced.comment) == (0o100755, b"mine")
+
+
+def test_what_does_not_shrink_is_stored(root, path):
+    noise, text = os.urandom(3_000_000), TEXT * 100
+    for name, data in {"noise": noise, "text": text, "tiny": b"x", "empty": b""}.items():
+        (root / name).write_bytes(data)
+        assert (root / name).read_bytes() == data
+    with (root / "streamed").open("wb") as stream:
+        for start in range(0, len(noise), 100_000):
+            stream.write(noise[start : start + 100_000])
+    methods = {info.filename: info.compress_type for info in zipfile.ZipFile(path).infolist()}
+    assert methods == {"noise": 0, "text": 8, "tiny": 0, "empty": 0, "streamed": 0}
+    assert zipfile.ZipFile(path).testzip() is None
 
 
 def test_an_upload_brings_its_permissions(storage, root, path, tmp_path):

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from genro_storage import StorageManager, StorageNode
+
 from .base import Service, find_program, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["RcloneSftp", "Sshd", "rclone_sftp", "sshd"]
+__all__ = ["RcloneSftp", "Sshd", "make_key", "mounted", "rclone_sftp", "sshd"]
 
 
 def make_key(path: Path, *more: str, passphrase: str = "", kind: str = "ed25519") -> Path:
@@ -31,6 +33,15 @@ def make_key(path: Path, *more: str, passphrase: str = "", kind: str = "ed25519"
         stdin=subprocess.DEVNULL,
     )
     return path
+
+
+@contextlib.contextmanager
+def mounted(config: dict[str, Any], **more: Any) -> Iterator[StorageNode]:
+    """The root of a mount ``far``; an option of ``more`` that is None is left out."""
+    given = {key: value for key, value in {**config, **more}.items() if value is not None}
+    with StorageManager() as storage:
+        storage.configure([{"name": "far", **given}])
+        yield storage.node("far:")
 
 
 class _SshService(Service):
