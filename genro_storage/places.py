@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from . import paths
-from .exceptions import MountNotFoundError, StorageConfigError
+from .exceptions import MountNotFoundError, StorageConfigError, StoragePathError
 
 if TYPE_CHECKING:
     import os
@@ -117,7 +117,12 @@ class PlaceFinder:
                 f"mount {self._mount!r}: the mount {name!r} of {text!r} is not configured; {fix}",
                 node=self._mount,
             )
-        place = paths.physical(holder.normalise(path))
+        try:
+            place = paths.physical(holder.normalise(path))
+        except StoragePathError as error:
+            raise StorageConfigError(
+                f"mount {self._mount!r}: {error.message}", node=self._mount
+            ) from error
         if not place:
             raise StorageConfigError(
                 f"mount {self._mount!r}: {text!r} is a whole mount; name a file in it",
