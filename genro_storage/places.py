@@ -74,9 +74,9 @@ class MountPlace:
     def upload(self, source: str | os.PathLike[str]) -> None:
         self._mount.upload(source, self._path)
 
-    def open_write(self) -> WriteHandle:
+    def open_write(self, *, if_absent: bool = False) -> WriteHandle:
         # A BinaryWriter has close() and abort() with the same meaning.
-        handle: Any = self._mount.open_write(self._path)
+        handle: Any = self._mount.open_write(self._path, if_absent=if_absent)
         return cast("WriteHandle", handle)
 
     def local_path(self) -> str | None:

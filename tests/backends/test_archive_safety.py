@@ -13,9 +13,9 @@ import pytest
 
 from genro_storage import StorageError, StorageManager
 from genro_storage.backends import archive_turns
-from genro_storage.backends.archive_file import Kept, State
+from genro_storage.backends.archive_file import ArchiveFile, Kept, State
 from genro_storage.backends.archive_places import LocalPlace
-from tests.support.archives import pack_tar
+from tests.support.archives import faraway, pack_tar
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
@@ -45,6 +45,30 @@ def test_what_has_no_time_is_never_trusted():
     state = State("token", 1, blur=None)
     kept.make(state, lambda: "old")
     assert kept.find(state) is None
+
+
+# -- an archive that is said not to be there ----------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_that_seemed_missing_is_not_replaced(storage, tmp_path, kind, monkeypatch):
+    # As where two programs make it at the same time, or a storage says "missing" for "not now".
+    with faraway(tmp_path):
+        storage.add_mount({"name": "far", "type": "faraway", "path": str(tmp_path)})
+        storage.add_mount({"name": "one", "type": kind, "file": f"far:a.{kind}", "mode": "a"})
+        storage.add_mount({"name": "two", "type": kind, "file": f"far:a.{kind}", "mode": "a"})
+        storage.node("one:old.txt").write_bytes(b"old")
+        before = (tmp_path / f"a.{kind}").read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr(ArchiveFile, "state", lambda _self: None)
+            with pytest.raises(StorageError):
+                storage.node("two:new.txt").write_bytes(b"new")
+        assert (tmp_path / f"a.{kind}").read_bytes() == before
+        storage.node("two:new.txt").write_bytes(b"new")
+        assert sorted(each.basename for each in storage.node("one:").children()) == [
+            "new.txt",
+            "old.txt",
+        ]
 
 
 # -- data behind the end mark -------------------------------------------------------------------
