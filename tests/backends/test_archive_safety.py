@@ -11,10 +11,11 @@ import threading
 
 import pytest
 
-from genro_storage import StorageError, StorageManager
+from genro_storage import StorageConnectionError, StorageError, StorageManager
 from genro_storage.backends import archive_turns
 from genro_storage.backends.archive_file import ArchiveFile, Kept, State
 from genro_storage.backends.archive_places import LocalPlace
+from tests.services.base import free_port
 from tests.support.archives import faraway, pack_tar
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -69,6 +70,17 @@ def test_an_archive_that_seemed_missing_is_not_replaced(storage, tmp_path, kind,
             "new.txt",
             "old.txt",
         ]
+
+
+def test_an_archive_on_a_dead_web_server_is_not_missing(storage):
+    url = f"http://user:hidden@127.0.0.1:{free_port()}/a.zip"
+    storage.add_mount({"name": "web", "type": "zip", "file": url})
+    (health,) = storage.check("web")
+    assert health.state == "unreachable"
+    assert "hidden" not in health.reason
+    with pytest.raises(StorageConnectionError) as caught:
+        _ = storage.node("web:a.txt").exists
+    assert "hidden" not in str(caught.value)
 
 
 # -- data behind the end mark -------------------------------------------------------------------
