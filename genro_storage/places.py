@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from . import paths
-from .exceptions import MountNotFoundError, StorageConfigError
+from .exceptions import MountNotFoundError, StorageConfigError, StoragePathError
 
 if TYPE_CHECKING:
     import os
@@ -74,9 +74,9 @@ class MountPlace:
     def upload(self, source: str | os.PathLike[str]) -> None:
         self._mount.upload(source, self._path)
 
-    def open_write(self) -> WriteHandle:
+    def open_write(self, *, if_absent: bool = False) -> WriteHandle:
         # A BinaryWriter has close() and abort() with the same meaning.
-        handle: Any = self._mount.open_write(self._path)
+        handle: Any = self._mount.open_write(self._path, if_absent=if_absent)
         return cast("WriteHandle", handle)
 
     def local_path(self) -> str | None:
@@ -117,7 +117,12 @@ class PlaceFinder:
                 f"mount {self._mount!r}: the mount {name!r} of {text!r} is not configured; {fix}",
                 node=self._mount,
             )
-        place = paths.physical(holder.normalise(path))
+        try:
+            place = paths.physical(holder.normalise(path))
+        except StoragePathError as error:
+            raise StorageConfigError(
+                f"mount {self._mount!r}: {error.message}", node=self._mount
+            ) from error
         if not place:
             raise StorageConfigError(
                 f"mount {self._mount!r}: {text!r} is a whole mount; name a file in it",

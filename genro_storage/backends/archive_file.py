@@ -133,6 +133,7 @@ class Kept(Generic[T]):
 
     A file that was changed a moment ago may change again without a trace in its size and time,
     so what was read then is read again, until it has been the same for longer than a clock hides.
+    What was read too early stays doubtful, however long ago that was.
     """
 
     def __init__(self) -> None:
@@ -140,6 +141,7 @@ class Kept(Generic[T]):
         self._state: State | None = None
         self._first_seen = 0.0
         self._made_at = 0.0
+        self._blur: float | None = 0.0
         self._value: T | None = None
 
     def find(self, state: State) -> T | None:
@@ -147,9 +149,10 @@ class Kept(Generic[T]):
         with self._lock:
             if self._value is None or self._state is None or state.token != self._state.token:
                 return None
-            if state.blur == 0.0:
+            # The blur of then, not of now: the second change may have come right after the reading.
+            if self._blur == 0.0:
                 return self._value
-            if state.blur is None or self._made_at - self._first_seen <= state.blur:
+            if self._blur is None or self._made_at - self._first_seen <= self._blur:
                 return None
             return self._value
 
@@ -167,7 +170,7 @@ class Kept(Generic[T]):
             value = make()
             if self._state is None or self._state.token != state.token:
                 self._state, self._first_seen = state, now
-            self._made_at, self._value = now, value
+            self._made_at, self._blur, self._value = now, state.blur, value
             return value
 
     def forget(self) -> None:

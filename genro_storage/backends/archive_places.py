@@ -94,9 +94,9 @@ class BackendPlace:
         with self._use() as (backend, path):
             backend.upload(source, path)
 
-    def open_write(self) -> WriteHandle:
+    def open_write(self, *, if_absent: bool = False) -> WriteHandle:
         with self._use() as (backend, path):
-            return backend.open_write(path)
+            return backend.open_write(path, if_absent=if_absent)
 
     def local_path(self) -> str | None:
         with self._use() as (backend, path):
@@ -132,9 +132,9 @@ class LocalPlace(BackendPlace):
             self._require_directory()
             raise
 
-    def open_write(self) -> WriteHandle:
+    def open_write(self, *, if_absent: bool = False) -> WriteHandle:
         self._require_directory()
-        return super().open_write()
+        return super().open_write(if_absent=if_absent)
 
     def upload(self, source: str | os.PathLike[str]) -> None:
         self._require_directory()

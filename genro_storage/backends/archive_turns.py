@@ -10,7 +10,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
-from .local_write import lock
+from .local_write import lock, unlock
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,8 +32,40 @@ class _Turn:
         self.lock = threading.RLock()
 
 
-_guard = threading.Lock()
-_turns: list[weakref.ref[_Turn]] = []
+class _Turns:
+    """Those that somebody waits for or holds."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """In a forked child: who holds a lock in the parent will never give it back here."""
+        self._guard = threading.Lock()
+        self._known: list[weakref.ref[_Turn]] = []
+
+    def find(self, address: object) -> _Turn:
+        """The turn of that address."""
+        with self._guard:
+            alive: list[weakref.ref[_Turn]] = []
+            found: _Turn | None = None
+            for reference in self._known:
+                turn = reference()
+                if turn is not None:
+                    alive.append(reference)
+                    # Addresses may hold dictionaries (options of a filesystem), without a hash.
+                    if found is None and turn.address == address:
+                        found = turn
+            if found is None:
+                found = _Turn(address)
+                alive.append(weakref.ref(found))
+            self._known = alive
+            return found
+
+
+_turns = _Turns()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_turns.forget)
 
 
 @contextlib.contextmanager
@@ -41,27 +73,9 @@ def turn_of(place: Place) -> Generator[None]:
     """Wait for the turn to write this archive."""
     address = place.address()
     # A place without an address is known by its own name only.
-    turn = _find((place.label,) if address is None else address)
+    turn = _turns.find((place.label,) if address is None else address)
     with turn.lock:
         yield
-
-
-def _find(address: object) -> _Turn:
-    with _guard:
-        alive: list[weakref.ref[_Turn]] = []
-        found: _Turn | None = None
-        for reference in _turns:
-            turn = reference()
-            if turn is not None:
-                alive.append(reference)
-                # Addresses may hold dictionaries (options of a filesystem), which have no hash.
-                if found is None and turn.address == address:
-                    found = turn
-        if found is None:
-            found = _Turn(address)
-            alive.append(weakref.ref(found))
-        _turns[:] = alive
-        return found
 
 
 @contextlib.contextmanager
@@ -92,6 +106,9 @@ def publishing(local: str | None) -> Generator[None]:
             time.sleep(_POLL)
         yield
     finally:
+        # Not by closing alone: a process that was forked meanwhile has the descriptor too, and would
+        # keep the lock for as long as it lives.
+        unlock(descriptor)
         os.close(descriptor)
 
 

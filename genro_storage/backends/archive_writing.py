@@ -154,7 +154,12 @@ class WritableArchive(ArchiveBackend):
         locked: bool,
     ) -> bool:
         """Write the new archive and put it in the place of the old one, if that is still there."""
-        handle = self._place.open_write()
+        # An archive that was not there must not replace one: another program has just made it, or
+        # the storage only said that there is none.
+        try:
+            handle = self._place.open_write(if_absent=state is None)
+        except FileExistsError:
+            return False
         try:
             self._compose(index, source, change, Sink(handle))
             with publishing(None if locked else self._place.local_path()):
@@ -162,7 +167,13 @@ class WritableArchive(ArchiveBackend):
                     handle.abort()
                     return False
                 self._kept.forget()
-                handle.close()
+                try:
+                    handle.close()
+                except FileExistsError:
+                    if state is not None:
+                        raise
+                    handle.abort()
+                    return False
         except BaseException:
             handle.abort()
             raise

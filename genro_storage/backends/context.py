@@ -69,8 +69,11 @@ class Place(Protocol):
         """Replace the whole file by a local one."""
         ...
 
-    def open_write(self) -> WriteHandle:
-        """A handle whose ``close()`` replaces the whole file, and whose ``abort()`` forgets it."""
+    def open_write(self, *, if_absent: bool = False) -> WriteHandle:
+        """A handle whose ``close()`` replaces the whole file, and whose ``abort()`` forgets it.
+
+        ``if_absent``: ``FileExistsError``, here or by ``close()``, where there is a file.
+        """
         ...
 
     def local_path(self) -> str | None:

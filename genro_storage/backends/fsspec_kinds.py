@@ -1,4 +1,4 @@
-"""The two filesystems that fsspec itself brings and that can be written: local and memory."""
+"""Filesystems that fsspec itself brings and that need more than the generic class."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from ..info import Attributes, FileInfo
     from .fsspec_info import Filesystem
 
-__all__ = ["KINDS", "LocalFsspecBackend", "MemoryFsspecBackend", "backend_for"]
+__all__ = [
+    "KINDS",
+    "HttpFsspecBackend",
+    "LocalFsspecBackend",
+    "MemoryFsspecBackend",
+    "backend_for",
+]
 
 _LINK_LEADS_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES)
 
@@ -184,10 +190,37 @@ class MemoryFsspecBackend(FsspecBackend):
         self._fs.pipe_file(full, before + more)
 
 
+class HttpFsspecBackend(FsspecBackend):
+    """fsspec's web client, to which a dead server and a refused password are a missing file."""
+
+    def _info(self, path: str) -> dict[str, Any]:
+        try:
+            return super()._info(path)
+        except FileNotFoundError as error:
+            raise _reason_of(error) from None  # its text is the URL, which may hold a password
+
+
+def _reason_of(error: FileNotFoundError) -> OSError:
+    """What has really happened, as the cause says."""
+    cause = error.__cause__
+    status = getattr(cause, "status", None)
+    if cause is None or isinstance(cause, FileNotFoundError) or status in (404, 410):
+        return FileNotFoundError(errno.ENOENT, "not found")
+    if status in (401, 403):
+        return PermissionError(errno.EACCES, f"the server refuses it (status {status})")
+    if isinstance(status, int):
+        return OSError(errno.EIO, f"the server answered with status {status}")
+    if isinstance(cause, TimeoutError):
+        return TimeoutError(errno.ETIMEDOUT, "the server did not answer in time")
+    return ConnectionError(errno.ECONNABORTED, f"it cannot be reached ({type(cause).__name__})")
+
+
 #: What needs more than the generic class, by protocol.
 KINDS: dict[str, type[FsspecBackend]] = {
     "file": LocalFsspecBackend,
     "local": LocalFsspecBackend,
+    "http": HttpFsspecBackend,
+    "https": HttpFsspecBackend,
     "memory": MemoryFsspecBackend,
 }
 

@@ -29,11 +29,20 @@ if sys.platform == "win32":
     def _flock(descriptor: int) -> None:
         raise OSError(errno.ENOSYS, "no advisory locks")
 
+    def unlock(descriptor: int) -> None:
+        """Give the lock back."""
+
 else:
     import fcntl
 
     def _flock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def unlock(descriptor: int) -> None:
+        """Give the lock back, also where a forked process has the descriptor too."""
+        # Where there are no locks, none was taken.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 __all__ = [
@@ -45,6 +54,7 @@ __all__ = [
     "is_at",
     "lock",
     "remove_stale",
+    "unlock",
 ]
 
 # Some flags exist on some systems only.

@@ -221,14 +221,18 @@ class SftpBackend(FsspecBackend):
             with contextlib.suppress(FileNotFoundError):
                 if below:
                     child = below.pop()
-                    levels.append((child, self._empty(child)))
+                    try:
+                        levels.append((child, self._empty(child)))
+                    except NotADirectoryError:
+                        # A link by now; some servers list links as what they lead to, too.
+                        self._remove_file(child)
                 else:
                     levels.pop()
                     self._remove_directory(directory)
 
     def _empty(self, directory: str) -> list[str]:
         """Remove what is no directory in one, many at a time; returns the directories in it."""
-        entries = self._entries(directory)
+        entries = self._files.ask(lambda files: files.entries(directory, follow=False))
         plain = [info.name for info in entries if info.type != "directory" or info.symlink]
         for start in range(0, len(plain), _MANY):
             some = plain[start : start + _MANY]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import os
 import struct
 import threading
 from typing import TYPE_CHECKING, BinaryIO
 
 from . import sftp_packets as wire
 from .sftp_packets import ServerFailureError, encode_attrs, text
-from .sftp_paths import REGULAR, SPACE, Found, encode, is_directory, parent
+from .sftp_paths import REGULAR, SPACE, Found, encode, is_directory, is_link, parent
 from .sftp_reading import SftpReading
 from .sftp_transfer import write_all
 from .temporary_names import unique_name
@@ -240,6 +241,11 @@ class SftpFiles(SftpReading):
             found = looker.followed(path)
             if found.attrs is None:
                 raise FileNotFoundError(errno.ENOENT, "not found", path)
+            if is_link(found.attrs):
+                # The server would follow it, wherever it leads.
+                raise PermissionError(
+                    errno.EACCES, "a symbolic link leads nowhere, or out of the mount's root"
+                )
             attrs = encode_attrs(mtime=int(mtime))
             session.done(session.send(wire.SETSTAT, text(found.full), attrs))
 
@@ -354,12 +360,23 @@ class SftpFiles(SftpReading):
             raise
         session.done(session.send(wire.REMOVE, text(aside)))
 
-    @staticmethod
-    def _finish_rename(session: Session, here: Found, there: Found) -> None:
+    def _finish_rename(self, session: Session, here: Found, there: Found) -> None:
         """Remove the source where both were hard links of one file: rename(2) did nothing then."""
         left = session.attrs_or_none(session.send(wire.LSTAT, text(here.full)))
-        if left == here.attrs == there.attrs and left is not None and left.format == REGULAR:
+        if left != here.attrs or left != there.attrs or left is None or left.format != REGULAR:
+            return
+        if self._are_two_names(session, here.full, there.full):
             session.done(session.send(wire.REMOVE, text(here.full)))
+
+    def _are_two_names(self, session: Session, one: bytes, other: bytes) -> bool:
+        """Whether the paths are two, rather than one for a server that ignores case or accents.
+
+        Of one file the only name there is would be removed. What a directory lists is exact.
+        """
+        above = os.path.commonpath((one, other))
+        depth = len([part for part in above.split(b"/") if part])
+        names = {path.strip(b"/").split(b"/")[depth] for path in (one, other)}
+        return names <= {name for name, _ in self._listing(session, above)}
 
 
 def _bits(mode: int | None) -> int | None:

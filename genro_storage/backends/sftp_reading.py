@@ -101,10 +101,13 @@ class SftpReading:
         with self._session() as (_, looker):
             return looker.followed(path).full.decode("utf-8", "surrogateescape")
 
-    def entries(self, path: str) -> list[FileInfo]:
-        """The entries of a directory; what no path can express is left out."""
+    def entries(self, path: str, *, follow: bool = True) -> list[FileInfo]:
+        """The entries of a directory; what no path can express is left out.
+
+        ``follow``: whether a link to a directory is one.
+        """
         with self._session() as (session, looker):
-            found = looker.followed(path)
+            found = looker.followed(path) if follow else looker.look(path)
             if found.attrs is None:
                 raise FileNotFoundError(errno.ENOENT, "not found", path)
             if not is_directory(found.attrs):

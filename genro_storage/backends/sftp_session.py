@@ -234,8 +234,10 @@ class Session:
 
     def forget(self, numbers: Iterable[int]) -> None:
         """Take no interest any more in the answers of these requests."""
-        for number in numbers:
-            self._replies.pop(number, None)
+        # Not in the middle of an answer being put away, which would stay for ever.
+        with self._changed:
+            for number in numbers:
+                self._replies.pop(number, None)
 
     def _wait(self, number: int) -> tuple[int, bytes]:
         asked = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import io
 import lzma
 import zlib
@@ -180,6 +181,7 @@ class TarBackend(WritableArchive):
         layout: _Layout = index.layout
         if layout.spool is not None:
             source = SpoolSource(layout.spool)
+        _require_nothing_behind(source, layout.end)
         packed = None if layout.compression is None else _Compressing(sink, layout.compression)
         inner = sink if packed is None else Sink(packed)
         dropped = change.removed | set(index.tree.replaced)
@@ -215,6 +217,17 @@ def _compression_of(source: Source) -> str | None:
 
 
 # -- writing the archive anew -------------------------------------------------------------------
+
+
+def _require_nothing_behind(source: Source, end: int) -> None:
+    """Refuse to write where something follows the end mark: that would be lost unseen."""
+    for piece in source.pieces(end, source.size):
+        if piece.count(0) != len(piece):
+            raise OSError(
+                errno.EINVAL,
+                "more data follows the end mark of the tar archive, as where archives were put one "
+                "behind another; make one archive of them before writing to it",
+            )
 
 
 def _changes(entry: TarEntry, change: Change, dropped: set[Entry]) -> bool:

@@ -7,8 +7,10 @@ import os
 import pytest
 
 from genro_storage import StorageManager, StoragePathError, StoragePermissionError
+from genro_storage.backends.sftp_files import SftpFiles
+from tests.services.base import running
 from tests.services.interrupted import within
-from tests.services.sftp import mounted
+from tests.services.sftp import RcloneSftp, mounted
 
 pytestmark = pytest.mark.services
 
@@ -164,6 +166,35 @@ def test_removing_never_follows_a_link(links, far, tmp_path):
     assert (tmp_path / "secret/key.txt").read_bytes() == b"secret"
 
 
+def test_removing_a_tree_does_not_follow_what_became_a_link(here, far, monkeypatch):
+    # As where another client is quick, or a server lists links as what they lead to.
+    (far / "kept/file.txt").write_bytes(b"kept")
+    (far / "gone/sub/file.txt").write_bytes(b"x")
+    entries = SftpFiles.entries
+
+    def swapped(self, path, **options):
+        found = entries(self, path, **options)
+        if path == "gone":
+            os.rename(here / "gone/sub", here / "gone_sub")
+            (here / "gone/sub").symlink_to("../kept")
+        return found
+
+    monkeypatch.setattr(SftpFiles, "entries", swapped)
+    (far / "gone").delete()
+    assert sorted(os.listdir(here)) == ["gone_sub", "kept"]
+    assert (here / "kept/file.txt").read_bytes() == b"kept"
+
+
+def test_no_time_is_set_through_a_link_that_leads_out(here, far, tmp_path):
+    outside = tmp_path / "outside.txt"
+    outside.write_bytes(b"x")
+    (here / "out").symlink_to(outside)
+    before = outside.stat().st_mtime_ns
+    with pytest.raises(StoragePermissionError, match="out of the mount's root"):
+        far._mount.set_mtime("out", 1.0)
+    assert outside.stat().st_mtime_ns == before
+
+
 def test_a_link_made_in_the_meantime_is_seen(links, far, tmp_path):
     (far / "sub/a.txt").write_bytes(b"mine")
     os.unlink(links / "sub/a.txt")
@@ -187,3 +218,29 @@ def test_moving_one_of_two_names_of_a_file_leaves_one(here, far):
     os.link(here / "a", here / "b")
     (far / "a").move_to(far / "b")
     assert os.listdir(here) == ["b"]
+
+
+@pytest.fixture(scope="module")
+def careless_sftp(tmp_path_factory):
+    class Careless(RcloneSftp):
+        """A server to which small and capital letters are the same, as on Windows and macOS."""
+
+        def command(self):
+            return [*super().command(), "--vfs-case-insensitive"]
+
+    yield from running(Careless, tmp_path_factory)
+
+
+def test_moving_a_file_to_its_own_name_in_capitals_keeps_it(careless_sftp):
+    with mounted(careless_sftp.mount("/")) as node:
+        (node / "a.txt").write_bytes(b"the only one")
+        (node / "a.txt").move_to(node / "A.txt")
+        assert (node / "A.txt").read_bytes() == b"the only one"
+        assert [child.basename for child in node.children()] == ["A.txt"]
+
+
+def test_moving_a_file_through_its_directory_in_capitals_keeps_it(careless_sftp):
+    with mounted(careless_sftp.mount("/")) as node:
+        (node / "dir/b.txt").write_bytes(b"the only one")
+        (node / "dir/b.txt").move_to(node / "DIR/b.txt")
+        assert (node / "dir/b.txt").read_bytes() == b"the only one"
