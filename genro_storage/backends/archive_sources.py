@@ -68,7 +68,7 @@ class BytesSource(Source):
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self.size = len(data)
+        self.size: int = len(data)
 
     def read_at(self, offset: int, count: int, limit: int | None = None) -> bytes:
         return self._data[offset : offset + count]
@@ -227,7 +227,7 @@ class SpoolSource(Source):
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
-        self.size = spool.size
+        self.size: int = spool.size
 
     def read_at(self, offset: int, count: int, limit: int | None = None) -> bytes:
         return self._spool.read_at(offset, min(count, max(0, self.size - offset)))

@@ -109,12 +109,12 @@ class Entry:
         link: str | None = None,
     ) -> None:
         #: As it is written in the archive, for messages.
-        self.name = name
+        self.name: str = name
         self.type: EntryType = kind
-        self.size = size
-        self.mtime = mtime
+        self.size: int | None = size
+        self.mtime: float | None = mtime
         #: Where a symbolic link leads; None where nobody knows, and for everything else.
-        self.link = link
+        self.link: str | None = link
         #: The entry that this one is another name of (a hard link).
         self.hard: Entry | None = None
         #: Where the tree has it; None where it was left out or replaced by a later one.
@@ -157,7 +157,7 @@ class Tree:
     """The names of one state of an archive. Nothing in it changes after it was built."""
 
     def __init__(self, entries: Iterable[Entry], limits: Limits) -> None:
-        self.root = TreeNode()
+        self.root: TreeNode = TreeNode()
         self.root.children = {}
         #: Every entry in the order of the archive, also those that no path leads to.
         self.entries: list[Entry] = []

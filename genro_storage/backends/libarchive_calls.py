@@ -222,9 +222,9 @@ class Walk:
         # Kept as long as the library may call them.
         self._callbacks = (_READ(self._feed.read), _SEEK(self._feed.seek))
         #: The number of the entry whose header was read last, and whether its content is untouched.
-        self.at = -1
-        self.fresh = False
-        self.name = ""
+        self.at: int = -1
+        self.fresh: bool = False
+        self.name: str = ""
         #: Whether nobody else closes the source, so that it must go with the walk.
         self.waits = False
 

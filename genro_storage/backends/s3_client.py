@@ -24,6 +24,7 @@ from .remote import Opened, is_transient, missing_extra, repeated_async
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
+    from .remote import Bounds
     from .s3 import S3Options
 
 __all__ = ["Fetched", "S3Client", "is_amazon"]
@@ -90,8 +91,8 @@ class S3Client:
 
     def __init__(self, options: S3Options, mount: str) -> None:
         self.options = options
-        self.bucket = options.bucket
-        self.bounds = options.bounds
+        self.bucket: str = options.bucket
+        self.bounds: Bounds = options.bounds
         self._mount = mount
         self._opened: Opened[_Connected] = Opened(self._open)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from ..capabilities import BackendCapabilities
     from ..info import Attributes
     from .fsspec_info import Filesystem
     from .webdav_filesystem import WebdavFilesystem
@@ -63,7 +64,9 @@ class WebdavBackend(FsspecBackend):
         )
         super().__init__(cast("Filesystem", remote), root, profile=_PROFILE)
         self._remote = remote
-        self.capabilities = replace(self.capabilities, atomic_operations=direct)
+        self.capabilities: BackendCapabilities = replace(
+            self.capabilities, atomic_operations=direct
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._settings.base}/>"

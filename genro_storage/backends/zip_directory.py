@@ -102,9 +102,9 @@ class ZipEntry(Entry):
         kind = _kind(central, name)
         size = central.size if kind == "file" else None
         super().__init__(name, kind, size, _mtime(central))
-        self.central = central
-        self.start = start
-        self.end = start
+        self.central: Central = central
+        self.start: int = start
+        self.end: int = start
 
 
 @dataclass(slots=True)

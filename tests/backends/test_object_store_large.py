@@ -16,11 +16,11 @@ _SIZE = 128 * _MIB
 _ALLOWED = 80 * _MIB
 
 _JOB = """
-import hashlib, json, resource, sys
+import hashlib, json, sys
 from genro_storage import StorageManager
 config, directory, size = json.loads(sys.argv[1])
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024
 with StorageManager() as manager:
     manager.configure([{"name": "far", **config}, {"name": "disk", "type": "local", "path": directory}])
     small = manager.node("far:small")

@@ -571,21 +571,21 @@ def test_a_program_that_forgets_to_close_says_nothing(config):
 
 
 MEMORY = """
-import resource, sys
+import sys
 from genro_storage import StorageManager
 storage = StorageManager()
 storage.configure([{"name": "store", **CONFIG},
                    {"name": "disk", "type": "local", "path": sys.argv[1]}])
 storage.node("store:small").write_bytes(b"x")
 storage.node("store:small").read_bytes()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
 storage.node("disk:big").copy_to("store:big")
 storage.node("store:big").copy_to("disk:back")
 with storage.node("store:big").open("rb") as stream:
     while stream.read(1 << 20):
         pass
 storage.close()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) - before)
 """
 
 
