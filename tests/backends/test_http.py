@@ -372,7 +372,7 @@ def test_a_client_certificate_is_shown(nginx, files, mount):
 
 def test_a_certificate_without_its_key_is_named(nginx, mount):
     web = mount(f"https://127.0.0.1:{nginx.mutual}/", cert=str(nginx.certificate))
-    with pytest.raises(StorageConfigError, match=r"'web'.*'cert' names is no certificate with"):
+    with pytest.raises(StorageConfigError, match=r"'web'.*'cert'.*certificate with its key"):
         web.node("web:x.txt").read_text()
 
 
