@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -566,6 +567,24 @@ def test_a_fork_does_not_share_connections(nginx, files, mount):
     assert node._mount.backend._client.get()._pools is not pool
     for each in pool.values():
         each.clear()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_stream_goes_on_in_a_forked_process_and_in_its_parent(nginx, files, mount):
+    data = os.urandom(8 * 1024 * 1024)
+    (files / "x.bin").write_bytes(data)
+    node = mount(where(nginx, "html", files)).node("web:x.bin")
+    with node.open("rb") as stream:
+        begun = stream.read(10)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            with contextlib.suppress(BaseException):
+                status = 0 if begun + stream.read() == data else 2
+            os._exit(status)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert begun + stream.read() == data
 
 
 def test_a_server_that_was_restarted_needs_no_second_attempt(tmp_path_factory, mount):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -129,6 +130,22 @@ def test_what_may_pass_is_tried_again(server, node, status):
     server.answers = {"PROPFIND": described(), "PUT": [status, status, 201]}
     node.write_bytes(b"x")
     assert [method for method, *_ in server.requests].count("PUT") == 3
+
+
+def test_a_server_that_says_when_to_come_back_is_obeyed(server, node):
+    def busy(seconds):
+        return lambda handler: handler.give(503, Retry_After=seconds)
+
+    server.answers = {"PROPFIND": described(), "PUT": [busy("2"), 201]}
+    started = time.monotonic()
+    node.write_bytes(b"x")
+    assert time.monotonic() - started >= 2
+    # Not longer than one attempt may take.
+    server.requests.clear()
+    server.answers = {"PROPFIND": described(), "PUT": busy("60")}
+    with pytest.raises(StorageConnectionError, match="asks to wait 60 seconds"):
+        node.write_bytes(b"x")
+    assert [method for method, *_ in server.requests].count("PUT") == 1
 
 
 def test_a_page_instead_of_a_multistatus_is_told(server, node):
