@@ -7,7 +7,6 @@ may be repeated, and raises the standard exceptions only.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import threading
@@ -161,6 +160,8 @@ async def repeated_async(
     when: Callable[[BaseException], bool] = is_transient,
 ) -> T:
     """As ``repeated``, where ``step`` is a coroutine function."""
+    import asyncio
+
     if bounds.retries == 0:
         return await step(0)
     number = 0

@@ -234,8 +234,7 @@ class WebdavStream:
         while wanted:
             chunk = self._rest or next(self._chunks, b"")
             if not chunk:
-                end = min((n for n in (self._last, self._end) if n is not None), default=reached)
-                if reached >= end:
+                if self._last is None or reached >= min(self._last, self._end or self._last):
                     break
                 if not self._is_part or reached == asked:
                     raise ConnectionError(errno.ECONNRESET, "the server ended it too early")

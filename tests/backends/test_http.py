@@ -377,6 +377,14 @@ def test_a_certificate_without_its_key_is_named(nginx, mount):
         web.node("web:x.txt").read_text()
 
 
+def has_lines(log, count):
+    """A server writes its log after it has answered."""
+    deadline = time.monotonic() + 30
+    while len(log.read_text().splitlines()) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(log.read_text().splitlines()) == count
+
+
 def test_a_proxy_is_used(nginx, files, mount, monkeypatch):
     (files / "x.txt").write_text("passed on")
     passed = nginx.directory / "passed.log"
@@ -384,17 +392,17 @@ def test_a_proxy_is_used(nginx, files, mount, monkeypatch):
     proxy = f"http://127.0.0.1:{nginx.proxy}"
     lines = len(passed.read_text().splitlines())
     assert mount(url, proxy=proxy).node("web:x.txt").read_text() == "passed on"
-    assert len(passed.read_text().splitlines()) == lines + 1
+    has_lines(passed, lines + 1)
     monkeypatch.setenv("HTTP_PROXY", proxy)
     monkeypatch.delenv("REQUEST_METHOD", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     assert mount(url).node("web:x.txt").read_text() == "passed on"
-    assert len(passed.read_text().splitlines()) == lines + 2
+    has_lines(passed, lines + 2)
     assert mount(url, trust_env=False).node("web:x.txt").read_text() == "passed on"
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert mount(url).node("web:x.txt").read_text() == "passed on"
-    assert len(passed.read_text().splitlines()) == lines + 2
+    has_lines(passed, lines + 2)
 
 
 def test_a_dead_proxy_is_named(nginx, mount, unused_port):
