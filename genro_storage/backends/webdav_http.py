@@ -240,11 +240,13 @@ class WebdavConnection:
 
 def _in_pieces(content: Any) -> Any:
     """A body in small pieces: each has the bound of a wait for itself, also through TLS."""
-    if isinstance(content, bytes) and len(content) > _PIECE:
+    if isinstance(content, bytes):
+        if len(content) <= _PIECE:
+            return content
         return (content[start : start + _PIECE] for start in range(0, len(content), _PIECE))
-    if hasattr(content, "read"):
-        return iter(lambda: content.read(_PIECE), b"")
-    return content
+    if content is None:
+        return None
+    return iter(lambda: content.read(_PIECE), b"")
 
 
 def _trace(event: str, info: Mapping[str, Any]) -> None:
