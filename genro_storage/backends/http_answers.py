@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..info import FileInfo
 from .fsspec_info import moment
+from .remote import BusyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "BusyError",
     "Facts",
     "FinalError",
+    "busy",
     "content_range",
     "is_stored_encoding",
     "refusal",
@@ -44,17 +45,6 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
 
 class FinalError(ConnectionError):
     """A failure of the connection that another attempt would only repeat."""
-
-
-class BusyError(ConnectionError):
-    """The server asks to come back later; ``wait`` is in seconds, None where it does not say."""
-
-    def __init__(self, message: str, wait: float | None) -> None:
-        super().__init__(errno.EAGAIN, message)
-        self.wait = wait
-
-    def __reduce__(self) -> tuple[type[BusyError], tuple[str, float | None]]:
-        return type(self), (str(self.strerror), self.wait)
 
 
 class Facts(NamedTuple):
@@ -186,7 +176,7 @@ def refusal(
             errno.EACCES, "the proxy wants credentials (407); write them into 'proxy'"
         )
     if status in (429, 502, 503):
-        return _busy(status, headers)
+        return busy(status, headers)
     if status in (408, 504):
         return TimeoutError(errno.ETIMEDOUT, f"the server gave up waiting ({status})")
     if status == 414:
@@ -227,7 +217,8 @@ def _denied(
     return f"the server {what}; check {credentials}"
 
 
-def _busy(status: int, headers: Mapping[str, str]) -> BusyError:
+def busy(status: int, headers: Mapping[str, str]) -> BusyError:
+    """What to raise where the server asks to come back later (429, 502, 503)."""
     wait = _retry_after(headers)
     what = "too many requests" if status == 429 else "the service is not available now"
     when = "try again later" if wait is None else f"the server asks to wait {wait:.0f} seconds"

@@ -40,6 +40,8 @@ _MISSING = (404, 410)
 #: Requests at a time for what a page in HTML does not say.
 _LOOKS = 8
 _BATCH = 256
+#: Bytes of a page, some 500,000 entries: one without an end would fill the memory.
+_LARGEST_PAGE = 64 * COPY_CHUNK
 
 
 class HttpBackend(Backend):
@@ -321,5 +323,9 @@ def _info(path: str, entry: Entry) -> FileInfo:
 
 
 def _chunks(answer: Answer) -> Iterator[bytes]:
+    total = 0
     while data := answer.read(COPY_CHUNK):
+        total += len(data)
+        if total > _LARGEST_PAGE:
+            raise NoListingError(f"it has more than {_LARGEST_PAGE // COPY_CHUNK} MiB")
         yield data

@@ -12,7 +12,6 @@ import errno
 import os
 import ssl
 import threading
-import time
 import urllib.request
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -31,9 +30,10 @@ from urllib3.exceptions import (
 )
 
 from ..exceptions import StorageConfigError
-from .http_answers import BusyError, Facts, FinalError, is_stored_encoding, refusal
+from .http_answers import Facts, FinalError, is_stored_encoding, refusal
 from .http_urls import Origin, is_slash_added, next_url, origin_of
 from .remote import is_transient, repeated
+from .web_tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping
@@ -196,24 +196,13 @@ class Client:
 
         A server that says when to come back is obeyed, if that is within the timeout.
         """
-        bounds = self.settings.bounds
-
-        def attempt(number: int) -> T:
-            try:
-                return step()
-            except BusyError as error:
-                if error.wait and error.wait <= bounds.timeout and number < bounds.retries:
-                    time.sleep(error.wait)
-                raise
 
         def again(error: BaseException) -> bool:
             if isinstance(error, FinalError) or not is_transient(error):
                 return False
-            if isinstance(error, BusyError) and (error.wait or 0) > bounds.timeout:
-                return False
             return also is None or also(error)
 
-        return repeated(bounds, attempt, again)
+        return repeated(self.settings.bounds, lambda _: step(), again)
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed by its user."""
@@ -313,23 +302,15 @@ class Client:
 
     def _make_tls(self, with_certificate: bool) -> ssl.SSLContext:
         settings = self.settings
-        key, problem = "verify_ssl", "is no file of certificates (PEM)"
-        try:
-            context = ssl.create_default_context(cafile=settings.authorities)
-            if not settings.verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            if with_certificate and settings.certificate is not None:
-                key, problem = "cert", "is no certificate with its key, without a password (PEM)"
-                certificate, private = settings.certificate
-                # An empty password, since none at all would make OpenSSL ask at the terminal.
-                context.load_cert_chain(certificate, private, password="")
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            raise StorageConfigError(
-                f"mount {settings.mount!r} (http): what {key!r} names {problem}, or cannot be read",
-                node=settings.mount,
-            ) from error
-        return context
+        certificate = settings.certificate if with_certificate else None
+        return tls_context(
+            settings.mount,
+            "http",
+            verify=settings.verify,
+            authorities=settings.authorities,
+            certificate=None if certificate is None else certificate[0],
+            key=None if certificate is None else certificate[1],
+        )
 
 
 # -- errors -------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ class Download:
         self._body: Answer | None = None
         self._position = 0
         self._asked = 0
+        self._process = os.getpid()
+        self._inherited: list[Answer] = []
         #: What the first answer said.
         self.facts: Facts | None = None
         client.repeat(lambda: self._move_to(start))
@@ -54,13 +56,18 @@ class Download:
     def close(self) -> None:
         """Give the connection back."""
         body, self._body = self._body, None
-        if body is not None:
+        if body is not None and self._process == os.getpid():
             body.close()
 
     def _may_go_on(self, _: BaseException) -> bool:
         return self.facts is None or self.facts.is_versioned
 
     def _read_once(self, position: int, size: int) -> bytes:
+        if self._process != os.getpid():
+            # What is under way belongs to the process that this one was forked from.
+            if self._body is not None:
+                self._inherited.append(self._body)
+            self._body, self._process = None, os.getpid()
         end = min((each for each in (self.size, self._stop) if each is not None), default=None)
         if end is not None and position >= end:
             return b""

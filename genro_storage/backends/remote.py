@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bounds",
+    "BusyError",
     "NetworkOptions",
     "Opened",
     "RemoteFilesystem",
@@ -92,6 +94,20 @@ class Bounds:
         return min(self.timeout, _CONNECT)
 
 
+class BusyError(ConnectionError):
+    """The server asks to come back later; ``wait`` is in seconds, None where it does not say.
+
+    What repeats waits as long, if that is within its timeout, and gives up otherwise.
+    """
+
+    def __init__(self, message: str, wait: float | None) -> None:
+        super().__init__(errno.EAGAIN, message)
+        self.wait = wait
+
+    def __reduce__(self) -> tuple[type[BusyError], tuple[str, float | None]]:
+        return type(self), (str(self.strerror), self.wait)
+
+
 def missing_extra(error: ImportError, mount: str, kind: str, extra: str) -> Exception:
     """What the first use of a ``kind`` of mount raises where a module of ``extra`` is missing."""
     if (error.name or "").startswith("genro_storage"):
@@ -130,7 +146,11 @@ def repeated(
     for attempt in _attempts(bounds, when):
         with attempt:
             number = attempt.num - 1
-            return step(number)
+            try:
+                return step(number)
+            except BusyError as error:
+                time.sleep(_wait(error, bounds, number))
+                raise
     raise AssertionError("unreachable")  # retry_context returns or raises
 
 
@@ -140,13 +160,19 @@ async def repeated_async(
     when: Callable[[BaseException], bool] = is_transient,
 ) -> T:
     """As ``repeated``, where ``step`` is a coroutine function."""
+    import asyncio
+
     if bounds.retries == 0:
         return await step(0)
     number = 0
     async for attempt in _attempts(bounds, when):
         with attempt:
             number = attempt.num - 1
-            return await step(number)
+            try:
+                return await step(number)
+            except BusyError as error:
+                await asyncio.sleep(_wait(error, bounds, number))
+                raise
     raise AssertionError("unreachable")  # retry_context returns or raises
 
 
@@ -154,15 +180,25 @@ def _attempts(bounds: Bounds, when: Callable[[BaseException], bool]) -> Any:
     """What ``for`` and ``async for`` go through, once for each attempt."""
     import stamina
 
+    def again(error: Exception) -> bool:
+        too_long = isinstance(error, BusyError) and (error.wait or 0) > bounds.timeout
+        return not too_long and when(error)
+
     return stamina.retry_context(
         # stamina asks about exceptions only: an interrupt or a cancellation ends the attempts.
-        on=when,
+        on=again,
         attempts=bounds.retries + 1,
         timeout=None,  # each attempt has its own
         wait_initial=_PAUSE,
         wait_max=_LONGEST_PAUSE,
         wait_jitter=_PAUSE,
     )
+
+
+def _wait(error: BusyError, bounds: Bounds, number: int) -> float:
+    """Seconds that the server asks for, where there is a further attempt after this one."""
+    wait = error.wait or 0.0
+    return wait if wait <= bounds.timeout and number < bounds.retries else 0.0
 
 
 class Opened(Generic[T]):

@@ -397,6 +397,10 @@ class Link:
             raise failure
         return opened, results[1 : 1 + len(actions)]
 
+    def close_written(self, opened: Any) -> None:
+        """Close a file that was written to; raises where the server does not confirm it."""
+        opened.close()
+
     def close_file(self, opened: Any) -> None:
         """Close what ``open(keep=True)`` returned; a connection that is gone has closed it."""
         if self.is_inherited or not opened.connected:

@@ -13,6 +13,7 @@ from smbprotocol.exceptions import (
     DirectoryNotEmpty,
     FileIsADirectory,
     InvalidDeviceRequest,
+    InvalidParameter,
     NotSupported,
     SharingViolation,
     SMBConnectionClosed,
@@ -32,7 +33,7 @@ from smbprotocol.ioctl import (
     SMB2SrvCopyChunkResponse,
     SMB2SrvRequestResumeKey,
 )
-from smbprotocol.open import CreateDisposition, ShareAccess
+from smbprotocol.open import CreateAction, CreateDisposition, ShareAccess
 
 from .smb_client import (
     ATTRIBUTES,
@@ -60,6 +61,10 @@ __all__ = ["SmbFiles"]
 #: What is asked for together with opening, hoping that it is all: one round trip for a small file.
 _FIRST = 256 * 1024
 _COPY_BATCH = 16
+#: Files are written from their beginning, and cut in the end rather than first: a server that was
+#: silent may still carry out an opening that its client has given up and repeated, and would empty
+#: what is complete by then. Everything else of such an attempt writes the same bytes once more.
+_UNCUT: int = CreateDisposition.FILE_OPEN_IF
 
 
 class SmbFiles(SmbShare):
@@ -108,11 +113,12 @@ class SmbFiles(SmbShare):
     def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
         def step(link: Link, name: str) -> None:
             if 0 < len(value) <= min(WRITE_CHUNK, link.max_write_size):
-                _, (count,) = link.open(
+                _, (count, _) = link.open(
                     name,
                     WRITE,
                     lambda opened: opened.write(value, send=False),
-                    disposition=CreateDisposition.FILE_OVERWRITE_IF,
+                    setting(_length(len(value)), link),
+                    disposition=_UNCUT,
                     options=NO_DIRECTORY,
                 )
                 if count != len(value):
@@ -133,17 +139,13 @@ class SmbFiles(SmbShare):
 
     @staticmethod
     def _store(link: Link, name: str, chunks: Iterable[bytes]) -> None:
-        opened, _ = link.open(
-            name,
-            WRITE,
-            disposition=CreateDisposition.FILE_OVERWRITE_IF,
-            options=NO_DIRECTORY,
-            keep=True,
-        )
+        opened, _ = link.open(name, WRITE, disposition=_UNCUT, options=NO_DIRECTORY, keep=True)
         try:
-            write_all(link, opened, chunks)
-        finally:
+            _cut(link, opened, write_all(link, opened, chunks))
+        except BaseException:
             link.close_file(opened)
+            raise
+        link.close_written(opened)
 
     def append(self, path: str, chunks: Callable[[], Iterable[bytes]]) -> None:
         """Add to the end, alone: whoever else appends waits for it. All of it, or nothing."""
@@ -163,9 +165,10 @@ class SmbFiles(SmbShare):
             except BaseException:
                 # Where that fails as well, what was wrong first says more.
                 with contextlib.suppress(SMBResponseException, SMBConnectionClosed, OSError):
-                    info = FileEndOfFileInformation()
-                    info["end_of_file"] = length
-                    link.ask(setting(info, link)(opened))
+                    link.ask(setting(_length(length), link)(opened))
+                    link.close_file(opened)
+                    if opened.create_action == CreateAction.FILE_CREATED:
+                        _remove_if_empty(link, name)
                 raise
             finally:
                 link.close_file(opened)
@@ -189,16 +192,15 @@ class SmbFiles(SmbShare):
             source, _ = link.open(name, READ, options=NO_DIRECTORY, keep=True)
             try:
                 target, _ = link.open(
-                    there,
-                    WRITE | READ,
-                    disposition=CreateDisposition.FILE_OVERWRITE_IF,
-                    options=NO_DIRECTORY,
-                    keep=True,
+                    there, WRITE | READ, disposition=_UNCUT, options=NO_DIRECTORY, keep=True
                 )
                 try:
                     _copy(link, source, target)
-                finally:
+                    _cut(link, target, int(source.end_of_file))
+                except BaseException:
                     link.close_file(target)
+                    raise
+                link.close_written(target)
             finally:
                 link.close_file(source)
 
@@ -282,6 +284,30 @@ class SmbFiles(SmbShare):
         )
 
 
+def _length(size: int) -> FileEndOfFileInformation:
+    info = FileEndOfFileInformation()
+    info["end_of_file"] = size
+    return info
+
+
+def _cut(link: Link, opened: Any, size: int) -> None:
+    """End a file behind what was written, where it was longer when it was opened."""
+    if int(opened.end_of_file) > size:
+        link.ask(setting(_length(size), link)(opened))
+
+
+def _remove_if_empty(link: Link, name: str) -> None:
+    """Remove a file that holds nothing, while nobody else has it open."""
+    opened, _ = link.open(name, DELETE, options=NO_DIRECTORY | LINK_ITSELF, sharing=0, keep=True)
+    try:
+        if not int(opened.end_of_file):
+            info = FileDispositionInformation()
+            info["delete_pending"] = True
+            link.ask(setting(info, link)(opened))
+    finally:
+        link.close_file(opened)
+
+
 def _copy(link: Link, source: Any, target: Any) -> None:
     size = int(source.end_of_file)
     fsctl = IOCTLFlags.SMB2_0_IOCTL_IS_FSCTL
@@ -306,7 +332,8 @@ def _copy(link: Link, source: Any, target: Any) -> None:
             data = link.ask(
                 control(CtlCode.FSCTL_SRV_COPYCHUNK_WRITE, fsctl, 12, link, order)(target)
             )
-        except (NotSupported, InvalidDeviceRequest):
+        except (NotSupported, InvalidDeviceRequest, InvalidParameter):
+            # The last says that the server takes less at a time.
             _copy_through(link, source, target)
             return
         answer = SMB2SrvCopyChunkResponse()

@@ -19,6 +19,7 @@ from .fsspec_info import Profile
 from .fsspec_write import Content, GuardedReader
 from .remote import RemoteFilesystem, missing_extra
 from .temporary_names import is_temporary, refuse_temporary
+from .webdav_attempts import beside
 from .webdav_settings import BadRequestError, FailedError, components, is_misread
 from .webdav_turns import is_turn, turn
 
@@ -211,8 +212,15 @@ class WebdavBackend(FsspecBackend):
                 self._require_write(path, if_absent)
                 self._put_over(content, path, {**headers, "If-None-Match": "*"})
             return
-        with self._sibling(full) as temporary:
-            self._making_room(path, lambda: self._put(content, temporary, headers))
+
+        def put(fs: WebdavFilesystem, name: str) -> None:
+            if isinstance(content, bytes):
+                fs.pipe_file(name, content, **headers)
+            else:
+                fs.put_file(str(content), name, **headers)
+
+        with beside(self._remote, self._settings.bounds, full) as attempt:
+            temporary = self._making_room(path, lambda: attempt(put))
             self._take_name(temporary, path, if_absent)
 
     def _put_over(self, content: Content, path: str, headers: dict[str, str]) -> None:
@@ -226,15 +234,15 @@ class WebdavBackend(FsspecBackend):
                 raise IsADirectoryError(errno.EISDIR, "is a directory", path) from error
             raise
 
-    def _making_room(self, path: str, step: Callable[[], object]) -> None:
+    def _making_room(self, path: str, step: Callable[[], T]) -> T:
         """``step``, and again with the directories above where they were missing."""
         try:
-            step()
+            return step()
         except RootNotFoundError:
             raise
         except (FileNotFoundError, BadRequestError):
             self.make_parents(path)
-            step()
+            return step()
 
     def _take_name(self, temporary: str, path: str, if_absent: bool) -> None:
         """Give a finished file its name: never a directory's, and nobody else's if_absent."""
@@ -322,12 +330,18 @@ class WebdavBackend(FsspecBackend):
         here, there = self._full(source), self._full(target)
         if here == there:
             return
-        if is_misread(there):
+        if is_misread(there) or self._is_replaced_by_put(target):
             self._copy_through_here(source, target)
             return
-        with self._sibling(there) as temporary:
-            self._making_room(target, lambda: self._fs.cp_file(here, temporary))
+        with beside(self._remote, self._settings.bounds, there) as attempt:
+            temporary = self._making_room(
+                target, lambda: attempt(lambda fs, name: fs.cp_file(here, name))
+            )
             self._take_name(temporary, target, False)
+
+    def _is_replaced_by_put(self, target: str) -> bool:
+        """Whether a file is there that is to be replaced at once, as no COPY or MOVE does it."""
+        return self._direct and self._kind(target) == "file"
 
     def _copy_through_here(self, source: str, target: str) -> None:
         with self.open_read(source) as reader, self.open_write(target) as writer:
@@ -345,6 +359,10 @@ class WebdavBackend(FsspecBackend):
             raise self._unsupported("renaming to a name with '?', ';' or a control character")
         if moved != "directory":
             self._require_name(target)
+        if moved == "file" and self._is_replaced_by_put(target):
+            self._copy_through_here(source, target)
+            self._remove_file(here)
+            return
         self.make_parents(target)
         if moved == "directory":
             self._move_if_absent(here, there)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
+import socket
 import ssl
+import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import httpx
 
-from ..exceptions import StorageConfigError
 from .errors import RootNotFoundError
+from .http_answers import busy
 from .remote import Bounds, repeated
+from .web_tls import tls_context
 from .webdav_settings import BadRequestError, FailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .webdav_settings import Settings
 
@@ -26,6 +28,9 @@ __all__ = ["LockedError", "WebdavConnection", "explained"]
 #: A stream that is left early is read to its end where that costs less than a new connection.
 _CHEAP = 64 * 1024
 _LONGEST_NAME = 255
+#: Bytes of a body that are handed over at a time, and those that the system keeps unsent.
+_PIECE = 64 * 1024
+_UNSENT = 128 * 1024
 
 
 class LockedError(PermissionError):
@@ -50,49 +55,40 @@ class WebdavConnection:
             headers["Authorization"] = f"Bearer {settings.token.get_secret_value()}"
         # A range counts the bytes that are sent, and a length is that of the file.
         headers["Accept-Encoding"] = "identity"
-        self._client = httpx.Client(
+        verify = settings.verify
+        tls = tls_context(
+            settings.mount,
+            "webdav",
+            verify=verify is not False,
+            authorities=verify if isinstance(verify, str) else None,
+            certificate=settings.cert[0] if settings.cert else None,
+            key=settings.cert[1] if len(settings.cert) > 1 else None,
+            password=settings.cert_password,
+        )
+        self._make_client: Callable[[], httpx.Client] = lambda: httpx.Client(
             auth=auth,
             headers=headers,
-            verify=self._trusted(settings),
+            verify=tls,
             timeout=httpx.Timeout(bounds.timeout, connect=bounds.connect),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
             # By hand, so that nothing is ever sent to another server.
             follow_redirects=False,
         )
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._client = self._make_client()
+        self._inherited: list[httpx.Client] = []
 
-    @staticmethod
-    def _trusted(settings: Settings) -> ssl.SSLContext:
-        """What decides about the server's certificate, with our own where it asks for one."""
-        verify = settings.verify
-        if verify is True and not settings.cert:
-            return _usual_trust()
-        key = "verify_ssl"
-        try:
-            if not isinstance(verify, str):
-                context = httpx.create_ssl_context(verify=verify)
-            elif os.path.isdir(verify):
-                context = ssl.create_default_context(capath=verify)
-            else:
-                context = ssl.create_default_context(cafile=verify)
-            key = "cert"
-            if settings.cert:
-                # Some servers ask for it when they see what is wanted.
-                context.post_handshake_auth = True
-                secret = settings.cert_password
-                context.load_cert_chain(
-                    settings.cert[0],
-                    settings.cert[1] if len(settings.cert) > 1 else None,
-                    # Without a password OpenSSL would ask for one on the terminal.
-                    password=secret.get_secret_value() if secret else "",
-                )
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or "unknown"
-            raise StorageConfigError(
-                f"mount {settings.mount!r} (webdav): the file of {key!r} cannot be used ({reason}); "
-                "it must be PEM, and an encrypted key needs the right 'cert_password'",
-                node=settings.mount,
-            ) from error
-        return context
+    def _own_client(self) -> httpx.Client:
+        """The client of this process: after a fork two would talk on one connection."""
+        if self._process != os.getpid():
+            with self._lock:
+                if self._process != os.getpid():
+                    # Kept, since closing it belongs to the process that it was forked from.
+                    self._inherited.append(self._client)
+                    self._client = self._make_client()
+                    self._process = os.getpid()
+        return self._client
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -129,17 +125,27 @@ class WebdavConnection:
         content: Any,
     ) -> httpx.Response:
         url = self.settings.address(path, directory=directory)
-        answer = self._client.request(method, url, headers=headers, content=content)
+        answer = self._request(method, url, headers, content)
         if not directory and self.adds_slash(answer, url):
             if hasattr(content, "seek"):
                 content.seek(0)
-            answer = self._client.request(method, f"{url}/", headers=headers, content=content)
+            answer = self._request(method, f"{url}/", headers, content)
         return answer
+
+    def _request(
+        self, method: str, url: str, headers: Mapping[str, str] | None, content: Any
+    ) -> httpx.Response:
+        if isinstance(content, bytes) and len(content) > _PIECE:
+            headers = {**(headers or {}), "Content-Length": str(len(content))}
+        return self._own_client().request(
+            method, url, headers=headers, content=_in_pieces(content), extensions=_EXTENSIONS
+        )
 
     def stream(self, path: str, headers: Mapping[str, str]) -> httpx.Response:
         """The answer to GET, whatever it is, with its body still to be read."""
-        request = self._client.build_request("GET", self.settings.address(path), headers=headers)
-        return self._client.send(request, stream=True)
+        client, url = self._own_client(), self.settings.address(path)
+        request = client.build_request("GET", url, headers=headers, extensions=_EXTENSIONS)
+        return client.send(request, stream=True)
 
     @staticmethod
     def leave(answer: httpx.Response) -> None:
@@ -173,6 +179,8 @@ class WebdavConnection:
             return self.root_missing()
         if status == 401:
             return self._unauthorised()
+        if status in (429, 502, 503):
+            return busy(status, answer.headers)
         return _named(status, answer.request.method)
 
     def _unauthorised(self) -> PermissionError:
@@ -223,13 +231,36 @@ class WebdavConnection:
 
     def close(self) -> None:
         """Drop the connections."""
-        self._client.close()
+        if self._process == os.getpid():
+            self._client.close()
 
 
-@functools.cache
-def _usual_trust() -> ssl.SSLContext:
-    """The public authorities; reading them takes longer than many a request."""
-    return httpx.create_ssl_context()
+# -- how bodies are sent ----------------------------------------------------------------------
+
+
+def _in_pieces(content: Any) -> Any:
+    """A body in small pieces: each has the bound of a wait for itself, also through TLS."""
+    if isinstance(content, bytes):
+        if len(content) <= _PIECE:
+            return content
+        return (content[start : start + _PIECE] for start in range(0, len(content), _PIECE))
+    if content is None:
+        return None
+    return iter(lambda: content.read(_PIECE), b"")
+
+
+def _trace(event: str, info: Mapping[str, Any]) -> None:
+    """Have a new connection keep little of what is sent to itself.
+
+    The system would take some megabytes at once, and on a slow line they would still be on their
+    way when the wait for the answer is over.
+    """
+    if event == "connection.connect_tcp.complete" and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        found = info["return_value"].get_extra_info("socket")
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+
+
+_EXTENSIONS = {"trace": _trace}
 
 
 def _is_locked(error: BaseException) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .fsspec_info import moment
+from .http_answers import content_range, is_stored_encoding
 from .remote import is_transient, repeated
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ _PAUSE = 0.05
 _CHUNK = 256 * 1024
 #: Bytes that are read and dropped rather than asked for anew when a stream moves on.
 _NEAR = 256 * 1024
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)\Z", re.IGNORECASE)
 
 
 class _Voice(NamedTuple):
@@ -51,8 +50,8 @@ class _Voice(NamedTuple):
 def _voice_of_answer(answer: httpx.Response) -> _Voice:
     size = answer.headers.get("Content-Length")
     if answer.status_code != 200:
-        given = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
-        size = given[2] if given is not None and given[2] != "*" else None
+        given = content_range(answer.headers)
+        size = str(given[2]) if given is not None and given[2] is not None else None
     etag = answer.headers.get("ETag", "").removeprefix("W/").strip('"')
     return _Voice(etag or None, moment(answer.headers.get("Last-Modified")), size)
 
@@ -95,21 +94,25 @@ class WebdavStream:
         self._rest = b""
         self._offset: int | None = None  # where in the file the rest begins, once it comes
         self._skips = False  # whether the server ignores ranges
+        self._last: int | None = None  # where the answer ends, where it does not show it itself
+        self._is_part = False
+        self._process = os.getpid()
+        self._inherited: list[httpx.Response] = []
         self._voice: _Voice | None = None
         self.size: int | None = None
         if lazy:
             self._note_size(_voice_of_look(self._look_at_file()).size)
         else:
-            self._begin()
+            self._begin(start)
 
     # -- asking -------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        """Ask for the content from the position on, until answer and look agree."""
+    def _begin(self, position: int) -> None:
+        """Ask for the content from ``position`` on, until answer and look agree."""
         before: tuple[_Voice, _Voice] | None = None
         refusals = 0
         for attempt in range(1, _ATTEMPTS + 1):
-            answer = self._ask()
+            answer = self._ask(position)
             try:
                 info = self._look_after(answer)
                 if answer.status_code not in (200, 206, 416):
@@ -122,7 +125,7 @@ class WebdavStream:
                 said = _voice_of_answer(answer), _voice_of_look(info)
                 # One that always says different things in the two places is believed in the end.
                 if not said[0].contradicts(said[1]) or said == before or attempt == _ATTEMPTS:
-                    self._take(answer, said)
+                    self._take(answer, said, position)
                     return
                 before = said
                 self._server.leave(answer)
@@ -131,11 +134,11 @@ class WebdavStream:
                 raise
         raise ConnectionError("the file is being replaced all the time")
 
-    def _ask(self) -> httpx.Response:
+    def _ask(self, position: int) -> httpx.Response:
         headers: dict[str, str] = {}
-        if self._position or self._end is not None:
-            last = "" if self._end is None else max(self._end - 1, self._position)
-            headers["Range"] = f"bytes={self._position}-{last}"
+        if position or self._end is not None:
+            last = "" if self._end is None else max(self._end - 1, position)
+            headers["Range"] = f"bytes={position}-{last}"
         return self._server.stream(self._path, headers)
 
     def _look_after(self, answer: httpx.Response) -> dict[str, Any]:
@@ -152,16 +155,18 @@ class WebdavStream:
             raise IsADirectoryError(errno.EISDIR, "is a directory")
         return info
 
-    def _take(self, answer: httpx.Response, said: tuple[_Voice, _Voice]) -> None:
+    def _take(self, answer: httpx.Response, said: tuple[_Voice, _Voice], position: int) -> None:
         """Go on with this answer."""
         voice, look = said
         if self._voice is not None and self._voice.contradicts(voice):
             raise OSError(errno.ESTALE, "it was replaced while it was read; open it again")
+        self._require_plain(answer, said)
         self._voice = self._voice or voice
         self._note_size(look.size or voice.size)
         self._answer = answer
         self._rest = b""
-        self._offset = self._position
+        self._offset = position
+        self._last, self._is_part = None, answer.status_code == 206
         if answer.status_code == 416:
             self._server.leave(answer)
             self._chunks = iter(())
@@ -169,12 +174,27 @@ class WebdavStream:
         # Raw: what a server calls the encoding of a file belongs to it (x.tar.gz).
         self._chunks = answer.iter_raw(_CHUNK)
         if answer.status_code == 206:
-            given = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
-            if given is None or int(given[1]) != self._position:
+            given = content_range(answer.headers)
+            if given is None or given[0] != position:
                 raise OSError(errno.EIO, "the server sent another range than it was asked for")
+            self._last = self.size
         else:
-            self._skips = self._skips or bool(self._position)
+            self._skips = self._skips or bool(position)
             self._offset = 0
+            if not {"content-length", "transfer-encoding"} & set(answer.headers):
+                self._last = self.size
+
+    def _require_plain(self, answer: httpx.Response, said: tuple[_Voice, _Voice]) -> None:
+        """Refuse what was compressed on the way, of which the bytes are not those of the file."""
+        encoding = answer.headers.get("Content-Encoding", "").strip().lower()
+        if encoding in ("", "identity") or is_stored_encoding(encoding, self._path):
+            return
+        if said[0].size is None or said[0].size != said[1].size:
+            raise OSError(
+                errno.EIO,
+                f"the server compresses what it sends ({encoding!r}) although it was asked not to; "
+                "switch that off for these files",
+            )
 
     def _note_size(self, size: str | None) -> None:
         self.size = int(size) if size is not None and size.isdecimal() else None
@@ -210,19 +230,38 @@ class WebdavStream:
         self._reach()
         parts: list[bytes] = []
         wanted = size
-        while wanted and (chunk := self._rest or next(self._chunks, b"")):
+        reached, asked = self._position, -1
+        while wanted:
+            chunk = self._rest or next(self._chunks, b"")
+            if not chunk:
+                if self._last is None or reached >= min(self._last, self._end or self._last):
+                    break
+                if not self._is_part or reached == asked:
+                    raise ConnectionError(errno.ECONNRESET, "the server ended it too early")
+                # A server may give less of a range than it was asked for.
+                self._drop()
+                self._begin(reached)
+                asked = reached
+                continue
             part = chunk if wanted < 0 else chunk[:wanted]
             self._rest = chunk[len(part) :]
             parts.append(part)
+            reached += len(part)
             wanted -= len(part) if wanted > 0 else 0
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _reach(self) -> None:
         """Have the rest begin at the position: by reading on where it is near, else anew."""
+        if self._process != os.getpid():
+            # What is under way belongs to the process that this one was forked from.
+            if self._answer is not None:
+                self._inherited.append(self._answer)
+            self._answer, self._process = None, os.getpid()
+            self._drop()
         offset, far = self._offset, not self._skips
         if offset is None or offset > self._position or (far and self._position - offset > _NEAR):
             self._drop()
-            self._begin()
+            self._begin(self._position)
             offset = self._offset or 0
         while offset < self._position:
             chunk = self._rest or next(self._chunks, b"")
@@ -257,7 +296,7 @@ class WebdavStream:
     def _drop(self) -> None:
         answer, self._answer = self._answer, None
         self._chunks, self._rest, self._offset = iter(()), b"", None
-        if answer is not None:
+        if answer is not None and self._process == os.getpid():
             answer.close()
 
     def close(self) -> None:

@@ -91,7 +91,12 @@ def _take_away_if_stale(remote: RemoteFilesystem, place: str) -> None:
         if is_misread(place):
             remote.rmdir(place)
             return
-        # By its new name only one of those who find it stale removes it, and nobody's fresh one.
+        # By its new name only one of those who find it stale removes it.
         gone = f"{place.rpartition('/')[0]}/{unique_name(place)}".lstrip("/")
         remote.once(lambda fs: cast("WebdavFilesystem", fs).mv_if_absent(place, gone))
+        age = remote.call(lambda fs: cast("WebdavFilesystem", fs).age(gone))
+        if age is not None and age < _STALE:
+            # Somebody was faster, and the turn is another one by now: it gets its place back.
+            remote.once(lambda fs: cast("WebdavFilesystem", fs).mv_if_absent(gone, place))
+            return
         remote.rmdir(gone)

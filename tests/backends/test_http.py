@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -372,8 +373,16 @@ def test_a_client_certificate_is_shown(nginx, files, mount):
 
 def test_a_certificate_without_its_key_is_named(nginx, mount):
     web = mount(f"https://127.0.0.1:{nginx.mutual}/", cert=str(nginx.certificate))
-    with pytest.raises(StorageConfigError, match=r"'web'.*'cert' names is no certificate with"):
+    with pytest.raises(StorageConfigError, match=r"'web'.*'cert'.*certificate with its key"):
         web.node("web:x.txt").read_text()
+
+
+def has_lines(log, count):
+    """A server writes its log after it has answered."""
+    deadline = time.monotonic() + 30
+    while len(log.read_text().splitlines()) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(log.read_text().splitlines()) == count
 
 
 def test_a_proxy_is_used(nginx, files, mount, monkeypatch):
@@ -383,17 +392,17 @@ def test_a_proxy_is_used(nginx, files, mount, monkeypatch):
     proxy = f"http://127.0.0.1:{nginx.proxy}"
     lines = len(passed.read_text().splitlines())
     assert mount(url, proxy=proxy).node("web:x.txt").read_text() == "passed on"
-    assert len(passed.read_text().splitlines()) == lines + 1
+    has_lines(passed, lines + 1)
     monkeypatch.setenv("HTTP_PROXY", proxy)
     monkeypatch.delenv("REQUEST_METHOD", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     assert mount(url).node("web:x.txt").read_text() == "passed on"
-    assert len(passed.read_text().splitlines()) == lines + 2
+    has_lines(passed, lines + 2)
     assert mount(url, trust_env=False).node("web:x.txt").read_text() == "passed on"
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert mount(url).node("web:x.txt").read_text() == "passed on"
-    assert len(passed.read_text().splitlines()) == lines + 2
+    has_lines(passed, lines + 2)
 
 
 def test_a_dead_proxy_is_named(nginx, mount, unused_port):
@@ -566,6 +575,24 @@ def test_a_fork_does_not_share_connections(nginx, files, mount):
     assert node._mount.backend._client.get()._pools is not pool
     for each in pool.values():
         each.clear()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_stream_goes_on_in_a_forked_process_and_in_its_parent(nginx, files, mount):
+    data = os.urandom(8 * 1024 * 1024)
+    (files / "x.bin").write_bytes(data)
+    node = mount(where(nginx, "html", files)).node("web:x.bin")
+    with node.open("rb") as stream:
+        begun = stream.read(10)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            with contextlib.suppress(BaseException):
+                status = 0 if begun + stream.read() == data else 2
+            os._exit(status)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert begun + stream.read() == data
 
 
 def test_a_server_that_was_restarted_needs_no_second_attempt(tmp_path_factory, mount):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from genro_storage.testing import BackendConformance, Ground
+from genro_storage.testing.capability import CapabilityConformance
+from genro_storage.testing.concurrency import ConcurrencyConformance
+from genro_storage.testing.errors import ErrorConformance
 from genro_storage.testing.listing import ListingConformance
 from genro_storage.testing.reading import ReadingConformance
 
@@ -26,6 +29,12 @@ class _WebServer(Ground):
         return node
 
 
+class _WhatServersDo(
+    ReadingConformance, ListingConformance, ErrorConformance, ConcurrencyConformance
+):
+    """Without what is refused before a server hears of it, which one server shows for all."""
+
+
 class TestNginx(_WebServer, BackendConformance):
     @pytest.fixture
     def mount_config(self, nginx):
@@ -38,7 +47,9 @@ class TestNginxJson(_WebServer, ReadingConformance, ListingConformance):
         return self.place(nginx, "/json")
 
 
-class TestNginxWithoutListings(_WebServer, BackendConformance):
+class TestNginxWithoutListings(
+    _WebServer, ReadingConformance, ErrorConformance, CapabilityConformance
+):
     @pytest.fixture
     def mount_config(self, nginx):
         return self.place(nginx, "/quiet", listing=False)
@@ -50,13 +61,13 @@ class TestNginxWithoutRanges(_WebServer, ReadingConformance):
         return self.place(nginx, "/whole", listing=False)
 
 
-class TestApache(_WebServer, BackendConformance):
+class TestApache(_WebServer, _WhatServersDo):
     @pytest.fixture
     def mount_config(self, apache_http):
         return self.place(apache_http, "/fancy")
 
 
-class TestPython(_WebServer, BackendConformance):
+class TestPython(_WebServer, _WhatServersDo):
     @pytest.fixture
     def mount_config(self, python_http):
         return self.place(python_http)

@@ -25,6 +25,18 @@ def entries(page, kind="text/html; charset=utf-8", **options):
     return [(entry.name, entry.type) for entry in found]
 
 
+def test_a_page_without_an_end_is_refused(monkeypatch):
+    from genro_storage.backends import http_backend
+
+    class Endless:
+        def read(self, size):
+            return b"x" * size
+
+    monkeypatch.setattr(http_backend, "_LARGEST_PAGE", 3 * 1024 * 1024)
+    with pytest.raises(NoListingError, match="more than 3 MiB"):
+        read_listing(_URL, "text/html", http_backend._chunks(Endless()))
+
+
 # -- pages, as servers of each kind write them ---------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -273,6 +274,23 @@ def test_a_failure_that_passes_is_passed_over(scripted, mount):
     server, url = scripted(script)
     assert mount(url, retries=2)("x").read_bytes() == b"at last"
     assert len(server.asked) == 3
+
+
+def test_a_server_that_says_when_to_come_back_is_obeyed(scripted, mount):
+    def script(request):
+        if len(request.server.asked) < 2:
+            return 503, {"Retry-After": "2"}, b""
+        return 200, {}, b"at last"
+
+    _, url = scripted(script)
+    started = time.monotonic()
+    assert mount(url, retries=1)("x").read_bytes() == b"at last"
+    assert time.monotonic() - started >= 2
+    # Not longer than one attempt may take.
+    server, url = scripted(lambda _: (503, {"Retry-After": "60"}, b""))
+    with pytest.raises(StorageConnectionError, match="asks to wait 60 seconds"):
+        mount(url, retries=5, timeout=30)("x").read_bytes()
+    assert len(server.asked) == 1
 
 
 def test_what_another_server_refuses_is_not_blamed_on_the_credentials(scripted, mount):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -128,6 +130,22 @@ def test_what_may_pass_is_tried_again(server, node, status):
     server.answers = {"PROPFIND": described(), "PUT": [status, status, 201]}
     node.write_bytes(b"x")
     assert [method for method, *_ in server.requests].count("PUT") == 3
+
+
+def test_a_server_that_says_when_to_come_back_is_obeyed(server, node):
+    def busy(seconds):
+        return lambda handler: handler.give(503, Retry_After=seconds)
+
+    server.answers = {"PROPFIND": described(), "PUT": [busy("2"), 201]}
+    started = time.monotonic()
+    node.write_bytes(b"x")
+    assert time.monotonic() - started >= 2
+    # Not longer than one attempt may take.
+    server.requests.clear()
+    server.answers = {"PROPFIND": described(), "PUT": busy("60")}
+    with pytest.raises(StorageConnectionError, match="asks to wait 60 seconds"):
+        node.write_bytes(b"x")
+    assert [method for method, *_ in server.requests].count("PUT") == 1
 
 
 def test_a_page_instead_of_a_multistatus_is_told(server, node):
@@ -257,3 +275,89 @@ def test_every_refusal_is_ours(server, node):
         for step in (node.read_bytes, lambda: node.write_bytes(b"x"), node.stat):
             with pytest.raises(StorageError, match="w:a"):
                 step()
+
+
+def test_what_is_compressed_on_the_way_is_not_taken_for_the_content(server, node):
+    packed = gzip.compress(b"0123456789")
+
+    def compressed(handler):
+        handler.give(200, packed, ETag='"1"', Content_Encoding="gzip")
+
+    server.answers = {"PROPFIND": described(), "GET": compressed}
+    with pytest.raises(StorageIOError, match="compresses what it sends"):
+        node.read_bytes()
+    # A file that is itself so is what it is, whatever it is called.
+    server.answers = {"PROPFIND": described(size=len(packed)), "GET": compressed}
+    assert node.read_bytes() == packed
+
+
+def test_a_part_that_is_shorter_than_asked_for_is_not_the_end(server, node):
+    data = bytes(range(256)) * 40
+
+    def stingy(handler):
+        first, _, last = handler.headers["Range"].removeprefix("bytes=").partition("-")
+        start = int(first)
+        end = min(int(last or len(data) - 1) + 1, start + 1000, len(data))
+        where = f"bytes {start}-{end - 1}/{len(data)}"
+        handler.give(206, data[start:end], ETag='"1"', Content_Range=where)
+
+    server.answers = {"PROPFIND": described(size=len(data)), "GET": stingy}
+    read = node._mount.read_bytes
+    assert read("a.txt", 10, 5010) == data[10:5010]
+    assert read("a.txt", 10, None) == data[10:]
+    with node.open("rb") as stream:
+        stream.seek(3)
+        assert stream.read() == data[3:]
+
+
+def test_an_end_that_the_answer_does_not_show_is_known_all_the_same(server, node):
+    """Without a length the end of the connection is the end of the content, or a break."""
+
+    def unframed(handler):
+        handler.send_response_only(200)
+        handler.send_header("ETag", '"1"')
+        handler.end_headers()
+        handler.wfile.write(b"01234")
+        handler.close_connection = True
+
+    server.answers = {"PROPFIND": described(size=10), "GET": unframed}
+    with pytest.raises(StorageConnectionError, match="too early"):
+        node.read_bytes()
+    server.answers = {"PROPFIND": described(size=5), "GET": unframed}
+    assert node.read_bytes() == b"01234"
+
+
+def test_an_upload_that_is_carried_out_late_does_no_harm(server):
+    """A server that wakes up too late carries out what the client has given up and repeated."""
+    files, late, done = {}, threading.Event(), threading.Event()
+
+    def put(handler):
+        if not files:
+            files[handler.path] = b""
+            late.wait(20)
+            files[handler.path] = b"01234"  # the rest was not sent any more
+            done.set()
+            return
+        files[handler.path] = b"0123456789"
+        handler.give(201)
+
+    def move(handler):
+        late.set()
+        done.wait(20)
+        target = handler.headers["Destination"].partition(f":{server.server_port}")[2]
+        files[target] = files.pop(handler.path)
+        handler.give(201)
+
+    def look(handler):
+        if handler.path == "/dav/":
+            described()(handler)
+        else:
+            handler.give(404)
+
+    server.answers = {"PROPFIND": look, "PUT": put, "MOVE": move, "DELETE": 204}
+    with StorageManager() as storage:
+        mount = {"type": "webdav", "url": f"http://127.0.0.1:{server.server_port}/dav"}
+        storage.configure([{"name": "w", **mount, "retries": 1, "timeout": 1}])
+        storage.node("w:a.txt").write_bytes(b"0123456789")
+    assert files["/dav/a.txt"] == b"0123456789"
+    assert [method for method, *_ in server.requests][-1] == "DELETE", "of what came late"

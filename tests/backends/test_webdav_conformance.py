@@ -10,6 +10,7 @@ from genro_storage.testing import BackendConformance
 from genro_storage.testing.concurrency import ConcurrencyConformance
 from genro_storage.testing.contract import WriteContractConformance
 from genro_storage.testing.errors import ErrorConformance
+from genro_storage.testing.ground import Shelf
 from genro_storage.testing.writing import WritingConformance
 
 pytestmark = pytest.mark.services
@@ -34,6 +35,16 @@ class TestApacheByMoving(
 
 
 class TestWsgidav(BackendConformance):
+    """Without relative and read-only mounts, of which a server sees nothing but longer paths."""
+
+    @pytest.fixture
+    def root(self, storage):
+        return storage.node("mine:")
+
+    @pytest.fixture
+    def shelf(self, storage):
+        return Shelf(self, storage, "mine", "")
+
     @pytest.fixture
     def mount_config(self, wsgidav):
         return wsgidav.mount(secrets.token_hex(8))
