@@ -28,7 +28,6 @@ from azure.core.exceptions import (
 )
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobBlock, BlobClient, ContainerClient, ContentSettings
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from ..info import Checksum, FileInfo
@@ -36,6 +35,7 @@ from .errors import RootNotFoundError
 from .fsspec_info import moment
 from .object_client import in_parallel
 from .object_errors import is_timeout, root_name
+from .object_http import StoreAdapter
 from .object_listing import Entry, Page
 from .object_reader import PIECE, Chunk
 from .object_source import Source, in_small_sends
@@ -54,7 +54,6 @@ __all__ = ["AzureClient"]
 _PAGE = 5000
 _MIB = 1024 * 1024
 _MOST_BLOCKS = 50_000
-_POOL = 32
 _LONGEST_PAUSE = 2.0
 
 
@@ -110,7 +109,7 @@ class AzureClient:
             credential = self._identity = DefaultAzureCredential()
         session = _Session()
         for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(_POOL, _POOL, max_retries=0))
+            session.mount(scheme, StoreAdapter())
         self._session = session
         self._client = ContainerClient(
             access.endpoint,
@@ -125,6 +124,8 @@ class AzureClient:
             # Retries are ours: RemoteFilesystem knows what may be repeated.
             retry_total=0,
             retry_to_secondary=False,
+            # The content, and whose right it is to write it, are nobody else's business.
+            permit_redirects=False,
             max_single_get_size=2 * PIECE,
             max_single_put_size=2 * PIECE,
         )

@@ -19,7 +19,6 @@ from urllib.parse import quote, urlsplit
 import requests
 from google.auth import exceptions as auth_errors
 from google.auth.transport.requests import AuthorizedSession
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from ..info import Checksum, FileInfo
@@ -27,6 +26,7 @@ from .errors import RootNotFoundError
 from .fsspec_info import moment
 from .gcs_credentials import authorised_session
 from .object_errors import is_timeout, root_name
+from .object_http import StoreAdapter
 from .object_listing import Entry, Page
 from .object_reader import Chunk
 from .object_source import Source, in_small_sends
@@ -44,7 +44,6 @@ _LISTED = f"nextPageToken,prefixes,items({_FIELDS})"
 _PAGE = 1000
 #: Bytes of one request of a resumable upload; the service wants a multiple of 256 KiB.
 _CHUNK = 16 * 1024 * 1024
-_POOL = 32
 _CANCEL = 5.0
 
 
@@ -62,8 +61,7 @@ class GcsClient:
             self._session: requests.Session = authorised_session(options, base, self._timeouts)
         self._anonymous = not isinstance(self._session, AuthorizedSession)
         for scheme in ("http://", "https://"):
-            # Retries are ours: RemoteFilesystem knows what may be repeated.
-            self._session.mount(scheme, HTTPAdapter(_POOL, _POOL, max_retries=0))
+            self._session.mount(scheme, StoreAdapter())
 
     def close(self) -> None:
         self._session.close()

@@ -145,8 +145,11 @@ class S3Client:
 
     def _settings(self) -> dict[str, Any]:
         """The arguments of ``S3FileSystem``."""
+        from .s3_http import Session
+
         options, endpoint = self.options, self.endpoint
         config: dict[str, Any] = {
+            "http_session_cls": Session,
             "signature_version": "s3v4",
             "connect_timeout": self.bounds.connect,
             "read_timeout": self.bounds.timeout,

@@ -19,6 +19,7 @@ from genro_storage import (
     StoragePermissionError,
     StorageTimeoutError,
 )
+from tests.services.answers import Answer, AnswerServer
 from tests.services.base import free_port
 from tests.services.interrupted import within
 from tests.services.s3 import SECRET
@@ -345,3 +346,47 @@ def test_closing_with_a_frozen_server_does_not_hang(moto_server):
             node._mount.backend.close()
         assert time.monotonic() - started < 20
         assert node.read_bytes() == b"x"
+
+
+# -- where requests go, and how fast ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_nothing_is_sent_to_where_a_server_redirects(status):
+    with AnswerServer(lambda _: Answer(200, b"another's")) as other:
+        place = f"http://localhost:{other.port}/x"
+        with (
+            AnswerServer(lambda _: Answer(status, b"", (("Location", place),))) as server,
+            mounted(_at(server, token="session-token")) as node,
+        ):
+            for step in STEPS.values():
+                with pytest.raises(StorageError, match=r"store:.*check 'endpoint_url'"):
+                    step(node)
+            assert len(server.requests) <= 2 * len(STEPS)
+        assert other.requests == []
+
+
+def test_another_region_is_found_and_signed_for():
+    def answer(request):
+        if "/eu-south-1/" in request.headers["Authorization"]:
+            return Answer(200, b"found", (("ETag", '"1"'),))
+        return Answer(301, b"", (("x-amz-bucket-region", "eu-south-1"),))
+
+    with AnswerServer(answer) as server, mounted(_at(server)) as node:
+        assert node.read_bytes() == b"found"
+
+
+def test_an_upload_that_moves_on_may_take_longer_than_the_timeout():
+    """What lies in a queue of this machine is not sent yet."""
+    with (
+        AnswerServer(lambda _: Answer(200, b"", (("ETag", '"1"'),)), pause=0.3) as server,
+        mounted(_at(server), timeout=2) as node,
+    ):
+        node.write_bytes(bytes(4 * MIB))
+        (request,) = server.requests
+        assert len(request.body) == 4 * MIB
+
+
+def _at(server, **more):
+    place = {"type": "s3", "bucket": "scripted", "endpoint_url": server.url}
+    return {**place, "key": "AK", "secret": SECRET, **more}
