@@ -19,9 +19,10 @@ from .errors import RootNotFoundError
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import Filesystem, Profile
 from .object_client import ObjectClient, in_parallel
-from .object_listing import Entry, KeyOrder, Page, in_any_order, level
+from .object_listing import Entry, Page, in_any_order, in_key_order, level
 from .object_reader import FIRST, PIECE, Chunk, ObjectReader
 from .remote import Bounds, RemoteFilesystem, repeated
+from .temporary_names import is_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,8 +36,6 @@ __all__ = ["ObjectStoreBackend", "PublicStoreBackend"]
 T = TypeVar("T")
 
 _DELETERS = 8
-# Next to "/" in the order of keys: what a listing goes on with that skips a whole prefix.
-_AFTER_SLASH = "0"
 
 
 class ObjectStoreBackend(FsspecBackend):
@@ -167,29 +166,31 @@ class ObjectStoreBackend(FsspecBackend):
         # A file lists itself nowhere, and below what is missing there is nothing.
         if not page.entries and path and self.stat(path).type != "directory":
             raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
+        for info in self._find(path, page, enter):
+            # As in ``scan``: what other mounts' writers have left came here by copying.
+            if info.type != "file" or not is_temporary(info.name):
+                yield info
+
+    def _find(
+        self, path: str, page: Page, enter: Callable[[FileInfo], bool] | None
+    ) -> Iterator[FileInfo]:
+        """``page`` is the first one of everything below ``path``."""
         if self._ordered:
-            yield from self._in_order(path, page, enter)
-            return
+            return in_key_order(path, lambda after: self._listing(path, page, after), enter)
         first: list[Page] = [page]
 
         def flat(directory: str) -> Page:
             return first.pop() if first else self._page(directory, flat=True)
 
-        yield from in_any_order(path, flat, self._one_level, enter)
+        return in_any_order(path, flat, self._one_level, enter)
 
-    def _in_order(
-        self, path: str, page: Page, enter: Callable[[FileInfo], bool] | None
-    ) -> Iterator[FileInfo]:
-        order = KeyOrder(path, enter)
-        while True:
-            yield from order.feed(page.entries)
-            if page.next is None:
-                return
-            if order.pruned is None:
-                page = self._page(path, flat=True, token=page.next)
-            else:
-                # The rest of a directory that is not wanted is not asked for.
-                page = self._page(path, flat=True, start=order.pruned[:-1] + _AFTER_SLASH)
+    def _listing(self, path: str, page: Page, after: str | None) -> Iterator[Page]:
+        if after is not None:
+            page = self._page(path, flat=True, start=after)
+        yield page
+        while page.next is not None:
+            page = self._page(path, flat=True, token=page.next)
+            yield page
 
     # -- reading ------------------------------------------------------------------------------
 

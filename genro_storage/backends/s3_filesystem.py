@@ -94,14 +94,11 @@ class S3Filesystem:
             found += (_listed(each) for each in page.get("Contents", ()))
         return found
 
-    def keys_below(
-        self, prefix: str, after: str | None
-    ) -> Iterator[list[tuple[str, Mapping[str, Any]]]]:
-        """Pages of all keys that begin with ``prefix``, which they are shown without, in order."""
-        more = {} if after is None else {"StartAfter": prefix + after}
+    def keys_below(self, prefix: str, after: str | None = None) -> Iterator[tuple[list[Raw], bool]]:
+        """Pages of all keys that begin with ``prefix``, in order; and whether that is the last."""
+        more = {} if after is None else {"StartAfter": after}
         for page in self._pages(Prefix=prefix, **more):
-            listed = (_listed(each) for each in page.get("Contents", ()))
-            yield [(raw["name"][len(prefix) :], raw) for raw in listed]
+            yield [_listed(each) for each in page.get("Contents", ())], not page.get("IsTruncated")
 
     def _pages(self, **asked: Any) -> Iterator[Raw]:
         while True:

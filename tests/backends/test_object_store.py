@@ -171,6 +171,14 @@ def test_a_file_and_a_prefix_of_one_name(root):
     assert (root / "a/x/y").read_bytes() == b"a/x/y"
 
 
+def test_what_killed_writers_of_other_mounts_left_is_hidden_everywhere(store, root):
+    left = f".genro-tmp-{'0' * 20}-1"
+    store.put_raw(f"{root._mount._at('')[0].root}/d/{left}")
+    (root / "d/a").write_bytes(b"1")
+    assert [child.name for child in (root / "d").children()] == ["a"]
+    assert [info.path for info in root._mount.find("")] == ["d", "d/a"]
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
 def test_a_listing_of_many_pages_is_whole(store, root, monkeypatch, size):
     monkeypatch.setattr(store.client, "_PAGE", size)
