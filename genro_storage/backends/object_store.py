@@ -21,7 +21,7 @@ from .fsspec_info import Filesystem, Profile
 from .object_client import ObjectClient, in_parallel
 from .object_listing import Entry, Page, in_any_order, in_key_order, level
 from .object_reader import FIRST, PIECE, Chunk, ObjectReader
-from .remote import Bounds, RemoteFilesystem, repeated
+from .remote import Bounds, RemoteFilesystem, is_transient, repeated
 from .temporary_names import is_temporary
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class ObjectStoreBackend(FsspecBackend):
         if not path:
             self._require_file(path)
         try:
-            return self._ask(lambda client: client.read(self._full(path), start, end, pin))
+            return self._ask(lambda client: _read_whole(client, self._full(path), start, end, pin))
         except RootNotFoundError:
             raise
         except FileNotFoundError as error:
@@ -210,17 +210,16 @@ class ObjectStoreBackend(FsspecBackend):
         """Bytes that are there, of the content that ``pin`` names."""
 
         def whole() -> bytes:
+            full = self._full(path)
             try:
-                data = self._remote.once(
-                    lambda client: cast("ObjectClient", client).read(
-                        self._full(path), start, end, pin
-                    )
-                ).data
+                found = self._remote.once(
+                    lambda client: _read_whole(cast("ObjectClient", client), full, start, end, pin)
+                )
             except FileNotFoundError as error:
                 raise _replaced() from error
-            if len(data) != end - start:
-                raise ConnectionError(errno.ECONNRESET, "the answer ended too early")
-            return data
+            if len(found.data) != end - start:
+                raise _replaced()  # it is that long no more
+            return found.data
 
         return self._again(whole)
 
@@ -377,6 +376,8 @@ class ObjectStoreBackend(FsspecBackend):
         except FileNotFoundError:
             pass  # that is what was wanted
         except OSError as error:
+            if is_transient(error):
+                raise  # who is silent once is silent for all of them, one timeout after the other
             failed[key] = error
 
     # -- urls ---------------------------------------------------------------------------------
@@ -395,6 +396,13 @@ class PublicStoreBackend(ObjectStoreBackend):
     """A bucket at the one address of its public service, where each has a name of its own."""
 
     address_is_sure: ClassVar[bool] = True
+
+
+def _read_whole(client: ObjectClient, key: str, start: int, end: int, pin: str | None) -> Chunk:
+    found = client.read(key, start, end, pin)
+    if len(found.data) < min(end, found.size) - start:
+        raise ConnectionError(errno.ECONNRESET, "the answer ended too early")
+    return found
 
 
 def _guess(key: str) -> str:

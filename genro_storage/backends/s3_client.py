@@ -243,7 +243,11 @@ class S3Client:
                 data = bytes(await body.read())
             finally:
                 body.close()
-            return _part(answer, data, start, end)
+            found = _part(answer, data, start, end)
+            if etag is not None and found.etag not in (None, etag):
+                # There are servers that do not know conditions.
+                raise OSError(errno.EBUSY, "another content came in its place meanwhile; try again")
+            return found
 
         async def attempt(_: int) -> Fetched:
             return await self._attempt(once)

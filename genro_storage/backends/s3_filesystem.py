@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..content import mimetype
 from .errors import RootNotFoundError
+from .object_source import Source
+from .remote import is_transient
 from .s3_metadata import kept_facts
 from .s3_stream import S3Stream
 from .s3_transfer import S3Transfers
@@ -138,17 +139,16 @@ class S3Filesystem:
 
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
         """The same with the content of a local file, of which only parts are in memory."""
-        size = os.stat(lpath).st_size
-        if size <= self.transfers.put_at_once:
-            self.pipe_file(rpath, Path(lpath).read_bytes(), **options)
-            return
-        extra = self._facts(rpath, options)
-        create = options.get("mode") == "create"
-        with open(lpath, "rb") as source:
+        with Source(Path(lpath)) as source:
+            if source.size <= self.transfers.put_at_once:
+                data = source.piece(0, source.size)
+                source.require_unchanged()
+                self.pipe_file(rpath, data, **options)
+                return
+            extra = self._facts(rpath, options)
+            create = options.get("mode") == "create"
             self._create(
-                rpath,
-                create,
-                lambda only: self.transfers.put_large(rpath, source, size, only, extra),
+                rpath, create, lambda only: self.transfers.put_large(rpath, source, only, extra)
             )
 
     def _create(
@@ -232,6 +232,8 @@ class S3Filesystem:
             try:
                 self.rm_file(key)
             except OSError as error:
+                if is_transient(error):
+                    raise  # who is silent once is silent for all of them
                 failures.append((key, error))
         if batch:
             failures += self._remove_batch(batch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import socket
 import threading
 import time
@@ -338,6 +339,18 @@ def test_the_last_answer_of_an_upload_in_parts_may_be_lost(moto_server, monkeypa
         assert node.read_bytes() == b"x" * 11 * MIB
 
 
+def test_deleting_many_files_waits_for_a_silent_server_once(moto_server):
+    names = [f"bell\x07{number}" for number in range(20)]  # each in a request of its own
+    with mounted(moto_server.mount(), timeout=1.5) as node:
+        with (
+            moto_server.frozen(),
+            within(15),
+            pytest.raises(StorageTimeoutError, match="store:"),
+        ):
+            node._mount.remove_many(names)
+        node._mount.remove_many(names)
+
+
 def test_closing_with_a_frozen_server_does_not_hang(moto_server):
     with mounted(moto_server.mount(), timeout=60) as node:
         node.write_bytes(b"x")
@@ -385,6 +398,48 @@ def test_an_upload_that_moves_on_may_take_longer_than_the_timeout():
         node.write_bytes(bytes(4 * MIB))
         (request,) = server.requests
         assert len(request.body) == 4 * MIB
+
+
+# -- servers that give less, or other things, than they were asked for -------------------------
+
+
+def _ranged(data, etag, longest):
+    """Answers of a server that gives at most so many bytes at a time."""
+
+    def answer(request):
+        if request.method == "HEAD":
+            return Answer(404)
+        start, end = map(int, request.headers["Range"].removeprefix("bytes=").split("-"))
+        part = data[start : min(end + 1, start + longest)]
+        place = f"bytes {start}-{start + len(part) - 1}/{len(data)}"
+        return Answer(206, part, (("Content-Range", place), ("ETag", next(etag))))
+
+    return answer
+
+
+@pytest.mark.parametrize("step", ["read_bytes", "download"])
+def test_a_file_of_which_less_came_is_no_file(step, tmp_path):
+    data = bytes(range(250)) * 100
+    with AnswerServer(_ranged(data, itertools.repeat('"1"'), 1000)) as server:
+        with mounted(_at(server)) as node, node.open("rb") as stream:
+            assert stream.read() == data  # which asks for the rest
+        with mounted(_at(server)) as node, pytest.raises(StorageError, match="less than there is"):
+            if step == "read_bytes":
+                node.read_bytes()
+            else:
+                node._mount.download(node.path, tmp_path / "got")
+
+
+def test_a_server_that_knows_no_conditions_mixes_no_contents(tmp_path):
+    data = bytes(20 * MIB)
+    with AnswerServer(_ranged(data, map('"{}"'.format, itertools.count()), MIB * 20)) as server:
+        for step in (
+            lambda node: node.read_bytes(),
+            lambda node: node._mount.download(node.path, tmp_path / "got"),
+            lambda node: node.open("rb").read(),
+        ):
+            with mounted(_at(server)) as node, pytest.raises(StorageError, match="meanwhile"):
+                step(node)
 
 
 def _at(server, **more):
