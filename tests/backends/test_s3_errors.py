@@ -106,6 +106,21 @@ def test_a_profile_is_read(moto_server, tmp_path, monkeypatch):
         assert "AK%2F" in node.url()
 
 
+def test_mounts_with_keys_have_their_own_and_the_environment_of_their_time(
+    moto_server, tmp_path, monkeypatch
+):
+    """Though they share what makes connections."""
+    found = []
+    for number in (1, 2, 2, 1):
+        path = tmp_path / f"config{number}"
+        path.write_text(f"[default]\nregion = eu-west-{number}\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+        with mounted(moto_server.mount(key=f"KEY{number}", secret=f"secret{number}")) as node:
+            url = node.url()
+            found.append(f"KEY{number}%2F" in url and f"%2Feu-west-{number}%2F" in url)
+    assert found == [True] * 4
+
+
 # -- what is missing --------------------------------------------------------------------------
 
 
