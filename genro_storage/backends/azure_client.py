@@ -173,6 +173,11 @@ class AzureClient:
             errno.ECONNRESET, f"the connection to {self._host} failed ({root_name(error)})"
         )
 
+    def _strange(self) -> OSError:
+        return OSError(
+            errno.EIO, f"{self._host} does not answer as Azure Blob Storage; check 'endpoint_url'"
+        )
+
     def _refusal(self, error: HttpResponseError) -> Exception:
         named = getattr(error, "error_code", None) or ""
         return self._refused(error.status_code or 0, str(getattr(named, "value", named)))
@@ -261,11 +266,15 @@ class AzureClient:
                 if start == 0 and _is_folder(self._blob(key).get_blob_properties()):
                     raise FileNotFoundError(errno.ENOENT, "not a file") from None
                 return Chunk(b"", start, "")
+            except ValueError:  # no Content-Range, or none that it can read
+                raise self._strange() from None
         found = stream.properties
         if _is_folder(found):
             raise FileNotFoundError(errno.ENOENT, "not a file")
-        size = int((found.content_range or "").rpartition("/")[2])
-        return Chunk(data, size, found.etag)
+        size = (found.content_range or "").rpartition("/")[2]
+        if not size.isdigit():
+            raise self._strange()
+        return Chunk(data, int(size), found.etag)
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -351,13 +360,34 @@ class AzureClient:
         blob = self._blob(target)
         with self._explained():
             found: dict[str, Any] = blob.start_copy_from_url(self._blob(source).url)
-            state, pause = found.get("copy_status"), 0.05
-            while state == "pending":
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-                state = blob.get_blob_properties().copy.status
+            state = found.get("copy_status")
+            if state == "pending":
+                state = self._await_copy(blob, found.get("copy_id"))
         if state != "success":
             raise OSError(errno.EIO, f"the service did not finish the copy ({state})")
+
+    def _await_copy(self, blob: BlobClient, copy: Any) -> str | None:
+        """Wait as long as a copy in the background moves on; one that does not is given up."""
+        pause, seen, since = 0.05, None, time.monotonic()
+        try:
+            while True:
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                found = blob.get_blob_properties().copy
+                if found.id != copy or found.status != "pending":
+                    # Of another writer's copy, which has taken the place of ours, nothing is known.
+                    return found.status if found.id == copy else "replaced"
+                if found.progress != seen:
+                    seen, since = found.progress, time.monotonic()
+                elif time.monotonic() - since > self._bounds.timeout:
+                    raise TimeoutError(
+                        errno.ETIMEDOUT, f"{self._host} does not go on with the copy ({seen})"
+                    )
+        except BaseException:
+            # The reason matters more; the service ends a copy by itself after two weeks.
+            with contextlib.suppress(AzureError):
+                blob.abort_copy(copy)
+            raise
 
     # -- removing -----------------------------------------------------------------------------
 

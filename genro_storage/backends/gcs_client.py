@@ -230,7 +230,7 @@ class GcsClient:
             total = response.headers.get("Content-Range", "").rpartition("/")[2]
             whole = response.headers.get("Content-Length", "")
             if response.status_code == 200:  # not a part, so the unwanted beginning comes too
-                response.raw.read(start, decode_content=False)
+                _skip(response.raw, start)
                 total = whole
             data: bytes = response.raw.read(end - start, decode_content=False)
             size = int(total) if total.isdigit() else start + len(data)
@@ -308,7 +308,11 @@ class GcsClient:
             },
             accepts=(200, 201),
         ) as response:
-            return str(response.headers["Location"])
+            session = str(response.headers.get("Location", ""))
+        if urlsplit(session).scheme not in ("https", urlsplit(self._endpoint).scheme):
+            # It is written to with credentials, which do not go in the clear where they did not.
+            raise OSError(errno.EIO, f"{self._host} named no place to upload to that can be used")
+        return session
 
     def _send(
         self, session: str, source: Source, md5: str, again: Callable[[Callable[[], Any]], Any]
@@ -384,6 +388,14 @@ def _info(item: Mapping[str, Any]) -> FileInfo:
         Checksum("md5", base64.b64decode(digest).hex()) if digest else None,
         item.get("contentType"),
     )
+
+
+def _skip(raw: Any, count: int) -> None:
+    while count > 0:
+        part = raw.read(min(count, _CHUNK), decode_content=False)
+        if not part:
+            return
+        count -= len(part)
 
 
 def _message(response: requests.Response) -> str:

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import threading
+import tracemalloc
 import urllib.parse
 import urllib.request
 
@@ -449,6 +450,30 @@ def test_an_upload_that_moves_on_may_take_longer_than_the_timeout():
         manager.node("g:a.bin").write_bytes(bytes(4 * _MIB))
         (request,) = server.requests
         assert len(request.body) > 4 * _MIB
+
+
+@pytest.mark.parametrize("place", [None, "ftp://127.0.0.1/x", "nowhere"])
+def test_an_upload_goes_to_no_place_of_another_kind(place):
+    headers = () if place is None else (("Location", place),)
+    with (
+        AnswerServer(lambda _: Answer(200, b"", headers)) as server,
+        _mount(server, token="ya29.x") as manager,
+        pytest.raises(StorageIOError, match="no place to upload to"),
+    ):
+        manager.node("g:a").write_bytes(bytes(9 * _MIB))
+
+
+def test_a_server_that_knows_no_ranges_is_read_in_bounded_memory():
+    data = bytes(range(256)) * (40 * _MIB // 256)
+    with AnswerServer(lambda _: Answer(200, data)) as server, _mount(server, anon=True) as manager:
+        mount = manager.node("g:")._mount
+        mount.read_bytes("a", 0, 10)
+        tracemalloc.start()
+        try:
+            assert mount.read_bytes("a", 39 * _MIB, 39 * _MIB + 10) == data[:10]
+            assert tracemalloc.get_traced_memory()[1] < 36 * _MIB
+        finally:
+            tracemalloc.stop()
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
