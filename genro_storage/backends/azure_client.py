@@ -28,7 +28,6 @@ from azure.core.exceptions import (
 )
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobBlock, BlobClient, ContainerClient, ContentSettings
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from ..info import Checksum, FileInfo
@@ -36,6 +35,7 @@ from .errors import RootNotFoundError
 from .fsspec_info import moment
 from .object_client import in_parallel
 from .object_errors import is_timeout, root_name
+from .object_http import StoreAdapter
 from .object_listing import Entry, Page
 from .object_reader import PIECE, Chunk
 from .object_source import Source, in_small_sends
@@ -54,7 +54,6 @@ __all__ = ["AzureClient"]
 _PAGE = 5000
 _MIB = 1024 * 1024
 _MOST_BLOCKS = 50_000
-_POOL = 32
 _LONGEST_PAUSE = 2.0
 
 
@@ -110,7 +109,7 @@ class AzureClient:
             credential = self._identity = DefaultAzureCredential()
         session = _Session()
         for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(_POOL, _POOL, max_retries=0))
+            session.mount(scheme, StoreAdapter())
         self._session = session
         self._client = ContainerClient(
             access.endpoint,
@@ -125,6 +124,8 @@ class AzureClient:
             # Retries are ours: RemoteFilesystem knows what may be repeated.
             retry_total=0,
             retry_to_secondary=False,
+            # The content, and whose right it is to write it, are nobody else's business.
+            permit_redirects=False,
             max_single_get_size=2 * PIECE,
             max_single_put_size=2 * PIECE,
         )
@@ -170,6 +171,11 @@ class AzureClient:
     def _unreachable(self, error: BaseException) -> ConnectionError:
         return ConnectionError(
             errno.ECONNRESET, f"the connection to {self._host} failed ({root_name(error)})"
+        )
+
+    def _strange(self) -> OSError:
+        return OSError(
+            errno.EIO, f"{self._host} does not answer as Azure Blob Storage; check 'endpoint_url'"
         )
 
     def _refusal(self, error: HttpResponseError) -> Exception:
@@ -260,11 +266,15 @@ class AzureClient:
                 if start == 0 and _is_folder(self._blob(key).get_blob_properties()):
                     raise FileNotFoundError(errno.ENOENT, "not a file") from None
                 return Chunk(b"", start, "")
+            except ValueError:  # no Content-Range, or none that it can read
+                raise self._strange() from None
         found = stream.properties
         if _is_folder(found):
             raise FileNotFoundError(errno.ENOENT, "not a file")
-        size = int((found.content_range or "").rpartition("/")[2])
-        return Chunk(data, size, found.etag)
+        size = (found.content_range or "").rpartition("/")[2]
+        if not size.isdigit():
+            raise self._strange()
+        return Chunk(data, int(size), found.etag)
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -350,13 +360,34 @@ class AzureClient:
         blob = self._blob(target)
         with self._explained():
             found: dict[str, Any] = blob.start_copy_from_url(self._blob(source).url)
-            state, pause = found.get("copy_status"), 0.05
-            while state == "pending":
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-                state = blob.get_blob_properties().copy.status
+            state = found.get("copy_status")
+            if state == "pending":
+                state = self._await_copy(blob, found.get("copy_id"))
         if state != "success":
             raise OSError(errno.EIO, f"the service did not finish the copy ({state})")
+
+    def _await_copy(self, blob: BlobClient, copy: Any) -> str | None:
+        """Wait as long as a copy in the background moves on; one that does not is given up."""
+        pause, seen, since = 0.05, None, time.monotonic()
+        try:
+            while True:
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                found = blob.get_blob_properties().copy
+                if found.id != copy or found.status != "pending":
+                    # Of another writer's copy, which has taken the place of ours, nothing is known.
+                    return found.status if found.id == copy else "replaced"
+                if found.progress != seen:
+                    seen, since = found.progress, time.monotonic()
+                elif time.monotonic() - since > self._bounds.timeout:
+                    raise TimeoutError(
+                        errno.ETIMEDOUT, f"{self._host} does not go on with the copy ({seen})"
+                    )
+        except BaseException:
+            # The reason matters more; the service ends a copy by itself after two weeks.
+            with contextlib.suppress(AzureError):
+                blob.abort_copy(copy)
+            raise
 
     # -- removing -----------------------------------------------------------------------------
 

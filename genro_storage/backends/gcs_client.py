@@ -19,7 +19,6 @@ from urllib.parse import quote, urlsplit
 import requests
 from google.auth import exceptions as auth_errors
 from google.auth.transport.requests import AuthorizedSession
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from ..info import Checksum, FileInfo
@@ -27,6 +26,7 @@ from .errors import RootNotFoundError
 from .fsspec_info import moment
 from .gcs_credentials import authorised_session
 from .object_errors import is_timeout, root_name
+from .object_http import StoreAdapter
 from .object_listing import Entry, Page
 from .object_reader import Chunk
 from .object_source import Source, in_small_sends
@@ -44,7 +44,6 @@ _LISTED = f"nextPageToken,prefixes,items({_FIELDS})"
 _PAGE = 1000
 #: Bytes of one request of a resumable upload; the service wants a multiple of 256 KiB.
 _CHUNK = 16 * 1024 * 1024
-_POOL = 32
 _CANCEL = 5.0
 
 
@@ -62,8 +61,7 @@ class GcsClient:
             self._session: requests.Session = authorised_session(options, base, self._timeouts)
         self._anonymous = not isinstance(self._session, AuthorizedSession)
         for scheme in ("http://", "https://"):
-            # Retries are ours: RemoteFilesystem knows what may be repeated.
-            self._session.mount(scheme, HTTPAdapter(_POOL, _POOL, max_retries=0))
+            self._session.mount(scheme, StoreAdapter())
 
     def close(self) -> None:
         self._session.close()
@@ -232,7 +230,7 @@ class GcsClient:
             total = response.headers.get("Content-Range", "").rpartition("/")[2]
             whole = response.headers.get("Content-Length", "")
             if response.status_code == 200:  # not a part, so the unwanted beginning comes too
-                response.raw.read(start, decode_content=False)
+                _skip(response.raw, start)
                 total = whole
             data: bytes = response.raw.read(end - start, decode_content=False)
             size = int(total) if total.isdigit() else start + len(data)
@@ -310,7 +308,11 @@ class GcsClient:
             },
             accepts=(200, 201),
         ) as response:
-            return str(response.headers["Location"])
+            session = str(response.headers.get("Location", ""))
+        if urlsplit(session).scheme not in ("https", urlsplit(self._endpoint).scheme):
+            # It is written to with credentials, which do not go in the clear where they did not.
+            raise OSError(errno.EIO, f"{self._host} named no place to upload to that can be used")
+        return session
 
     def _send(
         self, session: str, source: Source, md5: str, again: Callable[[Callable[[], Any]], Any]
@@ -386,6 +388,14 @@ def _info(item: Mapping[str, Any]) -> FileInfo:
         Checksum("md5", base64.b64decode(digest).hex()) if digest else None,
         item.get("contentType"),
     )
+
+
+def _skip(raw: Any, count: int) -> None:
+    while count > 0:
+        part = raw.read(min(count, _CHUNK), decode_content=False)
+        if not part:
+            return
+        count -= len(part)
 
 
 def _message(response: requests.Response) -> str:

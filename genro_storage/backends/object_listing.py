@@ -7,6 +7,7 @@ is found without a directory of its own, so that nothing is lost by copying.
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,9 +17,12 @@ from ..paths import is_addressable, join, order_key, parent_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-__all__ = ["Entry", "KeyOrder", "Page", "in_any_order", "level"]
+__all__ = ["Entry", "KeyOrder", "Page", "in_any_order", "in_key_order", "level"]
 
 _log = logging.getLogger("genro_storage")
+
+#: Comes after nearly every key below a directory: a valid character, as a listing needs one.
+_LAST = "\U0010fffd"
 
 
 class Entry(NamedTuple):
@@ -40,6 +44,11 @@ class Entry(NamedTuple):
     def order(self) -> str:
         """What sorts entries in ``paths.order_key`` order."""
         return self.path + "/" if self.info is None else self.key
+
+    def is_marker_of(self, directory: str) -> bool:
+        """Whether it stands for this directory itself."""
+        # A key that is a slash and no more is odd, and nobody's marker.
+        return self.info is None and self.path == directory and self.key != "/"
 
 
 class Page(NamedTuple):
@@ -66,14 +75,22 @@ class KeyOrder:
         self._open: list[str] = [base] if base else []
         # Files whose name may still turn out to be a prefix too: each begins the current key.
         self._files: list[str] = []
+        self._last = ""
+        self._odd: str | None = None  # what all keys begin with that were left out with the last
         #: What keys begin with that are left out, because ``enter`` said no; None for nothing.
         self.pruned: str | None = None
 
     def feed(self, entries: Iterable[Entry]) -> Iterator[FileInfo]:
-        """The infos of the next keys, which follow in order those of the last call."""
+        """The infos of the next keys, which follow in order those of the last call.
+
+        ``OSError`` where they do not: whoever compares two trees relies on the order.
+        """
         for entry in entries:
+            if entry.order < self._last:
+                raise OSError(errno.EIO, "the server does not list its keys in their order")
+            self._last = entry.order
             path = entry.path
-            if path == self._base and entry.info is None:
+            if entry.is_marker_of(self._base):
                 continue  # the directory's own marker
             if self.pruned and entry.order.startswith(self.pruned):
                 continue
@@ -82,7 +99,7 @@ class KeyOrder:
             odd = not is_addressable(path)
             above = path if entry.info is None else parent_of(path)
             if odd:
-                _left_out(path)
+                self._leave_out(entry.key)
                 # What it lies in is there all the same.
                 while above and not is_addressable(above):
                     above = parent_of(above)
@@ -90,6 +107,16 @@ class KeyOrder:
             if entered and entry.info is not None and not odd:
                 self._files.append(path)
                 yield entry.info if entry.info.path == path else entry.info._replace(path=path)
+
+    def _leave_out(self, key: str) -> None:
+        """Say so, once for all keys below a directory that has an odd name."""
+        if self._odd is not None and key.startswith(self._odd):
+            return
+        first = 0
+        while (end := key.find("/", first)) >= 0 and is_addressable(key[:end] or "/"):
+            first = end + 1
+        self._odd = key[: end + 1] if end >= 0 else None
+        _left_out(self._odd or key)
 
     def _directories(self, whole: str) -> Generator[FileInfo, None, bool]:
         """Announce the directories down to ``whole`` that are new; False: not wanted."""
@@ -111,6 +138,35 @@ class KeyOrder:
                 self.pruned = known + "/"
                 return False
         return True
+
+
+def in_key_order(
+    base: str,
+    listing: Callable[[str | None], Iterable[Page]],
+    enter: Callable[[FileInfo], bool] | None = None,
+) -> Iterator[FileInfo]:
+    """``find`` for a service that lists its keys in their order, whatever the directories.
+
+    ``listing(after)`` gives the pages of everything below ``base``, from its beginning or behind
+    (or from) the key ``after``. A directory that is not entered is jumped over by asking anew,
+    where it is larger than a page.
+    """
+    order = KeyOrder(base, enter)
+    after: str | None = None
+    while True:
+        jump: str | None = None
+        for page in listing(after):
+            yield from order.feed(page.entries)
+            if page.next is None:
+                return
+            if order.pruned is not None and page.entries:
+                beyond = order.pruned + _LAST
+                if page.entries[-1].key < beyond:
+                    jump = beyond
+                    break
+        if jump is None:
+            return
+        after = jump
 
 
 def in_any_order(
@@ -170,10 +226,10 @@ def level(base: str, entries: Iterable[Entry]) -> tuple[list[FileInfo], list[str
     prefixes: set[str] = set()
     for entry in entries:
         path = entry.path
-        if path == base and entry.info is None:
+        if entry.is_marker_of(base):
             continue
         if not is_addressable(path) or parent_of(path) != base:
-            _left_out(path)
+            _left_out(entry.key)
             continue
         if entry.info is None:
             prefixes.add(path)

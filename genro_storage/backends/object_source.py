@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,18 @@ from .base import COPY_CHUNK
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Source", "in_small_sends"]
+__all__ = ["BRIEF_QUEUE", "Source", "in_small_sends"]
 
 _AT_ONCE = 64 * 1024
+
+#: Options of a socket that is sent large bodies through. What lies in a queue of this machine,
+#: which can be megabytes, counts as sent, and the answer is waited for from then on: on a slow
+#: line it would be missing long before the server has the whole body.
+BRIEF_QUEUE: list[tuple[int, int, int]] = (
+    [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 2 * _AT_ONCE)]
+    if hasattr(socket, "TCP_NOTSENT_LOWAT")
+    else []
+)
 
 
 def in_small_sends(body: bytes) -> bytes | io.BytesIO:

@@ -19,9 +19,10 @@ from .errors import RootNotFoundError
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import Filesystem, Profile
 from .object_client import ObjectClient, in_parallel
-from .object_listing import Entry, KeyOrder, Page, in_any_order, level
+from .object_listing import Entry, Page, in_any_order, in_key_order, level
 from .object_reader import FIRST, PIECE, Chunk, ObjectReader
-from .remote import Bounds, RemoteFilesystem, repeated
+from .remote import Bounds, RemoteFilesystem, is_transient, repeated
+from .temporary_names import is_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,8 +36,6 @@ __all__ = ["ObjectStoreBackend", "PublicStoreBackend"]
 T = TypeVar("T")
 
 _DELETERS = 8
-# Next to "/" in the order of keys: what a listing goes on with that skips a whole prefix.
-_AFTER_SLASH = "0"
 
 
 class ObjectStoreBackend(FsspecBackend):
@@ -167,29 +166,31 @@ class ObjectStoreBackend(FsspecBackend):
         # A file lists itself nowhere, and below what is missing there is nothing.
         if not page.entries and path and self.stat(path).type != "directory":
             raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
+        for info in self._find(path, page, enter):
+            # As in ``scan``: what other mounts' writers have left came here by copying.
+            if info.type != "file" or not is_temporary(info.name):
+                yield info
+
+    def _find(
+        self, path: str, page: Page, enter: Callable[[FileInfo], bool] | None
+    ) -> Iterator[FileInfo]:
+        """``page`` is the first one of everything below ``path``."""
         if self._ordered:
-            yield from self._in_order(path, page, enter)
-            return
+            return in_key_order(path, lambda after: self._listing(path, page, after), enter)
         first: list[Page] = [page]
 
         def flat(directory: str) -> Page:
             return first.pop() if first else self._page(directory, flat=True)
 
-        yield from in_any_order(path, flat, self._one_level, enter)
+        return in_any_order(path, flat, self._one_level, enter)
 
-    def _in_order(
-        self, path: str, page: Page, enter: Callable[[FileInfo], bool] | None
-    ) -> Iterator[FileInfo]:
-        order = KeyOrder(path, enter)
-        while True:
-            yield from order.feed(page.entries)
-            if page.next is None:
-                return
-            if order.pruned is None:
-                page = self._page(path, flat=True, token=page.next)
-            else:
-                # The rest of a directory that is not wanted is not asked for.
-                page = self._page(path, flat=True, start=order.pruned[:-1] + _AFTER_SLASH)
+    def _listing(self, path: str, page: Page, after: str | None) -> Iterator[Page]:
+        if after is not None:
+            page = self._page(path, flat=True, start=after)
+        yield page
+        while page.next is not None:
+            page = self._page(path, flat=True, token=page.next)
+            yield page
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -198,7 +199,7 @@ class ObjectStoreBackend(FsspecBackend):
         if not path:
             self._require_file(path)
         try:
-            return self._ask(lambda client: client.read(self._full(path), start, end, pin))
+            return self._ask(lambda client: _read_whole(client, self._full(path), start, end, pin))
         except RootNotFoundError:
             raise
         except FileNotFoundError as error:
@@ -209,17 +210,16 @@ class ObjectStoreBackend(FsspecBackend):
         """Bytes that are there, of the content that ``pin`` names."""
 
         def whole() -> bytes:
+            full = self._full(path)
             try:
-                data = self._remote.once(
-                    lambda client: cast("ObjectClient", client).read(
-                        self._full(path), start, end, pin
-                    )
-                ).data
+                found = self._remote.once(
+                    lambda client: _read_whole(cast("ObjectClient", client), full, start, end, pin)
+                )
             except FileNotFoundError as error:
                 raise _replaced() from error
-            if len(data) != end - start:
-                raise ConnectionError(errno.ECONNRESET, "the answer ended too early")
-            return data
+            if len(found.data) != end - start:
+                raise _replaced()  # it is that long no more
+            return found.data
 
         return self._again(whole)
 
@@ -376,6 +376,8 @@ class ObjectStoreBackend(FsspecBackend):
         except FileNotFoundError:
             pass  # that is what was wanted
         except OSError as error:
+            if is_transient(error):
+                raise  # who is silent once is silent for all of them, one timeout after the other
             failed[key] = error
 
     # -- urls ---------------------------------------------------------------------------------
@@ -394,6 +396,13 @@ class PublicStoreBackend(ObjectStoreBackend):
     """A bucket at the one address of its public service, where each has a name of its own."""
 
     address_is_sure: ClassVar[bool] = True
+
+
+def _read_whole(client: ObjectClient, key: str, start: int, end: int, pin: str | None) -> Chunk:
+    found = client.read(key, start, end, pin)
+    if len(found.data) < min(end, found.size) - start:
+        raise ConnectionError(errno.ECONNRESET, "the answer ended too early")
+    return found
 
 
 def _guess(key: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import math
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,13 +11,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
 from urllib.parse import urlsplit
 
 from ..info import Checksum, FileInfo
-from ..paths import is_addressable, join
 from .fsspec_backend import FsspecBackend
 from .fsspec_info import Profile
 from .fsspec_write import GuardedReader
+from .object_listing import Entry, Page, in_any_order, in_key_order, level
 from .s3_client import is_amazon
 from .s3_metadata import as_headers, as_metadata
-from .s3_walk import tree_of_keys
 from .temporary_names import is_temporary
 
 if TYPE_CHECKING:
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
     from .s3_filesystem import S3Filesystem
 
 __all__ = ["LONGEST_URL", "PROFILE", "S3Backend"]
-
-_log = logging.getLogger("genro_storage")
 
 PROFILE = Profile(
     commit="put", implicit_directories=True, exclusive=True, copies=True, threadsafe=True
@@ -46,8 +42,9 @@ _ATTEMPTS = 3
 class S3Backend(FsspecBackend):
     """Keys as paths: a directory is there as long as some key begins with its name.
 
-    A file and a directory of one name, which keys allow, are shown as the file. Keys that no
-    path can express (``a//b``, ``../x``) are left out of listings, with a warning.
+    A file and a directory of one name, which keys allow, are listed as the file; what is below it
+    is found all the same. Keys that no path can express (``a//b``, ``../x``) are left out of
+    listings, with a warning.
     """
 
     address_is_sure: ClassVar[bool] = False
@@ -91,9 +88,14 @@ class S3Backend(FsspecBackend):
             checksum=self._digest(info.etag) if _is_plain(raw) else None,
         )
 
+    @property
+    def _is_express(self) -> bool:
+        """Whether it is a directory bucket."""
+        return self._store.client.bucket.endswith("--x-s3")
+
     def _digest(self, etag: str | None) -> Checksum | None:
         # Directory buckets (S3 Express) have ETags of another kind.
-        if self._store.client.bucket.endswith("--x-s3"):
+        if self._is_express:
             return None
         if etag is None or not _MD5.fullmatch(etag):
             return None
@@ -106,51 +108,45 @@ class S3Backend(FsspecBackend):
         found = self.stat(info.path)
         return found.checksum if found.etag == info.etag else None
 
-    def _read_listing(self, path: str, full: str) -> list[FileInfo]:
-        found: dict[str, FileInfo] = {}
-        cut = len(full) + 1 if full else 0
-        for raw in self._store.ls(full):
-            name = str(raw["name"])[cut:]
-            if not name:
-                continue  # the directory's own marker
-            is_directory = name.endswith("/")
-            leaf = name[:-1] if is_directory else name
-            child = join(path, leaf)
-            if not is_addressable(leaf):
-                self._leave_out(join(path, name))
-                continue
-            # Where there are a file and a prefix of one name, stat finds the file.
-            if not is_directory:
-                found[leaf] = self._describe(child, raw)
-            elif leaf not in found:
-                found[leaf] = FileInfo(child, "directory")
-        return list(found.values())
+    def _entry(self, raw: Mapping[str, Any]) -> Entry:
+        key = str(raw["name"])[len(self._prefix("")) :]
+        # A key that ends with a slash stands for a directory, which may be empty.
+        return Entry(key, None if key.endswith("/") else self._describe(key, raw))
 
-    @staticmethod
-    def _leave_out(path: str) -> None:
-        _log.warning("left out the entry %r, whose name no path can express", path)
+    def _one_level(self, path: str) -> Iterator[Entry]:
+        return map(self._entry, self._store.ls(self._full(path)))
+
+    def _read_listing(self, path: str, full: str) -> list[FileInfo]:
+        found, _ = level(path, self._one_level(path))
+        return found
+
+    def _listing(self, path: str, after: str | None = None) -> Iterator[Page]:
+        """Everything below a directory."""
+        start = None if after is None else self._prefix("") + after
+        for found, is_last in self._store.keys_below(self._prefix(path), start):
+            yield Page([self._entry(raw) for raw in found], None if is_last else "more")
 
     def find(
         self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
     ) -> Iterator[FileInfo]:
         """As everywhere, from one flat listing: a request for a thousand keys."""
-        if self._store.client.bucket.endswith("--x-s3"):
-            yield from super().find(path, enter=enter)  # these list in no order
-            return
-        full = self._full(path)
-        prefix = f"{full}/" if full else ""
         empty = True
 
-        def listing(after: str | None) -> Iterator[list[tuple[str, Mapping[str, Any]]]]:
+        def listing(after: str | None) -> Iterator[Page]:
             nonlocal empty
-            for page in self._store.keys_below(prefix, after):
-                empty = empty and not page
+            for page in self._listing(path, after):
+                empty = empty and not page.entries
                 yield page
 
-        for info in tree_of_keys(
-            listing, path, self._describe, enter=enter, leave_out=self._leave_out
-        ):
+        if self._is_express:  # these list in no order
+            found = in_any_order(
+                path, lambda below: next(self._listing(below)), self._one_level, enter
+            )
+        else:
+            found = in_key_order(path, listing, enter)
+        for info in found:
             if info.type != "file" or not is_temporary(info.name):
+                empty = False
                 yield info
         if empty and self.stat(path).type != "directory":
             raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
@@ -251,10 +247,8 @@ class S3Backend(FsspecBackend):
         if not self._require_removable(path):
             self._store.rm_file(self._full(path))
             return
-        prefix = self._prefix(path)
-        self._store.rm_files(
-            prefix + key for page in self._store.keys_below(prefix, None) for key, _ in page
-        )
+        pages = self._store.keys_below(self._prefix(path))
+        self._store.rm_files(raw["name"] for page, _ in pages for raw in page)
 
     def cleanup(self, path: str, older_than: float) -> int:
         """Forget the uploads that killed writers have begun; returns how many."""

@@ -71,6 +71,9 @@ class _Body(io.BytesIO):
 #: The clients of a parent process: closing them here would close them there, too.
 _inherited: list[_Connected] = []
 _living: weakref.WeakSet[S3Client] = weakref.WeakSet()
+# What mounts share that name their keys, in one environment: a session is as much work as several
+# requests, and has credentials only where there is no key. Only the loop's thread uses it.
+_keyed: list[tuple[dict[str, str], Any]] = []
 _models: list[Any] = []  # the one loader of botocore's descriptions, which are large
 
 
@@ -138,16 +141,25 @@ class S3Client:
         from aiobotocore.session import AioSession
         from botocore.loaders import create_loader
 
+        has_key = self.options.key is not None
+        environment = {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}
+        if has_key and _keyed and _keyed[0][0] == environment:
+            return _keyed[0][1]
         if not _models:
             _models.append(create_loader())
         session = AioSession(profile=self.options.profile)
         session.register_component("data_loader", _models[0])
+        if has_key:
+            _keyed[:] = [(environment, session)]
         return session
 
     def _settings(self) -> dict[str, Any]:
         """The arguments of ``S3FileSystem``."""
+        from .s3_http import Session
+
         options, endpoint = self.options, self.endpoint
         config: dict[str, Any] = {
+            "http_session_cls": Session,
             "signature_version": "s3v4",
             "connect_timeout": self.bounds.connect,
             "read_timeout": self.bounds.timeout,
@@ -241,7 +253,11 @@ class S3Client:
                 data = bytes(await body.read())
             finally:
                 body.close()
-            return _part(answer, data, start, end)
+            found = _part(answer, data, start, end)
+            if etag is not None and found.etag not in (None, etag):
+                # There are servers that do not know conditions.
+                raise OSError(errno.EBUSY, "another content came in its place meanwhile; try again")
+            return found
 
         async def attempt(_: int) -> Fetched:
             return await self._attempt(once)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..content import mimetype
 from .errors import RootNotFoundError
+from .object_source import Source
+from .remote import is_transient
 from .s3_metadata import kept_facts
 from .s3_stream import S3Stream
 from .s3_transfer import S3Transfers
@@ -94,14 +95,11 @@ class S3Filesystem:
             found += (_listed(each) for each in page.get("Contents", ()))
         return found
 
-    def keys_below(
-        self, prefix: str, after: str | None
-    ) -> Iterator[list[tuple[str, Mapping[str, Any]]]]:
-        """Pages of all keys that begin with ``prefix``, which they are shown without, in order."""
-        more = {} if after is None else {"StartAfter": prefix + after}
+    def keys_below(self, prefix: str, after: str | None = None) -> Iterator[tuple[list[Raw], bool]]:
+        """Pages of all keys that begin with ``prefix``, in order; and whether that is the last."""
+        more = {} if after is None else {"StartAfter": after}
         for page in self._pages(Prefix=prefix, **more):
-            listed = (_listed(each) for each in page.get("Contents", ()))
-            yield [(raw["name"][len(prefix) :], raw) for raw in listed]
+            yield [_listed(each) for each in page.get("Contents", ())], not page.get("IsTruncated")
 
     def _pages(self, **asked: Any) -> Iterator[Raw]:
         while True:
@@ -141,17 +139,16 @@ class S3Filesystem:
 
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
         """The same with the content of a local file, of which only parts are in memory."""
-        size = os.stat(lpath).st_size
-        if size <= self.transfers.put_at_once:
-            self.pipe_file(rpath, Path(lpath).read_bytes(), **options)
-            return
-        extra = self._facts(rpath, options)
-        create = options.get("mode") == "create"
-        with open(lpath, "rb") as source:
+        with Source(Path(lpath)) as source:
+            if source.size <= self.transfers.put_at_once:
+                data = source.piece(0, source.size)
+                source.require_unchanged()
+                self.pipe_file(rpath, data, **options)
+                return
+            extra = self._facts(rpath, options)
+            create = options.get("mode") == "create"
             self._create(
-                rpath,
-                create,
-                lambda only: self.transfers.put_large(rpath, source, size, only, extra),
+                rpath, create, lambda only: self.transfers.put_large(rpath, source, only, extra)
             )
 
     def _create(
@@ -235,6 +232,8 @@ class S3Filesystem:
             try:
                 self.rm_file(key)
             except OSError as error:
+                if is_transient(error):
+                    raise  # who is silent once is silent for all of them
                 failures.append((key, error))
         if batch:
             failures += self._remove_batch(batch)

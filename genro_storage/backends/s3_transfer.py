@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
-import io
 import logging
 import math
-import os
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .object_source import Source
 from .remote import is_transient
 from .s3_codes import is_refused_before_it_began, server_code
 
@@ -73,15 +72,15 @@ class S3Transfers:
             if server_code(error) in ("InvalidRange", "416"):
                 return  # it is there, and ends before
             raise
-        await asyncio.to_thread(_write_at, sink, 0, first.data)
         last = first.total if end is None else min(end, first.total)
+        _require_whole(first.data, min(stop, last) - start)
+        await asyncio.to_thread(_write_at, sink, 0, first.data)
         turn = asyncio.Lock()
 
         async def fetch_part(offset: int) -> None:
             wanted = min(offset + PART, last)
             part = await self._client.fetch(key, offset, wanted, first.etag)
-            if len(part.data) != wanted - offset:
-                raise OSError(errno.EIO, "the server sent less than there is")
+            _require_whole(part.data, wanted - offset)
             async with turn:
                 await asyncio.to_thread(_write_at, sink, offset - start, part.data)
 
@@ -92,23 +91,21 @@ class S3Transfers:
     async def put(self, key: str, data: bytes, create: bool, extra: dict[str, Any]) -> None:
         """Store ``data``; with ``create``, ``FileExistsError`` where there is something."""
         if len(data) > self.put_at_once:
-            await self.put_large(key, io.BytesIO(data), len(data), create, extra)
+            await self.put_large(key, Source(data), create, extra)
         else:
             await self._client.request(
                 "put_object", **_creation(create), Key=key, Body=data, **extra
             )
 
     async def put_large(
-        self, key: str, source: io.BufferedIOBase, size: int, create: bool, extra: dict[str, Any]
+        self, key: str, source: Source, create: bool, extra: dict[str, Any]
     ) -> None:
-        """The same for ``size`` bytes of ``source``, in parts, of which a few are in memory."""
+        """The same in parts, of which a few are in memory."""
+        size = source.size
         length = max(PART, math.ceil(size / _MOST_PARTS / MIB) * MIB)
-        turn = asyncio.Lock()
 
         async def upload_part(upload: str, number: int, offset: int) -> dict[str, Any]:
-            async with turn:
-                wanted = min(length, size - offset)
-                data = await asyncio.to_thread(_read_at, source, offset, wanted)
+            data = await asyncio.to_thread(source.piece, offset, min(offset + length, size))
             answer = await self._client.request(
                 "upload_part", Key=key, UploadId=upload, PartNumber=number, Body=data
             )
@@ -118,7 +115,7 @@ class S3Transfers:
             for number, offset in enumerate(range(0, size, length), 1):
                 yield upload_part(upload, number, offset)
 
-        await self._in_parts(key, parts, _creation(create), extra)
+        await self._in_parts(key, parts, _creation(create), extra, source.require_unchanged)
 
     async def copy(
         self, source: str, target: str, size: int, etag: str | None, extra: dict[str, Any]
@@ -156,11 +153,14 @@ class S3Transfers:
         parts: Callable[[str], Iterable[Coroutine[Any, Any, dict[str, Any]]]],
         condition: dict[str, Any],
         extra: dict[str, Any],
+        before_it_shows: Callable[[], None] | None = None,
     ) -> None:
         begun = await self._client.request("create_multipart_upload", Key=key, **extra)
         upload = str(begun["UploadId"])
         try:
             done = await _few_at_a_time(parts(upload))
+            if before_it_shows is not None:
+                before_it_shows()
             await self._complete(key, upload, done, condition)
         except BaseException:
             # Also where it was cancelled. No part is on its way any more.
@@ -254,9 +254,6 @@ def _write_at(sink: Sink, offset: int, data: bytes) -> None:
     sink.write(data)
 
 
-def _read_at(source: io.BufferedIOBase, offset: int, size: int) -> bytes:
-    source.seek(offset, os.SEEK_SET)
-    data = source.read(size)
-    if len(data) != size:
-        raise OSError(errno.EIO, "the file has become shorter while it was uploaded")
-    return data
+def _require_whole(data: bytes, length: int) -> None:
+    if len(data) != length:
+        raise OSError(errno.EIO, "the server sent less than there is")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -25,10 +27,12 @@ from genro_storage.exceptions import (
     StorageIsDirectoryError,
     StorageNotFoundError,
     StoragePermissionError,
+    StorageTimeoutError,
     StorageValueError,
 )
 from genro_storage.testing.concurrency import together
-from tests.services.answers import Answer, AnswerServer, with_small_buffers
+from tests.services.answers import Answer, AnswerServer
+from tests.services.interrupted import within
 
 pytestmark = pytest.mark.services
 
@@ -415,17 +419,103 @@ def test_a_large_creation_is_exclusive(root):
     assert node.read_bytes() == b"first"
 
 
-def test_an_upload_that_moves_on_may_take_longer_than_the_timeout(monkeypatch):
-    with_small_buffers(monkeypatch)
+def test_an_upload_that_moves_on_may_take_longer_than_the_timeout():
     answer = Answer(201, b"", (("ETag", '"1"'), ("Last-Modified", "Fri, 20 Nov 2026 16:00:00 GMT")))
-    with AnswerServer(lambda _: answer, pause=0.1) as server, StorageManager() as manager:
+    with AnswerServer(lambda _: answer, pause=0.3) as server, StorageManager() as manager:
         manager.configure([{
             "name": "az", "type": "azure", "container": "c", "account_name": "a",
-            "account_key": _KEY, "endpoint_url": f"{server.url}/a", "timeout": 1, "retries": 0,
+            "account_key": _KEY, "endpoint_url": f"{server.url}/a", "timeout": 2, "retries": 0,
         }])  # fmt: skip
-        manager.node("az:a").write_bytes(bytes(6 * _MIB))
+        manager.node("az:a").write_bytes(bytes(4 * _MIB))
         (request,) = server.requests
-        assert len(request.body) == 6 * _MIB
+        assert len(request.body) == 4 * _MIB
+
+
+_WHEN = ("Last-Modified", "Fri, 20 Nov 2026 16:00:00 GMT")
+
+
+def _copying(progress, name="1"):
+    """A service that copies in the background."""
+    given = {"x-ms-copy-id": name, "ETag": '"1"', _WHEN[0]: _WHEN[1]}
+
+    def answer(request):
+        if "comp=copy" in request.path:
+            return Answer(204)
+        if request.method == "PUT":
+            return Answer(202, b"", (*given.items(), ("x-ms-copy-status", "pending")))
+        if request.path.startswith("/a/c/source"):
+            return Answer(200, b"", (("ETag", '"1"'), _WHEN))
+        state, done = next(progress)
+        more = (("x-ms-copy-status", state), ("x-ms-copy-progress", f"{done}/100"))
+        return Answer(200, b"", (("x-ms-copy-id", "1"), ("ETag", '"1"'), _WHEN, *more))
+
+    return answer
+
+
+@pytest.fixture
+def copied():
+    @contextlib.contextmanager
+    def copied(progress, timeout, **more):
+        with AnswerServer(_copying(progress, **more)) as server, StorageManager() as manager:
+            manager.configure([{
+                "name": "az", "type": "azure", "container": "c", "account_name": "a", "retries": 0,
+                "account_key": _KEY, "endpoint_url": f"{server.url}/a", "timeout": timeout,
+            }])  # fmt: skip
+            mount = manager.node("az:")._mount
+            yield server, lambda: mount.copy("source", mount, "target")
+
+    return copied
+
+
+def test_a_copy_in_the_background_may_take_longer_than_the_timeout(copied):
+    steps = iter([("pending", done) for done in range(5)] + [("success", 100)])
+    with copied(steps, 0.7) as (server, copy):
+        copy()
+    assert not any("comp=copy" in request.path for request in server.requests)
+
+
+def test_a_copy_in_the_background_that_stands_still_is_given_up(copied):
+    with (
+        copied(itertools.repeat(("pending", 3)), 1) as (server, copy),
+        within(20),
+        pytest.raises(StorageTimeoutError, match=r"az:.*does not go on"),
+    ):
+        copy()
+    assert "comp=copy" in server.requests[-1].path
+
+
+def test_a_copy_whose_place_another_one_took_has_not_worked(copied):
+    with (
+        copied(itertools.repeat(("success", 100)), 5, name="2") as (_, copy),
+        pytest.raises(StorageIOError, match="replaced"),
+    ):
+        copy()
+
+
+def test_an_answer_that_is_none_of_azure_is_no_fault_of_the_caller():
+    with AnswerServer(lambda _: Answer(200, b"hello")) as server, StorageManager() as manager:
+        manager.configure([{
+            "name": "az", "type": "azure", "container": "c", "account_name": "a",
+            "account_key": _KEY, "endpoint_url": f"{server.url}/a", "retries": 0,
+        }])  # fmt: skip
+        with pytest.raises(StorageIOError, match=r"az:a.*check 'endpoint_url'"):
+            manager.node("az:a").read_bytes()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_nothing_is_sent_to_where_a_server_redirects(status):
+    with AnswerServer(lambda _: Answer(200, b"another's")) as other:
+        to = Answer(status, b"", (("Location", f"http://localhost:{other.port}/x"),))
+        with AnswerServer(lambda _: to) as server, StorageManager() as manager:
+            manager.configure([{
+                "name": "az", "type": "azure", "container": "c", "account_name": "a",
+                "account_key": _KEY, "endpoint_url": f"{server.url}/a", "retries": 0,
+            }])  # fmt: skip
+            node = manager.node("az:a")
+            for step in (lambda: node.write_bytes(b"x"), node.read_bytes, lambda: node.exists):
+                with pytest.raises(StorageIOError, match=f"az:a.*status {status}"):
+                    step()
+        assert other.requests == []
 
 
 def test_a_file_that_changes_while_it_is_uploaded_is_not_stored(root, tmp_path, monkeypatch):

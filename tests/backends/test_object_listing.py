@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genro_storage.backends.object_listing import Entry, KeyOrder, Page, in_any_order, level
+from genro_storage.backends.object_listing import (
+    Entry,
+    KeyOrder,
+    Page,
+    in_any_order,
+    in_key_order,
+    level,
+)
 from genro_storage.info import FileInfo
 from genro_storage.paths import is_addressable, order_key, parent_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Names that sort around the slash, and two that UTF-16 sorts the other way round.
 _names = st.text(alphabet="a-0/\ufb00\U0001f600", min_size=1, max_size=8)
@@ -109,6 +120,13 @@ def test_a_directory_that_is_refused_is_not_entered(keys, size, refused):
         assert asked == [info.path for info in found if info.type == "directory"]
 
 
+def test_a_key_that_is_only_a_slash_is_left_out_like_others(caplog):
+    with caplog.at_level(logging.WARNING, "genro_storage"):
+        assert list(KeyOrder("").feed([Entry(""), Entry("/")])) == []
+        assert level("", [Entry(""), Entry("/")]) == ([], [])
+    assert [record.args for record in caplog.records] == [("/",), ("/",)]
+
+
 @given(_keys, st.sampled_from(["", "a"]))
 def test_one_level_shows_what_find_shows_of_it(keys, base):
     store = _Store(keys, 1000)
@@ -130,9 +148,73 @@ def test_a_file_below_the_name_of_a_file_is_not_lost():
     assert [info.path for info in KeyOrder("").feed(entries)] == ["a", "a-b", "a/x"]
 
 
-@pytest.mark.parametrize("key", ["a//b", "/a", "a/../b", "a/./b", ".."])
-def test_a_key_that_no_path_can_express_is_left_out_and_logged(key, caplog):
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [("a//b", "a//"), ("/a", "/"), ("a/../b", "a/../"), ("a/./b", "a/./"), ("..", "..")],
+)
+def test_a_key_that_no_path_can_express_is_left_out_and_logged(key, shown, caplog):
     with caplog.at_level(logging.WARNING, "genro_storage"):
         found = list(KeyOrder("").feed(_entries({key}) + _entries({"z"})))
     assert [info.path for info in found if info.type == "file"] == ["z"]
-    assert repr(key) in caplog.text
+    assert [record.args for record in caplog.records] == [(shown,)]
+
+
+def test_a_thousand_keys_below_one_odd_name_are_one_warning(caplog):
+    order = KeyOrder("")
+    keys = sorted({f"a//{number:04}" for number in range(1000)} | {"a/", "b//", "b//x"})
+    with caplog.at_level(logging.WARNING, "genro_storage"):
+        found = [info.path for key in keys for info in order.feed(_entries({key}))]
+    assert found == ["a", "b"]
+    assert [record.args for record in caplog.records] == [("a//",), ("b//",)]
+
+
+def test_a_server_that_does_not_sort_is_found_out():
+    order = KeyOrder("")
+    assert len(list(order.feed(_entries({"b"})))) == 1
+    with pytest.raises(OSError, match="order"):
+        list(order.feed(_entries({"a"})))
+
+
+class _Sorted:
+    """Lists its keys in their order, from any of them on."""
+
+    def __init__(self, keys: set[str], size: int) -> None:
+        self.keys = sorted(keys, key=str.encode)
+        self.size = size
+        self.pages = 0
+
+    def listing(self, after: str | None) -> Iterator[Page]:
+        keys = [key for key in self.keys if after is None or key > after]
+        for start in range(0, max(1, len(keys)), self.size):
+            self.pages += 1
+            part = [Entry(key, FileInfo(key, "file")) for key in keys[start : start + self.size]]
+            yield Page(part, "more" if start + self.size < len(keys) else None)
+
+
+def test_a_large_directory_that_is_not_entered_is_jumped_over():
+    keys = {f"a/{number:04}" for number in range(900)} | {"a/\U0010ffff", "a0", "b/x"}
+    store = _Sorted(keys, 3)
+    found = in_key_order("", store.listing, lambda info: info.path != "a")
+    assert [info.path for info in found] == ["a", "a0", "b", "b/x"]
+    assert store.pages <= 3
+
+
+def test_a_jump_that_leads_nowhere_is_made_once():
+    """No character comes after the last one that a listing can be asked to begin behind."""
+    store = _Sorted({f"a/\U0010ffff{number:04}" for number in range(30)} | {"b"}, 3)
+    found = in_key_order("", store.listing, lambda _: False)
+    assert [info.path for info in found] == ["a", "b"]
+    assert store.pages <= 15
+
+
+@given(_keys, st.integers(1, 4), st.sampled_from(["a", "a/0", "-"]))
+def test_the_same_whatever_is_jumped_over(keys, size, refused):
+    keys = {key for key in keys if not key.endswith("/")}
+    found = in_key_order("", _Sorted(keys, size).listing, lambda info: info.path != refused)
+    assert list(found) == _expected(keys, refused=refused)
+
+
+def test_a_listing_is_never_held_whole():
+    store = _Sorted({f"{number:05}/f" for number in range(3000)}, 3)
+    next(in_key_order("", store.listing))
+    assert store.pages == 1

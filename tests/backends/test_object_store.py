@@ -16,9 +16,11 @@ from genro_storage.exceptions import (
     StorageExistsError,
     StorageIOError,
     StorageNotEmptyError,
+    StorageTimeoutError,
     StorageUnsupportedError,
 )
 from tests.services.cable import Cable
+from tests.services.interrupted import within
 
 pytestmark = pytest.mark.services
 
@@ -169,6 +171,23 @@ def test_a_file_and_a_prefix_of_one_name(root):
     assert ("a/x/y", "file") in found and ("a", "directory") not in found
     (root / "a").delete()
     assert (root / "a/x/y").read_bytes() == b"a/x/y"
+
+
+def test_what_killed_writers_of_other_mounts_left_is_hidden_everywhere(store, root):
+    left = f".genro-tmp-{'0' * 20}-1"
+    store.put_raw(f"{root._mount._at('')[0].root}/d/{left}")
+    (root / "d/a").write_bytes(b"1")
+    assert [child.name for child in (root / "d").children()] == ["a"]
+    assert [info.path for info in root._mount.find("")] == ["d", "d/a"]
+
+
+def test_deleting_many_files_waits_for_a_silent_server_once(store, storage):
+    storage.add_mount({**store.mount(), "name": "brief", "timeout": 1.5, "retries": 0})
+    mount = storage.node("brief:")._mount
+    names = [f"{number}" for number in range(100)]
+    with store.service.frozen(), within(12), pytest.raises(StorageTimeoutError, match="brief:"):
+        mount.remove_many(names)
+    mount.remove_many(names)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])

@@ -28,6 +28,7 @@ from genro_storage import (
     StoragePathError,
     StorageValueError,
 )
+from genro_storage.backends.object_source import Source
 from tests.services.s3 import BUCKET, KEY, SECRET
 
 pytestmark = pytest.mark.services
@@ -202,7 +203,7 @@ def test_a_file_and_a_directory_of_one_name_are_the_file(storage, put):
         put(key, b"1")
     root = storage.node("store:")
     assert [each.name for each in root.children()] == ["a", "b"]
-    assert [info.path for info in root._mount.find("")] == ["a", "b"]
+    assert [info.path for info in root._mount.find("")] == ["a", "a/x", "b"]
     assert (root / "a").isfile and (root / "a/x").isfile
 
 
@@ -357,6 +358,29 @@ def test_an_interrupted_upload_leaves_no_parts(storage, other, small_parts):
     client._send = send
     assert uploads(other) == []
     assert not node.exists
+
+
+@pytest.mark.parametrize("larger", [0, 12 * MIB], ids=["whole", "in parts"])
+def test_a_file_that_changes_while_it_is_uploaded_is_not_stored(
+    storage, other, tmp_path, monkeypatch, small_parts, larger
+):
+    source = tmp_path / "big.bin"
+    source.write_bytes(bytes(5 * MIB + larger))
+    piece = Source.piece
+
+    def changing(self, start, end):
+        found = piece(self, start, end)
+        with source.open("r+b") as file:
+            file.write(b"changed")
+        os.utime(source, ns=(1, 1))
+        return found
+
+    monkeypatch.setattr(Source, "piece", changing)
+    node = storage.node("store:big.bin")
+    with pytest.raises(StorageError, match="changed while it was uploaded"):
+        node._mount.upload(source, "big.bin")
+    assert not node.exists
+    assert uploads(other) == []
 
 
 def test_cleanup_forgets_the_uploads_of_killed_writers(storage, other, config):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.services
 
 
 class TestMoto(BackendConformance):
-    # moto's routes end at the end of a line; S3 itself takes such keys (test_s3_walk.py).
+    # moto's routes end at the end of a line; S3 itself takes such keys (test_s3_listing.py).
     refused_names = frozenset({"line\nbreak.txt"})
 
     @pytest.fixture

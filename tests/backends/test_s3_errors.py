@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ from genro_storage import (
     StoragePermissionError,
     StorageTimeoutError,
 )
+from tests.services.answers import Answer, AnswerServer
 from tests.services.base import free_port
 from tests.services.interrupted import within
 from tests.services.s3 import SECRET
@@ -102,6 +104,21 @@ def test_a_profile_is_read(moto_server, tmp_path, monkeypatch):
     with mounted(config) as node:
         node.write_bytes(b"x")
         assert "AK%2F" in node.url()
+
+
+def test_mounts_with_keys_have_their_own_and_the_environment_of_their_time(
+    moto_server, tmp_path, monkeypatch
+):
+    """Though they share what makes connections."""
+    found = []
+    for number in (1, 2, 2, 1):
+        path = tmp_path / f"config{number}"
+        path.write_text(f"[default]\nregion = eu-west-{number}\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+        with mounted(moto_server.mount(key=f"KEY{number}", secret=f"secret{number}")) as node:
+            url = node.url()
+            found.append(f"KEY{number}%2F" in url and f"%2Feu-west-{number}%2F" in url)
+    assert found == [True] * 4
 
 
 # -- what is missing --------------------------------------------------------------------------
@@ -337,6 +354,18 @@ def test_the_last_answer_of_an_upload_in_parts_may_be_lost(moto_server, monkeypa
         assert node.read_bytes() == b"x" * 11 * MIB
 
 
+def test_deleting_many_files_waits_for_a_silent_server_once(moto_server):
+    names = [f"bell\x07{number}" for number in range(20)]  # each in a request of its own
+    with mounted(moto_server.mount(), timeout=1.5) as node:
+        with (
+            moto_server.frozen(),
+            within(15),
+            pytest.raises(StorageTimeoutError, match="store:"),
+        ):
+            node._mount.remove_many(names)
+        node._mount.remove_many(names)
+
+
 def test_closing_with_a_frozen_server_does_not_hang(moto_server):
     with mounted(moto_server.mount(), timeout=60) as node:
         node.write_bytes(b"x")
@@ -345,3 +374,89 @@ def test_closing_with_a_frozen_server_does_not_hang(moto_server):
             node._mount.backend.close()
         assert time.monotonic() - started < 20
         assert node.read_bytes() == b"x"
+
+
+# -- where requests go, and how fast ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_nothing_is_sent_to_where_a_server_redirects(status):
+    with AnswerServer(lambda _: Answer(200, b"another's")) as other:
+        place = f"http://localhost:{other.port}/x"
+        with (
+            AnswerServer(lambda _: Answer(status, b"", (("Location", place),))) as server,
+            mounted(_at(server, token="session-token")) as node,
+        ):
+            for step in STEPS.values():
+                with pytest.raises(StorageError, match=r"store:.*check 'endpoint_url'"):
+                    step(node)
+            assert len(server.requests) <= 2 * len(STEPS)
+        assert other.requests == []
+
+
+def test_another_region_is_found_and_signed_for():
+    def answer(request):
+        if "/eu-south-1/" in request.headers["Authorization"]:
+            return Answer(200, b"found", (("ETag", '"1"'),))
+        return Answer(301, b"", (("x-amz-bucket-region", "eu-south-1"),))
+
+    with AnswerServer(answer) as server, mounted(_at(server)) as node:
+        assert node.read_bytes() == b"found"
+
+
+def test_an_upload_that_moves_on_may_take_longer_than_the_timeout():
+    """What lies in a queue of this machine is not sent yet."""
+    with (
+        AnswerServer(lambda _: Answer(200, b"", (("ETag", '"1"'),)), pause=0.3) as server,
+        mounted(_at(server), timeout=2) as node,
+    ):
+        node.write_bytes(bytes(4 * MIB))
+        (request,) = server.requests
+        assert len(request.body) == 4 * MIB
+
+
+# -- servers that give less, or other things, than they were asked for -------------------------
+
+
+def _ranged(data, etag, longest):
+    """Answers of a server that gives at most so many bytes at a time."""
+
+    def answer(request):
+        if request.method == "HEAD":
+            return Answer(404)
+        start, end = map(int, request.headers["Range"].removeprefix("bytes=").split("-"))
+        part = data[start : min(end + 1, start + longest)]
+        place = f"bytes {start}-{start + len(part) - 1}/{len(data)}"
+        return Answer(206, part, (("Content-Range", place), ("ETag", next(etag))))
+
+    return answer
+
+
+@pytest.mark.parametrize("step", ["read_bytes", "download"])
+def test_a_file_of_which_less_came_is_no_file(step, tmp_path):
+    data = bytes(range(250)) * 100
+    with AnswerServer(_ranged(data, itertools.repeat('"1"'), 1000)) as server:
+        with mounted(_at(server)) as node, node.open("rb") as stream:
+            assert stream.read() == data  # which asks for the rest
+        with mounted(_at(server)) as node, pytest.raises(StorageError, match="less than there is"):
+            if step == "read_bytes":
+                node.read_bytes()
+            else:
+                node._mount.download(node.path, tmp_path / "got")
+
+
+def test_a_server_that_knows_no_conditions_mixes_no_contents(tmp_path):
+    data = bytes(20 * MIB)
+    with AnswerServer(_ranged(data, map('"{}"'.format, itertools.count()), MIB * 20)) as server:
+        for step in (
+            lambda node: node.read_bytes(),
+            lambda node: node._mount.download(node.path, tmp_path / "got"),
+            lambda node: node.open("rb").read(),
+        ):
+            with mounted(_at(server)) as node, pytest.raises(StorageError, match="meanwhile"):
+                step(node)
+
+
+def _at(server, **more):
+    place = {"type": "s3", "bucket": "scripted", "endpoint_url": server.url}
+    return {**place, "key": "AK", "secret": SECRET, **more}

@@ -6,18 +6,13 @@ import http.server
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import urllib3
-import urllib3.util.connection
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    import pytest
-
-__all__ = ["Answer", "AnswerServer", "Request", "with_small_buffers"]
+__all__ = ["Answer", "AnswerServer", "Request"]
 
 
 class Request(NamedTuple):
@@ -94,15 +89,3 @@ class AnswerServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-
-
-def with_small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What lies in a buffer of this machine counts as sent: let that be little, for urllib3."""
-    connect = urllib3.util.connection.create_connection
-
-    def connected(*args: Any, **options: Any) -> socket.socket:
-        sock = connect(*args, **options)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
-        return sock
-
-    monkeypatch.setattr(urllib3.util.connection, "create_connection", connected)

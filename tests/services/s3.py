@@ -8,6 +8,7 @@ import os
 import sys
 import uuid
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -42,10 +43,11 @@ class Moto(Service):
         return None
 
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        # -P: beside the program is a module http, which is not the one of Python.
+        program = str(Path(__file__).with_name("moto_app.py"))
+        return [sys.executable, "-P", program, str(self.port)]
 
     def environment(self) -> dict[str, str]:
-        # Large parts need not be that large to be parts.
         return {**super().environment(), "PYTHONWARNINGS": "ignore"}
 
     def is_ready(self) -> bool:
