@@ -183,7 +183,7 @@ _BUILT_IN = (
     ),
     _built_in(
         "git",
-        "git_options",
+        "git",
         "GitOptions",
         "build_git",
         "A commit of a git repository on this machine, read-only",
@@ -191,7 +191,7 @@ _BUILT_IN = (
     ),
     _built_in(
         "github",
-        "git_options",
+        "git",
         "GithubOptions",
         "build_github",
         "A commit of a repository on GitHub, read-only",

@@ -200,7 +200,7 @@ def test_a_holder_replaced_in_the_middle_of_a_write_gets_no_foreign_entries(
     storage.node("one:old.txt").write_bytes(b"old")
     with zipfile.ZipFile(tmp_path / "other/a.zip", "w") as archive:
         archive.writestr("theirs.txt", "theirs")
-    from genro_storage.backends.zip_archive import ZipBackend
+    from genro_storage.backends.archives.zip import ZipBackend
 
     compose = ZipBackend._compose
 

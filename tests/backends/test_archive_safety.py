@@ -13,8 +13,8 @@ import pytest
 
 from genro_storage import StorageConnectionError, StorageError, StorageManager
 from genro_storage.backends import archive_turns
-from genro_storage.backends.archive_file import ArchiveFile, Kept, State
-from genro_storage.backends.archive_places import LocalPlace
+from genro_storage.backends.archives.file import ArchiveFile, Kept, State
+from genro_storage.backends.archives.places import LocalPlace
 from tests.services.base import free_port
 from tests.support.archives import faraway, pack_tar
 

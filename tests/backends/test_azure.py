@@ -519,7 +519,7 @@ def test_nothing_is_sent_to_where_a_server_redirects(status):
 
 
 def test_a_file_that_changes_while_it_is_uploaded_is_not_stored(root, tmp_path, monkeypatch):
-    from genro_storage.backends.object_source import Source
+    from genro_storage.backends.object_stores.source import Source
 
     source = tmp_path / "changing"
     source.write_bytes(bytes(9 * _MIB))

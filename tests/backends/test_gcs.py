@@ -555,7 +555,7 @@ def test_a_signed_url_is_the_one_that_google_would_make(account):
 
     from google.oauth2 import service_account
 
-    from genro_storage.backends.gcs_sign import signed_url
+    from genro_storage.backends.gcs.sign import signed_url
 
     credentials = service_account.Credentials.from_service_account_info(account)
     moment = datetime(2026, 11, 20, 16, 0, 0, tzinfo=UTC)

@@ -15,7 +15,7 @@ from genro_storage import (
     StoragePermissionError,
     StorageUnsupportedError,
 )
-from genro_storage.backends.http_listing import NoListingError, read_listing
+from genro_storage.backends.http.listing import NoListingError, read_listing
 
 _URL = "http://host/files/d%20e/"
 

@@ -7,7 +7,7 @@ import pytest
 from genro_storage import StorageConfigError, StorageManager
 from genro_storage.backends.context import BuildContext
 from genro_storage.backends.http import HttpOptions, build
-from genro_storage.backends.http_urls import Site, is_slash_added, link_path, next_url
+from genro_storage.backends.http.urls import Site, is_slash_added, link_path, next_url
 
 _URL = "https://example.org/pub"
 _SECRET = "5ecret-w0rd"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genro_storage.backends.object_listing import (
+from genro_storage.backends.object_stores.listing import (
     Entry,
     KeyOrder,
     Page,

@@ -28,7 +28,7 @@ from genro_storage import (
     StoragePathError,
     StorageValueError,
 )
-from genro_storage.backends.object_source import Source
+from genro_storage.backends.object_stores.source import Source
 from tests.services.s3 import BUCKET, KEY, SECRET
 
 pytestmark = pytest.mark.services
@@ -51,8 +51,8 @@ def storage(config):
 @pytest.fixture
 def small_parts(monkeypatch):
     """The smallest parts that S3 takes, so that large files need not be that large."""
-    monkeypatch.setattr("genro_storage.backends.s3_transfer.PART", 5 * MIB)
-    monkeypatch.setattr("genro_storage.backends.s3_transfer.PUT_AT_ONCE", 6 * MIB)
+    monkeypatch.setattr("genro_storage.backends.s3.transfer.PART", 5 * MIB)
+    monkeypatch.setattr("genro_storage.backends.s3.transfer.PUT_AT_ONCE", 6 * MIB)
 
 
 @pytest.fixture
@@ -421,8 +421,8 @@ def test_the_content_type_follows_the_name(storage, other, config):
 
 
 def test_a_large_copy_is_made_in_parts_by_the_server(storage, put, other, config, monkeypatch):
-    monkeypatch.setattr("genro_storage.backends.s3_transfer.COPY_AT_ONCE", 6 * MIB)
-    monkeypatch.setattr("genro_storage.backends.s3_transfer.COPY_PART", 5 * MIB)
+    monkeypatch.setattr("genro_storage.backends.s3.transfer.COPY_AT_ONCE", 6 * MIB)
+    monkeypatch.setattr("genro_storage.backends.s3.transfer.COPY_PART", 5 * MIB)
     data = os.urandom(12 * MIB)
     put("a.bin", data, ContentType="x/y", Metadata={"k": "v"}, CacheControl="no-store")
     storage.node("store:a.bin").copy_to("store:b.bin")

@@ -333,8 +333,8 @@ def test_an_answer_that_is_no_answer_of_s3():
 
 def test_the_last_answer_of_an_upload_in_parts_may_be_lost(moto_server, monkeypatch):
     """The server has put the parts together, and the connection breaks before it says so."""
-    monkeypatch.setattr("genro_storage.backends.s3_transfer.PART", 5 * MIB)
-    monkeypatch.setattr("genro_storage.backends.s3_transfer.PUT_AT_ONCE", 6 * MIB)
+    monkeypatch.setattr("genro_storage.backends.s3.transfer.PART", 5 * MIB)
+    monkeypatch.setattr("genro_storage.backends.s3.transfer.PUT_AT_ONCE", 6 * MIB)
     with mounted(moto_server.mount(), retries=1) as node:
         client = node._mount.backend._store.client
         send, answers = client._send, []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from genro_storage.backends.fsspec_backend import FsspecBackend
 from genro_storage.backends.s3 import S3Options
-from genro_storage.backends.s3_backend import S3Backend
+from genro_storage.backends.s3.backend import S3Backend
 
 PAGE = 3
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from genro_storage import StorageManager, StoragePathError, StoragePermissionError
-from genro_storage.backends.sftp_files import SftpFiles
+from genro_storage.backends.sftp.files import SftpFiles
 from tests.services.base import running
 from tests.services.interrupted import within
 from tests.services.sftp import RcloneSftp, mounted

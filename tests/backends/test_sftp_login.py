@@ -21,7 +21,7 @@ from genro_storage import (
     StoragePermissionError,
     StorageTimeoutError,
 )
-from genro_storage.backends.sftp_hosts import find_known, fingerprint, parse_host_key
+from genro_storage.backends.sftp.hosts import find_known, fingerprint, parse_host_key
 from tests.services.base import free_port, running
 from tests.services.interrupted import within
 from tests.services.sftp import Sshd, make_key, mounted

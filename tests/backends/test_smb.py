@@ -541,7 +541,7 @@ def test_a_reader_keeps_what_it_began_to_read(node):
 def held(server: Samba, path: str, *, sharing: int):
     """Another program with the file open, which lets others do only what ``sharing`` says."""
     from genro_storage.backends.remote import Bounds
-    from genro_storage.backends.smb_client import READ, Link
+    from genro_storage.backends.smb.client import READ, Link
 
     link = Link(
         "127.0.0.1", server.port, "share", server.user, PASSWORD, encrypt=False, bounds=Bounds()

@@ -26,8 +26,8 @@ from genro_storage import (
     StoragePermissionError,
     StorageUnsupportedError,
 )
-from genro_storage.backends.archive_codecs import zstd_module
-from genro_storage.backends.tar_archive import TarBackend
+from genro_storage.backends.archives.codecs import zstd_module
+from genro_storage.backends.archives.tar import TarBackend
 from genro_storage.testing import AWKWARD_NAMES
 from tests.services.base import find_program
 from tests.support.archives import pack_tar, replace_whole

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from genro_storage.backends.archive_codecs import zstd_module
+from genro_storage.backends.archives.codecs import zstd_module
 from genro_storage.testing import BackendConformance
 
 _COMPRESS = {

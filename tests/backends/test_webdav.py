@@ -487,7 +487,7 @@ def test_one_of_many_clients_creates_a_file(opened, server, config):
 
 def test_the_turn_of_a_killed_client_is_taken_away(opened, server, config):
     root = opened(config)
-    from genro_storage.backends.webdav_turns import _turn_of
+    from genro_storage.backends.webdav.turns import _turn_of
 
     left = server.data / config["url"].rpartition("/")[2] / _turn_of("once")
     left.mkdir()
@@ -503,7 +503,7 @@ def test_the_turn_of_a_killed_client_is_taken_away(opened, server, config):
 def test_what_killed_writers_left_is_hidden_and_cleaned_up(opened, server, config):
     root = opened(config)
     from genro_storage.backends.temporary_names import unique_name
-    from genro_storage.backends.webdav_turns import _turn_of
+    from genro_storage.backends.webdav.turns import _turn_of
 
     (root / "d/a.txt").write_bytes(b"x")
     place = server.data / config["url"].rpartition("/")[2] / "d"

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from genro_storage import StorageConfigError, StorageManager
 from genro_storage.backends.context import BuildContext
 from genro_storage.backends.webdav import WebdavOptions, build
-from genro_storage.backends.webdav_settings import Settings, components, is_misread
-from genro_storage.backends.webdav_xml import read_multistatus
+from genro_storage.backends.webdav.settings import Settings, components, is_misread
+from genro_storage.backends.webdav.xml import read_multistatus
 
 ROOT = Path(__file__).parents[2]
 SECRET = "tr0ub4dor"

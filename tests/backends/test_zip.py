@@ -25,8 +25,8 @@ from genro_storage import (
     StorageUnsupportedError,
     StorageValueError,
 )
-from genro_storage.backends.archive_codecs import zstd_module
-from genro_storage.backends.zip_archive import ZipBackend
+from genro_storage.backends.archives.codecs import zstd_module
+from genro_storage.backends.archives.zip import ZipBackend
 from tests.services.base import find_program, skip_or_fail
 from tests.support.archives import pack_zip
 

@@ -1,0 +1,408 @@
+"""The JSON API of Google Cloud Storage, over the sessions of google-auth.
+
+https://cloud.google.com/storage/docs/json_api/v1 is what the methods follow. The errors raised
+are standard ones, cut off from those of ``requests``: these quote URLs, and the URL of a
+resumable upload lets whoever reads it write the object.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import functools
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import requests
+from google.auth import exceptions as auth_errors
+from google.auth.transport.requests import AuthorizedSession
+from urllib3.exceptions import HTTPError as Urllib3Error
+
+from ...info import Checksum, FileInfo
+from ..errors import RootNotFoundError
+from ..fsspec_info import moment
+from ..object_stores.errors import is_timeout, root_name
+from ..object_stores.http import StoreAdapter
+from ..object_stores.listing import Entry, Page
+from ..object_stores.reader import Chunk
+from ..object_stores.source import Source, in_small_sends
+from .credentials import authorised_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+    from pathlib import Path
+
+    from . import GcsOptions
+
+__all__ = ["GcsClient"]
+
+_FIELDS = "name,size,updated,etag,md5Hash,contentType"
+_LISTED = f"nextPageToken,prefixes,items({_FIELDS})"
+_PAGE = 1000
+#: Bytes of one request of a resumable upload; the service wants a multiple of 256 KiB.
+_CHUNK = 16 * 1024 * 1024
+_CANCEL = 5.0
+
+
+class GcsClient:
+    """An ``ObjectClient`` for one bucket. Threads share it: so does ``requests``' pool."""
+
+    def __init__(self, options: GcsOptions, endpoint: str, base: str | None) -> None:
+        self._bucket = options.bucket
+        self._quoted = quote(options.bucket, safe="")
+        self._endpoint = endpoint
+        self._host = urlsplit(endpoint).netloc
+        self._project = options.project
+        self._timeouts = (options.bounds.connect, options.bounds.timeout)
+        with self._explained(None):
+            self._session: requests.Session = authorised_session(options, base, self._timeouts)
+        self._anonymous = not isinstance(self._session, AuthorizedSession)
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, StoreAdapter())
+
+    def close(self) -> None:
+        self._session.close()
+
+    # -- requests -----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _explained(self, key: str | None) -> Generator[None]:
+        """Turns what the libraries raise into standard errors without their URLs."""
+        try:
+            yield
+        except requests.Timeout:
+            raise self._silent() from None
+        except (requests.RequestException, Urllib3Error) as error:
+            if is_timeout(error):
+                raise self._silent() from None
+            raise self._unreachable(error) from None
+        except auth_errors.DefaultCredentialsError:
+            raise PermissionError(
+                errno.EACCES, "no credentials were found; give 'token', or `anon: true`"
+            ) from None
+        except auth_errors.TransportError as error:
+            raise self._unreachable(error) from None
+        except auth_errors.GoogleAuthError as error:
+            if getattr(error, "retryable", False):
+                raise self._unreachable(error) from None
+            raise PermissionError(
+                errno.EACCES, "the credentials were refused by Google; check 'token'"
+            ) from None
+
+    def _silent(self) -> TimeoutError:
+        return TimeoutError(errno.ETIMEDOUT, f"no answer from {self._host} in time")
+
+    def _unreachable(self, error: BaseException) -> ConnectionError:
+        return ConnectionError(
+            errno.ECONNRESET, f"the connection to {self._host} failed ({root_name(error)})"
+        )
+
+    @contextlib.contextmanager
+    def _answer(
+        self,
+        method: str,
+        url: str,
+        key: str | None,
+        *,
+        params: Mapping[str, str | None] | None = None,
+        accepts: tuple[int, ...] = (200,),
+        timeout: float | None = None,
+        **request: Any,
+    ) -> Generator[requests.Response]:
+        """One request; the answer is open within the block, and closed after it."""
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        if self._project and not self._anonymous:
+            given.setdefault("userProject", self._project)
+        with self._explained(key):
+            response = self._session.request(
+                method,
+                url,
+                params=given,
+                timeout=self._timeouts if timeout is None else timeout,
+                allow_redirects=False,
+                stream=True,
+                **request,
+            )
+            try:
+                if response.status_code not in accepts:
+                    raise self._refusal(response, key)
+                yield response
+                # What is left of a small answer is read, so that the connection can be used again.
+                if request.get("headers", {}).get("Range") is None:
+                    _ = response.content
+            finally:
+                response.close()
+
+    def _call(self, method: str, path: str, key: str | None, **request: Any) -> dict[str, Any]:
+        """One request whose answer is JSON."""
+        with self._answer(method, self._endpoint + path, key, **request) as response:
+            body = response.content
+        try:
+            found = json.loads(body) if body else {}
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise OSError(
+                errno.EIO,
+                f"{self._host} does not answer as Google Cloud Storage; check 'endpoint_url'",
+            )
+        return found
+
+    def _object(self, key: str) -> str:
+        return f"/storage/v1/b/{self._quoted}/o/{quote(key, safe='')}"
+
+    def _refusal(self, response: requests.Response, key: str | None) -> Exception:
+        """The standard error for a status that says no. ``key`` None: it can only be the bucket."""
+        status, text = response.status_code, _message(response)
+        said = f": {text}" if text else ""
+        if status == 404:
+            if key is None or "bucket does not exist" in text:
+                return RootNotFoundError(
+                    f"the bucket {self._bucket!r} does not exist; create it or correct 'bucket'"
+                )
+            return FileNotFoundError(errno.ENOENT, "not found")
+        if status == 401:
+            fix = "give 'token'" if self._anonymous else "check 'token'"
+            return PermissionError(errno.EACCES, f"the credentials were refused{said}; {fix}")
+        if status == 403:
+            return PermissionError(errno.EACCES, f"access denied{said}")
+        if status == 412:
+            return FileExistsError(errno.EEXIST, "already exists")
+        if status in (408, 429) or status >= 500:
+            return ConnectionError(
+                errno.ECONNRESET, f"{self._host} cannot answer now (status {status}){said}"
+            )
+        if status == 400 and "hash" in text.lower():
+            return OSError(errno.EIO, f"the content arrived damaged{said}")
+        if status in (400, 414):
+            return OSError(errno.EINVAL, f"{self._host} refused the request{said}")
+        return OSError(errno.EIO, f"{self._host} answered with status {status}{said}")
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def head(self, key: str) -> FileInfo:
+        return _info(self._call("GET", self._object(key), key, params={"fields": _FIELDS}))
+
+    def page(
+        self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
+    ) -> Page:
+        found = self._call(
+            "GET",
+            f"/storage/v1/b/{self._quoted}/o",
+            None,
+            params={
+                "prefix": prefix or None,
+                "delimiter": None if flat else "/",
+                "maxResults": str(limit or _PAGE),
+                "startOffset": start,
+                "pageToken": token,
+                "fields": _LISTED,
+            },
+        )
+        entries = [Entry(str(name)) for name in found.get("prefixes") or ()]
+        for item in found.get("items") or ():
+            name = str(item["name"])
+            entries.append(Entry(name, None if name.endswith("/") else _info(item)))
+        return Page(entries, found.get("nextPageToken") or None)
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def read(self, key: str, start: int, end: int, pin: str | None) -> Chunk:
+        headers = {
+            "Range": f"bytes={start}-{end - 1}",
+            # As it is stored: otherwise the service unpacks what was stored packed, from its
+            # beginning and whatever the range says.
+            "Accept-Encoding": "gzip",
+        }
+        with self._answer(
+            "GET",
+            self._endpoint + self._object(key),
+            key,
+            params={"alt": "media", "generation": pin},
+            headers=headers,
+            accepts=(200, 206, 416),
+        ) as response:
+            if response.status_code == 416:  # nothing begins here
+                return Chunk(b"", start, "")
+            total = response.headers.get("Content-Range", "").rpartition("/")[2]
+            whole = response.headers.get("Content-Length", "")
+            if response.status_code == 200:  # not a part, so the unwanted beginning comes too
+                _skip(response.raw, start)
+                total = whole
+            data: bytes = response.raw.read(end - start, decode_content=False)
+            size = int(total) if total.isdigit() else start + len(data)
+            wanted = min(end, size) - start
+            if len(data) < wanted:
+                raise ConnectionError(errno.ECONNRESET, "the answer ended too early")
+            return Chunk(data, size, response.headers.get("X-Goog-Generation", ""))
+
+    # -- writing ------------------------------------------------------------------------------
+
+    @staticmethod
+    def _describe(key: str, content_type: str, md5: bytes) -> dict[str, str]:
+        # The service compares the digest with what has arrived, and makes no object otherwise.
+        digest = base64.b64encode(md5).decode("ascii")
+        return {"name": key, "contentType": content_type, "md5Hash": digest}
+
+    def put(self, key: str, data: bytes, content_type: str, *, create: bool) -> None:
+        with Source(data) as source:
+            about = json.dumps(self._describe(key, content_type, source.md5()))
+        boundary = uuid.uuid4().hex
+        body = b"".join(
+            (
+                f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n".encode(),
+                about.encode(),
+                f"\r\n--{boundary}\r\nContent-Type: {content_type}\r\n\r\n".encode(),
+                data,
+                f"\r\n--{boundary}--\r\n".encode(),
+            )
+        )
+        self._call(
+            "POST",
+            f"/upload/storage/v1/b/{self._quoted}/o",
+            None,
+            params={
+                "uploadType": "multipart",
+                "ifGenerationMatch": "0" if create else None,
+                "fields": "name",
+            },
+            data=in_small_sends(body),
+            headers={"Content-Type": f"multipart/related; boundary={boundary}"},
+        )
+
+    def put_large(
+        self,
+        key: str,
+        content: bytes | Path,
+        content_type: str,
+        *,
+        create: bool,
+        again: Callable[[Callable[[], Any]], Any],
+    ) -> None:
+        with Source(content) as source:
+            about = self._describe(key, content_type, source.md5())
+            session = again(lambda: self._begin(key, about, source.size, create))
+            try:
+                self._send(session, source, about["md5Hash"], again)
+            except BaseException:
+                self._cancel(session)
+                raise
+
+    def _begin(self, key: str, about: dict[str, str], size: int, create: bool) -> str:
+        with self._answer(
+            "POST",
+            f"{self._endpoint}/upload/storage/v1/b/{self._quoted}/o",
+            None,
+            params={
+                "uploadType": "resumable",
+                "name": key,
+                "ifGenerationMatch": "0" if create else None,
+            },
+            json=about,
+            headers={
+                "X-Upload-Content-Type": about["contentType"],
+                "X-Upload-Content-Length": str(size),
+            },
+            accepts=(200, 201),
+        ) as response:
+            session = str(response.headers.get("Location", ""))
+        if urlsplit(session).scheme not in ("https", urlsplit(self._endpoint).scheme):
+            # It is written to with credentials, which do not go in the clear where they did not.
+            raise OSError(errno.EIO, f"{self._host} named no place to upload to that can be used")
+        return session
+
+    def _send(
+        self, session: str, source: Source, md5: str, again: Callable[[Callable[[], Any]], Any]
+    ) -> None:
+        at = 0
+        while at < source.size:
+            # A piece whose answer was lost is sent again: the service ignores what it has.
+            data = source.piece(at, min(at + _CHUNK, source.size))
+            stored, found = again(functools.partial(self._piece, session, at, data, source.size))
+            if found is not None:
+                if found.get("md5Hash", md5) != md5:
+                    raise OSError(errno.EIO, "the content arrived damaged")
+                return
+            at = stored
+        raise ConnectionError(errno.ECONNRESET, f"{self._host} did not finish the upload")
+
+    def _piece(
+        self, session: str, at: int, data: bytes, size: int
+    ) -> tuple[int, dict[str, Any] | None]:
+        """Send one piece: how much the service has by now, and the object after the last one."""
+        last = at + len(data) - 1
+        with self._answer(
+            "PUT",
+            session,
+            "",
+            data=in_small_sends(data),
+            headers={"Content-Range": f"bytes {at}-{last}/{size}"},
+            accepts=(200, 201, 308, 404, 410),
+        ) as response:
+            if response.status_code in (404, 410):
+                raise OSError(errno.EIO, f"{self._host} has lost the upload; write again")
+            if response.status_code == 308:
+                stored = response.headers.get("Range", "").rpartition("-")[2]
+                return (int(stored) + 1 if stored.isdigit() else 0), None
+            return size, json.loads(response.content)
+
+    def _cancel(self, session: str) -> None:
+        # The reason of the failure matters more; what is not cancelled ends by itself in a week.
+        with (
+            contextlib.suppress(OSError),
+            self._answer("DELETE", session, "", accepts=(200, 204, 404, 410, 499), timeout=_CANCEL),
+        ):
+            pass
+
+    def copy(self, source: str, target: str) -> None:
+        path = f"{self._object(source)}/rewriteTo/b/{self._quoted}/o/{quote(target, safe='')}"
+        token: str | None = None
+        while True:
+            found = self._call("POST", path, source, params={"rewriteToken": token})
+            token = found.get("rewriteToken")
+            if found.get("done", True) or not token:
+                return
+
+    # -- removing -----------------------------------------------------------------------------
+
+    def delete(self, key: str) -> None:
+        with self._answer("DELETE", self._endpoint + self._object(key), key, accepts=(200, 204)):
+            pass
+
+    def delete_many(self, keys: list[str]) -> dict[str, Exception] | None:
+        return None  # a batch costs the service as many requests, and saves us connections only
+
+
+def _info(item: Mapping[str, Any]) -> FileInfo:
+    key = str(item["name"])
+    digest = item.get("md5Hash")
+    return FileInfo(
+        key,
+        "file",
+        int(item.get("size", 0)),
+        moment(item.get("updated")),
+        item.get("etag"),
+        Checksum("md5", base64.b64decode(digest).hex()) if digest else None,
+        item.get("contentType"),
+    )
+
+
+def _skip(raw: Any, count: int) -> None:
+    while count > 0:
+        part = raw.read(min(count, _CHUNK), decode_content=False)
+        if not part:
+            return
+        count -= len(part)
+
+
+def _message(response: requests.Response) -> str:
+    """What the service says about a refusal, in one line."""
+    try:
+        found = json.loads(response.content[:100_000])["error"]
+        text = found["message"] if isinstance(found, dict) else found
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return " ".join(str(text).split())[:300]

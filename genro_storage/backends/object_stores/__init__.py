@@ -1,0 +1,1 @@
+"""What the object stores have in common."""

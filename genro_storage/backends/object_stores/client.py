@@ -1,0 +1,100 @@
+"""What a mount of an object store needs of a client, and work that goes on side by side."""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ...info import FileInfo
+    from ..fsspec_write import Content
+    from .listing import Page
+    from .reader import Chunk
+
+__all__ = ["ObjectClient", "in_parallel"]
+
+S = TypeVar("S")
+
+_WORKERS = 4
+
+
+class ObjectClient(Protocol):
+    """The requests of one service. Keys are whole; errors are standard ones, with clear texts.
+
+    A missing bucket is a ``RootNotFoundError`` wherever the service tells it from a missing key,
+    and always in ``page``.
+    """
+
+    def head(self, key: str) -> FileInfo:
+        """What is stored under exactly this key, a folder included; ``FileNotFoundError``."""
+        ...
+
+    def page(
+        self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
+    ) -> Page:
+        """A part of a listing, from ``start`` or where ``token`` says; ``flat``: no prefixes."""
+        ...
+
+    def read(self, key: str, start: int, end: int, pin: str | None) -> Chunk:
+        """At most these bytes, fewer at the end; ``FileNotFoundError`` for a folder too.
+
+        ``pin`` names the content that is wanted: ``OSError(ESTALE)``, or ``FileNotFoundError``,
+        where it has been replaced.
+        """
+        ...
+
+    def put(self, key: str, data: bytes, content_type: str, *, create: bool) -> None:
+        """Replace the object in one request; ``create``: ``FileExistsError`` if it is there."""
+        ...
+
+    def put_large(
+        self,
+        key: str,
+        content: Content,
+        content_type: str,
+        *,
+        create: bool,
+        again: Callable[[Callable[[], Any]], Any],
+    ) -> None:
+        """The same in pieces, in bounded memory; each request is made through ``again``."""
+        ...
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy inside the service."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Delete one object; ``FileNotFoundError``."""
+        ...
+
+    def delete_many(self, keys: list[str]) -> dict[str, Exception] | None:
+        """Delete in one request, and say what failed; None where the service has no such thing."""
+        ...
+
+    def close(self) -> None:
+        """Give up every connection."""
+        ...
+
+
+def in_parallel(work: Callable[[S], object], items: Iterable[S], workers: int = _WORKERS) -> None:
+    """``work(item)`` for each, some at a time; the first failure ends it and is raised."""
+    waiting = iter(items)
+    first = next(waiting, None)
+    if first is None:
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="genro-storage") as pool:
+        running = {pool.submit(work, first)}
+        try:
+            while running:
+                for item in waiting:
+                    running.add(pool.submit(work, item))
+                    if len(running) >= 2 * workers:
+                        break
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for each in done:
+                    each.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

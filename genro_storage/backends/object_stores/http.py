@@ -1,0 +1,34 @@
+"""How ``requests`` connects to an object store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+
+from .source import BRIEF_QUEUE
+
+__all__ = ["StoreAdapter"]
+
+_POOL = 32
+
+
+class StoreAdapter(HTTPAdapter):
+    """Many connections, sockets for large bodies, and no repetition: what may be repeated is ours.
+
+    ``RemoteFilesystem`` knows.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_POOL, _POOL, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> Any:
+        usual = HTTPConnection.default_socket_options
+        options["socket_options"] = [*usual, *BRIEF_QUEUE]
+        return super().init_poolmanager(*args, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        usual = HTTPConnection.default_socket_options
+        options["socket_options"] = [*usual, *BRIEF_QUEUE]
+        return super().proxy_manager_for(proxy, **options)

@@ -1,0 +1,94 @@
+"""What an upload sends: content in memory or in a local file, piece by piece, from any thread."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..base import COPY_CHUNK
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["BRIEF_QUEUE", "Source", "in_small_sends"]
+
+_AT_ONCE = 64 * 1024
+
+#: Options of a socket that is sent large bodies through. What lies in a queue of this machine,
+#: which can be megabytes, counts as sent, and the answer is waited for from then on: on a slow
+#: line it would be missing long before the server has the whole body.
+BRIEF_QUEUE: list[tuple[int, int, int]] = (
+    [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 2 * _AT_ONCE)]
+    if hasattr(socket, "TCP_NOTSENT_LOWAT")
+    else []
+)
+
+
+def in_small_sends(body: bytes) -> bytes | io.BytesIO:
+    """The body of a request, so that its timeout limits each step and not the whole transfer.
+
+    Python counts the timeout of a socket for all of what ``sendall`` is given: bytes are sent by
+    one such call, and a stream by one for every block.
+    """
+    return io.BytesIO(body) if len(body) > _AT_ONCE else body
+
+
+class Source:
+    """Content of a known size. ``piece`` may be called by several threads at once."""
+
+    def __init__(self, content: bytes | Path) -> None:
+        self._data: memoryview | None = None
+        self._file = -1
+        if isinstance(content, Path):
+            self._file = os.open(content, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            self._before = self._state()
+            self.size: int = self._before[0]
+        else:
+            self._data = memoryview(content)
+            self.size = len(content)
+
+    def _state(self) -> tuple[int, int]:
+        found = os.fstat(self._file)
+        return found.st_size, found.st_mtime_ns
+
+    def piece(self, start: int, end: int) -> bytes:
+        """The bytes from ``start`` up to ``end``; ``OSError`` where the file has become shorter."""
+        if self._data is not None:
+            return bytes(self._data[start:end])
+        parts: list[bytes] = []
+        while start < end:
+            part = os.pread(self._file, end - start, start)
+            if not part:
+                raise self._changed()
+            parts.append(part)
+            start += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def md5(self) -> bytes:
+        """The digest of the whole content, read once for it."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for start in range(0, self.size, COPY_CHUNK):
+            digest.update(self.piece(start, min(start + COPY_CHUNK, self.size)))
+        return digest.digest()
+
+    def require_unchanged(self) -> None:
+        """Raise ``OSError`` where somebody has written into the file since it was opened."""
+        if self._data is None and self._state() != self._before:
+            raise self._changed()
+
+    @staticmethod
+    def _changed() -> OSError:
+        return OSError(errno.EBUSY, "the local file was changed while it was uploaded")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

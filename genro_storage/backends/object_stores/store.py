@@ -1,0 +1,417 @@
+"""What the mounts of object stores share: keys for files, prefixes for directories, one put.
+
+A row gives a client with a few requests (``ObjectClient``); everything else stands here, on the
+seam of ``FsspecBackend``. Puts are atomic, so that a write needs no temporary name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mimetypes
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
+
+from ...capabilities import BackendCapabilities
+from ...info import FileInfo
+from ...paths import join
+from ..errors import RootNotFoundError
+from ..fsspec_backend import FsspecBackend
+from ..fsspec_info import Filesystem, Profile
+from ..remote import Bounds, RemoteFilesystem, is_transient, repeated
+from ..temporary_names import is_temporary
+from .client import ObjectClient, in_parallel
+from .listing import Entry, Page, in_any_order, in_key_order, level
+from .reader import FIRST, PIECE, Chunk, ObjectReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from ...info import Attributes
+    from ..fsspec_write import Content
+
+__all__ = ["ObjectStoreBackend", "PublicStoreBackend"]
+
+T = TypeVar("T")
+
+_DELETERS = 8
+
+
+class ObjectStoreBackend(FsspecBackend):
+    """A bucket, from a prefix downwards.
+
+    ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.
+    ``check_key`` raises for a key that the service cannot hold, before anything is sent.
+    ``ordered`` says that the service lists keys in the order of their UTF-8 bytes, ``folders``
+    that an object without a slash can stand for a directory.
+
+    ``address`` is not sure here, since one server can be known by several names; it is in
+    ``PublicStoreBackend``.
+    """
+
+    #: Up to how many bytes are put by one request.
+    single_put: ClassVar[int] = PIECE
+    #: How many keys ``delete_many`` takes at most.
+    batch: ClassVar[int] = 256
+
+    def __init__(
+        self,
+        connect: Callable[[], ObjectClient],
+        *,
+        kind: str,
+        root: str,
+        store: tuple[str, ...],
+        bounds: Bounds,
+        check_key: Callable[[str], None],
+        ordered: bool,
+        folders: bool = False,
+        sign: Callable[[str, int], str] | None = None,
+    ) -> None:
+        self._remote = RemoteFilesystem(
+            lambda: cast("Filesystem", connect()), kind, bounds=bounds, explain=_as_it_is
+        )
+        self._bounds = bounds
+        self._store = store
+        self._check_key = check_key
+        self._ordered = ordered
+        self._folders = folders
+        self._sign = sign
+        super().__init__(
+            self._remote,
+            root,
+            profile=Profile(
+                commit="put",
+                implicit_directories=True,
+                exclusive=True,
+                copies=True,
+                threadsafe=True,
+            ),
+            capabilities=BackendCapabilities(
+                mkdir=False, copy_optimization=True, presigned_urls=sign is not None
+            ),
+        )
+
+    def _ask(self, step: Callable[[ObjectClient], T]) -> T:
+        return self._remote.call(lambda client: step(cast("ObjectClient", client)))
+
+    def _again(self, step: Callable[[], T]) -> T:
+        """A part of a long transfer, repeated on its own."""
+        return repeated(self._bounds, lambda _: step())
+
+    def address(self, path: str) -> tuple[object, str] | None:
+        return self._store, self._full(path)
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def stat(self, path: str) -> FileInfo:
+        if path:
+            try:
+                return self._ask(lambda client: client.head(self._full(path)))._replace(path=path)
+            except RootNotFoundError:
+                raise
+            except FileNotFoundError:
+                pass  # then it is a directory, or nothing
+        if self._page(path, flat=True, limit=1).entries or not path:
+            return FileInfo(path, "directory")
+        raise FileNotFoundError(errno.ENOENT, "not found", path)
+
+    def check(self) -> None:
+        self._page("", flat=True, limit=1)
+
+    def _prefix(self, path: str) -> str:
+        full = self._full(path)
+        return full + "/" if full else ""
+
+    def _page(
+        self,
+        path: str,
+        *,
+        flat: bool,
+        limit: int | None = None,
+        start: str | None = None,
+        token: str | None = None,
+    ) -> Page:
+        """One page of what is below a directory, with keys as seen from the mount."""
+        prefix, cut = self._prefix(path), len(self._prefix(""))
+        first = None if start is None else self._prefix("") + start
+        found = self._ask(
+            lambda client: client.page(prefix, flat=flat, limit=limit, start=first, token=token)
+        )
+        if not cut:
+            return found
+        return found._replace(entries=[Entry(key[cut:], info) for key, info in found.entries])
+
+    def _pages(self, path: str, *, flat: bool) -> Iterator[list[Entry]]:
+        token: str | None = None
+        while True:
+            page = self._page(path, flat=flat, token=token)
+            yield page.entries
+            token = page.next
+            if token is None:
+                return
+
+    def _one_level(self, path: str) -> Iterator[Entry]:
+        for entries in self._pages(path, flat=False):
+            yield from entries
+
+    def _read_listing(self, path: str, full: str) -> list[FileInfo]:
+        found, _ = level(path, self._one_level(path))
+        return found
+
+    def find(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
+        page = self._page(path, flat=True)
+        # A file lists itself nowhere, and below what is missing there is nothing.
+        if not page.entries and path and self.stat(path).type != "directory":
+            raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
+        for info in self._find(path, page, enter):
+            # As in ``scan``: what other mounts' writers have left came here by copying.
+            if info.type != "file" or not is_temporary(info.name):
+                yield info
+
+    def _find(
+        self, path: str, page: Page, enter: Callable[[FileInfo], bool] | None
+    ) -> Iterator[FileInfo]:
+        """``page`` is the first one of everything below ``path``."""
+        if self._ordered:
+            return in_key_order(path, lambda after: self._listing(path, page, after), enter)
+        first: list[Page] = [page]
+
+        def flat(directory: str) -> Page:
+            return first.pop() if first else self._page(directory, flat=True)
+
+        return in_any_order(path, flat, self._one_level, enter)
+
+    def _listing(self, path: str, page: Page, after: str | None) -> Iterator[Page]:
+        if after is not None:
+            page = self._page(path, flat=True, start=after)
+        yield page
+        while page.next is not None:
+            page = self._page(path, flat=True, token=page.next)
+            yield page
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def _read(self, path: str, start: int, end: int, pin: str | None = None) -> Chunk:
+        """Bytes of a file; the right error where there is none."""
+        if not path:
+            self._require_file(path)
+        try:
+            return self._ask(lambda client: _read_whole(client, self._full(path), start, end, pin))
+        except RootNotFoundError:
+            raise
+        except FileNotFoundError as error:
+            self._require_file(path)  # raises, except for a file that has come meanwhile
+            raise FileNotFoundError(errno.ENOENT, "not found", path) from error
+
+    def _rest(self, path: str, start: int, end: int, pin: str) -> bytes:
+        """Bytes that are there, of the content that ``pin`` names."""
+
+        def whole() -> bytes:
+            full = self._full(path)
+            try:
+                found = self._remote.once(
+                    lambda client: _read_whole(cast("ObjectClient", client), full, start, end, pin)
+                )
+            except FileNotFoundError as error:
+                raise _replaced() from error
+            if len(found.data) != end - start:
+                raise _replaced()  # it is that long no more
+            return found.data
+
+        return self._again(whole)
+
+    def open_read(self, path: str, *, version: str | None = None) -> BinaryIO:
+        self._refuse_version(version)
+        first = self._read(path, 0, FIRST)
+        reader = ObjectReader(first, lambda start, end: self._rest(path, start, end, first.pin))
+        return cast("BinaryIO", reader)
+
+    def read_bytes(
+        self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
+    ) -> bytes:
+        self._refuse_version(version)
+        if end is not None and end <= start:
+            self._require_file(path)
+            return b""
+        limit = start + PIECE if end is None else min(end, start + PIECE)
+        first = self._read(path, start, limit)
+        last = first.size if end is None else min(end, first.size)
+        if limit >= last:
+            return first.data
+        whole = bytearray(last - start)
+        whole[: len(first.data)] = first.data
+
+        def part(at: int) -> None:
+            until = min(at + PIECE, last)
+            whole[at - start : until - start] = self._rest(path, at, until, first.pin)
+
+        in_parallel(part, range(limit, last, PIECE))
+        return bytes(whole)
+
+    def download(self, path: str, target: Path, *, version: str | None = None) -> None:
+        self._refuse_version(version)
+        first = self._read(path, 0, PIECE)
+        with target.open("wb") as sink:
+            sink.write(first.data)
+            sink.flush()
+            file = sink.fileno()
+
+            def part(at: int) -> None:
+                data = self._rest(path, at, min(at + PIECE, first.size), first.pin)
+                view = memoryview(data)
+                while view:
+                    written = os.pwrite(file, view, at)
+                    view, at = view[written:], at + written
+
+            in_parallel(part, range(PIECE, first.size, PIECE))
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def _require_write(self, path: str, if_absent: bool) -> None:
+        if path:
+            self._check_key(self._full(path))
+        super()._require_write(path, if_absent)
+
+    def _put_options(self, attributes: Attributes | None) -> dict[str, Any]:
+        wanted = attributes.content_type if attributes is not None else None
+        return {} if wanted is None else {"content_type": wanted}
+
+    def _put(self, content: Content, full: str, options: dict[str, Any]) -> None:
+        create = options.get("mode") == "create"
+        content_type = options.get("content_type") or _guess(full)
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        if size > self.single_put:
+            self._remote.once(
+                lambda client: cast("ObjectClient", client).put_large(
+                    full, content, content_type, create=create, again=self._again
+                )
+            )
+            return
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        # A creation that is repeated would find what its first attempt may have made.
+        repeat = self._remote.once if create else self._remote.call
+        repeat(
+            lambda client: cast("ObjectClient", client).put(full, data, content_type, create=create)
+        )
+
+    def _copy_file(self, source: str, target: str) -> None:
+        self._ask(lambda client: client.copy(source, target))
+
+    # -- removing -----------------------------------------------------------------------------
+
+    def _remove_file(self, full: str) -> None:
+        self._remote.call_until_done(
+            lambda client: cast("ObjectClient", client).delete(full), FileNotFoundError
+        )
+
+    def remove(self, path: str) -> None:
+        if not self._require_removable(path):
+            self._remove_file(self._full(path))
+            return
+        entries = self._page(path, flat=True, limit=2).entries
+        if any(entry.path != path or entry.info is not None for entry in entries):
+            raise OSError(errno.ENOTEMPTY, "directory not empty", path)
+        self._delete([entry.key for entry in entries])
+        self._drop_folder(path)
+
+    def remove_tree(self, path: str) -> None:
+        if not self._require_removable(path):
+            self._remove_file(self._full(path))
+            return
+        folders: list[str] = []
+        for entries in self._pages(path, flat=True):
+            folders += [entry.key for entry in entries if entry.info is None]
+            self._delete([entry.key for entry in entries if entry.info is not None])
+        # A store that has real folders wants them empty, the innermost first.
+        for key in sorted(folders, reverse=True):
+            self._delete([key])
+        self._drop_folder(path)
+
+    def _drop_folder(self, path: str) -> None:
+        """Remove what stands for a directory and lies beside its contents, not among them."""
+        if self._folders:
+            full = self._full(path)
+            with contextlib.suppress(FileNotFoundError):
+                if self._ask(lambda client: client.head(full)).type == "directory":
+                    self._remove_file(full)
+
+    def remove_many(self, paths: Iterable[str]) -> None:
+        if not self.capabilities.delete:
+            raise self._unsupported("deleting")
+        self._delete(list(paths))
+
+    def _delete(self, paths: list[str]) -> None:
+        """Delete these keys; what is gone already is no error, what fails is reported."""
+        failed: dict[str, Exception] = {}
+        keys = [join(self._root, path) for path in paths]
+        for start in range(0, len(keys), self.batch):
+            part = keys[start : start + self.batch]
+            found = (
+                self._ask(lambda client, part=part: client.delete_many(part))  # type: ignore[misc]
+                if len(part) > 1
+                else None
+            )
+            if found is None:
+                in_parallel(lambda key: self._delete_one(key, failed), part, _DELETERS)
+            else:
+                failed.update(found)
+        if failed:
+            key, error = next(iter(failed.items()))
+            number = (error.errno if isinstance(error, OSError) else None) or errno.EIO
+            reason = getattr(error, "strerror", None) or str(error)
+            path = key.removeprefix(self._prefix(""))
+            raise OSError(
+                number,
+                f"{len(failed)} of {len(keys)} files could not be deleted; {path!r}: {reason}",
+            ) from error
+
+    def _delete_one(self, key: str, failed: dict[str, Exception]) -> None:
+        try:
+            self._remove_file(key)
+        except RootNotFoundError:
+            raise
+        except FileNotFoundError:
+            pass  # that is what was wanted
+        except OSError as error:
+            if is_transient(error):
+                raise  # who is silent once is silent for all of them, one timeout after the other
+            failed[key] = error
+
+    # -- urls ---------------------------------------------------------------------------------
+
+    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
+        if self._sign is None or not path:
+            return None
+        if options:
+            raise ValueError(f"unknown options for a URL: {', '.join(sorted(options))}")
+        if expires_in <= 0:
+            raise ValueError("expires_in must be positive: it is a number of seconds")
+        return self._sign(self._full(path), expires_in)
+
+
+class PublicStoreBackend(ObjectStoreBackend):
+    """A bucket at the one address of its public service, where each has a name of its own."""
+
+    address_is_sure: ClassVar[bool] = True
+
+
+def _read_whole(client: ObjectClient, key: str, start: int, end: int, pin: str | None) -> Chunk:
+    found = client.read(key, start, end, pin)
+    if len(found.data) < min(end, found.size) - start:
+        raise ConnectionError(errno.ECONNRESET, "the answer ended too early")
+    return found
+
+
+def _guess(key: str) -> str:
+    return mimetypes.guess_type(key.rpartition("/")[2])[0] or "application/octet-stream"
+
+
+def _replaced() -> OSError:
+    return OSError(errno.ESTALE, "it was replaced or deleted while it was read; read it again")
+
+
+def _as_it_is(error: Exception) -> Exception:
+    return error  # the clients raise standard errors already

@@ -1,0 +1,280 @@
+"""The backend of type ``s3``: a bucket, or a prefix of one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
+from urllib.parse import urlsplit
+
+from ...info import Checksum, FileInfo
+from ..fsspec_backend import FsspecBackend
+from ..fsspec_info import Profile
+from ..fsspec_write import GuardedReader
+from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, level
+from ..temporary_names import is_temporary
+from .client import is_amazon
+from .metadata import as_headers, as_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from ...capabilities import BackendCapabilities
+    from ...info import Attributes
+    from .filesystem import S3Filesystem
+
+__all__ = ["LONGEST_URL", "PROFILE", "S3Backend"]
+
+PROFILE = Profile(
+    commit="put", implicit_directories=True, exclusive=True, copies=True, threadsafe=True
+)
+#: Seconds that a signature of version 4 may be good for.
+LONGEST_URL = 7 * 24 * 3600
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_ATTEMPTS = 3
+
+
+class S3Backend(FsspecBackend):
+    """Keys as paths: a directory is there as long as some key begins with its name.
+
+    A file and a directory of one name, which keys allow, are listed as the file; what is below it
+    is found all the same. Keys that no path can express (``a//b``, ``../x``) are left out of
+    listings, with a warning.
+    """
+
+    address_is_sure: ClassVar[bool] = False
+
+    def __init__(self, store: S3Filesystem, prefix: str = "") -> None:
+        self._store = store
+        super().__init__(store, prefix, profile=PROFILE)
+
+    def _declare(self) -> BackendCapabilities:
+        from dataclasses import replace
+
+        anonymous = self._store.client.options.anon
+        return replace(
+            super()._declare(),
+            metadata=True,
+            presigned_urls=not anonymous,
+            public_urls=anonymous,
+        )
+
+    def __repr__(self) -> str:
+        return f"<S3Backend {self._store.client.bucket}>"
+
+    def address(self, path: str) -> tuple[object, str] | None:
+        client = self._store.client
+        endpoint = client.endpoint
+        # Amazon's buckets have one name in all regions.
+        host = "amazon" if endpoint is None or is_amazon(endpoint) else urlsplit(endpoint).netloc
+        return ("s3", host.lower(), client.bucket), self._full(path)
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def _describe(self, path: str, raw: Mapping[str, Any]) -> FileInfo:
+        info = super()._describe(path, raw)
+        if info.mtime is not None:
+            # Several servers list fractions of seconds, which no HEAD can say.
+            info = info._replace(mtime=float(math.floor(info.mtime)))
+        if "Metadata" not in raw:
+            return info
+        return info._replace(
+            metadata=as_metadata(raw["Metadata"]),
+            checksum=self._digest(info.etag) if _is_plain(raw) else None,
+        )
+
+    @property
+    def _is_express(self) -> bool:
+        """Whether it is a directory bucket."""
+        return self._store.client.bucket.endswith("--x-s3")
+
+    def _digest(self, etag: str | None) -> Checksum | None:
+        # Directory buckets (S3 Express) have ETags of another kind.
+        if self._is_express:
+            return None
+        if etag is None or not _MD5.fullmatch(etag):
+            return None
+        return Checksum("md5", etag)
+
+    def checksum(self, info: FileInfo) -> Checksum | None:
+        if info.checksum is not None or info.type != "file" or self._digest(info.etag) is None:
+            return info.checksum
+        # It may be an MD5. A listing does not say whether the object is encrypted, a HEAD does.
+        found = self.stat(info.path)
+        return found.checksum if found.etag == info.etag else None
+
+    def _entry(self, raw: Mapping[str, Any]) -> Entry:
+        key = str(raw["name"])[len(self._prefix("")) :]
+        # A key that ends with a slash stands for a directory, which may be empty.
+        return Entry(key, None if key.endswith("/") else self._describe(key, raw))
+
+    def _one_level(self, path: str) -> Iterator[Entry]:
+        return map(self._entry, self._store.ls(self._full(path)))
+
+    def _read_listing(self, path: str, full: str) -> list[FileInfo]:
+        found, _ = level(path, self._one_level(path))
+        return found
+
+    def _listing(self, path: str, after: str | None = None) -> Iterator[Page]:
+        """Everything below a directory."""
+        start = None if after is None else self._prefix("") + after
+        for found, is_last in self._store.keys_below(self._prefix(path), start):
+            yield Page([self._entry(raw) for raw in found], None if is_last else "more")
+
+    def find(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
+        """As everywhere, from one flat listing: a request for a thousand keys."""
+        empty = True
+
+        def listing(after: str | None) -> Iterator[Page]:
+            nonlocal empty
+            for page in self._listing(path, after):
+                empty = empty and not page.entries
+                yield page
+
+        if self._is_express:  # these list in no order
+            found = in_any_order(
+                path, lambda below: next(self._listing(below)), self._one_level, enter
+            )
+        else:
+            found = in_key_order(path, listing, enter)
+        for info in found:
+            if info.type != "file" or not is_temporary(info.name):
+                empty = False
+                yield info
+        if empty and self.stat(path).type != "directory":
+            raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
+
+    def check(self) -> None:
+        self._store.has_any(self._prefix(""))
+
+    def _prefix(self, path: str) -> str:
+        """What the keys below a directory begin with."""
+        full = self._full(path)
+        return f"{full}/" if full else ""
+
+    # -- reading ------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _reading(self, path: str) -> Generator[None]:
+        """Reading asks nothing first; what is wrong is found out where it fails."""
+        if not path:
+            raise IsADirectoryError(errno.EISDIR, "is a directory", path)
+        try:
+            yield
+        except FileNotFoundError:
+            self._require_file(path)
+            raise FileNotFoundError(errno.ENOENT, "not found", path) from None
+
+    def open_read(self, path: str, *, version: str | None = None) -> BinaryIO:
+        self._refuse_version(version)
+        with self._reading(path):
+            stream = self._store.open(self._full(path))
+        return cast("BinaryIO", GuardedReader(stream, self._guard))
+
+    def read_bytes(
+        self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
+    ) -> bytes:
+        self._refuse_version(version)
+        if end is not None and end <= start:
+            self._require_file(path)
+            return b""
+        with self._reading(path):
+            return self._store.cat_file(self._full(path), start, end)
+
+    def download(self, path: str, target: Path, *, version: str | None = None) -> None:
+        self._refuse_version(version)
+        with self._reading(path):
+            self._store.get_file(self._full(path), str(target))
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def _put_options(self, attributes: Attributes | None) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if attributes is None:
+            return found
+        if attributes.content_type is not None:
+            found["ContentType"] = attributes.content_type
+        if attributes.metadata:
+            found["Metadata"] = as_headers(attributes.metadata)
+        return found
+
+    def copy(self, source: str, target: str) -> None:
+        self._require_write(target, False)
+        with self._reading(source):
+            about = self._store.head(self._full(source))
+        if self._full(source) != self._full(target):
+            self._store.copy(self._full(source), self._full(target), about)
+
+    def get_metadata(self, path: str) -> dict[str, str]:
+        return dict(self._require_file(path).metadata or {})
+
+    def set_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
+        headers = as_headers(metadata)
+        with self._reading(path):
+            for attempt in range(_ATTEMPTS):
+                try:
+                    self._store.replace_metadata(self._full(path), headers)
+                    return
+                except OSError as error:
+                    # Somebody wrote between the look and the copy: look again.
+                    if error.errno != errno.EBUSY or attempt == _ATTEMPTS - 1:
+                        raise
+
+    # -- removing -----------------------------------------------------------------------------
+
+    def remove(self, path: str) -> None:
+        if not self._require_removable(path):
+            self._store.rm_file(self._full(path))
+            return
+        if self._entries(path):
+            raise OSError(errno.ENOTEMPTY, "directory not empty", path)
+        self._store.rm_file(self._prefix(path))  # its marker
+
+    def remove_many(self, paths: Iterable[str]) -> None:
+        if not self.capabilities.delete:
+            raise self._unsupported("deleting")
+        self._store.rm_files(self._full(path) for path in paths if path)
+
+    def remove_tree(self, path: str) -> None:
+        """Remove all keys that begin with the directory's name, also those that no path shows."""
+        if not self._require_removable(path):
+            self._store.rm_file(self._full(path))
+            return
+        pages = self._store.keys_below(self._prefix(path))
+        self._store.rm_files(raw["name"] for page, _ in pages for raw in page)
+
+    def cleanup(self, path: str, older_than: float) -> int:
+        """Forget the uploads that killed writers have begun; returns how many."""
+        limit = None if older_than <= 0 else datetime.now(UTC) - timedelta(seconds=older_than)
+        full = self._full(path)
+        removed = self._store.abort_uploads(self._prefix(path), limit)
+        return removed + (self._store.abort_uploads(full, limit, exactly=True) if path else 0)
+
+    # -- URLs ---------------------------------------------------------------------------------
+
+    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
+        """A URL signed for ``expires_in`` seconds; of an anonymous mount, the plain one."""
+        if options:
+            raise ValueError(f"unknown options of a URL: {', '.join(sorted(options))}")
+        if not path:
+            return None
+        if not 0 < expires_in <= LONGEST_URL:
+            raise ValueError(
+                f"expires_in is {expires_in}; a signature is good for 1 to {LONGEST_URL} seconds"
+            )
+        return self._store.sign(self._full(path), int(expires_in))
+
+
+def _is_plain(answer: Mapping[str, Any]) -> bool:
+    """Whether a HEAD shows no encryption under which an ETag is no MD5."""
+    return (
+        answer.get("ServerSideEncryption") in (None, "AES256")
+        and answer.get("SSECustomerAlgorithm") is None
+    )

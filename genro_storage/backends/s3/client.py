@@ -1,0 +1,367 @@
+"""The connection to one bucket: s3fs's client on fsspec's event loop, bounded and explained.
+
+s3fs makes the session and the client and keeps them. Its file operations are not used: they hold
+hundreds of MiB of a large file, go on where the caller was interrupted, leave parts of uploads
+behind, take ``?versionId=`` in a name for a version, and forget the errors of a bulk deletion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import errno
+import io
+import os
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+from ..remote import Opened, is_transient, missing_extra, repeated_async
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+    from ..remote import Bounds
+    from . import S3Options
+
+__all__ = ["Fetched", "S3Client", "is_amazon"]
+
+T = TypeVar("T")
+
+#: Connections to keep: more than the transfers of one thread, so that a mount serves many.
+_POOL = 32
+#: Seconds to wait for connections to say goodbye.
+_GOODBYE = 2.0
+
+
+class Fetched(NamedTuple):
+    """A part of an object: its bytes, how large the whole is, and which content it was."""
+
+    data: bytes
+    total: int
+    etag: str | None
+
+
+class _Connected(NamedTuple):
+    filesystem: Any
+    loop: asyncio.AbstractEventLoop
+    explain: Callable[[Exception], Exception]
+    process: int
+    turns: asyncio.Semaphore
+
+
+class _Body(io.BytesIO):
+    """What is uploaded, noting when somebody takes of it.
+
+    aiohttp bounds the waiting for an answer, and waits for ever to be rid of what it sends.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.taken = time.monotonic()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.taken = time.monotonic()
+        return super().read(size)
+
+
+#: The clients of a parent process: closing them here would close them there, too.
+_inherited: list[_Connected] = []
+_living: weakref.WeakSet[S3Client] = weakref.WeakSet()
+# What mounts share that name their keys, in one environment: a session is as much work as several
+# requests, and has credentials only where there is no key. Only the loop's thread uses it.
+_keyed: list[tuple[dict[str, str], Any]] = []
+_models: list[Any] = []  # the one loader of botocore's descriptions, which are large
+
+
+def is_amazon(endpoint: str | None) -> bool:
+    """Whether requests go to Amazon itself, which knows all of its own protocol."""
+    if endpoint is None:
+        return True
+    host = urlsplit(endpoint).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+class S3Client:
+    """Requests about one bucket. Coroutines run by ``run``; connects at the first one.
+
+    Every error that comes out is a standard one. ``request`` repeats what the network or an
+    overloaded server made fail.
+    """
+
+    def __init__(self, options: S3Options, mount: str) -> None:
+        self.options = options
+        self.bucket: str = options.bucket
+        self.bounds: Bounds = options.bounds
+        self._mount = mount
+        self._opened: Opened[_Connected] = Opened(self._open)
+
+    @property
+    def endpoint(self) -> str | None:
+        """The server's URL, None for Amazon's own; what is configured precedes the environment."""
+        found = self.options.endpoint_url
+        if found is None:
+            found = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        return found or None
+
+    # -- the connection -----------------------------------------------------------------------
+
+    def _open(self) -> _Connected:
+        try:
+            from fsspec.asyn import get_loop
+            from s3fs import S3FileSystem
+
+            from .errors import Explainer
+        except ImportError as error:
+            raise missing_extra(error, self._mount, "s3", "s3") from error
+        endpoint = self.endpoint
+        explain = Explainer(self.bucket, self.options.anon, endpoint or "Amazon S3")
+        loop = get_loop()
+
+        async def connect() -> Any:
+            # On the loop's thread, where sessions belong.
+            filesystem = S3FileSystem(**self._settings(), loop=loop, session=self._session())
+            await filesystem.set_session()
+            return filesystem
+
+        try:
+            filesystem = _run(loop, connect(), self.bounds.timeout)
+        except Exception as error:
+            raise explain(error) from error
+        connected = _Connected(filesystem, loop, explain, os.getpid(), asyncio.Semaphore(_POOL))
+        # For whoever forgets to close: aiohttp complains about that on the standard error.
+        weakref.finalize(self, _abandon, connected).atexit = False
+        _living.add(self)
+        return connected
+
+    def _session(self) -> Any:
+        from aiobotocore.session import AioSession
+        from botocore.loaders import create_loader
+
+        has_key = self.options.key is not None
+        environment = {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}
+        if has_key and _keyed and _keyed[0][0] == environment:
+            return _keyed[0][1]
+        if not _models:
+            _models.append(create_loader())
+        session = AioSession(profile=self.options.profile)
+        session.register_component("data_loader", _models[0])
+        if has_key:
+            _keyed[:] = [(environment, session)]
+        return session
+
+    def _settings(self) -> dict[str, Any]:
+        """The arguments of ``S3FileSystem``."""
+        from .http import Session
+
+        options, endpoint = self.options, self.endpoint
+        config: dict[str, Any] = {
+            "http_session_cls": Session,
+            "signature_version": "s3v4",
+            "connect_timeout": self.bounds.connect,
+            "read_timeout": self.bounds.timeout,
+            "retries": {"total_max_attempts": 1},  # they are counted here
+            "max_pool_connections": _POOL,
+        }
+        if not is_amazon(endpoint):
+            # Many servers refuse checksums that they do not know, or send those of the whole
+            # with a part; and few have a host name for each bucket.
+            config["request_checksum_calculation"] = "when_required"
+            config["response_checksum_validation"] = "when_required"
+            config["s3"] = {"addressing_style": "path"}
+        elif endpoint is None:
+            # Otherwise URLs are signed for a name that half of the regions are not behind.
+            config["s3"] = {"addressing_style": "virtual"}
+        client: dict[str, Any] = {}
+        if options.region is not None:
+            client["region_name"] = options.region
+        if endpoint is not None and urlsplit(endpoint).scheme == "http":
+            client["verify"] = False  # there are no certificates, and reading ours takes long
+        return {
+            "asynchronous": True,  # nothing is closed by the garbage collector
+            "skip_instance_cache": True,
+            "use_listings_cache": False,
+            "anon": options.anon,
+            "key": options.key,
+            "secret": None if options.secret is None else options.secret.get_secret_value(),
+            "token": None if options.token is None else options.token.get_secret_value(),
+            "endpoint_url": endpoint,
+            "client_kwargs": client,
+            "config_kwargs": config,
+            # A URL that is signed for another region is worth nothing.
+            "cache_regions": options.region is None and endpoint is None,
+        }
+
+    def _connected(self) -> _Connected:
+        while True:
+            found = self._opened.get()
+            if found.process == os.getpid():
+                return found
+            inherited = self._opened.take()
+            if inherited is not None:
+                _inherited.append(inherited)
+
+    def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What ``work()`` returns; where the caller is interrupted, it is cancelled and awaited."""
+        return _run(self._connected().loop, work(), self.bounds.timeout)
+
+    def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Any:
+        """The future of ``work()``, which runs meanwhile."""
+        return asyncio.run_coroutine_threadsafe(work(), self._connected().loop)
+
+    def close(self) -> None:
+        """Close the connections; a later request would make new ones."""
+        connected = self._opened.take()
+        if connected is not None and connected.process == os.getpid():
+            _run(connected.loop, _leave(connected), _GOODBYE)
+
+    # -- requests -----------------------------------------------------------------------------
+
+    async def request(
+        self,
+        operation: str,
+        *,
+        repeat: Callable[[BaseException], bool] = is_transient,
+        **parameters: Any,
+    ) -> dict[str, Any]:
+        """One operation of botocore's client, on the bucket; its answer has no body.
+
+        ``Body`` are the bytes to send. ``repeat`` says after which errors it may be tried again.
+        """
+
+        async def attempt(_: int) -> dict[str, Any]:
+            return await self._attempt(lambda client: self._send(client, operation, parameters))
+
+        return await repeated_async(self.bounds, attempt, repeat)
+
+    async def fetch(self, key: str, start: int, end: int, etag: str | None = None) -> Fetched:
+        """The bytes from ``start`` up to ``end``, or to the end of the object if that is nearer.
+
+        With ``etag``, ``OSError`` where the object has another one by now.
+        """
+        asked: dict[str, Any] = {"Key": key, "Range": f"bytes={start}-{end - 1}"}
+        if etag is not None:
+            asked["IfMatch"] = etag
+
+        async def once(client: Any) -> Fetched:
+            answer = await self._send(client, "get_object", asked)
+            body = answer["Body"]
+            try:
+                data = bytes(await body.read())
+            finally:
+                body.close()
+            found = _part(answer, data, start, end)
+            if etag is not None and found.etag not in (None, etag):
+                # There are servers that do not know conditions.
+                raise OSError(errno.EBUSY, "another content came in its place meanwhile; try again")
+            return found
+
+        async def attempt(_: int) -> Fetched:
+            return await self._attempt(once)
+
+        return await repeated_async(self.bounds, attempt)
+
+    async def sign(self, operation: str, seconds: int, **parameters: Any) -> str:
+        """A URL that does one operation; unsigned for an anonymous mount."""
+
+        async def once(client: Any) -> str:
+            return str(
+                await client.generate_presigned_url(
+                    operation, Params={"Bucket": self.bucket, **parameters}, ExpiresIn=seconds
+                )
+            )
+
+        return await self._attempt(once)
+
+    def explain(self, error: Mapping[str, Any], operation: str) -> Exception:
+        """The exception for an error that an answer lists (``Code``, ``Message``)."""
+        from botocore.exceptions import ClientError
+
+        return self._connected().explain(ClientError({"Error": dict(error)}, operation))
+
+    async def _attempt(self, step: Callable[[Any], Awaitable[T]]) -> T:
+        connected = self._connected()
+        try:
+            # A request that waits here does not wait for a connection while its time runs.
+            async with connected.turns:
+                return await step(await connected.filesystem.get_s3(self.bucket))
+        except Exception as error:
+            explained = connected.explain(error)
+            if explained is error:
+                raise
+            raise explained from error
+
+    async def _send(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        call = getattr(client, operation)
+        if "Body" not in parameters:
+            return await call(Bucket=self.bucket, **parameters)
+        body = _Body(parameters["Body"])
+        sending = asyncio.ensure_future(call(Bucket=self.bucket, **{**parameters, "Body": body}))
+        timeout = self.bounds.timeout
+        try:
+            while not sending.done():
+                rest = body.taken + timeout - time.monotonic()
+                if rest <= 0:
+                    endpoint = self.endpoint or "Amazon S3"
+                    raise TimeoutError(errno.ETIMEDOUT, f"{endpoint} has stopped listening")
+                await asyncio.wait({sending}, timeout=rest)
+        finally:
+            if not sending.done():
+                sending.cancel()
+                await asyncio.wait({sending}, timeout=_GOODBYE)
+        return sending.result()
+
+
+async def _leave(connected: _Connected) -> None:
+    async with asyncio.timeout(_GOODBYE):
+        # Harmless where it is closed already.
+        await connected.filesystem._s3creator.__aexit__(None, None, None)
+        # TLS connections end in callbacks of the loop.
+        await asyncio.sleep(0)
+
+
+def _abandon(connected: _Connected) -> None:
+    """Close without waiting: the garbage collector may be in any thread, with any lock held."""
+    if connected.process != os.getpid():
+        _inherited.append(connected)
+    elif not connected.loop.is_closed():
+        asyncio.run_coroutine_threadsafe(_leave(connected), connected.loop)
+
+
+@atexit.register
+def _close_all() -> None:
+    for client in list(_living):
+        # Nobody is left to hear of it, and the connections end with the process.
+        with contextlib.suppress(Exception):
+            client.close()
+
+
+def _part(answer: dict[str, Any], data: bytes, start: int, end: int) -> Fetched:
+    etag = answer.get("ETag")
+    found = str(answer.get("ContentRange") or "")
+    _, slash, total = found.partition("/")
+    if slash and total.isdigit():
+        return Fetched(data, int(total), etag)
+    # A server that gives the whole, whatever was asked.
+    return Fetched(data[start:end], len(data), etag)
+
+
+def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], patience: float) -> T:
+    ended = threading.Event()
+
+    async def noted() -> T:
+        try:
+            return await work
+        finally:
+            ended.set()
+
+    future = asyncio.run_coroutine_threadsafe(noted(), loop)
+    try:
+        return future.result()
+    except BaseException:
+        if future.cancel():  # the caller was interrupted, not the work
+            ended.wait(patience)
+        raise

@@ -1,0 +1,324 @@
+"""A bucket as the ``Filesystem`` that ``FsspecBackend`` stands on; paths are keys.
+
+Every call is one request where S3 allows it. Nothing is cached.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...content import mimetype
+from ..errors import RootNotFoundError
+from ..object_stores.source import Source
+from ..remote import is_transient
+from .metadata import kept_facts
+from .stream import S3Stream
+from .transfer import S3Transfers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from .client import S3Client
+
+__all__ = ["LONGEST_KEY", "S3Filesystem"]
+
+#: Bytes that a key may have.
+LONGEST_KEY = 1024
+#: Keys that one request removes.
+_BULK = 1000
+
+# XML 1.0 §2.2: what the list of a bulk deletion can hold.
+_XML = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
+
+Raw = dict[str, Any]
+
+
+class S3Filesystem:
+    """The calls on one bucket. ``client`` belongs to it; thread-safe."""
+
+    protocol: str | tuple[str, ...] = "s3"
+    root_marker: str = ""
+
+    def __init__(self, client: S3Client) -> None:
+        self.client = client
+
+    @property
+    def transfers(self) -> S3Transfers:
+        """Objects as wholes."""
+        return S3Transfers(self.client)
+
+    def _strip_protocol(self, path: str) -> str:
+        return path
+
+    def _ask(self, operation: str, **parameters: Any) -> Raw:
+        return self.client.run(lambda: self.client.request(operation, **parameters))
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def head(self, path: str) -> Raw:
+        """What a HEAD says about one object; ``FileNotFoundError`` where there is none."""
+        return self._ask("head_object", Key=path)
+
+    def info(self, path: str) -> Raw:
+        """One object, or a prefix that some key has; the root is there if the bucket is."""
+        if path:
+            try:
+                return {"type": "file", "name": path, **self.head(path)}
+            except FileNotFoundError:
+                pass
+            except PermissionError:
+                # A HEAD never says why; a listing does, where it is a matter of who we are.
+                self.has_any(path)
+                raise
+        if self.has_any(f"{path}/" if path else ""):
+            return {"type": "directory", "name": path}
+        raise FileNotFoundError(errno.ENOENT, "not found", path)
+
+    def has_any(self, prefix: str) -> bool:
+        """Whether some key begins so."""
+        answer = self._ask("list_objects_v2", Prefix=prefix, MaxKeys=1)
+        return bool(answer.get("Contents") or answer.get("CommonPrefixes"))
+
+    def ls(self, path: str, detail: bool = True) -> list[Raw]:
+        """One level below a prefix; directories end with a slash, and may be their own entry."""
+        found: list[Raw] = []
+        for page in self._pages(Prefix=f"{path}/" if path else "", Delimiter="/"):
+            found += (
+                {"type": "directory", "name": each["Prefix"]}
+                for each in page.get("CommonPrefixes", ())
+            )
+            found += (_listed(each) for each in page.get("Contents", ()))
+        return found
+
+    def keys_below(self, prefix: str, after: str | None = None) -> Iterator[tuple[list[Raw], bool]]:
+        """Pages of all keys that begin with ``prefix``, in order; and whether that is the last."""
+        more = {} if after is None else {"StartAfter": after}
+        for page in self._pages(Prefix=prefix, **more):
+            yield [_listed(each) for each in page.get("Contents", ())], not page.get("IsTruncated")
+
+    def _pages(self, **asked: Any) -> Iterator[Raw]:
+        while True:
+            page = self._ask("list_objects_v2", **asked)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            asked["ContinuationToken"] = page["NextContinuationToken"]
+
+    def modified(self, path: str) -> datetime:
+        found: datetime = self.head(path)["LastModified"]
+        return found
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def open(self, path: str, mode: str = "rb", **options: Any) -> S3Stream:
+        if mode != "rb":
+            raise io.UnsupportedOperation("objects are written whole")
+        return S3Stream(self.client, path)
+
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
+        sink = io.BytesIO()
+        self.client.run(lambda: self.transfers.fetch(path, sink, start or 0, end))
+        return sink.getvalue()
+
+    def get_file(self, rpath: str, lpath: str) -> None:
+        with open(lpath, "wb") as sink:
+            self.client.run(lambda: self.transfers.fetch(rpath, sink))
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
+        """Store ``value``; ``mode="create"`` refuses to replace. Other options are facts to keep."""
+        extra = self._facts(path, options)
+        create = options.get("mode") == "create"
+        self._create(path, create, lambda only: self.transfers.put(path, value, only, extra))
+
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+        """The same with the content of a local file, of which only parts are in memory."""
+        with Source(Path(lpath)) as source:
+            if source.size <= self.transfers.put_at_once:
+                data = source.piece(0, source.size)
+                source.require_unchanged()
+                self.pipe_file(rpath, data, **options)
+                return
+            extra = self._facts(rpath, options)
+            create = options.get("mode") == "create"
+            self._create(
+                rpath, create, lambda only: self.transfers.put_large(rpath, source, only, extra)
+            )
+
+    def _create(
+        self, path: str, create: bool, put: Callable[[bool], Coroutine[Any, Any, None]]
+    ) -> None:
+        _check_length(path)
+        try:
+            self.client.run(lambda: put(create))
+        except io.UnsupportedOperation:
+            if not create:
+                raise
+            # A server that knows no conditions: a look before the write is all that is left.
+            try:
+                self.head(path)
+            except FileNotFoundError:
+                self.client.run(lambda: put(False))
+                return
+            raise FileExistsError(errno.EEXIST, "already exists", path) from None
+
+    @staticmethod
+    def _facts(path: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        facts = {name: value for name, value in options.items() if name != "mode"}
+        return {"ContentType": mimetype(path), **facts}
+
+    def cp_file(self, path1: str, path2: str) -> None:
+        self.copy(path1, path2, self.head(path1))
+
+    def copy(self, source: str, target: str, about: Mapping[str, Any]) -> None:
+        """Copy with what belongs to the object; ``about`` is its HEAD."""
+        _check_length(target)
+        size, transfers = int(about["ContentLength"]), self.transfers
+        extra: dict[str, Any] = {}
+        if size > transfers.copy_at_once:  # the server keeps these itself when it copies at once
+            extra = {"Metadata": about.get("Metadata", {}), **kept_facts(about)}
+        self.client.run(lambda: transfers.copy(source, target, size, about.get("ETag"), extra))
+
+    def replace_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
+        """Copy an object onto itself with other user metadata; the rest stays."""
+        about = self.head(path)
+        extra = {
+            "MetadataDirective": "REPLACE",
+            "Metadata": dict(metadata),
+            **kept_facts(about),
+        }
+        size, etag = int(about["ContentLength"]), about.get("ETag")
+        self.client.run(lambda: self.transfers.copy(path, path, size, etag, extra))
+
+    def mv(self, path1: str, path2: str) -> None:
+        raise io.UnsupportedOperation("objects are not renamed")
+
+    def mkdir(self, path: str, create_parents: bool = True) -> None:
+        raise io.UnsupportedOperation("a bucket has no directories of its own")
+
+    def rmdir(self, path: str) -> None:
+        raise io.UnsupportedOperation("a bucket has no directories of its own")
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        raise io.UnsupportedOperation("a bucket has no directories of its own")
+
+    # -- removing -----------------------------------------------------------------------------
+
+    def rm_file(self, path: str) -> None:
+        self._ask("delete_object", Key=path)
+
+    def rm_files(self, keys: Iterable[str]) -> None:
+        """Remove many keys, a thousand in a request; those that are gone are no error.
+
+        Tries all of them, then raises for the first that the server refused.
+        """
+        failures: list[tuple[str, Exception]] = []
+        batch: list[str] = []
+        count = 0
+        for key in keys:
+            count += 1
+            if _XML.fullmatch(key):
+                batch.append(key)
+                if len(batch) == _BULK:
+                    failures += self._remove_batch(batch)
+                    batch = []
+                continue
+            try:
+                self.rm_file(key)
+            except OSError as error:
+                if is_transient(error):
+                    raise  # who is silent once is silent for all of them
+                failures.append((key, error))
+        if batch:
+            failures += self._remove_batch(batch)
+        if failures:
+            raise _summary(failures, count)
+
+    def _remove_batch(self, keys: list[str]) -> list[tuple[str, Exception]]:
+        if len(keys) == 1:
+            self.rm_file(keys[0])
+            return []
+        wanted = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        try:
+            answer = self._ask("delete_objects", Delete=wanted)
+        except io.UnsupportedOperation:
+            for key in keys:
+                self.rm_file(key)
+            return []
+        return [
+            (str(each.get("Key", "")), self.client.explain(each, "DeleteObjects"))
+            for each in answer.get("Errors", ())
+            if each.get("Code") not in ("NoSuchKey", "NoSuchVersion")
+        ]
+
+    def abort_uploads(
+        self, prefix: str, older_than: datetime | None, *, exactly: bool = False
+    ) -> int:
+        """Forget the unfinished uploads of keys that begin so, or are so; begun until then.
+
+        Returns how many.
+        """
+        asked: dict[str, Any] = {"Prefix": prefix}
+        forgotten = 0
+        while True:
+            page = self._ask("list_multipart_uploads", **asked)
+            for each in page.get("Uploads", ()):
+                if exactly and each["Key"] != prefix:
+                    continue
+                begun = each.get("Initiated")
+                if older_than is None or (begun is not None and begun <= older_than):
+                    forgotten += self._abort(each["Key"], each["UploadId"])
+            if not page.get("IsTruncated"):
+                return forgotten
+            asked["KeyMarker"] = page["NextKeyMarker"]
+            asked["UploadIdMarker"] = page["NextUploadIdMarker"]
+
+    def _abort(self, key: str, upload: str) -> bool:
+        return self.client.run(lambda: self.transfers.abort(key, upload))
+
+    # -- the rest -----------------------------------------------------------------------------
+
+    def sign(self, path: str, seconds: int) -> str:
+        """A URL that serves the object."""
+        return self.client.run(lambda: self.client.sign("get_object", seconds, Key=path))
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def _summary(failures: list[tuple[str, Exception]], count: int) -> Exception:
+    """The first of what a bulk deletion was refused, for all of it."""
+    key, first = failures[0]
+    if isinstance(first, RootNotFoundError) or not isinstance(first, OSError):
+        return first
+    found = type(first)(
+        first.errno or errno.EIO,
+        f"{len(failures)} of {count} were not deleted; {key!r}: {first.strerror or first}",
+    )
+    found.__cause__ = first
+    return found
+
+
+def _listed(each: Raw) -> Raw:
+    return {
+        "type": "file",
+        "name": str(each["Key"]),
+        "size": each.get("Size"),
+        "LastModified": each.get("LastModified"),
+        "ETag": each.get("ETag"),
+    }
+
+
+def _check_length(key: str) -> None:
+    length = len(key.encode())
+    if length > LONGEST_KEY:
+        raise OSError(
+            errno.ENAMETOOLONG,
+            f"with the prefix the path has {length} bytes; a key has at most {LONGEST_KEY}",
+        )

@@ -1,0 +1,71 @@
+"""How requests leave for S3: to nobody but the server that is named, and never far ahead of it."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import socket
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiobotocore.httpsession import AIOHTTPSession
+
+from ..object_stores.source import BRIEF_QUEUE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Session"]
+
+_ELSEWHERE = (301, 302, 303, 307, 308)
+#: What Amazon says along with a redirection to another region.
+_REGION = "x-amz-bucket-region"
+_MAKES_SOCKETS = "socket_factory" in inspect.signature(aiohttp.TCPConnector).parameters
+
+
+class Session(AIOHTTPSession):  # type: ignore[misc]
+    """aiobotocore's, which would follow a redirection with session token and content.
+
+    Another region, which is what S3 means by one, is botocore's to turn to: with a new signature,
+    at an address of its own. Where none is named, it would ask for it until the stack is full.
+    """
+
+    def __init__(
+        self, *args: Any, connector_args: Mapping[str, Any] | None = None, **options: Any
+    ) -> None:
+        given = dict(connector_args or {})
+        if _MAKES_SOCKETS:
+            given.setdefault("socket_factory", _connectable)
+        super().__init__(*args, connector_args=given, **options)
+
+    async def send(self, request: Any) -> Any:
+        response = await super().send(request)
+        if response.status_code in _ELSEWHERE and _REGION not in response.headers:
+            response.raw.close()
+            raise OSError(
+                errno.EIO,
+                f"the server sends us elsewhere (status {response.status_code}), where credentials "
+                "and files do not go; check 'endpoint_url'",
+            )
+        return response
+
+    async def _get_session(self, proxy_url: str | None) -> _Straight:
+        return _Straight(await super()._get_session(proxy_url))
+
+
+class _Straight:
+    """The one method of a session that is called."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    def request(self, method: str, **options: Any) -> Any:
+        return self._session.request(method, **{**options, "allow_redirects": False})
+
+
+def _connectable(address: Any) -> socket.socket:
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    for option in BRIEF_QUEUE:
+        made.setsockopt(*option)
+    return made

@@ -1,0 +1,259 @@
+"""Large objects in parts: a few at a time, so that memory is bounded whatever their size."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import logging
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..object_stores.source import Source
+from ..remote import is_transient
+from .codes import is_refused_before_it_began, server_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from .client import S3Client
+
+__all__ = ["COPY_AT_ONCE", "COPY_PART", "PART", "PUT_AT_ONCE", "S3Transfers", "Sink"]
+
+_log = logging.getLogger("genro_storage")
+
+MIB = 1024 * 1024
+#: Bytes of a part. Several parts are on their way at once, and these are all that is in memory.
+PART = 8 * MIB
+#: Up to here an upload is one request, whose ETag is the MD5 of the content.
+PUT_AT_ONCE = 32 * MIB
+#: Up to here a copy is one request; the server answers when all is copied.
+COPY_AT_ONCE = 1024 * MIB
+COPY_PART = 256 * MIB
+_AT_ONCE = 4
+_MOST_PARTS = 10_000
+
+
+class Sink(Protocol):
+    """Where fetched parts go."""
+
+    def seek(self, offset: int, /) -> int: ...
+    def write(self, data: bytes, /) -> int: ...
+
+
+class S3Transfers:
+    """Coroutines for whole objects. A failed or cancelled upload leaves nothing behind."""
+
+    def __init__(self, client: S3Client) -> None:
+        self._client = client
+        self.put_at_once = PUT_AT_ONCE
+        self.copy_at_once = COPY_AT_ONCE
+        self.copy_part = COPY_PART
+
+    # -- fetching -----------------------------------------------------------------------------
+
+    async def fetch(
+        self,
+        key: str,
+        sink: Sink,
+        start: int = 0,
+        end: int | None = None,
+        *,
+        etag: str | None = None,
+    ) -> None:
+        """Write the bytes of a range to ``sink``, from its beginning on: all of one content.
+
+        With ``etag``, ``OSError`` where the object has another one by now.
+        """
+        stop = start + PART if end is None else min(end, start + PART)
+        try:
+            first = await self._client.fetch(key, start, stop, etag)
+        except OSError as error:
+            if server_code(error) in ("InvalidRange", "416"):
+                return  # it is there, and ends before
+            raise
+        last = first.total if end is None else min(end, first.total)
+        _require_whole(first.data, min(stop, last) - start)
+        await asyncio.to_thread(_write_at, sink, 0, first.data)
+        turn = asyncio.Lock()
+
+        async def fetch_part(offset: int) -> None:
+            wanted = min(offset + PART, last)
+            part = await self._client.fetch(key, offset, wanted, first.etag)
+            _require_whole(part.data, wanted - offset)
+            async with turn:
+                await asyncio.to_thread(_write_at, sink, offset - start, part.data)
+
+        await _few_at_a_time(fetch_part(offset) for offset in range(stop, last, PART))
+
+    # -- uploading ----------------------------------------------------------------------------
+
+    async def put(self, key: str, data: bytes, create: bool, extra: dict[str, Any]) -> None:
+        """Store ``data``; with ``create``, ``FileExistsError`` where there is something."""
+        if len(data) > self.put_at_once:
+            await self.put_large(key, Source(data), create, extra)
+        else:
+            await self._client.request(
+                "put_object", **_creation(create), Key=key, Body=data, **extra
+            )
+
+    async def put_large(
+        self, key: str, source: Source, create: bool, extra: dict[str, Any]
+    ) -> None:
+        """The same in parts, of which a few are in memory."""
+        size = source.size
+        length = max(PART, math.ceil(size / _MOST_PARTS / MIB) * MIB)
+
+        async def upload_part(upload: str, number: int, offset: int) -> dict[str, Any]:
+            data = await asyncio.to_thread(source.piece, offset, min(offset + length, size))
+            answer = await self._client.request(
+                "upload_part", Key=key, UploadId=upload, PartNumber=number, Body=data
+            )
+            return {"PartNumber": number, "ETag": answer["ETag"]}
+
+        def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
+            for number, offset in enumerate(range(0, size, length), 1):
+                yield upload_part(upload, number, offset)
+
+        await self._in_parts(key, parts, _creation(create), extra, source.require_unchanged)
+
+    async def copy(
+        self, source: str, target: str, size: int, etag: str | None, extra: dict[str, Any]
+    ) -> None:
+        """Copy inside the bucket. ``extra`` are the facts to give the copy instead of its own."""
+        origin: dict[str, Any] = {"CopySource": {"Bucket": self._client.bucket, "Key": source}}
+        if etag is not None:
+            origin["CopySourceIfMatch"] = etag
+        if size <= self.copy_at_once:
+            await self._client.request("copy_object", Key=target, **origin, **extra)
+            return
+
+        async def copy_part(upload: str, number: int, offset: int) -> dict[str, Any]:
+            last = min(offset + self.copy_part, size) - 1
+            answer = await self._client.request(
+                "upload_part_copy",
+                Key=target,
+                UploadId=upload,
+                PartNumber=number,
+                CopySourceRange=f"bytes={offset}-{last}",
+                **origin,
+            )
+            return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
+
+        def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
+            for number, offset in enumerate(range(0, size, self.copy_part), 1):
+                yield copy_part(upload, number, offset)
+
+        about = {name: extra[name] for name in extra if name != "MetadataDirective"}
+        await self._in_parts(target, parts, {}, about)
+
+    async def _in_parts(
+        self,
+        key: str,
+        parts: Callable[[str], Iterable[Coroutine[Any, Any, dict[str, Any]]]],
+        condition: dict[str, Any],
+        extra: dict[str, Any],
+        before_it_shows: Callable[[], None] | None = None,
+    ) -> None:
+        begun = await self._client.request("create_multipart_upload", Key=key, **extra)
+        upload = str(begun["UploadId"])
+        try:
+            done = await _few_at_a_time(parts(upload))
+            if before_it_shows is not None:
+                before_it_shows()
+            await self._complete(key, upload, done, condition)
+        except BaseException:
+            # Also where it was cancelled. No part is on its way any more.
+            await asyncio.shield(self.abort(key, upload))
+            raise
+
+    async def _complete(
+        self, key: str, upload: str, parts: list[dict[str, Any]], condition: dict[str, Any]
+    ) -> None:
+        asked: dict[str, Any] = {
+            "Key": key,
+            "UploadId": upload,
+            "MultipartUpload": {"Parts": parts},
+        }
+        try:
+            await self._client.request("complete_multipart_upload", **condition, **asked)
+        except OSError as error:
+            # The answer to the first attempt may have been lost, and the second found it done.
+            if server_code(error) != "NoSuchUpload":
+                raise
+            found = await self._client.request("head_object", Key=key)
+            if found.get("ETag", "").strip('"') != _etag_of(parts):
+                raise
+
+    async def abort(self, key: str, upload: str) -> bool:
+        """Forget an upload; whether that has worked."""
+        try:
+            await self._client.request("abort_multipart_upload", Key=key, UploadId=upload)
+        except Exception as error:  # noqa: BLE001 - why it is aborted matters more
+            if server_code(error) != "NoSuchUpload":
+                _log.warning(
+                    "the parts of an unfinished upload of %r are left on the server, until "
+                    "cleanup() removes them: %s",
+                    key,
+                    error,
+                )
+            return False
+        return True
+
+
+def _creation(create: bool) -> dict[str, Any]:
+    """The condition, and when to ask again: not where the first may have worked after all."""
+    if create:
+        return {"IfNoneMatch": "*", "repeat": is_refused_before_it_began}
+    return {"repeat": is_transient}
+
+
+def _etag_of(parts: list[dict[str, Any]]) -> str | None:
+    """The ETag of an object that was put together from these."""
+    try:
+        digests = b"".join(bytes.fromhex(part["ETag"].strip('"')) for part in parts)
+    except ValueError:
+        return None
+    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
+
+
+async def _few_at_a_time(steps: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """The results in order. Where one fails the others are cancelled, and none runs any more."""
+    results: list[asyncio.Task[Any]] = []
+    pending: set[asyncio.Task[Any]] = set()
+    try:
+        waiting = iter(steps)
+        while True:
+            if len(pending) == _AT_ONCE:
+                _, pending = await _first(pending)
+            step = next(waiting, None)  # not before there is room: it must be awaited
+            if step is None:
+                break
+            task = asyncio.ensure_future(step)
+            pending.add(task)
+            results.append(task)
+        while pending:
+            _, pending = await _first(pending)
+    except BaseException:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*results, return_exceptions=True)
+        raise
+    return [task.result() for task in results]
+
+
+async def _first(pending: set[asyncio.Task[Any]]) -> Any:
+    done, rest = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+    return done, rest
+
+
+def _write_at(sink: Sink, offset: int, data: bytes) -> None:
+    sink.seek(offset)
+    sink.write(data)
+
+
+def _require_whole(data: bytes, length: int) -> None:
+    if len(data) != length:
+        raise OSError(errno.EIO, "the server sent less than there is")

@@ -1,0 +1,435 @@
+"""One connection to one share, shared by all threads of a mount, on which nothing waits for ever.
+
+``smbclient`` keeps its sessions per process, so that a second mount with a wrong password would
+work, and its waits are without limit. So this stands on ``smbprotocol`` itself: a connection of
+our own, with a bound for each answer and each send, and a turn for each credit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import time
+import uuid
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from smbprotocol.connection import Connection
+from smbprotocol.exceptions import (
+    AccessDenied,
+    SMBConnectionClosed,
+    SMBException,
+    SMBResponseException,
+)
+from smbprotocol.open import (
+    CreateDisposition,
+    CreateOptions,
+    FilePipePrinterAccessMask,
+    ImpersonationLevel,
+    Open,
+    ShareAccess,
+)
+from smbprotocol.session import Session
+from smbprotocol.tree import TreeConnect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..remote import Bounds
+
+    #: A message, and what makes a result of its answered request.
+    Step = tuple[Any, Callable[[Any], Any]]
+    #: A further message to a file that the first one of the same packet opens.
+    Action = Callable[[Any], Step]
+
+__all__ = [
+    "ATTRIBUTES",
+    "CHUNK",
+    "DELETE",
+    "DIRECTORY",
+    "LINK_ITSELF",
+    "NO_DIRECTORY",
+    "READ",
+    "SET_ATTRIBUTES",
+    "WRITE",
+    "WRITE_CHUNK",
+    "Link",
+]
+
+#: Bytes of one read: large enough to hide the round trip.
+CHUNK = 1024 * 1024
+#: Bytes of one write. Of what is sent nothing is heard before the answer, which even a slow line
+#: must bring within the bound.
+WRITE_CHUNK = 512 * 1024
+#: How many requests the connection may have under way, in units of 64 KiB.
+_CREDITS = 512
+#: Seconds between looks whether the server has granted more.
+_TURN = 0.002
+#: How many times the bound an answer may take that comes slowly.
+_AT_MOST = 10
+#: Seconds that a good-bye may take: the server notices also without one.
+_FAREWELL = 2.0
+
+_MASK = FilePipePrinterAccessMask
+ATTRIBUTES: int = _MASK.FILE_READ_ATTRIBUTES | _MASK.SYNCHRONIZE
+READ: int = _MASK.FILE_READ_DATA | _MASK.FILE_READ_ATTRIBUTES | _MASK.SYNCHRONIZE
+WRITE: int = (
+    _MASK.FILE_WRITE_DATA
+    | _MASK.FILE_APPEND_DATA
+    | _MASK.FILE_READ_ATTRIBUTES
+    | _MASK.FILE_WRITE_ATTRIBUTES
+    | _MASK.SYNCHRONIZE
+)
+SET_ATTRIBUTES: int = _MASK.FILE_WRITE_ATTRIBUTES | _MASK.SYNCHRONIZE
+DELETE: int = _MASK.DELETE | _MASK.FILE_READ_ATTRIBUTES | _MASK.SYNCHRONIZE
+DIRECTORY: int = CreateOptions.FILE_DIRECTORY_FILE
+NO_DIRECTORY: int = CreateOptions.FILE_NON_DIRECTORY_FILE
+LINK_ITSELF: int = CreateOptions.FILE_OPEN_REPARSE_POINT
+EVERYBODY: int = (
+    ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE
+)
+
+
+class _Requests(dict[int, Any]):
+    """What is under way. The receiving thread walks over it while others add and remove."""
+
+    def values(self) -> Any:
+        return list(super().values())
+
+
+class _Watched:
+    """A socket that remembers when something last moved on it."""
+
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+        self.moved: float = time.monotonic()
+
+    def recv(self, size: int) -> bytes:
+        data: bytes = self._socket.recv(size)
+        self.moved = time.monotonic()
+        return data
+
+    def send(self, data: bytes) -> int:
+        count: int = self._socket.send(data)
+        self.moved = time.monotonic()
+        return count
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+
+class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has no annotations
+    """A connection whose every wait ends, with ``TimeoutError`` and the end of the connection."""
+
+    def __init__(self, host: str, port: int, timeout: float) -> None:
+        # A GUID of its own: Samba serves all connections of one GUID in one process, which lets
+        # no file be replaced that it has open itself.
+        super().__init__(uuid.uuid4(), host, port, require_signing=True)
+        self.outstanding_requests: dict[int, Any] = _Requests()
+        self.timeout: float = timeout
+        self._turn = threading.Lock()
+        self._sender: int | None = None
+        self._socket: Any = None
+
+    def connect(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            bound: Any = self.timeout  # annotated as an integer, which it need not be
+            super().connect(*args, timeout=bound, **kwargs)
+        except BaseException:
+            self.cut()
+            raise
+
+    def bound(self, timeout: float) -> None:
+        """From now on each answer, and each piece sent, may take ``timeout`` seconds."""
+        self.timeout = timeout
+        self._socket.settimeout(timeout)
+
+    # -- sending ------------------------------------------------------------------------------
+
+    def send(self, message: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._is_worker():
+            # The library's own sign of life; it must not wait for what only it can receive.
+            return super().send(message, *args, **kwargs)
+        need = max(1, self._calculate_credit_charge(message))
+
+        def step() -> Any:
+            if len(args) < 3:
+                lacking = _CREDITS - self._available()
+                kwargs.setdefault("credit_request", need + max(0, lacking))
+            return super(_BoundedConnection, self).send(message, *args, **kwargs)
+
+        return self._in_turn(need, step)
+
+    def send_compound(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
+        need = sum(max(1, self._calculate_credit_charge(message)) for message in messages)
+        return self._in_turn(
+            need, lambda: super(_BoundedConnection, self).send_compound(messages, *args, **kwargs)
+        )
+
+    def _available(self) -> int:
+        return int(self.sequence_window["high"] - self.sequence_window["low"])
+
+    def _in_turn(self, need: int, step: Callable[[], Any]) -> Any:
+        """Send when the server has granted enough: the library itself raises instead of waiting."""
+        transport: Any = self.transport
+        if self._socket is None:
+            self._socket = transport._sock = _Watched(transport._sock)
+            self._socket.settimeout(self.timeout)
+        started = time.monotonic()
+        while True:
+            with self._turn:
+                if self._available() >= need or not transport.connected:
+                    self._sender = threading.get_ident()
+                    try:
+                        return step()
+                    except TimeoutError:
+                        self.cut()  # a message may have gone out in part
+                        raise
+                    except OSError as error:
+                        self.cut()
+                        raise ConnectionResetError(errno.ECONNRESET, str(error)) from error
+                    finally:
+                        self._sender = None
+            if self._patience(started, self.timeout) <= 0:
+                self.cut()
+                raise TimeoutError("the server grants no further request")
+            time.sleep(_TURN)
+
+    def _patience(self, started: float, limit: float) -> float:
+        """How much longer to wait: ``limit`` seconds of silence, ten times as long in all.
+
+        A large answer may take its time on a slow line, as long as it comes nearer.
+        """
+        now = time.monotonic()
+        moved: float = max(started, self._socket.moved)
+        return min(limit - (now - moved), _AT_MOST * limit - (now - started))
+
+    # -- receiving ----------------------------------------------------------------------------
+
+    def receive(
+        self,
+        request: Any,
+        wait: bool = True,
+        timeout: float | None = None,
+        resolve_symlinks: bool = False,
+    ) -> Any:
+        # Links are never followed from here: what they lead to may be outside of the mount.
+        limit = self.timeout if timeout is None else min(timeout, self.timeout)
+        started = time.monotonic()
+        while (left := self._patience(started, limit)) > 0:
+            if request.response_event.wait(left):
+                break
+        if request.response_event.is_set():
+            try:
+                return super().receive(
+                    request, wait=wait, timeout=max(1, round(limit)), resolve_symlinks=False
+                )
+            except SMBResponseException:
+                raise
+            except SMBException:
+                if request.response_event.is_set():
+                    raise
+        self.cut()
+        raise TimeoutError("no answer")
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def _is_worker(self) -> bool:
+        return self._t_worker is not None and threading.get_ident() == self._t_worker.ident
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether this very thread is in the middle of a send, or the one that receives.
+
+        The garbage collector can close a forgotten file at any moment, also there.
+        """
+        return self._sender == threading.get_ident() or self._is_worker()
+
+    def cut(self) -> None:
+        """End the connection at once, also under the hands of a thread that sends."""
+        if self._socket is not None:
+            # Without the lock of the transport, which a blocked send holds.
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(2)
+        if self.transport is not None:
+            self.disconnect(close=False)
+
+
+class Link:
+    """A session on a share. Raises what ``smbprotocol`` raises, and ``TimeoutError``."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        share: str,
+        username: str | None,
+        password: str | None,
+        *,
+        encrypt: bool,
+        bounds: Bounds,
+    ) -> None:
+        self._pid = os.getpid()
+        self._forgotten: deque[Any] = deque()
+        self._connection: Any = _BoundedConnection(host, port, bounds.connect)
+        self._connection.connect()
+        try:
+            self._session: Any = Session(
+                self._connection, username, password, require_encryption=encrypt
+            )
+            self._session.connect()
+            self._tree: Any = TreeConnect(self._session, rf"\\{host}\{share}")
+            try:
+                self._tree.connect()
+            except AccessDenied:
+                raise PermissionError(
+                    errno.EACCES,
+                    f"the share {share!r} does not let this user in; check 'username' and 'share'",
+                ) from None
+        except BaseException:
+            self._connection.cut()
+            raise
+        self._connection.bound(bounds.timeout)
+        self._prefix = rf"{host}\{share}" if self._tree.is_dfs_share else ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be used, as far as this side knows; never after a fork."""
+        return bool(self._connection.transport.connected) and not self.is_inherited
+
+    @property
+    def is_busy_here(self) -> bool:
+        """Whether this very thread is inside of the connection, where it must not wait for it."""
+        return self.is_inherited or self._connection.is_sending
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether it belongs to the process that this one was forked from."""
+        return self._pid != os.getpid()
+
+    @property
+    def max_read_size(self) -> int:
+        """Bytes of the largest answer to a read."""
+        return int(self._connection.max_read_size)
+
+    @property
+    def max_write_size(self) -> int:
+        """Bytes of the largest write."""
+        return int(self._connection.max_write_size)
+
+    @property
+    def max_transact_size(self) -> int:
+        """Bytes of the largest part of a listing."""
+        return int(self._connection.max_transact_size)
+
+    # -- messages -----------------------------------------------------------------------------
+
+    def ask(self, step: Step) -> Any:
+        """Send one message and return its result."""
+        return self.answer(self.send(step))
+
+    def send(self, step: Step) -> tuple[Any, Callable[[Any], Any]]:
+        """Send one message; its result is what ``answer`` gives for the returned value."""
+        message, unpack = step
+        return self._connection.send(message, *self._ids), unpack
+
+    @staticmethod
+    def answer(sent: tuple[Any, Callable[[Any], Any]]) -> Any:
+        """Wait for the result of a message."""
+        request, unpack = sent
+        return unpack(request)
+
+    @property
+    def _ids(self) -> tuple[int, int]:
+        return self._session.session_id, self._tree.tree_connect_id
+
+    def raw(self, request: Any) -> bytes:
+        """The body of the answer."""
+        data: bytes = self._connection.receive(request)["data"].get_value()
+        return data
+
+    def open(
+        self,
+        path: str,
+        access: int,
+        *actions: Action,
+        disposition: int = CreateDisposition.FILE_OPEN,
+        options: int = 0,
+        sharing: int = EVERYBODY,
+        keep: bool = False,
+    ) -> tuple[Any, list[Any]]:
+        """Open, do ``actions``, and close unless ``keep``: all of it in one round trip.
+
+        Returns the open file and the results of the actions. The first error is raised, after
+        every answer has come; the file is closed then.
+        """
+        self._close_forgotten()
+        opened: Any = Open(self._tree, "\\".join(part for part in (self._prefix, path) if part))
+        steps = [
+            opened.create(
+                ImpersonationLevel.Impersonation,
+                access,
+                0,
+                sharing,
+                disposition,
+                options,
+                send=False,
+            ),
+            *(action(opened) for action in actions),
+        ]
+        if not keep:
+            steps.append(opened.close(send=False))
+        requests = self._connection.send_compound(
+            [each[0] for each in steps], *self._ids, related=True
+        )
+        results: list[Any] = []
+        failure: SMBResponseException | None = None
+        for request, (_, unpack) in zip(requests, steps, strict=True):
+            try:
+                results.append(unpack(request))
+            except SMBResponseException as error:
+                failure = failure or error
+        if failure is not None:
+            if opened.connected:
+                self.close_file(opened)
+            raise failure
+        return opened, results[1 : 1 + len(actions)]
+
+    def close_written(self, opened: Any) -> None:
+        """Close a file that was written to; raises where the server does not confirm it."""
+        opened.close()
+
+    def close_file(self, opened: Any) -> None:
+        """Close what ``open(keep=True)`` returned; a connection that is gone has closed it."""
+        if self.is_inherited or not opened.connected:
+            return
+        if self._connection.is_sending:
+            self._forgotten.append(opened)
+            return
+        with contextlib.suppress(SMBConnectionClosed, TimeoutError, ConnectionError):
+            opened.close()
+
+    def _close_forgotten(self) -> None:
+        while self._forgotten:
+            with contextlib.suppress(IndexError):  # another thread was faster
+                self.close_file(self._forgotten.popleft())
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def drop(self) -> None:
+        """End it without a word, because it is broken."""
+        if not self.is_inherited:
+            self._connection.cut()
+
+    def close(self) -> None:
+        """Take leave and end it, within two seconds."""
+        if self.is_inherited:
+            return
+        if self.is_alive:
+            self._connection.timeout = min(self._connection.timeout, _FAREWELL)
+            # Whatever goes wrong, the server forgets us as soon as the connection has ended.
+            with contextlib.suppress(SMBException, OSError):
+                self._connection.disconnect(close=True)
+        self._connection.cut()

@@ -1,0 +1,160 @@
+"""The contents of files on a share: several requests under way, few pieces in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from smbprotocol.exceptions import EndOfFile, SMBException, SMBResponseException
+
+from .client import CHUNK, WRITE_CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .client import Link
+
+__all__ = ["SmbReader", "chunks_of", "write_all"]
+
+#: How many pieces are asked for, or sent, before the first is answered.
+_AHEAD = 4
+
+
+class SmbReader:
+    """An open file that is read, ahead of the reader where that goes straight on.
+
+    The size is that of the moment when it was opened: what others append later is not seen.
+    """
+
+    def __init__(self, link: Link, opened: Any) -> None:
+        self._link = link
+        self._opened = opened
+        self._piece = min(CHUNK, link.max_read_size)
+        self._sent: deque[tuple[int, int, Any]] = deque()
+        self._rest = b""  # what was received and not read yet, from _position on
+        self._position = 0
+        self._straight = 0  # how many bytes were read in a row
+        self.size: int = int(opened.end_of_file)
+        self.closed: bool = False
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        target = base + offset
+        if target < 0:
+            raise OSError(errno.EINVAL, "a position before the beginning of the file")
+        if target != self._position:
+            ahead = target - self._position
+            if 0 < ahead < len(self._rest):
+                self._rest = self._rest[ahead:]
+            else:
+                self._rest = b""
+                self._forget()
+                self._straight = 0
+            self._position = target
+        return target
+
+    def read(self, size: int = -1) -> bytes:
+        """``size`` bytes, or what there is until the end."""
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+        wanted = max(0, self.size - self._position)
+        if size >= 0:
+            wanted = min(wanted, size)
+        parts: list[bytes] = []
+        while wanted > 0:
+            if not self._rest:
+                self._rest = self._next(wanted)
+                if not self._rest:
+                    break  # somebody has cut the file short
+            part, self._rest = self._rest[:wanted], self._rest[wanted:]
+            parts.append(part)
+            wanted -= len(part)
+            self._position += len(part)
+            self._straight += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _next(self, wanted: int) -> bytes:
+        """The piece at the position, which is what was asked for first."""
+        following = self._sent[-1][0] + self._sent[-1][1] if self._sent else self._position
+        # Ahead only of who reads on: a look at the beginning of a file should cost no more.
+        until = self._position + wanted
+        if self._straight >= self._piece // 4:
+            until = max(until, self._position + _AHEAD * self._piece)
+        until = min(until, self.size)
+        while following < until and len(self._sent) < _AHEAD:
+            length = min(self._piece, until - following)
+            message = self._opened.read(following, length, send=False)
+            self._sent.append((following, length, self._link.send(message)))
+            following += length
+        _, length, sent = self._sent.popleft()
+        try:
+            data: bytes = self._link.answer(sent)
+        except EndOfFile:
+            data = b""
+        if len(data) < length:
+            self._forget()
+        return data
+
+    def _forget(self) -> None:
+        """Take the answers to what nobody wants to know any more."""
+        while self._sent:
+            with contextlib.suppress(SMBResponseException):
+                self._link.answer(self._sent.popleft()[2])
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self._rest = b""
+        # Where the connection is gone, so is everything that was open or under way on it.
+        with contextlib.suppress(SMBException, OSError):
+            if not self._link.is_busy_here:
+                self._forget()
+        self._link.close_file(self._opened)
+
+
+def write_all(link: Link, opened: Any, chunks: Iterable[bytes], start: int = 0) -> int:
+    """Write at ``start`` and after; returns the number of bytes."""
+    piece = min(WRITE_CHUNK, link.max_write_size)
+    sent: deque[tuple[int, Any]] = deque()
+    position = start
+    try:
+        for chunk in chunks:
+            for begin in range(0, len(chunk), piece):
+                data = chunk[begin : begin + piece]
+                message = opened.write(data, offset=position, send=False)
+                sent.append((len(data), link.send(message)))
+                position += len(data)
+                if len(sent) >= _AHEAD:
+                    _acknowledged(link, sent.popleft())
+        while sent:
+            _acknowledged(link, sent.popleft())
+    except SMBResponseException:
+        # The full disk says so once for each piece; an answer that nobody takes is kept for ever.
+        for _, request in sent:
+            with contextlib.suppress(SMBResponseException):
+                link.answer(request)
+        raise
+    return position - start
+
+
+def _acknowledged(link: Link, sent: tuple[int, Any]) -> None:
+    length, request = sent
+    if link.answer(request) != length:
+        raise OSError(errno.EIO, "the server has written less than it was given")
+
+
+def chunks_of(source: io.BufferedIOBase | Any) -> Iterator[bytes]:
+    """A local file in pieces."""
+    while chunk := source.read(CHUNK):
+        yield chunk
