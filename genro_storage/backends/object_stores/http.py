@@ -24,11 +24,11 @@ class StoreAdapter(HTTPAdapter):
         super().__init__(_POOL, _POOL, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> Any:
-        usual = HTTPConnection.default_socket_options
+        usual: Any = HTTPConnection.default_socket_options
         options["socket_options"] = [*usual, *BRIEF_QUEUE]
         return super().init_poolmanager(*args, **options)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        usual = HTTPConnection.default_socket_options
+        usual: Any = HTTPConnection.default_socket_options
         options["socket_options"] = [*usual, *BRIEF_QUEUE]
         return super().proxy_manager_for(proxy, **options)

@@ -49,7 +49,7 @@ class Session(AIOHTTPSession):  # type: ignore[misc]
             )
         return response
 
-    async def _get_session(self, proxy_url: str | None) -> _Straight:
+    async def _get_session(self, proxy_url: str | None) -> Any:
         return _Straight(await super()._get_session(proxy_url))
 
 
@@ -60,7 +60,8 @@ class _Straight:
         self._session = session
 
     def request(self, method: str, **options: Any) -> Any:
-        return self._session.request(method, **{**options, "allow_redirects": False})
+        options["allow_redirects"] = False
+        return self._session.request(method, **options)
 
 
 def _connectable(address: Any) -> socket.socket:
