@@ -57,8 +57,9 @@ def environment() -> dict[str, str]:
 
 
 def run_tests(arguments: list[str]) -> int:
-    """Pytest with coverage, in as many processes as there are cores."""
-    command = [sys.executable, "-m", "pytest", "-n", "auto", "--cov", "--cov-report=term"]
+    """Pytest with coverage, in twice as many processes as there are cores: servers make them wait."""
+    workers = str(2 * (os.cpu_count() or 1))
+    command = [sys.executable, "-m", "pytest", "-n", workers, "--cov", "--cov-report=term"]
     return subprocess.run(
         [*command, *arguments],
         cwd=ROOT,

@@ -6,11 +6,13 @@ from typing import ClassVar
 
 import pytest
 
-from genro_storage.testing import BackendConformance
+from genro_storage.testing import BackendConformance, Ground
+from genro_storage.testing.listing import ListingConformance
+from genro_storage.testing.reading import ReadingConformance
 from tests.support.git_repositories import commit, make_repository
 
 
-class TestBareRepository(BackendConformance):
+class ReadRepository(Ground):
     bare: ClassVar[bool] = True
 
     @pytest.fixture
@@ -24,5 +26,9 @@ class TestBareRepository(BackendConformance):
         return node
 
 
-class TestRepositoryWithAWorkingTree(TestBareRepository):
+class TestBareRepository(ReadRepository, BackendConformance):
+    pass
+
+
+class TestRepositoryWithAWorkingTree(ReadRepository, ReadingConformance, ListingConformance):
     bare: ClassVar[bool] = False

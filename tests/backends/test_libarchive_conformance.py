@@ -6,13 +6,15 @@ import subprocess
 
 import pytest
 
-from genro_storage.testing import BackendConformance
+from genro_storage.testing import BackendConformance, Ground
+from genro_storage.testing.listing import ListingConformance
+from genro_storage.testing.reading import ReadingConformance
 from tests.services.base import find_program, skip_or_fail
 
 _EMPTY = {}
 
 
-class ReadLibarchive(BackendConformance):
+class ReadLibarchive(Ground):
     """The archive is made anew, by its usual program, for each file that a test puts there."""
 
     suffix = ""
@@ -51,9 +53,9 @@ class ReadLibarchive(BackendConformance):
         temporary.replace(self.archive)
 
 
-class TestLibarchive7z(ReadLibarchive):
+class TestLibarchive7z(ReadLibarchive, BackendConformance):
     suffix, layout = "7z", "7zip"
 
 
-class TestLibarchiveIso(ReadLibarchive):
+class TestLibarchiveIso(ReadLibarchive, ReadingConformance, ListingConformance):
     suffix, layout = "iso", "iso9660"

@@ -12,7 +12,11 @@ import time
 import pytest
 
 from genro_storage.backends.archives.codecs import zstd_module
-from genro_storage.testing import BackendConformance
+from genro_storage.testing import BackendConformance, Ground
+from genro_storage.testing.contract import WriteContractConformance
+from genro_storage.testing.listing import ListingConformance
+from genro_storage.testing.reading import ReadingConformance
+from genro_storage.testing.writing import WritingConformance
 
 _COMPRESS = {
     "tar": bytes,
@@ -23,7 +27,7 @@ _COMPRESS = {
 }
 
 
-class ReadTar(BackendConformance):
+class ReadTar(Ground):
     """The archive is made anew, by Python's own module, for each file that a test puts there."""
 
     suffix = "tar"
@@ -56,23 +60,27 @@ class ReadTar(BackendConformance):
         temporary.replace(self.archive)
 
 
-class TestTar(ReadTar):
+class TestTar(ReadTar, BackendConformance):
     pass
 
 
-class TestTarGz(ReadTar):
+class ReadCompressed(ReadTar, ReadingConformance, ListingConformance):
+    """Only the bytes on the way differ from the archive above."""
+
+
+class TestTarGz(ReadCompressed):
     suffix = "tar.gz"
 
 
-class TestTarBz2(ReadTar):
+class TestTarBz2(ReadCompressed):
     suffix = "tar.bz2"
 
 
-class TestTarXz(ReadTar):
+class TestTarXz(ReadCompressed):
     suffix = "tar.xz"
 
 
-class TestTarZst(ReadTar):
+class TestTarZst(ReadCompressed):
     suffix = "tar.zst"
 
 
@@ -83,7 +91,7 @@ class TestTarWritten(BackendConformance):
 
 
 @pytest.mark.slow
-class TestTarGzWritten(BackendConformance):
+class TestTarGzWritten(WritingConformance, WriteContractConformance):
     @pytest.fixture
     def mount_config(self, tmp_path):
         return {"type": "tar", "file": str(tmp_path / "archive.tgz"), "mode": "a"}

@@ -8,6 +8,9 @@ import zipfile
 import pytest
 
 from genro_storage.testing import BackendConformance
+from genro_storage.testing.listing import ListingConformance
+from genro_storage.testing.permissions import PermissionConformance
+from genro_storage.testing.reading import ReadingConformance
 
 
 class TestZip(BackendConformance):
@@ -26,7 +29,7 @@ class TestZipInMemory(BackendConformance):
         return {"type": "zip", "file": "holder:d/archive.zip"}
 
 
-class TestZipReadOnly(BackendConformance):
+class TestZipReadOnly(ReadingConformance, ListingConformance, PermissionConformance):
     @pytest.fixture
     def archive(self, tmp_path):
         path = tmp_path / "archive.zip"
