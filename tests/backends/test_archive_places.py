@@ -21,7 +21,7 @@ from genro_storage import (
     StoragePermissionError,
     StorageUnsupportedError,
 )
-from genro_storage.backends import archive_writing
+from genro_storage.backends.archives import writing as archive_writing
 from tests.support.archives import faraway, pack_zip, replace_whole
 
 CONTENTS = {"a.txt": b"alpha", "d/b.txt": b"beta" * 100}

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from genro_storage import StorageConnectionError, StorageError, StorageManager
-from genro_storage.backends import archive_turns
+from genro_storage.backends.archives import turns as archive_turns
 from genro_storage.backends.archives.file import ArchiveFile, Kept, State
 from genro_storage.backends.archives.places import LocalPlace
 from tests.services.base import free_port

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from genro_storage import StorageManager
-from genro_storage.backends import gcs_client
 from genro_storage.backends.gcs import GcsOptions
+from genro_storage.backends.gcs import client as gcs_client
 from genro_storage.exceptions import (
     StorageConfigError,
     StorageConnectionError,

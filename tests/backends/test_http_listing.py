@@ -26,7 +26,7 @@ def entries(page, kind="text/html; charset=utf-8", **options):
 
 
 def test_a_page_without_an_end_is_refused(monkeypatch):
-    from genro_storage.backends import http_backend
+    from genro_storage.backends.http import backend as http_backend
 
     class Endless:
         def read(self, size):

@@ -23,7 +23,7 @@ from genro_storage import (
     StoragePermissionError,
     StorageUnsupportedError,
 )
-from genro_storage.backends import libarchive_archive
+from genro_storage.backends.archives import libarchive_backend as libarchive_archive
 from genro_storage.testing import AWKWARD_NAMES
 from tests.services.base import find_program, skip_or_fail
 from tests.support.archives import pack_tar, pack_zip

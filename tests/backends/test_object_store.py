@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from genro_storage import StorageManager
-from genro_storage.backends import azure_client, gcs_client
+from genro_storage.backends.azure import client as azure_client
+from genro_storage.backends.gcs import client as gcs_client
 from genro_storage.exceptions import (
     StorageExistsError,
     StorageIOError,

@@ -97,7 +97,7 @@ def test_what_is_replaced_at_once_is_never_missing(opened, apache, step):
 
 def test_a_turn_that_is_fresh_again_is_not_taken_away(opened, apache, monkeypatch):
     """Between the look at one that was left behind and its removal others may have begun theirs."""
-    from genro_storage.backends import webdav_turns
+    from genro_storage.backends.webdav import turns as webdav_turns
 
     name = secrets.token_hex(8)
     root = opened(apache.mount(name))
