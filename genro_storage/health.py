@@ -25,7 +25,7 @@ __all__ = ["HealthState", "MountHealth", "check_mounts"]
 
 HealthState = Literal["reachable", "denied", "missing", "unreachable", "unusable"]
 
-_LATER: Final = "its directory is not there yet; the first write makes it"
+_LATER: Final = "its directory is not there yet; the first file makes it"
 _DEPENDS: Final = "its root depends on the path; name a node in it to see"
 
 
@@ -90,12 +90,13 @@ def _ask(mount: Mount) -> str:
     if mount.depends_on_path:
         return _DEPENDS
     mount.check()
-    if mount.prefix and mount.capabilities.mkdir:
+    # Also below a view that may only read: the storage itself can make it.
+    if mount.prefix and mount.backend.capabilities.mkdir:
         try:
             mount.stat("")
         except StorageNotFoundError:
             return _LATER
-    elif mount.prefix and mount.capabilities.readonly:
+    elif mount.prefix and mount.backend.capabilities.readonly:
         mount.stat("")
     return ""
 

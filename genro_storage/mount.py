@@ -333,7 +333,10 @@ class Mount(MountRights):
     def mkdir(self, path: str) -> None:
         """Make one directory."""
         self.require_write(path, "making a directory")
-        self._require("mkdir", path, "making directories: it is read-only")
+        why = "it has none of its own; a file makes those above it"
+        if not self.capabilities.write:
+            why = "it is read-only"
+        self._require("mkdir", path, f"making directories: {why}")
         self._run(path, "making a directory", "mkdir")
 
     def make_parents(self, path: str) -> None:

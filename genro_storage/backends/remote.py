@@ -8,6 +8,7 @@ may be repeated, and raises the standard exceptions only.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import threading
 import time
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+_SILENT = logging.NullHandler()
 
 #: Seconds to wait before the first repetition; doubled for each further one, up to the limit.
 _PAUSE = 0.1
@@ -179,6 +181,10 @@ async def repeated_async(
 def _attempts(bounds: Bounds, when: Callable[[BaseException], bool]) -> Any:
     """What ``for`` and ``async for`` go through, once for each attempt."""
     import stamina
+
+    # It tells its logger of each attempt; without this, a program that has configured no logging
+    # would have that on its error output.
+    logging.getLogger("stamina").addHandler(_SILENT)
 
     def again(error: Exception) -> bool:
         too_long = isinstance(error, BusyError) and (error.wait or 0) > bounds.timeout

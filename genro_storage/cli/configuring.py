@@ -72,7 +72,7 @@ def mounts(ctx: typer.Context, as_json: Json = False) -> None:
                 "name": spec.name,
                 "type": kind(spec),
                 "root": describe(spec),
-                "permissions": "readonly" if mount.capabilities.readonly else mount.permissions,
+                "permissions": _permissions(manager, spec),
                 "capabilities": sorted(can),
             }
         )
@@ -81,6 +81,14 @@ def mounts(ctx: typer.Context, as_json: Json = False) -> None:
         return
     heads = ("name", "type", "permissions", "root")
     print_table([head.upper() for head in heads], [[row[head] for head in heads] for row in rows])
+
+
+def _permissions(manager: StorageManager, spec: MountSpec) -> str:
+    """What may be done: what was asked for, as far as the storage can do it."""
+    if not manager.has_mount(spec.name):  # it could not be built
+        return spec.permissions or "delete"
+    mount = manager._mount(spec.name)
+    return "readonly" if mount.capabilities.readonly else mount.permissions
 
 
 def load_specs(session: Session) -> tuple[MountSpec, ...]:
@@ -135,11 +143,12 @@ def check(
 
     with StorageManager() as manager:
         states = _states(manager, specs, path.absolute(), timeout)
+        permissions = {spec.name: _permissions(manager, spec) for spec in specs}
     rows: list[dict[str, Any]] = [
         {
             "name": spec.name,
             "type": kind(spec),
-            "permissions": spec.permissions or "delete",
+            "permissions": permissions[spec.name],
             "root": describe(spec),
             "reachable": state.problem is None,
             "problem": state.problem,

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from genro_storage import StorageConnectionError, StorageError, StorageManager
+from genro_storage import StorageConnectionError, StorageError, StorageManager, StorageNotFoundError
 from genro_storage.backends.archives import turns as archive_turns
 from genro_storage.backends.archives.file import ArchiveFile, Kept, State
 from genro_storage.backends.archives.places import LocalPlace
@@ -171,3 +171,20 @@ def test_a_child_forked_while_a_thread_writes_may_write(tmp_path):
     finally:
         over.set()
         thread.join()
+
+
+def test_an_archive_in_a_place_that_is_missing_is_not_an_empty_one(tmp_path):
+    with StorageManager() as storage:
+        storage.configure(
+            [
+                {"name": "holder", "type": "zip", "file": str(tmp_path / "no.zip"), "mode": "r"},
+                {"name": "inner", "type": "zip", "file": "holder:inner.zip", "mode": "r"},
+                {"name": "tarred", "type": "tar", "file": "holder:inner.tar"},
+            ]
+        )
+        for name in ("inner", "tarred"):
+            with pytest.raises(StorageNotFoundError, match=r"holder:inner\..*no\.zip"):
+                list(storage.node(name, "").children())
+            (health,) = storage.check(name)
+            assert health.state == "missing"
+            assert "no.zip" in health.reason

@@ -58,7 +58,9 @@ class ArchiveFile:
             info = self.place.stat()
         except RootNotFoundError:
             raise
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if isinstance(error.__cause__, RootNotFoundError):
+                raise  # not the archive is missing but what it should lie in
             return None
         if info.type == "directory":
             raise self._no_file("a directory")
@@ -104,7 +106,9 @@ class ArchiveFile:
             stream = self.place.open_read()
         except RootNotFoundError:
             raise
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if isinstance(error.__cause__, RootNotFoundError):
+                raise
             return None
         except IsADirectoryError:
             raise self._no_file("a directory") from None
