@@ -91,12 +91,12 @@ def _ask(mount: Mount) -> str:
         return _DEPENDS
     mount.check()
     # Also below a view that may only read: the storage itself can make it.
-    if mount.prefix and mount.backend.capabilities.mkdir:
+    if mount.prefix and mount.declared.mkdir:
         try:
             mount.stat("")
         except StorageNotFoundError:
             return _LATER
-    elif mount.prefix and mount.backend.capabilities.readonly:
+    elif mount.prefix and mount.declared.readonly:
         mount.stat("")
     return ""
 

@@ -57,6 +57,11 @@ class MountRights:
         declared = self.backend.capabilities
         return declared if self.permissions == "delete" else _masked(declared, self.permissions)
 
+    @property
+    def declared(self) -> BackendCapabilities:
+        """What the backend can do, whatever the permissions of this mount."""
+        return self.backend.capabilities
+
     def label(self, path: str) -> str:
         """The place as the user wrote it, for messages; cut short where it is a whole content."""
         if len(path) > _SHOWN and self.backend.capabilities.path_is_content:

@@ -268,7 +268,7 @@ def test_a_truncated_archive_is_an_error_at_every_length(storage, tmp_path, kind
     else:
         pack_tar(path, members)
         if kind == "tar.zst":
-            from genro_storage.backends.archives.codecs import zstd_module
+            from genro_storage.backends.archives.inflating import zstd_module
 
             path.write_bytes(zstd_module().compress(path.read_bytes()))
         elif kind != "tar":

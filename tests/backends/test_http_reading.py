@@ -485,13 +485,13 @@ manager.configure([
     dict(name='disk', type='local', path=sys.argv[2]),
 ])
 manager.node('web:small.bin').copy_to('disk:small.bin')
-before = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
+before = int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 manager.node('web:big.bin').copy_to('disk:big.bin')
 with manager.node('web:big.bin').open('rb') as stream:
     stream.seek(100_000_000)
     while stream.read(1 << 20):
         pass
-print(int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) - before)
+print(int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) - before)
 manager.close()
 """
 

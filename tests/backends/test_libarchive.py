@@ -350,13 +350,13 @@ def test_large_files_pass_in_bounded_memory(tmp_path):
 from genro_storage import StorageManager
 storage = StorageManager()
 storage.configure([{{"name": "packed", "type": "libarchive", "file": "{tmp_path}/a.tar.gz"}}])
-before = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
+before = int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 size = 0
 with storage.node("packed:big.bin").open("rb") as stream:
     while part := stream.read(1 << 20):
         size += len(part)
 assert size == {info.size}
-print(int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) - before)
+print(int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) - before)
 storage.close()
 """
     done = subprocess.run(

@@ -20,7 +20,7 @@ import hashlib, json, sys
 from genro_storage import StorageManager
 config, directory, size = json.loads(sys.argv[1])
 def peak():
-    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024
+    return int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
 with StorageManager() as manager:
     manager.configure([{"name": "far", **config}, {"name": "disk", "type": "local", "path": directory}])
     small = manager.node("far:small")

@@ -602,14 +602,14 @@ storage.configure([{"name": "store", **CONFIG},
                    {"name": "disk", "type": "local", "path": sys.argv[1]}])
 storage.node("store:small").write_bytes(b"x")
 storage.node("store:small").read_bytes()
-before = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
+before = int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 storage.node("disk:big").copy_to("store:big")
 storage.node("store:big").copy_to("disk:back")
 with storage.node("store:big").open("rb") as stream:
     while stream.read(1 << 20):
         pass
 storage.close()
-print(int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) - before)
+print(int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) - before)
 """
 
 

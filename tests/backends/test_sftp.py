@@ -394,13 +394,13 @@ def test_big_files_pass_in_little_memory(sshd, here, tmp_path):
             ])
             far, disk = storage.node("far:"), storage.node("disk:")
             (far / "small").write_bytes(b"x")
-            before = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
+            before = int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
             (far / "big.bin").copy_to(disk / "big.bin")
             (disk / "big.bin").copy_to(far / "again.bin")
             with (far / "again.bin").open("rb") as stream, (far / "third.bin").open("wb") as sink:
                 while piece := stream.read(1 << 20):
                     sink.write(piece)
-            print(int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) - before)
+            print(int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) - before)
         """,
         json.dumps(sshd.mount(here)),
         tmp_path,

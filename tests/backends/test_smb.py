@@ -457,7 +457,7 @@ with storage.node("far:big").open("rb") as stream, storage.node("far:again").ope
     while piece := stream.read(1 << 20):
         sink.write(piece)
 storage.close()
-print(int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]))
+print(int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]))
 """
 
 

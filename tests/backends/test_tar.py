@@ -26,7 +26,7 @@ from genro_storage import (
     StoragePermissionError,
     StorageUnsupportedError,
 )
-from genro_storage.backends.archives.codecs import zstd_module
+from genro_storage.backends.archives.inflating import zstd_module
 from genro_storage.backends.archives.tar import TarBackend
 from genro_storage.testing import AWKWARD_NAMES
 from tests.services.base import find_program
@@ -468,14 +468,14 @@ storage.configure([{{"name": "t", "type": "tar", "file": "{tmp_path}/a.{suffix}"
 block = os.urandom(1 << 20)
 with storage.node("t:warm").open("wb") as stream:
     stream.write(block)
-before = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
+before = int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 with storage.node("t:big.bin").open("wb") as stream:
     for _ in range(80):
         stream.write(block)
 with storage.node("t:big.bin").open("rb") as stream:
     for _ in range(80):
         assert stream.read(1 << 20) == block
-print(int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) - before)
+print(int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) - before)
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from genro_storage.backends.archives.codecs import zstd_module
+from genro_storage.backends.archives.inflating import zstd_module
 from genro_storage.testing import BackendConformance, Ground
 from genro_storage.testing.contract import WriteContractConformance
 from genro_storage.testing.listing import ListingConformance

@@ -25,7 +25,7 @@ from genro_storage import (
     StorageUnsupportedError,
     StorageValueError,
 )
-from genro_storage.backends.archives.codecs import zstd_module
+from genro_storage.backends.archives.inflating import zstd_module
 from genro_storage.backends.archives.zip import ZipBackend
 from tests.services.base import find_program, skip_or_fail
 from tests.support.archives import pack_zip
@@ -540,7 +540,7 @@ storage.configure([{{"name": "z", "type": "zip", "file": "{path}"}},
 block = os.urandom(1 << 20)
 with storage.node("z:warm").open("wb") as stream:
     stream.write(block)
-before = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
+before = int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 with storage.node("z:big.bin").open("wb") as stream:
     for _ in range(100):
         stream.write(block)
@@ -550,7 +550,7 @@ with storage.node("z:again.bin").open("rb") as stream:
     while stream.read(1 << 20):
         pass
 assert os.path.getsize("{tmp_path}/big.bin") == 100 << 20
-print(int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) - before)
+print(int(__import__("pathlib").Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) - before)
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

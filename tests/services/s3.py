@@ -130,6 +130,7 @@ def s3_mount(request: pytest.FixtureRequest) -> dict[str, Any]:
     found = elsewhere("s3")
     if found is None:
         mounted: dict[str, Any] = request.getfixturevalue("moto_server").mount()
-        return mounted
+        # moto answers 500 now and then where several write one key at once.
+        return {"retries": 8, **mounted}
     below = str(found.get("prefix", "")).strip("/")
     return {"type": "s3", **found, "prefix": f"{below}/t-{uuid.uuid4().hex}".lstrip("/")}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..base import COPY_CHUNK
 from .backend import ArchiveIndex
 from .changes import Addition, Change
-from .codecs import Decompressor, Inflated, open_gzip, open_xz, open_zstd, zstd_module
+from .inflating import Decompressor, Inflated, open_gzip, open_xz, open_zstd, zstd_module
 from .sources import RangeSource, Source, Spool, SpoolSource
 from .streams import EntryStream
 from .tar_headers import BLOCK, TarEntry, encode_header, looks_like_tar, padded, read_entries

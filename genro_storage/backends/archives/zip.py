@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import COPY_CHUNK
 from .backend import ArchiveIndex
 from .changes import Addition, Change
-from .codecs import Inflated, decrypting, zip_decompressor
+from .inflating import Inflated, decrypting, zip_decompressor
 from .sources import RangeSource, Source, Spool
 from .streams import EntryStream
 from .tree import BrokenArchiveError, Limits, Tree
