@@ -10,6 +10,7 @@ import io
 import secrets
 import subprocess
 import tarfile
+import unicodedata
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -186,10 +187,12 @@ PEERS: dict[str, Peer] = {
     "webdav": Peer(_webdav),
     "zip": Peer(_zip, _filled_zip),
     "tar": Peer(_tar, _filled_tar),
-    "libarchive": Peer(fill=_filled_7z),
+    # It composes names (NFC), so that two forms of one name would be one file.
+    "libarchive": Peer(fill=_filled_7z, holds=lambda name: unicodedata.is_normalized("NFC", name)),
     "git": Peer(fill=_filled_git),
     "github": Peer(fill=_filled_github),
-    "http": Peer(fill=_filled_http),
+    # nginx lists no name that begins with a dot.
+    "http": Peer(fill=_filled_http, holds=lambda name: not name.startswith(".")),
 }
 READABLE = list(PEERS)
 WRITABLE = [name for name, peer in PEERS.items() if peer.target is not None]
