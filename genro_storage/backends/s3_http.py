@@ -49,14 +49,14 @@ class Session(AIOHTTPSession):  # type: ignore[misc]
             )
         return response
 
-    async def _get_session(self, proxy_url: str | None) -> _Straight:
+    async def _get_session(self, proxy_url: str | None) -> Any:
         return _Straight(await super()._get_session(proxy_url))
 
 
 class _Straight:
     """The one method of a session that is called."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: Any) -> None:
         self._session = session
 
     def request(self, method: str, **options: Any) -> Any:
