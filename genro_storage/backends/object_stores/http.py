@@ -12,6 +12,8 @@ from .source import BRIEF_QUEUE
 __all__ = ["StoreAdapter"]
 
 _POOL = 32
+_connection: Any = HTTPConnection
+_SOCKETS: list[tuple[int, int, int]] = [*_connection.default_socket_options, *BRIEF_QUEUE]
 
 
 class StoreAdapter(HTTPAdapter):
@@ -24,11 +26,9 @@ class StoreAdapter(HTTPAdapter):
         super().__init__(_POOL, _POOL, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> Any:
-        usual: Any = HTTPConnection.default_socket_options
-        options["socket_options"] = [*usual, *BRIEF_QUEUE]
+        options["socket_options"] = _SOCKETS
         return super().init_poolmanager(*args, **options)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        usual: Any = HTTPConnection.default_socket_options
-        options["socket_options"] = [*usual, *BRIEF_QUEUE]
+        options["socket_options"] = _SOCKETS
         return super().proxy_manager_for(proxy, **options)

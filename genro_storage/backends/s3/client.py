@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import contextlib
 import errno
+import functools
 import io
 import os
 import threading
@@ -117,6 +118,7 @@ class S3Client:
             from .errors import Explainer
         except ImportError as error:
             raise missing_extra(error, self._mount, "s3", "s3") from error
+        _leave_loop_behind()
         endpoint = self.endpoint
         explain = Explainer(self.bucket, self.options.anon, endpoint or "Amazon S3")
         loop = get_loop()
@@ -313,6 +315,18 @@ class S3Client:
                 sending.cancel()
                 await asyncio.wait({sending}, timeout=_GOODBYE)
         return sending.result()
+
+
+@functools.cache
+def _leave_loop_behind() -> None:
+    """Have forked processes make a loop of their own: that of their parent has no thread there.
+
+    fsspec sees to it by itself in later versions, except for its lock, which may be held meanwhile.
+    """
+    from fsspec.asyn import reset_lock
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=reset_lock)
 
 
 async def _leave(connected: _Connected) -> None:

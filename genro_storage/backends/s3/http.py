@@ -56,7 +56,7 @@ class Session(AIOHTTPSession):  # type: ignore[misc]
 class _Straight:
     """The one method of a session that is called."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: Any) -> None:
         self._session = session
 
     def request(self, method: str, **options: Any) -> Any:
