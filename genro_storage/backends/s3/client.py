@@ -157,11 +157,11 @@ class S3Client:
 
     def _settings(self) -> dict[str, Any]:
         """The arguments of ``S3FileSystem``."""
-        from .http import Session
+        from .http import session_class
 
         options, endpoint = self.options, self.endpoint
         config: dict[str, Any] = {
-            "http_session_cls": Session,
+            "http_session_cls": session_class(),
             "signature_version": "s3v4",
             "connect_timeout": self.bounds.connect,
             "read_timeout": self.bounds.timeout,

@@ -15,7 +15,7 @@ from ..object_stores.source import BRIEF_QUEUE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Session"]
+__all__ = ["session_class"]
 
 _ELSEWHERE = (301, 302, 303, 307, 308)
 #: What Amazon says along with a redirection to another region.
@@ -23,7 +23,7 @@ _REGION = "x-amz-bucket-region"
 _MAKES_SOCKETS = "socket_factory" in inspect.signature(aiohttp.TCPConnector).parameters
 
 
-class Session(AIOHTTPSession):  # type: ignore[misc]
+class _Session(AIOHTTPSession):  # type: ignore[misc]
     """aiobotocore's, which would follow a redirection with session token and content.
 
     Another region, which is what S3 means by one, is botocore's to turn to: with a new signature,
@@ -70,3 +70,8 @@ def _connectable(address: Any) -> socket.socket:
     for option in BRIEF_QUEUE:
         made.setsockopt(*option)
     return made
+
+
+def session_class() -> Any:
+    """The class of the sessions, whose base has no types that could be told."""
+    return _Session
