@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import paths
 from .backends.dynamic import DynamicRoot
+from .batch import MountBatch
 from .exceptions import (
     StorageNotDirectoryError,
     StorageNotFoundError,
@@ -308,6 +309,11 @@ class Mount(MountRights):
         backend, real = self._at(path)
         with translating(lambda: self.label(path), "writing"):
             return backend.upload(source, real, if_absent=if_absent, attributes=attributes)
+
+    def begin_batch(self) -> MountBatch | None:
+        """A way to write many files that is cheaper than one by one; None where there is none."""
+        batch = None if isinstance(self.backend, DynamicRoot) else self.backend.begin_batch()
+        return None if batch is None else MountBatch(replace(self, backend=batch), batch)
 
     def copy(self, path: str, target: Mount, target_path: str) -> None:
         """Copy one file to another place of the same store, on the store's own side."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..info import Attributes, Checksum, FileInfo, FileVersion
+    from .batches import Batch
 
 __all__ = ["COPY_CHUNK", "Backend", "WriteHandle", "resize"]
 
@@ -307,6 +308,13 @@ class Backend(ABC):
             # Another thread may be making the same directories.
             with contextlib.suppress(FileExistsError):
                 self.mkdir(directory)
+
+    def begin_batch(self) -> Batch | None:
+        """Somewhere to write many files, which is cheaper than writing one after the other.
+
+        None, as here, where it would not be.
+        """
+        return None
 
     def checksum(self, info: FileInfo) -> Checksum | None:
         """A content digest known from metadata alone; None rather than reading the file."""

@@ -20,6 +20,7 @@ from ..info import Attributes, Checksum
 from .plan import Action, Conflict, CopyFile, MakeDirectory
 
 if TYPE_CHECKING:
+    from ..batch import MountBatch
     from ..info import FileInfo
     from ..mount import Mount
 
@@ -91,6 +92,14 @@ class Transfer:
         self._directory: tuple[str | None, str | None] = None, None
         self._in_store = version is None and source.mount.can_copy_to(target.mount)
         self._local = version is None and source.mount.local_path(source.path) is not None
+
+    def begin_batch(self) -> MountBatch | None:
+        """A batch of the target, where that is the cheaper way to write many files."""
+        return None if self._in_store else self.target.mount.begin_batch()
+
+    def to(self, mount: Mount) -> Transfer:
+        """The same into the same path of another mount."""
+        return Transfer(self.source, Place(mount, self.target.path), version=self._version)
 
     def perform(self, action: Action) -> CopyResult | None:
         """Carry out one action; a ``Conflict`` is raised as an error that names the node.
@@ -197,9 +206,58 @@ class SerialExecutor:
 
     def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
         """Carry out the actions in their order."""
+        batch = transfer.begin_batch()
+        if batch is not None:
+            yield from _run_in_batches(actions, transfer.to(batch.mount), batch)
+            return
         perform = transfer.perform
         for action in actions:
             yield Done(action, perform(action))
+
+
+def _run_in_batches(
+    actions: Iterable[Action], transfer: Transfer, batch: MountBatch
+) -> Iterator[Done]:
+    """Carry out the actions in their order; what is yielded as done is visible."""
+    waiting: list[Done] = []
+    failure: Exception | None = None
+    try:
+        for done in _until_failure(actions, transfer):
+            if isinstance(done, Exception):
+                failure = done
+                break
+            waiting.append(done)
+            if batch.is_due:
+                batch.publish()
+            if batch.is_empty:
+                yield from waiting
+                waiting = []
+        _publish_last(batch, failure)
+        yield from waiting
+    finally:
+        batch.discard()
+    if failure is not None:
+        raise failure
+
+
+def _until_failure(actions: Iterable[Action], transfer: Transfer) -> Iterator[Done | Exception]:
+    """What is done, and last what went wrong, if anything did."""
+    try:
+        for action in actions:
+            yield Done(action, transfer.perform(action))
+    except Exception as error:  # noqa: BLE001 - raised by who asked, when all else is settled
+        yield error
+
+
+def _publish_last(batch: MountBatch, failure: Exception | None) -> None:
+    """What was copied before an error stays, as everywhere; the first error is the one to tell."""
+    try:
+        batch.publish()
+    except Exception as error:
+        if failure is None:
+            raise
+        failure.add_note(f"what was copied before it could not be written either: {error}")
+        raise failure from error
 
 
 def copy_file(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...paths import join, parent_of
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 __all__ = [
     "Addition",
     "Change",
+    "Gathering",
+    "Wanted",
     "is_there",
     "locate",
     "plan_directories",
     "plan_file",
     "plan_move",
     "plan_removal",
+    "plan_several",
 ]
 
 
@@ -53,6 +56,67 @@ class Change:
 
     def __bool__(self) -> bool:
         return bool(self.removed or self.moved or self.times or self.added)
+
+
+class Wanted(NamedTuple):
+    """A file to write, with its content as ``_prepare`` left it, or a directory to make."""
+
+    path: str
+    directory: bool = False
+    prepared: Any = None
+    if_absent: bool = False
+    attributes: Attributes | None = None
+
+
+class Gathering:
+    """Several files and directories in one ``Change`` of one state of an archive.
+
+    What comes later finds what came before, as if that were in the archive already.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree: Tree = tree
+        #: What is to come, by the paths through which no link leads.
+        self.added: dict[str, Addition] = {}
+        self._removed: set[Entry] = set()
+
+    def add(self, wanted: Wanted) -> None:
+        """Have this happen too; where it raises, nothing is noted."""
+        change = self.check(wanted)
+        self._removed |= change.removed
+        for addition in change.added:
+            # A directory is made once, a file is what was written last.
+            if not (addition.directory and addition.path in self.added):
+                self.added[addition.path] = addition
+
+    def check(self, wanted: Wanted) -> Change:
+        """What ``add`` would do on its own; raises what is wrong with it."""
+        path = wanted.path
+        if wanted.directory:
+            change = plan_directories(self.tree, path)
+        else:
+            change = plan_file(
+                self.tree, path, wanted.prepared, wanted.if_absent, wanted.attributes
+            )
+        for addition in change.added:
+            before = self.added.get(addition.path)
+            if before is None:
+                continue
+            if before.directory and not addition.directory:
+                raise IsADirectoryError(errno.EISDIR, "is a directory", path)
+            if addition.directory and not before.directory:
+                raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
+            if wanted.if_absent and not before.directory:
+                raise FileExistsError(errno.EEXIST, "already exists", path)
+        return change
+
+    def find(self, path: str) -> Addition | None:
+        """What is to come under this path."""
+        return self.added.get(locate(self.tree, path)[0]) if path else None
+
+    def change(self) -> Change:
+        """All of it."""
+        return Change(removed=set(self._removed), added=list(self.added.values()))
 
 
 def is_there(tree: Tree, path: str) -> bool:
@@ -132,6 +196,17 @@ def plan_file(
     moment = time.time() if mtime is None else mtime
     change.added.append(Addition(real, False, moment, prepared, mode, like))
     return change
+
+
+def plan_several(tree: Tree, wanted: Iterable[Wanted]) -> Change:
+    """All of these in one step; the error of one of them names it."""
+    gathering = Gathering(tree)
+    for each in wanted:
+        try:
+            gathering.add(each)
+        except OSError as error:
+            raise type(error)(error.errno, f"{error.strerror}: {each.path!r}") from error
+    return gathering.change()
 
 
 def plan_removal(tree: Tree, paths: Iterable[str], *, whole: bool) -> Change:

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from ..context import Place
 
-__all__ = ["BytesSource", "FileSource", "RangeSource", "Source", "Spool", "SpoolSource"]
+__all__ = [
+    "BytesSource",
+    "FileSource",
+    "RangeSource",
+    "Source",
+    "Spool",
+    "SpoolPart",
+    "SpoolSource",
+]
 
 #: What a ranged request asks for at least, and at most where a reader goes on and on (bytes).
 _SMALLEST = 64 * 1024
@@ -205,12 +213,9 @@ class Spool:
             os.lseek(self._descriptor, offset, os.SEEK_SET)
             return os.read(self._descriptor, count)
 
-    def pieces(self) -> Iterator[bytes]:
-        """All of it, in pieces of a MiB."""
-        offset = 0
-        while piece := self.read_at(offset, 1024 * 1024):
-            yield piece
-            offset += len(piece)
+    def part(self) -> SpoolPart:
+        """What is collected from now on; one part at a time."""
+        return SpoolPart(self)
 
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
@@ -220,6 +225,27 @@ class Spool:
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
             self.close()
+
+
+class SpoolPart:
+    """What was written to a spool by way of this part, one piece behind the other."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._start = spool.size
+        self.size: int = 0
+
+    def write(self, data: Any) -> None:
+        """Add to the end, of the part and of the spool."""
+        self.size += self._spool.write(data)
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it, in pieces of a MiB at most."""
+        offset = 0
+        while offset < self.size:
+            piece = self._spool.read_at(self._start + offset, min(self.size - offset, 1024 * 1024))
+            yield piece
+            offset += len(piece)
 
 
 class SpoolSource(Source):

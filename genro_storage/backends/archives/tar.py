@@ -15,7 +15,7 @@ from ..base import COPY_CHUNK
 from .backend import ArchiveIndex
 from .changes import Addition, Change
 from .inflating import Decompressor, Inflated, open_gzip, open_xz, open_zstd, zstd_module
-from .sources import RangeSource, Source, Spool, SpoolSource
+from .sources import RangeSource, Source, Spool, SpoolPart, SpoolSource
 from .streams import EntryStream
 from .tar_headers import BLOCK, TarEntry, encode_header, looks_like_tar, padded, read_entries
 from .tree import Limits, Tree
@@ -167,15 +167,14 @@ class TarBackend(WritableArchive):
     def _check_name(self, path: str) -> None:
         """A pax header holds any name."""
 
-    def _prepare(self, content: Content) -> Spool:
-        spool = Spool()
+    def _prepare(self, content: Content, packed: SpoolPart) -> SpoolPart:
         if isinstance(content, Path):
             with content.open("rb") as stream:
                 while piece := stream.read(COPY_CHUNK):
-                    spool.write(piece)
+                    packed.write(piece)
         else:
-            spool.write(content)
-        return spool
+            packed.write(content)
+        return packed
 
     def _compose(self, index: ArchiveIndex, source: Source, change: Change, sink: Sink) -> None:
         layout: _Layout = index.layout
@@ -272,16 +271,16 @@ def _write_addition(addition: Addition, sink: Sink) -> None:
     if addition.directory:
         sink.write(encode_header(addition.path, b"5", mtime=addition.mtime))
         return
-    spool: Spool = addition.prepared
+    content: SpoolPart = addition.prepared
     sink.write(
         encode_header(
             addition.path,
             b"0",
-            size=spool.size,
+            size=content.size,
             mtime=addition.mtime,
             mode=addition.mode if like is None else None,
             like=like,
         )
     )
-    sink.take(spool)
-    sink.write(bytes(-spool.size % BLOCK))
+    sink.take(content)
+    sink.write(bytes(-content.size % BLOCK))

@@ -33,7 +33,7 @@ from .changes import (
     plan_move,
     plan_removal,
 )
-from .sources import BytesSource, Source
+from .sources import BytesSource, Source, Spool
 from .tree import Limits, Tree, safe_path
 from .turns import publishing, turn_of
 
@@ -41,11 +41,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..base import WriteHandle
+    from ..batches import Batch
     from ..context import Place
     from .file import State
-    from .sources import Spool
+    from .sources import SpoolPart
 
-__all__ = ["Sink", "WritableArchive"]
+__all__ = ["Sink", "WritableArchive", "with_mode"]
+
+
+def with_mode(attributes: Attributes | None, source: str | os.PathLike[str]) -> Attributes:
+    """The attributes of a file that is taken from this machine: with its permissions."""
+    found = attributes or Attributes()
+    if found.mode is not None:
+        return found
+    return found._replace(mode=st.S_IMODE(os.stat(source).st_mode))
 
 
 class Sink:
@@ -66,9 +75,9 @@ class Sink:
         for piece in source.pieces(start, end):
             self.write(piece)
 
-    def take(self, spool: Spool) -> None:
+    def take(self, content: SpoolPart) -> None:
         """Take over what was collected."""
-        for piece in spool.pieces():
+        for piece in content.pieces():
             self.write(piece)
 
 
@@ -93,8 +102,11 @@ class WritableArchive(ArchiveBackend):
     # -- for formats --------------------------------------------------------------------------
 
     @abstractmethod
-    def _prepare(self, content: Content) -> Any:
-        """Compress a content, or read it once, before anybody waits for it."""
+    def _prepare(self, content: Content, packed: SpoolPart) -> Any:
+        """Compress a content, or read it once, into ``packed``, before anybody waits for it.
+
+        What it returns has a ``size``: that of the content, in bytes.
+        """
 
     @abstractmethod
     def _compose(self, index: ArchiveIndex, source: Source, change: Change, sink: Sink) -> None:
@@ -219,11 +231,14 @@ class WritableArchive(ArchiveBackend):
         attributes: Attributes | None = None,
     ) -> str | None:
         self._check_write(path, if_absent)
-        mode = os.stat(source).st_mode
-        if attributes is None or attributes.mode is None:
-            attributes = (attributes or Attributes())._replace(mode=st.S_IMODE(mode))
-        self._store(Path(source), path, if_absent, attributes)
+        self._store(Path(source), path, if_absent, with_mode(attributes, source))
         return None
+
+    def begin_batch(self) -> Batch | None:
+        """Many files at the price of one: the archive is written anew for all of them."""
+        from .batch import ArchiveBatch
+
+        return ArchiveBatch(self) if self.capabilities.write else None
 
     def _check_write(self, path: str, if_absent: bool) -> None:
         """Say early what the commit would say, so that nobody writes a gigabyte in vain."""
@@ -239,7 +254,7 @@ class WritableArchive(ArchiveBackend):
     def _store(
         self, content: Content, path: str, if_absent: bool, attributes: Attributes | None
     ) -> None:
-        prepared = self._prepare(content)
+        prepared = self._prepare(content, Spool().part())
         self._rewrite(lambda tree: plan_file(tree, path, prepared, if_absent, attributes))
 
     # -- names --------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from ..base import COPY_CHUNK
 from .backend import ArchiveIndex
 from .changes import Addition, Change
 from .inflating import Inflated, decrypting, zip_decompressor
-from .sources import RangeSource, Source, Spool
+from .sources import RangeSource, Source
 from .streams import EntryStream
 from .tree import BrokenArchiveError, Limits, Tree
 from .writing import Sink, WritableArchive
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from ..context import Place
     from ..fsspec_write import Content
+    from .sources import SpoolPart
     from .streams import Decoder
 
 __all__ = ["ZipBackend"]
@@ -61,7 +62,7 @@ class _Prepared:
     method: int
     crc: int
     size: int
-    spool: Spool
+    packed: SpoolPart
 
 
 class ZipBackend(WritableArchive):
@@ -168,14 +169,13 @@ class ZipBackend(WritableArchive):
         if len(path.encode("utf-8", "surrogateescape")) > _LONGEST_NAME:
             raise OSError(errno.ENAMETOOLONG, "a path in a zip archive has 65534 bytes at most")
 
-    def _prepare(self, content: Content) -> _Prepared:
+    def _prepare(self, content: Content, packed: SpoolPart) -> _Prepared:
         pieces = _pieces_of(content)
         first = next(pieces, b"")
         # What does not shrink at its start (a photo, an archive) is not worth the time.
         shrinks = len(zlib.compress(first, wbits=-15)) < _WORTH * len(first)
         packer = zlib.compressobj(wbits=-15) if shrinks else None
         crc = size = 0
-        packed = Spool()
         for piece in itertools.chain((first,), pieces):
             crc = zlib.crc32(piece, crc)
             size += len(piece)
@@ -200,7 +200,7 @@ class ZipBackend(WritableArchive):
             records.append(central.encode(sink.position))
             sink.write(central.encode_local())
             if addition.prepared is not None:
-                sink.take(addition.prepared.spool)
+                sink.take(addition.prepared.packed)
         start = sink.position
         for record in records:
             sink.write(record)
@@ -363,7 +363,7 @@ def _central_of(addition: Addition) -> Central:
         time=clock,
         date=date,
         crc=0 if prepared is None else prepared.crc,
-        compressed=0 if prepared is None else prepared.spool.size,
+        compressed=0 if prepared is None else prepared.packed.size,
         size=0 if prepared is None else prepared.size,
         internal=0,
         external=mode | (0x10 if addition.directory else 0),

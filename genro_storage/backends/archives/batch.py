@@ -1,0 +1,192 @@
+"""Many writes to an archive that cost one: it is written anew once for all of them."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from ...info import FileInfo
+from ...paths import parent_of
+from ..batches import Batch
+from ..fsspec_write import Content, SpooledWrite
+from .changes import Gathering, Wanted, plan_several
+from .sources import Spool
+from .writing import with_mode
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from ...capabilities import BackendCapabilities
+    from ...info import Attributes
+    from ..base import WriteHandle
+    from .writing import WritableArchive
+
+__all__ = ["ArchiveBatch"]
+
+#: Bytes of compressed content that are held, in a file without a name, before they are published.
+MOST = 1024**3
+#: Seconds that content is held at least, as long as it is not that much.
+AT_LEAST = 1.0
+#: How many times as long collecting takes as publishing, so that whatever the archive's size and
+#: the speed of where it lies, at most a tenth of the time goes into writing it anew.
+SHARE = 10.0
+
+
+class ArchiveBatch(Batch):
+    """Files and directories for one archive. Its contents are compressed as they come."""
+
+    def __init__(self, archive: WritableArchive) -> None:
+        self._archive = archive
+        self._lock = threading.RLock()
+        self._cost = 0.0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._since = time.monotonic()
+        self._wanted: list[Wanted] = []
+        self._spool = Spool()
+        self._known: Gathering | None = None
+
+    def _gathering(self) -> Gathering:
+        """What is held, on the archive as it was when the first of it came."""
+        if self._known is None:
+            self._known = Gathering(self._archive._index().tree)
+        return self._known
+
+    @property
+    def capabilities(self) -> BackendCapabilities:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Those of the archive."""
+        return self._archive.capabilities
+
+    # -- the batch ----------------------------------------------------------------------------
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._wanted
+
+    @property
+    def is_due(self) -> bool:
+        if self.is_empty:
+            return False
+        held = time.monotonic() - self._since
+        return self._spool.size >= MOST or held >= max(AT_LEAST, SHARE * self._cost)
+
+    def publish(self) -> None:
+        with self._lock:
+            if self._wanted:
+                started = time.monotonic()
+                self._archive._rewrite(lambda tree: plan_several(tree, self._wanted))
+                self._cost = time.monotonic() - started
+            self.discard()
+
+    def discard(self) -> None:
+        with self._lock:
+            self._spool.close()
+            self._clear()
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def stat(self, path: str) -> FileInfo:
+        with self._lock:
+            found = self._gathering().find(path)
+        if found is None:
+            return self._archive.stat(path)
+        if found.directory:
+            return FileInfo(path, "directory", mtime=found.mtime)
+        return FileInfo(path, "file", size=found.prepared.size, mtime=found.mtime)
+
+    def scan(self, path: str) -> Iterator[FileInfo]:
+        return self._archive.scan(path)
+
+    def open_read(self, path: str, *, version: str | None = None) -> BinaryIO:
+        return self._archive.open_read(path, version=version)
+
+    # -- collecting ---------------------------------------------------------------------------
+
+    def open_write(
+        self,
+        path: str,
+        *,
+        append: bool = False,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> WriteHandle:
+        if append:
+            raise self._unsupported("appending")
+        self._check(path, if_absent)
+        return SpooledWrite(lambda content: self._hold(content, path, if_absent, attributes))
+
+    def write_bytes(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> str | None:
+        self._check(path, if_absent)
+        self._hold(bytes(data), path, if_absent, attributes)
+        return None
+
+    def upload(
+        self,
+        source: str | os.PathLike[str],
+        path: str,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> str | None:
+        self._check(path, if_absent)
+        self._hold(Path(source), path, if_absent, with_mode(attributes, source))
+        return None
+
+    def mkdir(self, path: str) -> None:
+        self._archive._check_path(path)
+        with self._lock:
+            if self._is_there(path):
+                raise FileExistsError(errno.EEXIST, "already exists", path)
+            if not self._is_there(parent_of(path)):
+                raise FileNotFoundError(errno.ENOENT, "the directory above is missing", path)
+            self._add(Wanted(path, directory=True))
+
+    def make_parents(self, path: str) -> None:
+        above = parent_of(path)
+        self._archive._check_path(above)
+        with self._lock:
+            if above and not self._is_directory(above):
+                self._add(Wanted(above, directory=True))
+
+    def remove(self, path: str) -> None:
+        raise self._unsupported("deleting while files are being collected")
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self.stat(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _is_directory(self, path: str) -> bool:
+        return self._is_there(path) and self.stat(path).type == "directory"
+
+    def _check(self, path: str, if_absent: bool) -> None:
+        """Say early what publishing would say, as the archive itself does."""
+        self._archive._require_writable()
+        with self._lock:
+            self._gathering().check(Wanted(path, if_absent=if_absent))
+        self._archive._check_path(path)
+
+    def _hold(
+        self, content: Content, path: str, if_absent: bool, attributes: Attributes | None
+    ) -> None:
+        with self._lock:
+            prepared = self._archive._prepare(content, self._spool.part())
+            self._add(Wanted(path, False, prepared, if_absent, attributes))
+
+    def _add(self, wanted: Wanted) -> None:
+        self._gathering().add(wanted)
+        self._wanted.append(wanted)
