@@ -12,4 +12,5 @@ pytest_plugins = [
     "tests.services.smb",
     "tests.services.webdav",
     "tests.support.conformance_table",
+    "tests.support.process",
 ]

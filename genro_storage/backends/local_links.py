@@ -96,8 +96,8 @@ class RealParents:
         return self._checked(full, parent)
 
     def _checked(self, full: str, parent: str) -> str:
-        """As ``full_path``, looking at every directory on the way."""
-        position = full.find("/", len(self._prefix))
+        """As ``full_path``, looking at every directory on the way that is not known."""
+        position = full.find("/", self._sure_until(parent))
         found: os.stat_result
         while True:
             try:
@@ -117,3 +117,21 @@ class RealParents:
             self._known.clear()
         self._known[parent] = found.st_ino, found.st_dev
         return full
+
+    def _sure_until(self, parent: str) -> int:
+        """Where to begin looking: behind the nearest known directory above, if it is the same."""
+        top = len(self._prefix)
+        above = parent.rpartition("/")[0]
+        while len(above) > top:
+            known = self._known.get(above)
+            if known is None:
+                above = above.rpartition("/")[0]
+                continue
+            try:
+                found = os.lstat(above)
+            except OSError:
+                break
+            if known == (found.st_ino, found.st_dev):
+                return len(above) + 1
+            break
+        return top

@@ -49,6 +49,35 @@ def test_what_leads_out_of_the_root_is_refused(backend, tmp_path, path):
     assert not (tmp_path.parent / "secret").exists()
 
 
+@pytest.mark.parametrize("swapped", ["a", "a/b", "a/b/c"])
+def test_a_directory_that_becomes_a_link_leading_out_is_noticed(backend, tmp_path, swapped):
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    for below in ("b/c/d", "c/d", "d"):
+        (outside / below).mkdir(parents=True, exist_ok=True)
+        (outside / below / "secret").write_bytes(b"secret")
+    backend.write_bytes("a/b/c/d/f", b"x")
+    for path in ("a/b", "a/b/c", "a/b/c/d"):  # all of them are known now
+        assert list(backend.scan(path))
+    (tmp_path / swapped).rename(tmp_path / "aside")
+    (tmp_path / swapped).symlink_to(outside)
+    for path in ("a/b/c/d/secret", "a/b/c/d/new/file", "a/b/c/d/f"):
+        with pytest.raises(PermissionError):
+            backend.read_bytes(path)
+        with pytest.raises(PermissionError):
+            backend.write_bytes(path, b"out")
+    assert not (outside / "d/new").exists()
+
+
+def test_a_deep_tree_costs_a_few_looks_for_each_directory(tmp_path, monkeypatch):
+    backend = LocalBackend(tmp_path)
+    backend.write_bytes("/".join(["d"] * 400) + "/f", b"x")
+    looks = []
+    look = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path: looks.append(path) or look(path))
+    assert sum(1 for _ in backend.find("")) == 401
+    assert len(looks) < 5 * 400
+
+
 @pytest.mark.parametrize("target", ["g", "F", "d/f"])
 def test_moving_to_another_name_of_the_same_file_removes_the_first(backend, tmp_path, target):
     (tmp_path / "d").mkdir()

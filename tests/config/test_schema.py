@@ -35,7 +35,7 @@ class ShopOptions(BackendOptions):
     retry: Retry = Retry()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def rows():
     build: Any = lambda options, context: None  # noqa: E731
     registry.register(BackendType("shop", ShopOptions, build, "A shop", aliases=("store",)))
@@ -45,7 +45,7 @@ def rows():
     registry.unregister("s9")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def validator(rows: None) -> Draft202012Validator:
     schema = json_schema()
     Draft202012Validator.check_schema(schema)
