@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -25,7 +26,15 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Service", "elsewhere", "find_program", "free_port", "running", "skip_or_fail"]
+__all__ = [
+    "Service",
+    "elsewhere",
+    "find_program",
+    "free_port",
+    "running",
+    "skip_or_fail",
+    "stop_still",
+]
 
 #: Seconds within which a server must answer after its start, on a busy machine.
 PATIENCE = 60.0
@@ -34,11 +43,28 @@ _SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 S = TypeVar("S", bound="Service")
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback interface that nobody listens on, and that is given only once.
+
+    Not one that the system gives away by itself: before the server has it, one of the many
+    connections of the tests could.
+    """
+    first, last = 10_240, 32_767
+    with contextlib.suppress(OSError):
+        ephemeral = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
+        last = max(first + 1_000, int(ephemeral.split()[0]) - 1)
+    while True:
+        port = random.SystemRandom().randint(first, last)
+        if port in _given:
+            continue
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            _given.add(port)
+            return port
 
 
 def find_program(name: str) -> str | None:
@@ -71,6 +97,31 @@ def _end_with_parent() -> None:
     """Also where the tests are killed no server may stay behind (Linux: PR_SET_PDEATHSIG)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def stop_still(*processes: int) -> None:
+    """Stop these processes, and wait until they stand still: until then they could answer.
+
+    Where the system does not show the states of threads (not Linux), it is not waited for.
+    """
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGSTOP)
+    deadline = time.monotonic() + PATIENCE
+    for process in processes:
+        while _runs(process):
+            assert time.monotonic() < deadline, f"process {process} does not stop"
+            time.sleep(0.001)
+
+
+def _runs(process: int) -> bool:
+    """Whether any thread of it may still do something."""
+    for state in Path(f"/proc/{process}/task").glob("*/stat"):
+        # A thread that has just ended has no state any more.
+        with contextlib.suppress(OSError):
+            if state.read_text().rpartition(")")[2].split()[0] not in "TtZX":
+                return True
+    return False
 
 
 class Service:
@@ -182,7 +233,7 @@ class Service:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Accepts connections (the system does) and never answers, for the block."""
-        os.kill(self.pid, signal.SIGSTOP)
+        stop_still(self.pid)
         try:
             yield
         finally:

@@ -15,7 +15,7 @@ import pytest
 
 from genro_storage import StorageManager, StorageNode
 
-from .base import Service, find_program, running
+from .base import Service, find_program, running, stop_still
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +166,7 @@ class Sshd(_SshService):
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         family = self._family()
-        self._signal(family, signal.SIGSTOP)
+        stop_still(*family)
         try:
             yield
         finally:

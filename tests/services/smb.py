@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from .base import Service, elsewhere, find_program, running
+from .base import Service, elsewhere, find_program, running, stop_still
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,7 +170,7 @@ class Samba(Service):
     def frozen(self) -> Iterator[None]:
         with super().frozen():
             children = self._children()
-            self._signal(children, signal.SIGSTOP)
+            stop_still(*children)
             try:
                 yield
             finally:

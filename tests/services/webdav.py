@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from .base import Service, find_program, free_port, running
+from .base import Service, find_program, free_port, running, stop_still
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -234,8 +234,7 @@ Redirect 302 /elsewhere http://localhost:1/dav?signature=secret
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         workers = self._workers()
-        for pid in workers:
-            os.kill(pid, signal.SIGSTOP)
+        stop_still(*workers)
         try:
             with super().frozen():
                 yield
