@@ -13,6 +13,7 @@ import pytest
 
 from genro_storage import testing
 from tests.support.broken_backends import FAULTS
+from tests.support.once import made_once
 
 # The module runs the suite in a process of its own.
 pytestmark = pytest.mark.slow
@@ -21,13 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULE = "tests/support/broken_backends.py"
 
 
-@pytest.fixture(scope="module")
-def outcomes(tmp_path_factory):
-    """``{(class, test): {"passed", "failed" …}}`` of one run over all the broken backends."""
+def run_the_suite(work):
+    """One run over all the broken backends, which leaves ``report.xml``."""
     wanted = {f"{MODULE}::Test{fault.__name__}::{test}" for fault, test in FAULTS.items()}
     wanted |= {f"{MODULE}::TestWithoutFault::{test}" for test in FAULTS.values()}
     wanted |= {f"{MODULE}::TestLocalWithoutFault::{test}" for test in FAULTS.values()}
-    work = tmp_path_factory.mktemp("broken")
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider"),
@@ -42,6 +41,12 @@ def outcomes(tmp_path_factory):
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """``{(class, test): {"passed", "failed" …}}`` of that run."""
+    work = made_once(tmp_path_factory, "broken-backends", run_the_suite)
     found = defaultdict(set)
     for case in ET.parse(work / "report.xml").iter("testcase"):
         verdict = next((child.tag for child in case if child.tag != "properties"), "passed")
