@@ -90,9 +90,10 @@ def _is_sum_right(block: bytes) -> bool:
     except ValueError:
         return False
     plain = sum(block) - sum(block[148:156]) + 8 * 32
+    if wanted == plain:
+        return True
     # Old programs counted signed bytes.
-    signed = plain - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
-    return wanted in (plain, signed)
+    return wanted == plain - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
 
 
 def _number(field: bytes) -> int:
