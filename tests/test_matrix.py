@@ -38,11 +38,10 @@ def read(node):
 def test_a_tree_arrives_whole_and_a_second_copy_skips_it(source, target, request, tmp_path):
     files = tree(source, target)
     assert len(files) > 20
-    config, below = PEERS[source].source(request, tmp_path, files)
     with StorageManager() as storage:
+        below = PEERS[source].mount_source(storage, request, tmp_path, files)
         storage.configure(
             [
-                {"name": "source", **config},
                 {"name": "target", **PEERS[target].target(request, tmp_path)},
                 {"name": "from", "path": f"source:{below}", "permissions": "readonly"},
                 {"name": "to", "path": "target:to"},

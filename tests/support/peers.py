@@ -1,7 +1,7 @@
 """One place on each kind of storage, to copy from and to: real servers, made by their fixtures.
 
-``Peer.target`` gives an empty place to write to; ``Peer.source`` a place that holds these files,
-put there past the mount where that can only be read.
+``Peer.target`` gives an empty place to write to; ``Peer.mount_source`` mounts a place that holds
+these files, put there past the mount where that can only be read.
 """
 
 from __future__ import annotations
@@ -43,20 +43,19 @@ class Peer:
     fill: Callable[[pytest.FixtureRequest, Path, Files], dict[str, Any]] | None = None
     holds: Callable[[str], bool] = _everything
 
-    def source(
-        self, request: pytest.FixtureRequest, here: Path, files: Files
-    ) -> tuple[dict[str, Any], str]:
-        """A mount and the directory of it that holds ``files``."""
+    def mount_source(
+        self, storage: StorageManager, request: pytest.FixtureRequest, here: Path, files: Files
+    ) -> str:
+        """Mount as ``source`` what holds ``files``; the directory that they are in."""
         if self.fill is not None:
-            return self.fill(request, here, files), ""
+            storage.add_mount({"name": "source", **self.fill(request, here, files)})
+            return ""
         assert self.target is not None
-        config = self.target(request, here)
-        with StorageManager() as storage:
-            storage.configure([{"name": "filled", **config}])
-            for path, data in files.items():
-                storage.node("filled", "from", path).write_bytes(data)
+        storage.add_mount({"name": "source", **self.target(request, here)})
+        for path, data in files.items():
+            storage.node("source", "from", path).write_bytes(data)
         # A fixture gives a test one place, which may be the target's as well.
-        return config, "from"
+        return "from"
 
 
 def _fresh(here: Path) -> Path:
@@ -79,8 +78,11 @@ def _local(request: pytest.FixtureRequest, here: Path) -> dict[str, Any]:
     return {"type": "local", "path": str(_fresh(here))}
 
 
-def _fsspec_memory(request: pytest.FixtureRequest, here: Path) -> dict[str, Any]:
-    # One store for the whole process, so that another manager sees it.
+def _memory(request: pytest.FixtureRequest, here: Path) -> dict[str, Any]:
+    return {"type": "memory"}
+
+
+def _fsspec(request: pytest.FixtureRequest, here: Path) -> dict[str, Any]:
     return {"type": "fsspec", "filesystem": "memory", "path": f"/{secrets.token_hex(6)}"}
 
 
@@ -175,7 +177,8 @@ def _without(*refused: str) -> Callable[[str], bool]:
 
 PEERS: dict[str, Peer] = {
     "local": Peer(_local),
-    "memory": Peer(_fsspec_memory),
+    "memory": Peer(_memory),
+    "fsspec": Peer(_fsspec),
     "s3": Peer(_mount_of("s3_mount"), holds=_without("line\nbreak.txt")),
     "gcs": Peer(_mount_of("gcs_mount"), holds=_without("line\nbreak.txt")),
     "azure": Peer(
