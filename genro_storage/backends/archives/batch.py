@@ -5,24 +5,21 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...info import FileInfo
 from ...paths import parent_of
 from ..batches import Batch
-from ..fsspec_write import Content, SpooledWrite
 from .changes import Gathering, Wanted, plan_several
+from .deposits import Deposits
 from .sources import Spool
-from .writing import with_mode
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
     from ...capabilities import BackendCapabilities
     from ...info import Attributes
-    from ..base import WriteHandle
+    from ..fsspec_write import Content
     from .writing import WritableArchive
 
 __all__ = ["ArchiveBatch"]
@@ -36,7 +33,7 @@ AT_LEAST = 1.0
 SHARE = 10.0
 
 
-class ArchiveBatch(Batch):
+class ArchiveBatch(Deposits, Batch):
     """Files and directories for one archive. Its contents are compressed as they come."""
 
     def __init__(self, archive: WritableArchive) -> None:
@@ -107,43 +104,6 @@ class ArchiveBatch(Batch):
 
     # -- collecting ---------------------------------------------------------------------------
 
-    def open_write(
-        self,
-        path: str,
-        *,
-        append: bool = False,
-        if_absent: bool = False,
-        attributes: Attributes | None = None,
-    ) -> WriteHandle:
-        if append:
-            raise self._unsupported("appending")
-        self._check(path, if_absent)
-        return SpooledWrite(lambda content: self._hold(content, path, if_absent, attributes))
-
-    def write_bytes(
-        self,
-        path: str,
-        data: bytes,
-        *,
-        if_absent: bool = False,
-        attributes: Attributes | None = None,
-    ) -> str | None:
-        self._check(path, if_absent)
-        self._hold(bytes(data), path, if_absent, attributes)
-        return None
-
-    def upload(
-        self,
-        source: str | os.PathLike[str],
-        path: str,
-        *,
-        if_absent: bool = False,
-        attributes: Attributes | None = None,
-    ) -> str | None:
-        self._check(path, if_absent)
-        self._hold(Path(source), path, if_absent, with_mode(attributes, source))
-        return None
-
     def mkdir(self, path: str) -> None:
         self._archive._check_path(path)
         with self._lock:
@@ -173,14 +133,13 @@ class ArchiveBatch(Batch):
     def _is_directory(self, path: str) -> bool:
         return self._is_there(path) and self.stat(path).type == "directory"
 
-    def _check(self, path: str, if_absent: bool) -> None:
-        """Say early what publishing would say, as the archive itself does."""
+    def _check_write(self, path: str, if_absent: bool) -> None:
         self._archive._require_writable()
         with self._lock:
             self._gathering().check(Wanted(path, if_absent=if_absent))
         self._archive._check_path(path)
 
-    def _hold(
+    def _store(
         self, content: Content, path: str, if_absent: bool, attributes: Attributes | None
     ) -> None:
         with self._lock:

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
-import stat as st
 import time
 from abc import abstractmethod
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...capabilities import BackendCapabilities
-from ...info import Attributes
 from ...paths import parent_of
-from ..fsspec_write import Content, SpooledWrite
 from ..local_write import remove_stale
 from ..temporary_names import is_temporary, numbered_name
 from .backend import TRIES, ArchiveBackend, ArchiveIndex
@@ -33,6 +29,7 @@ from .changes import (
     plan_move,
     plan_removal,
 )
+from .deposits import Deposits
 from .sources import BytesSource, Source, Spool
 from .tree import Limits, Tree, safe_path
 from .turns import publishing, turn_of
@@ -40,21 +37,14 @@ from .turns import publishing, turn_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..base import WriteHandle
+    from ...info import Attributes
     from ..batches import Batch
     from ..context import Place
+    from ..fsspec_write import Content
     from .file import State
     from .sources import SpoolPart
 
-__all__ = ["Sink", "WritableArchive", "with_mode"]
-
-
-def with_mode(attributes: Attributes | None, source: str | os.PathLike[str]) -> Attributes:
-    """The attributes of a file that is taken from this machine: with its permissions."""
-    found = attributes or Attributes()
-    if found.mode is not None:
-        return found
-    return found._replace(mode=st.S_IMODE(os.stat(source).st_mode))
+__all__ = ["Sink", "WritableArchive"]
 
 
 class Sink:
@@ -81,7 +71,7 @@ class Sink:
             self.write(piece)
 
 
-class WritableArchive(ArchiveBackend):
+class WritableArchive(Deposits, ArchiveBackend):
     """An archive that may be written. A format adds ``_prepare``, ``_compose`` and ``_check_name``."""
 
     def __init__(self, place: Place, limits: Limits, mount: str, *, writable: bool) -> None:
@@ -197,43 +187,6 @@ class WritableArchive(ArchiveBackend):
 
     # -- files --------------------------------------------------------------------------------
 
-    def open_write(
-        self,
-        path: str,
-        *,
-        append: bool = False,
-        if_absent: bool = False,
-        attributes: Attributes | None = None,
-    ) -> WriteHandle:
-        self._check_write(path, if_absent)
-        if append:
-            raise self._unsupported("appending")
-        return SpooledWrite(lambda content: self._store(content, path, if_absent, attributes))
-
-    def write_bytes(
-        self,
-        path: str,
-        data: bytes,
-        *,
-        if_absent: bool = False,
-        attributes: Attributes | None = None,
-    ) -> str | None:
-        self._check_write(path, if_absent)
-        self._store(bytes(data), path, if_absent, attributes)
-        return None
-
-    def upload(
-        self,
-        source: str | os.PathLike[str],
-        path: str,
-        *,
-        if_absent: bool = False,
-        attributes: Attributes | None = None,
-    ) -> str | None:
-        self._check_write(path, if_absent)
-        self._store(Path(source), path, if_absent, with_mode(attributes, source))
-        return None
-
     def begin_batch(self) -> Batch | None:
         """Many files at the price of one: the archive is written anew for all of them."""
         from .batch import ArchiveBatch
@@ -241,7 +194,6 @@ class WritableArchive(ArchiveBackend):
         return ArchiveBatch(self) if self.capabilities.write else None
 
     def _check_write(self, path: str, if_absent: bool) -> None:
-        """Say early what the commit would say, so that nobody writes a gigabyte in vain."""
         self._require_writable()
         plan_file(self._index().tree, path, None, if_absent, None)
         self._check_path(path)
