@@ -312,7 +312,11 @@ class Mount(MountRights):
 
     def begin_batch(self) -> MountBatch | None:
         """A way to write many files that is cheaper than one by one; None where there is none."""
-        batch = None if isinstance(self.backend, DynamicRoot) else self.backend.begin_batch()
+        self.require_write("")
+        if isinstance(self.backend, DynamicRoot):
+            return None  # its files may go to several places
+        with translating(self.label(""), "writing"):
+            batch = self.backend.begin_batch()
         return None if batch is None else MountBatch(replace(self, backend=batch), batch)
 
     def copy(self, path: str, target: Mount, target_path: str) -> None:

@@ -84,11 +84,12 @@ DOORS = {
     "local_path": lambda mount, here: mount.local_path("p"),
     "cleanup": lambda mount, here: mount.cleanup("p", 0.0),
     "address": lambda mount, here: mount.same_place("p", mount, "p"),
+    "begin_batch": lambda mount, here: mount.begin_batch(),
     "check": lambda mount, here: mount.check(),
     "close": lambda mount, here: mount.close(),
 }
 #: The verbs that take no single path of the user's, so no message can name one.
-PATHLESS = {"remove_many", "check", "close"}
+PATHLESS = {"remove_many", "begin_batch", "check", "close"}
 
 
 class Nothing(WriteHandle):
@@ -162,7 +163,7 @@ def test_a_verb_reaches_the_backend_below_the_prefix(verb, tmp_path):
     DOORS[verb](mount, tmp_path)
     called = [arguments for name, arguments in spying.calls if name == verb]
     assert called, spying.calls
-    if verb not in ("check", "close"):
+    if verb not in ("begin_batch", "check", "close"):
         first = called[0][1] if verb == "upload" else called[0][0]
         if verb == "remove_many":
             first = next(iter(first))
@@ -194,7 +195,7 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
 
 WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
-    "set_mtime",
+    "set_mtime", "begin_batch",
 }  # fmt: skip
 DELETES = {"remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move"}
 

@@ -12,7 +12,7 @@ from ..exceptions import StorageError, StoragePathError
 from .ground import AWKWARD, AWKWARD_NAMES, Ground, names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from ..node import StorageNode
     from .ground import Shelf
@@ -32,7 +32,7 @@ _LEADING_OUT = (
 
 
 @contextlib.contextmanager
-def _about(name: str) -> Iterator[None]:
+def _about(name: str) -> Generator[None]:
     """Say which name it was that something failed with."""
     try:
         yield

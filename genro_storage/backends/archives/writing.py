@@ -191,7 +191,8 @@ class WritableArchive(Deposits, ArchiveBackend):
         """Many files at the price of one: the archive is written anew for all of them."""
         from .batch import ArchiveBatch
 
-        return ArchiveBatch(self) if self.capabilities.write else None
+        self._require_writable()
+        return ArchiveBatch(self)
 
     def _check_write(self, path: str, if_absent: bool) -> None:
         self._require_writable()
