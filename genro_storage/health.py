@@ -66,7 +66,7 @@ def check_mounts(mounts: Sequence[Mount], timeout: float) -> list[MountHealth]:
         threads.append(thread)
     deadline = time.monotonic() + timeout
     for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+        thread.join(min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX))
     return [
         found.get(position) or MountHealth(mount.name, "unreachable", f"no answer in {timeout:g} s")
         for position, mount in enumerate(mounts)

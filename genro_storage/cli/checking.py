@@ -23,7 +23,7 @@ def check(
     ctx: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MOUNT]...", show_default=False, help="By default every mount."),
+        typer.Argument(metavar="MOUNT", show_default=False, help="By default every mount."),
     ] = None,
     timeout: Annotated[
         float, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait that long.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..exceptions import MountRootNotFoundError, StorageConfigError, StorageError
+from .command import Command
 from .options import Json
 from .output import print_json, print_table
 from .targets import exit_code
@@ -115,7 +116,7 @@ def _load(path: Path) -> tuple[MountSpec, ...]:
 # -- config check ---------------------------------------------------------------------------------
 
 
-@app.command("check")
+@app.command("check", cls=Command)
 def check(
     ctx: typer.Context,
     file: Annotated[
@@ -225,7 +226,7 @@ def _build(manager: StorageManager, spec: MountSpec, path: Path) -> _State:
     return _State()
 
 
-@app.command("schema")
+@app.command("schema", cls=Command)
 def schema() -> None:
     """Print the JSON Schema of such a file, for editors."""
     from ..config import json_schema

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,34 @@ def test_wrong_usage_is_two(run):
     assert run("ls", "--nope").code == 2
     assert run("nope").code == 2
     assert run("cp", "one").code == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["cp", "--skip", "wrong", "a", "b"], "'wrong' is not one of 'never', 'exists', 'size', "),
+        (["ls", "--sort", "age"], "'age' is not one of 'name', 'size', 'time'"),
+        (["tree", "--depth", "0", "docs:"], "it must be 1 or more"),
+        (["tree", "--depth", "deep", "docs:"], "expected a whole number, got 'deep'"),
+        (["check", "--timeout", "soon"], "expected a number, got 'soon'"),
+        (["check", "--timeout", "nan"], "it must be 0 or more"),
+        (["cleanup", "--older-than", "-1", "docs"], "it must be 0 or more"),
+    ],
+)
+def test_a_wrong_value_is_told_in_words_of_this_program(run, command, said):
+    done = run(*command)
+    assert done.code == 2
+    assert f"Invalid value for '--{command[1][2:]}'" in done.err
+    assert f": {said}" in done.err
+    assert "Value error" not in done.err
+    assert "Input should" not in done.err
+
+
+def test_usage_and_help_name_no_types_of_python(run):
+    for command in (["cp"], ["ls"], ["stat"], ["check"], ["tree"], ["config", "check"]):
+        help_text = run(*command, "--help").out
+        assert not re.search(r"<(str|path|list)|[{}]|x>=|\.0\b", help_text), help_text
+    assert run("cp").err.startswith("Usage: genro cp [OPTIONS] SOURCE... DEST\n")
 
 
 def test_the_version_is_shown(run):
