@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from ..exceptions import StorageError
 from . import changing, checking, configuring, listing, reading, transfer
 from .command import Command
-from .output import prepare_streams, say
+from .output import prepare_streams, say, warnings_said
 from .targets import FAILED, INTERRUPTED, PIPE_CLOSED, Session
 
 __all__ = ["app"]
@@ -40,7 +40,8 @@ class _Program(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         prepare_streams()
         try:
-            self._run(ctx)
+            with warnings_said():
+                self._run(ctx)
         except BrokenPipeError:
             _forget_output()
             raise typer.Exit(PIPE_CLOSED) from None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,34 @@ def test_debug_shows_the_traceback(run):
     assert done.code == 4
     assert "Traceback" in done.err
     assert "Traceback" not in run("cat", "docs:nope").err
+
+
+def test_a_warning_is_one_line_and_said_once(run, work):
+    import zipfile
+
+    with zipfile.ZipFile(work / "box.zip", "w") as archive:
+        archive.writestr("../\x1b[31mout", "x")
+        archive.writestr("in", "x")
+    (work / "mounts.yaml").write_text("- {name: box, type: zip, file: box.zip}\n")
+    done = run("hash", "box:", "box:in", "box:in")
+    assert done.err == (
+        "warning: mount 'box': left out 1 of the archive's entries, whose names lead out of it or "
+        "mean nothing here; the first is '../\\x1b[31mout'\n"
+    )
+    assert not logging.getLogger("genro_storage").handlers
+
+
+def test_a_warning_of_python_is_one_line_too(run, monkeypatch):
+    from genro_storage.cli import reading
+
+    def warn(*_):
+        for _ in range(2):
+            warnings.warn("Unverified request", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(reading, "_line", warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert run("hash", "docs:a.txt").err == "warning: Unverified request\n"
 
 
 def test_help_imports_nothing_heavy(work):
