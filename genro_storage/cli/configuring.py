@@ -28,11 +28,19 @@ app: typer.Typer = typer.Typer(
     rich_markup_mode=None,
 )
 
-# Options that say where a mount is. Whatever else there is may be a secret.
+# Options that say where a mount is, in the order in which people read it; those of one group are
+# joined by the sign before them. Whatever else there is may be a secret.
 _PLACES = (
-    *("filesystem", "endpoint_url", "host", "port", "server", "share", "account_name"),
-    *("bucket", "container", "org", "repo", "ref", "url", "base_url", "file"),
-    *("path", "base_path", "prefix"),
+    ("", ("filesystem",)),
+    ("", ("endpoint_url",)),
+    ("", ("url",)),
+    (":", ("host", "port")),
+    ("", ("server",)),
+    ("", ("account_name",)),
+    ("", ("file",)),
+    ("/", ("share", "bucket", "container", "org", "repo", "path", "base_path", "prefix")),
+    ("", ("base_url",)),
+    ("", ("ref",)),
 )
 _CREDENTIALS = re.compile(r"(?<=//)[^/@\s]*@")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
@@ -42,16 +50,22 @@ def describe(spec: MountSpec) -> str:
     """Where a mount is rooted, without anything that could be a secret."""
     if spec.relative is not None:
         return f"{spec.relative.parent}:{spec.relative.sub}"
-    parts: list[str] = []
-    for name in _PLACES:
-        value = getattr(spec.options, name, None)
-        if value is None or value == "" or not isinstance(value, str | int | Path):
-            continue
-        text = str(value)
-        if "//" in text:
-            text = _QUERY.sub("", _CREDENTIALS.sub("", text))
-        parts.append(text)
-    return " ".join(parts)
+    groups: list[str] = []
+    for sign, names in _PLACES:
+        given = [text for text in (_place(spec.options, name) for name in names) if text]
+        if given:
+            # "bucket/directory", and "/directory" where it stands alone.
+            below = [text.strip("/") for text in given[1:]]
+            groups.append(sign.join([given[0].rstrip("/") or "/", *below]) if below else given[0])
+    return " ".join(groups)
+
+
+def _place(options: object, name: str) -> str:
+    value = getattr(options, name, None)
+    if value is None or not isinstance(value, str | int | Path):
+        return ""
+    text = f"[{value}]" if name == "host" and ":" in str(value) else str(value)
+    return _QUERY.sub("", _CREDENTIALS.sub("", text)) if "//" in text else text
 
 
 def kind(spec: MountSpec) -> str:
