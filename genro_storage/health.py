@@ -36,8 +36,9 @@ class MountHealth:
     ``state`` is ``reachable``; ``denied`` (the credentials or the rights); ``missing`` (the
     server answers, the bucket, share or directory is not there); ``unreachable`` (no answer, or
     none in time); ``unusable`` (a package is missing, or the configuration cannot work).
-    ``reason`` says more, ``""`` where there is nothing to say. ``seconds`` is the time from the
-    question to the answer: with a new connection where none was open yet.
+    ``reason`` says more, ``""`` where there is nothing to say. ``seconds`` is the time from one
+    question to its answer, over a connection that is open: loading a client library, connecting
+    and logging in are not in it. Of a mount that cannot be used, it is how long that took to learn.
     """
 
     mount: str
@@ -66,7 +67,7 @@ def check_mounts(mounts: Sequence[Mount], timeout: float) -> list[MountHealth]:
         threads.append(thread)
     deadline = time.monotonic() + timeout
     for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+        thread.join(min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX))
     return [
         found.get(position) or MountHealth(mount.name, "unreachable", f"no answer in {timeout:g} s")
         for position, mount in enumerate(mounts)
@@ -78,6 +79,8 @@ def _check(mount: Mount) -> MountHealth:
     reason = ""
     state: HealthState = "reachable"
     try:
+        _ask(mount)  # connects, and may load a library that takes longer than the server does
+        started = time.monotonic()
         reason = _ask(mount)
     except StorageError as error:
         state, reason = _state_of(error), error.message.removeprefix(f"{mount.label('')}: ")

@@ -144,7 +144,7 @@ class StorageManager:
                 + (fix or _suggestion(relative.parent, table))
             )
         if spec.permissions in ("readwrite", "delete"):
-            _refuse_if_read_only(spec, parent.backend.capabilities.readonly)
+            _refuse_if_read_only(spec, parent)
         if parent.backend.capabilities.path_is_content and relative.sub:
             raise StorageConfigError(
                 f"mount {spec.name!r}: {relative.parent!r} has no directories; "
@@ -334,7 +334,7 @@ def _built(entry: _Entry, kept: Kept, undo: contextlib.ExitStack, finder: PlaceF
     mount = Mount(spec.name, spec.build(context), permissions=spec.permissions or "delete")
     undo.callback(mount.close)
     if spec.permissions in ("readwrite", "delete"):
-        _refuse_if_read_only(spec, mount.backend.capabilities.readonly)
+        _refuse_if_read_only(spec, mount)
     return mount
 
 
@@ -347,11 +347,13 @@ def _keeper(kept: Kept, name: str) -> Keep:
     return keep
 
 
-def _refuse_if_read_only(spec: MountSpec, readonly: bool) -> None:
-    if readonly:
+def _refuse_if_read_only(spec: MountSpec, mount: Mount) -> None:
+    if mount.declared.readonly:
+        why = mount.why_not("write")
         raise StorageConfigError(
             f"mount {spec.name!r}: permissions {spec.permissions!r} cannot be given, because its "
-            "backend is read-only; leave them out or write permissions: readonly"
+            f"backend is read-only{f' ({why})' if why else ''}; leave them out or write "
+            "permissions: readonly"
         )
 
 

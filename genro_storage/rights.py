@@ -62,6 +62,10 @@ class MountRights:
         """What the backend can do, whatever the permissions of this mount."""
         return self.backend.capabilities
 
+    def why_not(self, flag: str) -> str:
+        """A clause that names the key that would declare a capability; ``""`` where none would."""
+        return self.backend.why_not.get(flag, "")
+
     def label(self, path: str) -> str:
         """The place as the user wrote it, for messages; cut short where it is a whole content."""
         if len(path) > _SHOWN and self.backend.capabilities.path_is_content:
@@ -108,13 +112,13 @@ class MountRights:
             )
         capabilities = self.backend.capabilities
         if not (capabilities.write or capabilities.path_is_content):
-            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
+            raise self._read_only("write", path, action)
 
     def require_delete(self, path: str, action: str = "deleting") -> None:
         """Raise early where deleting is not allowed or not possible."""
         self._permit_delete(path, action)
         if not self.backend.capabilities.delete:
-            raise self._unsupported(path, f"{action} is not supported: the backend is read-only")
+            raise self._read_only("delete", path, action)
 
     def _permit_delete(self, path: str, action: str) -> None:
         if self.permissions != "delete":
@@ -126,7 +130,12 @@ class MountRights:
 
     def _require(self, flag: str, path: str, what: str) -> None:
         if not getattr(self.backend.capabilities, flag):
-            raise self._unsupported(path, f"this kind of mount does not support {what}")
+            why = self.why_not(flag)
+            raise self._unsupported(path, why or f"this kind of mount does not support {what}")
+
+    def _read_only(self, flag: str, path: str, action: str) -> StorageUnsupportedError:
+        why = self.why_not(flag) or "the backend is read-only"
+        return self._unsupported(path, f"{action} is not supported: {why}")
 
     def _unsupported(self, path: str, text: str) -> StorageUnsupportedError:
         label = self.label(path)

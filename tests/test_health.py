@@ -77,6 +77,20 @@ def test_all_are_asked_at_the_same_time():
     assert all(found.ok for found in check_mounts(mounts, 60))
 
 
+def test_the_time_is_that_of_the_server_not_of_the_client():
+    class SlowToLoad(MemoryBackend):
+        loaded = False
+
+        def check(self):
+            if not self.loaded:
+                time.sleep(0.5)
+                self.loaded = True
+
+    found = health(SlowToLoad(MemoryStore()))
+    assert found.ok and found.seconds < 0.4
+    assert health(Failing(ConnectionError())).seconds < 0.4
+
+
 @pytest.fixture
 def storage(tmp_path):
     (tmp_path / "disk").mkdir()

@@ -185,6 +185,7 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "same_place",
         "can_compare_places",
         "contains",
+        "why_not",
     }
     rights = {"require_write", "require_delete"}
     composed = {"exists", "clear"}  # of stat; of scan and remove_tree

@@ -11,6 +11,7 @@ import contextlib
 import io
 import shutil
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from ..capabilities import BackendCapabilities
@@ -107,6 +108,9 @@ class Backend(ABC):
     #: True where ``address`` names the file itself: two such backends never show one file under
     #: two addresses, as wrapped filesystems do, or a bucket that is known by two credentials.
     address_is_sure: ClassVar[bool] = False
+    #: By the name of a capability that is not declared, where another configuration would have it:
+    #: a clause for messages that says so and names the key.
+    why_not: Mapping[str, str] = MappingProxyType({})
 
     # -- essential: a new backend writes these six ------------------------------------------
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextvars
 import errno
 import threading
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..capabilities import BackendCapabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .base import Backend
 
@@ -26,6 +27,9 @@ class DynamicRoot:
 
     ``build`` turns what the function returned into a backend and refuses what is no usable root.
     """
+
+    #: As of a backend: no configuration would let it do more.
+    why_not: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,

@@ -14,7 +14,8 @@ from typer.core import TyperGroup
 
 from ..exceptions import StorageError
 from . import changing, checking, configuring, listing, reading, transfer
-from .output import prepare_streams, say
+from .command import Command
+from .output import prepare_streams, say, warnings_said
 from .targets import FAILED, INTERRUPTED, PIPE_CLOSED, Session
 
 __all__ = ["app"]
@@ -39,7 +40,8 @@ class _Program(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         prepare_streams()
         try:
-            self._run(ctx)
+            with warnings_said():
+                self._run(ctx)
         except BrokenPipeError:
             _forget_output()
             raise typer.Exit(PIPE_CLOSED) from None
@@ -60,12 +62,24 @@ class _Program(TyperGroup):
     def _run(self, ctx: Any) -> None:
         try:
             super().invoke(ctx)
+        except typer.BadParameter as error:
+            _reword(error)
+            raise
         except StorageError as error:
             ctx.obj.report(error)
         finally:
             if isinstance(ctx.obj, Session):
                 ctx.obj.close()
         sys.stdout.flush()
+
+
+def _reword(error: typer.BadParameter) -> None:
+    """In the words of this program, where typer has left them to pydantic."""
+    errors: Any = getattr(error.__cause__, "errors", None)
+    if errors is not None:
+        from ..config.problems import explain
+
+        error.message = explain(errors()[0])
 
 
 def _forget_output() -> None:
@@ -149,5 +163,5 @@ _PANELS = {
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
-        app.command(_command.__name__, rich_help_panel=_panel)(_command)
+        app.command(_command.__name__, cls=Command, rich_help_panel=_panel)(_command)
 app.add_typer(configuring.app, name="config", rich_help_panel="Configuration")

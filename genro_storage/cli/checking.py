@@ -23,7 +23,7 @@ def check(
     ctx: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MOUNT]...", show_default=False, help="By default every mount."),
+        typer.Argument(metavar="MOUNT", show_default=False, help="By default every mount."),
     ] = None,
     timeout: Annotated[
         float, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait that long.")
@@ -33,7 +33,7 @@ def check(
     """Connect to each mount and say whether it can be used.
 
     STATE is reachable, denied, missing (the bucket, share or directory), unreachable or unusable;
-    TIME is from the question to the answer, with a new connection.
+    TIME is from one question to its answer, over an open connection.
     """
     session: Session = ctx.obj
     specs = {spec.name: spec for spec in load_specs(session)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..exceptions import MountRootNotFoundError, StorageConfigError, StorageError
+from .command import Command
 from .options import Json
 from .output import print_json, print_table
 from .targets import exit_code
@@ -27,11 +28,19 @@ app: typer.Typer = typer.Typer(
     rich_markup_mode=None,
 )
 
-# Options that say where a mount is. Whatever else there is may be a secret.
+# Options that say where a mount is, in the order in which people read it; those of one group are
+# joined by the sign before them. Whatever else there is may be a secret.
 _PLACES = (
-    *("filesystem", "endpoint_url", "host", "port", "server", "share", "account_name"),
-    *("bucket", "container", "org", "repo", "ref", "url", "base_url", "file"),
-    *("path", "base_path", "prefix"),
+    ("", ("filesystem",)),
+    ("", ("endpoint_url",)),
+    ("", ("url",)),
+    (":", ("host", "port")),
+    ("", ("server",)),
+    ("", ("account_name",)),
+    ("", ("file",)),
+    ("/", ("share", "bucket", "container", "org", "repo", "path", "base_path", "prefix")),
+    ("", ("base_url",)),
+    ("", ("ref",)),
 )
 _CREDENTIALS = re.compile(r"(?<=//)[^/@\s]*@")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
@@ -41,16 +50,22 @@ def describe(spec: MountSpec) -> str:
     """Where a mount is rooted, without anything that could be a secret."""
     if spec.relative is not None:
         return f"{spec.relative.parent}:{spec.relative.sub}"
-    parts: list[str] = []
-    for name in _PLACES:
-        value = getattr(spec.options, name, None)
-        if value is None or value == "" or not isinstance(value, str | int | Path):
-            continue
-        text = str(value)
-        if "//" in text:
-            text = _QUERY.sub("", _CREDENTIALS.sub("", text))
-        parts.append(text)
-    return " ".join(parts)
+    groups: list[str] = []
+    for sign, names in _PLACES:
+        given = [text for text in (_place(spec.options, name) for name in names) if text]
+        if given:
+            # "bucket/directory", and "/directory" where it stands alone.
+            below = [text.strip("/") for text in given[1:]]
+            groups.append(sign.join([given[0].rstrip("/") or "/", *below]) if below else given[0])
+    return " ".join(groups)
+
+
+def _place(options: object, name: str) -> str:
+    value = getattr(options, name, None)
+    if value is None or not isinstance(value, str | int | Path):
+        return ""
+    text = f"[{value}]" if name == "host" and ":" in str(value) else str(value)
+    return _QUERY.sub("", _CREDENTIALS.sub("", text)) if "//" in text else text
 
 
 def kind(spec: MountSpec) -> str:
@@ -115,7 +130,7 @@ def _load(path: Path) -> tuple[MountSpec, ...]:
 # -- config check ---------------------------------------------------------------------------------
 
 
-@app.command("check")
+@app.command("check", cls=Command)
 def check(
     ctx: typer.Context,
     file: Annotated[
@@ -225,7 +240,7 @@ def _build(manager: StorageManager, spec: MountSpec, path: Path) -> _State:
     return _State()
 
 
-@app.command("schema")
+@app.command("schema", cls=Command)
 def schema() -> None:
     """Print the JSON Schema of such a file, for editors."""
     from ..config import json_schema

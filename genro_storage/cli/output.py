@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import json
+import logging
 import os
 import sys
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     from rich.console import Console
 
@@ -29,6 +32,7 @@ __all__ = [
     "shown",
     "size",
     "utc",
+    "warnings_said",
 ]
 
 _STYLES = {"directory": "1;34", "link": "36", "other": "33", "error": "1;31", "faint": "2"}
@@ -113,6 +117,38 @@ def paint(text: str, style: str) -> str:
 def say(line: str) -> None:
     """One line for people on standard error."""
     print("\n".join(printable(each) for each in line.split("\n")), file=sys.stderr)
+
+
+class _Sayer(logging.Handler):
+    """Says what the library logs for people, each thing once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.warn(record.getMessage())
+
+    def warn(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            sys.stdout.flush()
+            say(f"warning: {text}")
+
+
+@contextlib.contextmanager
+def warnings_said() -> Generator[None]:
+    """For the block, warnings are lines like errors, whether they are logged or Python's own."""
+    sayer = _Sayer()
+    logger = logging.getLogger("genro_storage")
+    before = warnings.showwarning
+    logger.addHandler(sayer)
+    warnings.showwarning = lambda message, *_, **__: sayer.warn(str(message))
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+        logger.removeHandler(sayer)
 
 
 def size(count: int | None) -> str:

@@ -24,7 +24,10 @@ __all__ = ["cat", "hash", "stat"]
 _BLOCK = 1024 * 1024
 
 
-def cat(ctx: typer.Context, paths: Paths) -> None:
+def cat(
+    ctx: typer.Context,
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files.")],
+) -> None:
     """Write files to standard output, byte for byte."""
     session: Session = ctx.obj
     sys.stdout.flush()

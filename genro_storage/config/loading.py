@@ -1,7 +1,7 @@
 """A YAML, JSON or TOML file becomes plain data, in bounded time and memory.
 
-No error shows any of the file's content besides key names: it may hold secrets. For the same
-reason a parser's own exception, which carries the content, is never chained to ours.
+No error shows any of the file's content besides the names of keys that configurations have: it may
+hold secrets. For the same reason a parser's own exception, which carries the content, is never chained to ours.
 """
 
 from __future__ import annotations
@@ -41,13 +41,25 @@ def read_document(path: Path, environ: Mapping[str, str] | None = None) -> Any:
             f"{label}: a configuration file ends in {', '.join(SUFFIXES)}", node=label
         )
     problem: DocumentError
+    text = ""
     try:
-        document = parse(_decode(_read(path)))
+        text = _decode(_read(path))
+        document = parse(text)
     except DocumentError as error:
         problem = error
     else:
         return interpolate(document, os.environ if environ is None else environ, label=label)
-    raise StorageConfigError(f"{label}: {problem}", node=label)
+    raise StorageConfigError(f"{label}: {problem}{_shown(text, problem)}", node=label)
+
+
+def _shown(text: str, problem: DocumentError) -> str:
+    """The line that a problem is about, without its values."""
+    if problem.line is None or problem.column is None:
+        return ""
+    from .excerpts import excerpt
+    from .model import known_keys
+
+    return f"\n{excerpt(text, problem.line, problem.column, known_keys())}"
 
 
 def parse_text(text: str, suffix: str) -> Any:

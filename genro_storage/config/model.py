@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -10,7 +11,7 @@ from pydantic import Field, SecretStr
 
 from .. import registry
 from ..backends.options import BackendOptions, StrictModel
-from ..exceptions import StorageConfigError, StoragePathError
+from ..exceptions import StorageConfigError, StorageMissingExtraError, StoragePathError
 from ..paths import normalise, physical
 from .problems import kind_of, suggestion, validate
 
@@ -30,6 +31,7 @@ __all__ = [
     "RelativeSpec",
     "Settings",
     "check_mount_name",
+    "known_keys",
     "parse",
     "parse_mount",
 ]
@@ -210,6 +212,15 @@ def parse_mount(entry: Any, *, index: int = 0, keep_literal: bool = True) -> Mou
     if not isinstance(options, BackendOptions):
         raise StorageConfigError(f"{label}: {'; '.join(problems)}", node=name)
     return MountSpec(name, row, options, permissions, None, literal)
+
+
+def known_keys() -> set[str]:
+    """Every key that a configuration may have, of all types that can be loaded here."""
+    keys = {*COMMON_KEYS, *Settings.known_keys(), "mounts", "$schema"}
+    for name in registry.names():
+        with contextlib.suppress(StorageConfigError, StorageMissingExtraError):
+            keys.update(registry.get(name).load_options(name).known_keys())
+    return keys
 
 
 def _row(type_name: str, label: str) -> tuple[BackendType | None, str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..backends.options import StrictModel
 
-__all__ = ["kind_of", "suggestion", "validate"]
+__all__ = ["explain", "kind_of", "suggestion", "validate"]
 
 _EXPECTED = {
     "string": "text",
@@ -34,6 +34,22 @@ _EXPECTED = {
     "url": "a URL",
     "bytes": "text",
     "time_delta": "a duration",
+}
+# What is wrong with a value of the right type; pydantic's names of a kind of problem come first.
+_WRONG = {
+    "greater_than": "it must be more than {gt:g}",
+    "greater_than_equal": "it must be {ge:g} or more",
+    "less_than": "it must be less than {lt:g}",
+    "less_than_equal": "it must be {le:g} or less",
+    "multiple_of": "it must be a multiple of {multiple_of:g}",
+    "finite_number": "it must be a finite number",
+    "string_too_short": "it must have at least {min_length} characters",
+    "string_too_long": "it must have at most {max_length} characters",
+    "string_pattern_mismatch": "it must match {pattern}",
+    "too_short": "it must have at least {min_length} entries",
+    "too_long": "it must have at most {max_length} entries",
+    "int_parsing_size": "it has too many digits",
+    "string_unicode": "it is not valid Unicode",
 }
 
 
@@ -87,9 +103,9 @@ def validate(
     sentences: list[str] = []
     for key, said in grouped.items():
         sentences += dict.fromkeys(said)
-        # Of a union, the member that fits best has said what is wrong further inside.
-        inside = any(other.startswith((f"{key}[", f"{key}.")) for other in grouped)
-        if key in expected and not inside:
+        # Of a union, the member that fits best has said what is wrong, here or further inside.
+        fits = said or any(other.startswith((f"{key}[", f"{key}.")) for other in grouped)
+        if key in expected and not fits:
             wanted = " or ".join(dict.fromkeys(expected[key]))
             sentences.append(f"option {key!r}: expected {wanted}, got {kinds[key]}")
     return None, sentences
@@ -125,7 +141,8 @@ def _expected(item: Any) -> str | None:
     """The type or choice that was expected; None where the problem is of another sort."""
     kind, context = item["type"], item.get("ctx", {})
     if kind in {"literal_error", "enum"}:
-        return f"one of {context['expected']}"
+        choices = str(context["expected"])
+        return f"one of {choices}" if " or " in choices else choices
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         return f"one of {context.get('expected_tags', 'the known kinds')}"
     for ending in ("_parsing", "_type", "_from_float"):
@@ -153,13 +170,27 @@ def _sentence(item: Any, key: str, known: list[str]) -> str:
     if kind == "extra_forbidden":
         near = suggestion(key, known) if "." not in key and "[" not in key else ""
         return f"unknown option {key!r}{near or _listing(key, known)}"
-    if kind == "value_error":
-        # Written by the options model, whose contract is to show no value.
-        said = str(item["ctx"]["error"])
-    else:
-        said = item["msg"].removeprefix("Input ").removeprefix("should ").strip()
-        said = f"it should {said}" if item["msg"].startswith("Input should ") else item["msg"]
+    said = _wrong(item)
     return f"option {key!r}: {said}" if key else said
+
+
+def _wrong(item: Any) -> str:
+    kind, context = item["type"], item.get("ctx", {})
+    if kind in {"value_error", "assertion_error"}:
+        # Written by the options model, whose contract is to show no value.
+        return str(context["error"])
+    if kind in {"string_too_short", "too_short"} and context["min_length"] == 1:
+        return "it is empty; give it a value"
+    if kind in _WRONG:
+        return _WRONG[kind].format_map(context)
+    said = str(item["msg"])  # of a type that no model here has, perhaps another's
+    return said.replace("Input should", "it must", 1)
+
+
+def explain(item: Any) -> str:
+    """What is wrong with one value that pydantic refused, and the value: for those that are shown."""
+    words = _expected(item)
+    return _wrong(item) if words is None else f"expected {words}, got {item['input']!r}"
 
 
 def _listing(key: str, known: list[str]) -> str:

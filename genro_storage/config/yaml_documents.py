@@ -7,7 +7,7 @@ merge keys (``<<``). Both are counted on the graph of nodes before anything is b
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -19,6 +19,78 @@ __all__ = ["MAX_NODES", "parse_yaml"]
 MAX_NODES = 1_000_000
 #: The longest number or date, in characters: sexagesimal numbers cost the square of it.
 MAX_SCALAR = 100
+
+
+class _Saying(NamedTuple):
+    """What both parsers (the one in C, the one in Python) say, and what it means to people."""
+
+    pattern: str
+    meaning: str
+    #: Where something else than the indentation stands before it in its line.
+    inside: str = ""
+    #: Whether the place to look at is where the construct begins.
+    at_begin: bool = False
+
+
+# Words in braces: the line where the construct begins.
+_SAYINGS = (
+    _Saying(
+        "flow sequence .*expected ',' or",
+        "expected ',' or ']' here, in the list that '[' opens in line {begin}",
+    ),
+    _Saying(
+        "flow mapping .*expected ',' or",
+        "expected ',' or '}}' here, in the mapping that '{{' opens in line {begin}",
+    ),
+    _Saying(
+        "mapping values are not allowed",
+        "this key does not start in the column of the keys before it, or the line above lacks "
+        "something (a ':', a closing quote)",
+        inside="a second ':' in one line; a value that holds ': ' needs quotes",
+    ),
+    _Saying(
+        "block collection",
+        "expected '- ' here, as in line {begin} where the list begins; keys of one mount start in one "
+        "column",
+    ),
+    _Saying(
+        "block mapping",
+        "expected a key here, as in line {begin} where the mapping begins",
+        inside="the value has ended before; put the whole of it in quotes",
+    ),
+    _Saying(
+        "could not find expected ':'",
+        "expected ': ' (a colon and a space) after this key",
+        at_begin=True,
+    ),
+    _Saying("sequence entries are not allowed", "a list begins on a line of its own, with '- '"),
+    _Saying(
+        "cannot start any token",
+        "a value cannot begin with this character; put the value in quotes",
+    ),
+    _Saying("quoted scalar .*unexpected end", "these quotes are never closed", at_begin=True),
+    _Saying(
+        "unknown escape|escape sequence|scalar .*hexadecimal",
+        "a backslash in double quotes begins an escape; double it, or use single quotes",
+    ),
+    _Saying(
+        "undefined alias|scanning an (alias|anchor)",
+        "'*' and '&' stand for aliases; put the value in quotes to mean text",
+    ),
+    _Saying(
+        "constructor for the tag|(scanning|parsing) a tag|undefined tag",
+        "'!' stands for a tag, and this one is unknown; put the value in quotes to mean text",
+    ),
+    _Saying("another document", "a second document begins here ('---'); the file must hold one"),
+    _Saying(
+        "scanning a block scalar",
+        "what '|' or '>' announce begins on the next line; put the value in quotes to mean text",
+    ),
+    _Saying("unhashable key", "a list or a mapping cannot be a key"),
+    _Saying("for merging", "'<<' needs a mapping"),
+    _Saying("node content", "expected a value here"),
+    _Saying("directive|document start", "'%' cannot begin a line; put it in quotes to mean text"),
+)
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:binary"}
@@ -39,7 +111,7 @@ def parse_yaml(text: str, max_depth: int) -> Any:
         _check_size(text, max_depth)
         return _build(text, max_depth)
     except yaml.MarkedYAMLError as error:
-        problem = _problem(error)
+        problem = _problem(error, text)
     except yaml.YAMLError:
         problem = DocumentError("invalid YAML")
     except (ValueError, OverflowError):
@@ -137,13 +209,34 @@ def _at(place: Any, text: str) -> DocumentError:
     return DocumentError(text, mark.line + 1, mark.column + 1)
 
 
-def _problem(error: yaml.MarkedYAMLError) -> DocumentError:
-    # What stands in quotes may be the file's own text (a tag, an alias, a character); only the
-    # parser's names for tokens ('<block end>') are kept.
+def _problem(error: yaml.MarkedYAMLError, text: str) -> DocumentError:
+    """What the parser found, in words of people who write such files, and where to look."""
     said = " ".join(str(part) for part in (error.context, error.problem) if part)
-    reason = re.sub(r"'<([a-z ]+)>'", r"<\1>", said).split("'")[0].split('"')[0].strip()
-    mark = error.problem_mark or error.context_mark
-    text = f"invalid YAML: {reason}" if reason else "invalid YAML"
-    return (
-        DocumentError(text) if mark is None else DocumentError(text, mark.line + 1, mark.column + 1)
-    )
+    begin = error.context_mark
+    mark = error.problem_mark or begin
+    # What stands in quotes may be the file's own text (a tag, an alias, a character): only
+    # punctuation and the parser's names for tokens ('<block end>') are kept.
+    meaning = re.sub(r"'(?![-,:?\]}]'|<[a-z ]+>')[^']*'|\"[^\"]*\"", "something", said)
+    for saying in _SAYINGS:
+        if re.search(saying.pattern, said):
+            mark = begin if saying.at_begin and begin is not None else mark
+            inside = saying.inside and mark is not None and not _is_first(text, mark)
+            meaning = saying.inside if inside else saying.meaning
+            meaning = meaning.format(begin=begin.line + 1 if begin is not None else "?")
+            break
+    if mark is None:
+        return DocumentError(f"invalid YAML: {meaning}")
+    if _line(text, mark)[mark.column : mark.column + 1] == "\t":
+        meaning = "a tab where only spaces may be; indent with spaces"
+    return DocumentError(f"invalid YAML: {meaning}", mark.line + 1, mark.column + 1)
+
+
+def _is_first(text: str, mark: Any) -> bool:
+    """Whether the key at the mark, or the colon behind it, is what its line begins with."""
+    before = _line(text, mark)[: mark.column]
+    return re.fullmatch(r"""\s*(?:-\s+)*(?:["']?[\w.-]+["']?\s*)?""", before) is not None
+
+
+def _line(text: str, mark: Any) -> str:
+    lines = text.split("\n")
+    return lines[mark.line] if mark.line < len(lines) else ""

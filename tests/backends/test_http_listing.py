@@ -230,7 +230,7 @@ def test_without_a_listing_nothing_is_listed(nginx, mount):
     root = mount(nginx, "html/", nginx.fresh(), listing=False)
     assert not root.capabilities.list_dir
     nginx.requests()
-    with pytest.raises(StorageUnsupportedError, match="web:"):
+    with pytest.raises(StorageUnsupportedError, match=r"web:.*write `listing: true`"):
         root.children()
     assert nginx.requests() == []
 

@@ -13,6 +13,7 @@ import socket
 import subprocess
 
 import pytest
+import yaml
 
 from genro_storage import (
     StorageConfigError,
@@ -187,9 +188,23 @@ def test_an_unknown_host_is_trusted_with_a_warning(sshd, root, home, caplog):
         node._mount.backend._files.close()
         assert node.exists  # connects again, and knows the key by now
     (record,) = [each for each in caplog.records if each.name == "genro_storage"]
-    text = record.getMessage()
-    assert "'far'" in text and "'host_key'" in text
-    assert parse_host_key(sshd.host_key)[1] in text
+    said, _, fix = record.getMessage().partition("add it to the mount: ")
+    assert said.startswith(f"mount 'far': nothing says that 127.0.0.1:{sshd.port} is the server")
+    assert fix == f"host_key: {' '.join(parse_host_key(sshd.host_key))}"
+    caplog.clear()
+    with mounted(root, **yaml.safe_load(fix)) as node:  # what it says can be pasted as it is
+        assert node.exists
+    assert not caplog.records
+
+
+def test_who_has_said_so_hears_no_warning(sshd, root, home, caplog):
+    with (
+        caplog.at_level(logging.INFO, "genro_storage"),
+        mounted(root, host_key=None, host_key_checking="accept-new") as node,
+    ):
+        assert node.exists
+    (record,) = [each for each in caplog.records if each.name == "genro_storage"]
+    assert record.levelno == logging.INFO
 
 
 def test_an_unknown_host_is_refused_where_that_is_asked(root, home):
@@ -338,14 +353,31 @@ def test_lines_of_known_hosts_are_read_as_ssh_reads_them(pattern, host, port, fo
 
 
 @pytest.mark.parametrize(
-    "text", [f"ssh-ed25519 {_KEY}", f"host.example ssh-ed25519 {_KEY} x", fingerprint(b"a key")]
+    ("text", "kind"),
+    [
+        (f"ssh-ed25519 {_KEY}", "ssh-ed25519"),
+        (f"host.example ssh-ed25519 {_KEY} x", "ssh-ed25519"),
+        (fingerprint(b"a key"), ""),
+        (f" {fingerprint(b'a key')}= ", ""),
+        (f"ssh-rsa {fingerprint(b'a key')}", "ssh-rsa"),
+    ],
 )
-def test_a_host_key_is_written_in_several_ways(text):
-    assert parse_host_key(text)[1] == fingerprint(b"a key")
+def test_a_host_key_is_written_in_several_ways(text, kind):
+    assert parse_host_key(text) == (kind, fingerprint(b"a key"))
+
+
+_ODD = f"the key {fingerprint(b'a key')}"
 
 
 def test_what_is_no_host_key_is_refused_at_once():
-    for text in ("AAAA", "ssh-ed25519", "ssh-ed25519 not-base64!", "SHA256:short", "MD5:aa:bb"):
+    for text in (
+        "AAAA",
+        "ssh-ed25519",
+        "ssh-ed25519 not-base64!",
+        "SHA256:short",
+        "MD5:aa:bb",
+        _ODD,
+    ):
         with (
             pytest.raises(StorageConfigError, match=r"'far'.*host_key"),
             mounted({"type": "sftp", "host": "example.org", "host_key": text}),

@@ -208,10 +208,24 @@ def test_by_default_a_tar_is_only_read(storage, path):
     pack_tar(path, [(member("f"), b"f")])
     root = mount(storage, path)
     assert root.capabilities.readonly and not root.capabilities.write
-    with pytest.raises(StorageUnsupportedError):
-        (root / "x").write_bytes(b"x")
-    with pytest.raises(StorageConfigError, match="read-only"):
+    for change in (
+        lambda: (root / "x").write_bytes(b"x"),
+        (root / "f").delete,
+        root.child("d").mkdir,
+    ):
+        with pytest.raises(StorageUnsupportedError, match="write `mode: a`"):
+            change()
+    with pytest.raises(StorageConfigError, match=r"read-only.*write `mode: a`"):
         mount(storage, path, permissions="delete")
+
+
+def test_a_tar_on_a_read_only_mount_says_so(storage, path):
+    pack_tar(path, [(member("f"), b"f")])
+    disk = {"name": "disk", "type": "local", "path": str(path.parent), "permissions": "readonly"}
+    storage.add_mount(disk)
+    storage.add_mount({"name": "box", "type": "tar", "file": f"disk:{path.name}", "mode": "a"})
+    with pytest.raises(StorageUnsupportedError, match="lies where nothing can be written"):
+        storage.node("box:x").write_bytes(b"x")
 
 
 def test_many_readers_share_a_spool_and_it_goes_with_the_last(storage, path):

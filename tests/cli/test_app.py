@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,34 @@ def test_wrong_usage_is_two(run):
     assert run("cp", "one").code == 2
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["cp", "--skip", "wrong", "a", "b"], "'wrong' is not one of 'never', 'exists', 'size', "),
+        (["ls", "--sort", "age"], "'age' is not one of 'name', 'size', 'time'"),
+        (["tree", "--depth", "0", "docs:"], "it must be 1 or more"),
+        (["tree", "--depth", "deep", "docs:"], "expected a whole number, got 'deep'"),
+        (["check", "--timeout", "soon"], "expected a number, got 'soon'"),
+        (["check", "--timeout", "nan"], "it must be 0 or more"),
+        (["cleanup", "--older-than", "-1", "docs"], "it must be 0 or more"),
+    ],
+)
+def test_a_wrong_value_is_told_in_words_of_this_program(run, command, said):
+    done = run(*command)
+    assert done.code == 2
+    assert f"Invalid value for '--{command[1][2:]}'" in done.err
+    assert f": {said}" in done.err
+    assert "Value error" not in done.err
+    assert "Input should" not in done.err
+
+
+def test_usage_and_help_name_no_types_of_python(run):
+    for command in (["cp"], ["ls"], ["stat"], ["check"], ["tree"], ["config", "check"]):
+        help_text = run(*command, "--help").out
+        assert not re.search(r"<(str|path|list)|[{}]|x>=|\.0\b", help_text), help_text
+    assert run("cp").err.startswith("Usage: genro cp [OPTIONS] SOURCE... DEST\n")
+
+
 def test_the_version_is_shown(run):
     assert run("--version").out.startswith("genro-storage ")
 
@@ -50,6 +81,34 @@ def test_debug_shows_the_traceback(run):
     assert done.code == 4
     assert "Traceback" in done.err
     assert "Traceback" not in run("cat", "docs:nope").err
+
+
+def test_a_warning_is_one_line_and_said_once(run, work):
+    import zipfile
+
+    with zipfile.ZipFile(work / "box.zip", "w") as archive:
+        archive.writestr("../\x1b[31mout", "x")
+        archive.writestr("in", "x")
+    (work / "mounts.yaml").write_text("- {name: box, type: zip, file: box.zip}\n")
+    done = run("hash", "box:", "box:in", "box:in")
+    assert done.err == (
+        "warning: mount 'box': left out 1 of the archive's entries, whose names lead out of it or "
+        "mean nothing here; the first is '../\\x1b[31mout'\n"
+    )
+    assert not logging.getLogger("genro_storage").handlers
+
+
+def test_a_warning_of_python_is_one_line_too(run, monkeypatch):
+    from genro_storage.cli import reading
+
+    def warn(*_):
+        for _ in range(2):
+            warnings.warn("Unverified request", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(reading, "_line", warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert run("hash", "docs:a.txt").err == "warning: Unverified request\n"
 
 
 def test_help_imports_nothing_heavy(work):

@@ -56,3 +56,7 @@ def test_check_without_a_configuration(run, monkeypatch):
     done = run("check")
     assert done.code == 3
     assert "GENRO_STORAGE_CONFIG" in done.err
+
+
+def test_check_may_wait_as_long_as_it_takes(run):
+    assert run("check", "--timeout", "inf", "docs").code == 0

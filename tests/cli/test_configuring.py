@@ -108,3 +108,25 @@ def test_a_directory_of_another_mount_may_come_later(run, work):
     done = run("config", "check", "later.yaml")
     assert done.code == 0
     assert "not there yet" in done.out
+
+
+def test_where_each_mount_is_reads_as_people_write_it(run, work):
+    (work / "all.yaml").write_text(
+        "- {name: a, type: smb, host: 'fe80::1', share: docs, path: /x/y}\n"
+        "- {name: b, type: webdav, url: 'https://h/dav', path: P/2026}\n"
+        "- {name: c, type: github, org: o, repo: r, prefix: mails, ref: main}\n"
+        "- {name: d, type: s3, bucket: b, prefix: /p/, endpoint_url: 'http://h:9000'}\n"
+        "- {name: e, type: sftp, host: h, port: 2222, path: /srv}\n"
+        "- {name: f, type: local, path: ., base_url: 'http://u:p@h/x?y'}\n"
+        "- {name: g, type: zip, file: ./a.zip}\n"
+    )
+    rows = run("--config", "all.yaml", "mounts", "--json").json["mounts"]
+    assert [row["root"] for row in rows] == [
+        "[fe80::1]:445 docs/x/y",
+        "https://h/dav P/2026",
+        "o/r/mails https://api.github.com main",
+        "http://h:9000 b/p",
+        "h:2222 /srv",
+        ". http://h/x",
+        "./a.zip",
+    ]

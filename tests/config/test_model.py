@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -208,6 +209,76 @@ def test_a_value_of_the_wrong_type_names_mount_type_key_and_what_is_expected(
     said = failure([{"name": "m", "type": "shop", "region": "r", key: value}])
     assert said.startswith("mount 'm' (shop): ")
     assert message in said
+
+
+@pytest.mark.parametrize(
+    ("mount", "message"),
+    [
+        ({"type": "sftp", "host": ""}, "option 'host': it is empty; give it a value"),
+        ({"type": "sftp", "host": "h", "port": 0}, "option 'port': it must be 1 or more"),
+        ({"type": "sftp", "host": "h", "port": 70_000}, "option 'port': it must be 65535 or less"),
+        ({"type": "sftp", "host": "h", "timeout": 0}, "option 'timeout': it must be more than 0"),
+        (
+            {"type": "sftp", "host": "h", "timeout": float("inf")},
+            "option 'timeout': it must be a finite number",
+        ),
+        (
+            {"type": "sftp", "host": "h", "key_filename": ["a", ""]},
+            "option 'key_filename[1]': it is empty; give it a value",
+        ),
+        (
+            {"type": "webdav", "url": "http://h", "cert": ["a", "b", "c"]},
+            "option 'cert': it must have at most 2 entries",
+        ),
+        (
+            {"type": "http", "base_url": "http://h", "listing": "yes please"},
+            "option 'listing': expected true or false or 'links', got text",
+        ),
+    ],
+)
+def test_a_value_out_of_its_bounds_is_told_in_words_of_this_library(
+    mount: dict[str, Any], message: str
+) -> None:
+    said = failure([{"name": "m", **mount}])
+    assert said == f"mount 'm' ({mount['type']}): {message}"
+
+
+_VALUES: list[Any] = [
+    *(
+        "",
+        "x",
+        "x" * 10_000,
+        "\x00",
+        "\ud800",
+        0,
+        -1,
+        1.5,
+        10**30,
+        float("nan"),
+        True,
+        None,
+        [],
+        {},
+    ),
+    *([""], ["x"], ["x", 3], ["x"] * 10, [[]], {"": ""}, {"x": 3}, {"x": [3]}, {"x\n": "\n"}, b"x"),
+]
+
+
+def _fields() -> list[tuple[str, str]]:
+    # Not names(): tests register types of their own.
+    return [
+        (row.name, key) for row in registry._BUILT_IN for key in row.load_options().model_fields
+    ]
+
+
+@pytest.mark.parametrize(("kind", "key"), _fields())
+def test_no_message_speaks_the_words_of_pydantic(kind: str, key: str) -> None:
+    for value in _VALUES:
+        try:
+            load([{"name": "m", "type": kind, key: value}])
+        except StorageConfigError as error:
+            said = str(error)
+            assert not re.search("Input|String|Value|Tuple|List|Dict|validation|item", said), said
 
 
 def test_texts_from_the_environment_become_the_numbers_that_options_want() -> None:

@@ -98,7 +98,7 @@ class ArchiveBackend(Backend):
         if left and left != self._warned:
             self._warned = left
             _log.warning(
-                "mount %r: left out %d entries of the archive, whose names lead out of it or mean "
+                "mount %r: left out %d of the archive's entries, whose names lead out of it or mean "
                 "nothing here; the first is %r",
                 self._mount,
                 len(left),

@@ -35,7 +35,7 @@ from .tree import Limits, Tree, safe_path
 from .turns import publishing, turn_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from ...info import Attributes
     from ..batches import Batch
@@ -88,6 +88,14 @@ class WritableArchive(Deposits, ArchiveBackend):
         if self._wanted and self._place.writable:
             return found
         return replace(found, atomic_operations=True).without_writing()
+
+    @property
+    def why_not(self) -> Mapping[str, str]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Why the archive cannot be changed, where it cannot."""
+        why = "the archive is mounted for reading; write `mode: a` to change it"
+        if self._wanted:
+            why = "the archive lies where nothing can be written"
+        return dict.fromkeys(("write", "delete", "mkdir"), why)
 
     # -- for formats --------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import errno
 import logging
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, cast
 
 from ...capabilities import BackendCapabilities
@@ -21,7 +22,7 @@ from ..remote import Opened, missing_extra
 from .listing import Entry, NoListingError, read_listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ...info import Attributes
     from ..base import WriteHandle
@@ -46,6 +47,13 @@ _LARGEST_PAGE = 64 * COPY_CHUNK
 
 class HttpBackend(Backend):
     """A web server from a base URL downwards; ``settings`` are made by ``http.build``."""
+
+    why_not: Mapping[str, str] = MappingProxyType(
+        {
+            "list_dir": "directories of this mount cannot be listed, because `listing` is false (the "
+            "default); write `listing: true` if the server shows what is in them"
+        }
+    )
 
     def __init__(
         self,

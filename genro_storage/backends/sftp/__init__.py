@@ -67,8 +67,8 @@ class SftpOptions(NetworkOptions):
     host_key: _Texts = Field(
         default=(),
         description="The key that the server must show ('ssh-ed25519 AAAA…', a line that "
-        "ssh-keyscan prints) or its fingerprint ('SHA256:…'), or several; known hosts are not "
-        "looked at then.",
+        "ssh-keyscan prints) or its fingerprint ('ssh-ed25519 SHA256:…', as messages show it), or "
+        "several; known hosts are not looked at then.",
     )
     known_hosts: _Texts = Field(
         default=(),
@@ -77,10 +77,10 @@ class SftpOptions(NetworkOptions):
     )
     host_key_checking: Checking | None = Field(
         default=None,
-        description="'strict' refuses a server whose key is not known. 'accept-new' trusts it "
-        "with a warning, and holds it to that key as long as the mount lives; a key that differs "
-        "from the known one is refused all the same. 'ignore' trusts whoever answers. By default "
-        "'strict' where 'known_hosts' or 'host_key' is given, else 'accept-new'.",
+        description="'strict' refuses a server whose key is not known. 'accept-new' trusts it, "
+        "and holds it to that key as long as the mount lives; a key that differs from the known "
+        "one is refused all the same. 'ignore' trusts whoever answers. By default 'strict' where "
+        "'known_hosts' or 'host_key' is given, else 'accept-new' with a warning.",
     )
     max_sessions: int = Field(
         default=8,
@@ -176,6 +176,7 @@ def _connector(
         expected=tuple(parse_host_key(each) for each in options.host_key),
         files=() if options.host_key else tuple(_local(each, context) for each in files),
         optional=not options.known_hosts,
+        accepted=options.host_key_checking is not None,
     )
 
     login = Login(

@@ -57,13 +57,14 @@ def fingerprint(blob: bytes) -> str:
 def parse_host_key(text: str) -> tuple[str, str]:
     """``(type, fingerprint)`` of a key as people write it; the type is ``""`` where unknown.
 
-    Takes a fingerprint (``SHA256:…``), a line of a ``.pub`` file, or one of ``ssh-keyscan``.
-    Raises ``ValueError``.
+    Takes a fingerprint (``SHA256:…``), with the type before it as our messages show it, a line
+    of a ``.pub`` file, or one of ``ssh-keyscan``. Raises ``ValueError``.
     """
-    text = text.strip()
-    if _FINGERPRINT.match(text):
-        return "", text.rstrip("=")
     words = text.split()
+    if words and _FINGERPRINT.match(words[-1]):
+        kind = " ".join(words[:-1])
+        if not kind or _TYPE.match(kind):
+            return kind, words[-1].rstrip("=")
     for kind, encoded in itertools.pairwise(words):
         if _TYPE.match(kind):
             try:
@@ -72,7 +73,7 @@ def parse_host_key(text: str) -> tuple[str, str]:
                 break
     raise ValueError(
         "expected a host key like 'ssh-ed25519 AAAA…' (a line that ssh-keyscan prints) or its "
-        "fingerprint 'SHA256:…'"
+        "fingerprint, 'ssh-ed25519 SHA256:…' or 'SHA256:…'"
     )
 
 
@@ -131,13 +132,15 @@ def _matches(pattern: str, wanted: str) -> bool:
 class HostTrust:
     """What the configuration says: expected keys as ``(type, fingerprint)``, files, strictness.
 
-    ``optional`` files may be missing.
+    ``optional`` files may be missing. ``accepted``: somebody has said in so many words that a
+    server nobody knows is to be trusted.
     """
 
     checking: Checking
     expected: Sequence[tuple[str, str]] = ()
     files: Sequence[str] = ()
     optional: bool = False
+    accepted: bool = False
 
     def known(self, host: str, port: int) -> list[KnownKey]:
         """What the files say about the host; ``PermissionError`` where one cannot be read."""

@@ -265,11 +265,13 @@ def _check_host(key: paramiko.PKey, login: Login, known: list[KnownKey]) -> None
         )
     if login.pinned is None:
         login.pinned = blob
-        _log.warning(
-            "mount %r: %s, which is in no file of known hosts; it is trusted as long as this mount "
-            "lives. Verify it, and give it as 'host_key'",
+        _log.log(
+            logging.INFO if trust.accepted else logging.WARNING,
+            "mount %r: nothing says that %s is the server it should be; if this is its host key, "
+            "add it to the mount: host_key: %s",
             login.mount,
-            here,
+            login.label,
+            seen,
         )
     elif login.pinned != blob:
         raise PermissionError(

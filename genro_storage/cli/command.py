@@ -1,0 +1,45 @@
+"""A command whose usage and help speak of what people type, not of Python's types."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from typer.core import TyperCommand
+
+__all__ = ["Command"]
+
+_REQUIRED = re.compile(r"\{(\w+)\}(\.\.\.)?\Z")
+_TYPE = re.compile(r" <[\w\[\]]+>\Z")
+_RANGE = re.compile(r"(; |  \[)x>=\d+(?=\])")
+
+
+class Command(TyperCommand):
+    """typer's, with ``PATH...`` for its ``{PATH}...``, and ``PATH`` for its ``PATH <list[str]>``."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What follows the name in the line of usage."""
+        return [_REQUIRED.sub(r"\1\2", piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The arguments, then the options."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            name, text = record
+            if parameter.param_type_name == "argument":
+                sections["Arguments"].append((_TYPE.sub("", name), _plain(text)))
+            else:
+                sections["Options"].append((name, _plain(text)))
+        for title, rows in sections.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def _plain(text: str) -> str:
+    """Without the range of a number, whose error says it, and the zero behind a whole one."""
+    text = _RANGE.sub(lambda match: "  [" if match[1] != "; " else "", text).removesuffix("  []")
+    return re.sub(r"(default: \d+)\.0\b", r"\1", text)
