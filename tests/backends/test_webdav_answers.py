@@ -139,7 +139,7 @@ def test_a_server_that_says_when_to_come_back_is_obeyed(server, node):
     server.answers = {"PROPFIND": described(), "PUT": [busy("2"), 201]}
     started = time.monotonic()
     node.write_bytes(b"x")
-    assert time.monotonic() - started >= 2
+    assert 2 <= time.monotonic() - started < 3.5
     # Not longer than one attempt may take.
     server.requests.clear()
     server.answers = {"PROPFIND": described(), "PUT": busy("60")}
