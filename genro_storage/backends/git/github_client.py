@@ -16,12 +16,15 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from ..errors import RootNotFoundError
 from ..remote import Bounds, Opened, is_transient, missing_extra, repeated
+from ..web_proxy import proxy_of_environment
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Generator, Mapping
 
     import httpx
+
+    from ..web_client import WebClient
 
 __all__ = ["JSON", "RAW", "SHA", "Api", "Page", "RateLimitError", "RefusedError", "Source"]
 
@@ -85,7 +88,7 @@ class Api:
     def __init__(self, source: Source, bounds: Bounds) -> None:
         self.source = source
         self.bounds = bounds
-        self._opened: Opened[httpx.Client] = Opened(self._open)
+        self._opened: Opened[WebClient] = Opened(self._open)
         self._lock = Lock()
         self._answers: OrderedDict[tuple[str, str], tuple[str, Page]] = OrderedDict()
 
@@ -111,11 +114,7 @@ class Api:
             if known is not None:
                 headers["If-None-Match"] = known[0]
             with self.explained():
-                response = self._send(url, headers)
-                try:
-                    response.read()
-                finally:
-                    response.close()
+                response = self._whole(self._send(url, headers))
                 if known is not None and response.status_code == 304:
                     return known[1]
                 self._require_success(response)
@@ -136,8 +135,7 @@ class Api:
         response = self._send(self._url(route, {}), headers)
         try:
             if response.status_code not in (200, 206):
-                response.read()
-                self._require_success(response)
+                self._require_success(self._whole(response))
             begins = 0 if response.status_code == 200 else _range_start(response)
             if begins not in (0, start):
                 raise ConnectionError("the server has sent another range than it was asked for")
@@ -191,8 +189,10 @@ class Api:
 
     # -- requests -----------------------------------------------------------------------------
 
-    def _open(self) -> httpx.Client:
+    def _open(self) -> WebClient:
         import httpx
+
+        from ..web_client import WebClient
 
         headers = {"User-Agent": "genro-storage", "X-GitHub-Api-Version": _VERSION}
         token, username = self.source.token, self.source.username
@@ -201,14 +201,25 @@ class Api:
             headers["Authorization"] = f"Basic {pair}"
         elif token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        return httpx.Client(
-            headers=headers,
-            timeout=httpx.Timeout(self.bounds.timeout, connect=self.bounds.connect),
-            # Open streams each hold a connection, and nobody may have to wait for them.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
-            verify=_certificates(),
-            follow_redirects=False,
+        proxy = proxy_of_environment(self.source.mount, "github", self.source.base_url)
+        return WebClient(
+            lambda: httpx.Client(
+                headers=headers,
+                timeout=httpx.Timeout(self.bounds.timeout, connect=self.bounds.connect),
+                # Open streams each hold a connection, and nobody may have to wait for them.
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
+                verify=_certificates(),
+                proxy=proxy,
+                trust_env=False,
+                follow_redirects=False,
+            )
         )
+
+    @staticmethod
+    def _whole(response: httpx.Response) -> httpx.Response:
+        from ..web_client import whole
+
+        return whole(response)
 
     def _url(self, route: str, query: Mapping[str, str | int]) -> str:
         source = self.source
@@ -224,7 +235,7 @@ class Api:
         """
         client = self._opened.get()
         for _ in range(_MOST_REDIRECTS):
-            response = client.send(client.build_request("GET", url, headers=headers), stream=True)
+            response = client.stream("GET", url, headers=headers)
             if response.status_code not in (301, 302, 303, 307, 308):
                 return response
             response.close()

@@ -14,7 +14,7 @@ import ssl
 import threading
 import urllib.request
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import urllib3
 from urllib3.exceptions import (
@@ -29,8 +29,8 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from ...exceptions import StorageConfigError
 from ..remote import is_transient, repeated
+from ..web_proxy import proxy_between, read_proxy
 from ..web_tls import tls_context
 from .answers import Facts, FinalError, is_stored_encoding, refusal
 from .urls import Origin, is_slash_added, next_url, origin_of
@@ -274,17 +274,13 @@ class Client:
     def _make_pool(self, proxy: str | None, tls: ssl.SSLContext | None) -> urllib3.PoolManager:
         if proxy is None:
             return urllib3.PoolManager(maxsize=_KEPT, ssl_context=tls)
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise StorageConfigError(
-                f"mount {self.settings.mount!r} (http): only http:// and https:// proxies are "
-                "supported; correct 'proxy', or the environment, or write `trust_env: false`",
-                node=self.settings.mount,
-            )
+        fix = "correct 'proxy', or the environment, or write `trust_env: false`"
+        parts = read_proxy(proxy, ("http", "https"), self.settings.mount, "http", fix)
         user = None
         if parts.username is not None:
             user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
         address = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
         return urllib3.ProxyManager(
             address,
@@ -296,9 +292,7 @@ class Client:
     def _proxy_for(self, origin: Origin) -> str | None:
         if self.settings.proxy is not None:
             return self.settings.proxy
-        if not self._proxies or urllib.request.proxy_bypass(f"{origin.host}:{origin.port}"):
-            return None
-        return self._proxies.get(origin.scheme) or self._proxies.get("all")
+        return proxy_between(self._proxies, *origin)
 
     def _make_tls(self, with_certificate: bool) -> ssl.SSLContext:
         settings = self.settings

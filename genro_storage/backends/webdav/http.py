@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import ssl
-import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -15,11 +13,13 @@ import httpx
 from ..errors import RootNotFoundError
 from ..http.answers import busy
 from ..remote import Bounds, repeated
+from ..web_client import WebClient, whole
+from ..web_proxy import proxy_of_environment
 from ..web_tls import tls_context
 from .settings import BadRequestError, FailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from .settings import Settings
 
@@ -65,30 +65,20 @@ class WebdavConnection:
             key=settings.cert[1] if len(settings.cert) > 1 else None,
             password=settings.cert_password,
         )
-        self._make_client: Callable[[], httpx.Client] = lambda: httpx.Client(
-            auth=auth,
-            headers=headers,
-            verify=tls,
-            timeout=httpx.Timeout(bounds.timeout, connect=bounds.connect),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-            # By hand, so that nothing is ever sent to another server.
-            follow_redirects=False,
+        proxy = proxy_of_environment(settings.mount, "webdav", settings.origin)
+        self._web = WebClient(
+            lambda: httpx.Client(
+                auth=auth,
+                headers=headers,
+                verify=tls,
+                proxy=proxy,
+                trust_env=False,
+                timeout=httpx.Timeout(bounds.timeout, connect=bounds.connect),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+                # By hand, so that nothing is ever sent to another server.
+                follow_redirects=False,
+            )
         )
-        self._lock = threading.Lock()
-        self._process = os.getpid()
-        self._client = self._make_client()
-        self._inherited: list[httpx.Client] = []
-
-    def _own_client(self) -> httpx.Client:
-        """The client of this process: after a fork two would talk on one connection."""
-        if self._process != os.getpid():
-            with self._lock:
-                if self._process != os.getpid():
-                    # Kept, since closing it belongs to the process that it was forked from.
-                    self._inherited.append(self._client)
-                    self._client = self._make_client()
-                    self._process = os.getpid()
-        return self._client
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -137,15 +127,15 @@ class WebdavConnection:
     ) -> httpx.Response:
         if isinstance(content, bytes) and len(content) > _PIECE:
             headers = {**(headers or {}), "Content-Length": str(len(content))}
-        return self._own_client().request(
-            method, url, headers=headers, content=_in_pieces(content), extensions=_EXTENSIONS
+        body = _in_pieces(content)
+        return whole(
+            self._web.stream(method, url, headers=headers, content=body, extensions=_EXTENSIONS)
         )
 
     def stream(self, path: str, headers: Mapping[str, str]) -> httpx.Response:
         """The answer to GET, whatever it is, with its body still to be read."""
-        client, url = self._own_client(), self.settings.address(path)
-        request = client.build_request("GET", url, headers=headers, extensions=_EXTENSIONS)
-        return client.send(request, stream=True)
+        url = self.settings.address(path)
+        return self._web.stream("GET", url, headers=headers, extensions=_EXTENSIONS)
 
     @staticmethod
     def leave(answer: httpx.Response) -> None:
@@ -231,8 +221,7 @@ class WebdavConnection:
 
     def close(self) -> None:
         """Drop the connections."""
-        if self._process == os.getpid():
-            self._client.close()
+        self._web.close()
 
 
 # -- how bodies are sent ----------------------------------------------------------------------
@@ -314,6 +303,8 @@ def explained(error: Exception, settings: Settings) -> Exception:
     where, bounds = settings.origin, settings.bounds
     if isinstance(error, httpx.InvalidURL):
         return OSError(errno.EINVAL, "the name cannot be put into a URL")
+    if isinstance(error, httpx.DecodingError):
+        return OSError(errno.EIO, "the server compresses what it answers, and not correctly")
     if not isinstance(error, httpx.TransportError):
         return error
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):

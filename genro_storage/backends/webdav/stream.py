@@ -144,7 +144,7 @@ class WebdavStream:
     def _look_after(self, answer: httpx.Response) -> dict[str, Any]:
         """What is there now; raises where it is no file."""
         if answer.status_code not in (200, 206, 416):
-            answer.read()
+            self._server.leave(answer)
         if answer.status_code == 401:
             raise self._server.refusal(answer, self._path)
         return self._look_at_file()
