@@ -17,6 +17,7 @@ from genro_storage import (
     StorageConfigError,
     StorageConnectionError,
     StorageError,
+    StorageIOError,
     StorageIsDirectoryError,
     StorageManager,
     StorageNotFoundError,
@@ -141,8 +142,10 @@ with StorageManager() as storage:
         ({"base_url": "https://u:hunter2@x"}, "use 'token'"),
         ({"base_url": "https://x:port"}, "base_url"),
         ({"base_url": "http://ghe.example/api/v3", "token": "hunter2"}, "unencrypted"),
+        ({"base_url": "HTTP://ghe.example/api/v3", "token": "hunter2"}, "unencrypted"),
         ({"username": "me"}, "'username' needs a 'token'"),
         ({"token": "hunter2\n"}, "line end"),
+        ({"token": "hunter2é"}, "line end"),
         ({"prefix": "../x"}, "prefix"),
         ({"timeout": 0}, "timeout"),
         ({"refresh": -1}, "refresh"),
@@ -554,6 +557,32 @@ def test_an_address_that_is_not_the_api(mount, github):
     node = mount(base_url=github.url.removesuffix("/api/v3"))
     with pytest.raises(StorageError, match="m0:"):
         node.children()
+
+
+@pytest.mark.parametrize("other", [{}, [], None, "x", [{"sha": 1}], {"tree": [{"path": "a"}]}])
+@pytest.mark.parametrize("route", ["commits", "trees"])
+def test_answers_of_another_api_are_told(mount, github, repository, route, other):
+    commit(repository, {"d/a.txt": b"x"})
+    github.control(foreign=route, answer=other)
+    for step in (
+        lambda node: node.children(),
+        lambda node: node.rglob("*"),
+        lambda node: (node / "d/a.txt").read_bytes(),
+        lambda node: (node / "d/a.txt").versions,
+    ):
+        with pytest.raises(StorageIOError, match="correct 'base_url'"):
+            list(step(mount()))
+
+
+def test_what_is_compressed_on_the_way_is_not_taken_for_the_content(mount, github, repository):
+    commit(repository, {"a.txt": b"plain " * 100})
+    node = mount() / "a.txt"
+    github.control(compressed=True)
+    with pytest.raises(StorageIOError, match="compresses files"):
+        node.read_bytes()
+    github.control(foreign="blobs", answer={"content": "cGxhaW4="})
+    with pytest.raises(StorageIOError, match="something else than the file"):
+        node.read_bytes()
 
 
 def test_nobody_listens(mount):

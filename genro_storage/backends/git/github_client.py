@@ -14,6 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
+from ...exceptions import StorageError
 from ..errors import RootNotFoundError
 from ..remote import Bounds, Opened, is_transient, missing_extra, repeated
 from ..web_proxy import proxy_of_environment
@@ -38,6 +39,7 @@ _VERSION = "2022-11-28"
 _MOST_REDIRECTS = 5
 #: Answers that are kept to ask "has it changed?", which GitHub does not count as a request.
 _MOST_ANSWERS = 256
+_LONGEST_REASON = 300
 #: What GitHub asks to wait where it does not say how long.
 _PAUSE = 60
 
@@ -136,6 +138,13 @@ class Api:
         try:
             if response.status_code not in (200, 206):
                 self._require_success(self._whole(response))
+            encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+            if encoding not in ("", "identity"):
+                raise OSError(
+                    errno.EIO,
+                    f"what leads to {self.source.base_url} compresses files ({encoding!r}) "
+                    "although it was asked not to; switch that off",
+                )
             begins = 0 if response.status_code == 200 else _range_start(response)
             if begins not in (0, start):
                 raise ConnectionError("the server has sent another range than it was asked for")
@@ -165,6 +174,23 @@ class Api:
             raise ConnectionError(f"{self.source.base_url}: {_reason(error)}") from error
         except httpx.HTTPError as error:
             raise OSError(errno.EIO, f"{self.source.base_url}: {error}") from error
+
+    @contextmanager
+    def understood(self) -> Generator[None]:
+        """What is missing in an answer, or of another kind, is the fault of who gave it."""
+        try:
+            yield
+        except StorageError:
+            raise
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+            raise self._foreign() from error
+
+    def _foreign(self) -> OSError:
+        return OSError(
+            errno.EIO,
+            f"{self.source.base_url} answers something else than GitHub's API does; "
+            "correct 'base_url'",
+        )
 
     def missing(self, otherwise: Callable[[], OSError]) -> OSError:
         """Why something was not found: because the repository is not there, or ``otherwise``."""
@@ -279,12 +305,8 @@ class Api:
             return Page(response.text.strip())
         try:
             value = response.json()
-        except ValueError as error:
-            raise OSError(
-                errno.EIO,
-                f"{self.source.base_url} answers something else than GitHub's API does; "
-                "correct 'base_url'",
-            ) from error
+        except (ValueError, RecursionError) as error:
+            raise self._foreign() from error
         return Page(value, "next" in response.links)
 
     def _known(self, url: str, accept: str) -> tuple[str, Page] | None:
@@ -317,7 +339,8 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error) or type(error).__name__
+    # Cut, since it may quote what should have been an answer.
+    text = str(error)[:_LONGEST_REASON] or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return f"{text}; for a private authority, name its certificates in SSL_CERT_FILE"
     return text
@@ -328,7 +351,7 @@ def _message(response: httpx.Response) -> str:
         found = response.json()["message"]
     except (ValueError, KeyError, TypeError):
         return response.reason_phrase or "no reason given"
-    return str(found)[:300]
+    return str(found)[:_LONGEST_REASON]
 
 
 def _range_start(response: httpx.Response) -> int:

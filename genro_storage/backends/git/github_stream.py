@@ -128,6 +128,10 @@ class BlobStream(io.RawIOBase):
         self._drop()
         stop = self._stop if self._ranged else None
         self._response, self._reached = self._api.stream(self._path, self._position, stop)
+        announced = self._response.headers.get("Content-Length", "")
+        end = self._size if self._response.status_code == 200 else self._stop
+        if announced.isdecimal() and int(announced) != end - self._reached:
+            raise OSError(errno.EIO, "the server sends something else than the file")
         self._chunks = self._response.iter_raw(_CHUNK)
 
     def _drop(self) -> None:
