@@ -265,6 +265,14 @@ def test_statuses_mean_what_they_say(scripted, mount, status, headers, error, te
     assert len(server.asked) <= 5
 
 
+def test_a_login_that_is_offered_beside_another_was_refused(scripted, mount):
+    asked = 'Digest realm="x", Basic realm="x"'
+    _, url = scripted(lambda _: (401, {"WWW-Authenticate": asked}, b""))
+    node = mount(url, username="me", password="wrong")("x")
+    with pytest.raises(StoragePermissionError, match="refuses the credentials"):
+        node.read_bytes()
+
+
 def test_a_failure_that_passes_is_passed_over(scripted, mount):
     def script(request):
         if len(request.server.asked) < 3:
