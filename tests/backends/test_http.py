@@ -423,6 +423,15 @@ def test_a_proxy_of_another_kind_is_named(nginx, mount, monkeypatch):
     assert SECRET not in str(caught.value)
 
 
+def test_a_proxy_that_cannot_be_read_is_named(nginx, mount, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:{SECRET}@127.0.0.1:port")
+    for name in ("http_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(StorageConfigError, match="cannot be read; correct 'proxy'") as caught:
+        mount(nginx.url("html")).node("web:x").read_bytes()
+    assert SECRET not in str(caught.value)
+
+
 def test_headers_of_ones_own_replace_the_usual_ones(nginx, mount):
     web = mount(nginx.url("agent")[: -len("agent/")], headers={"user-agent": "mine/1"})
     assert web.node("web:agent").read_text() == "mine/1"
