@@ -97,6 +97,7 @@ def test_pages_of_many_servers_are_known(page):
         ('["a"]', "application/json", "not a list of entries"),
         ('[{"name": "a"}]', "application/json", "not a list of entries"),
         ("[", "application/json", "cannot be read"),
+        ("[" * 200_000, "application/json", "cannot be read"),
     ],
 )
 def test_another_page_is_no_listing(page, kind, reason):

@@ -133,7 +133,7 @@ class _Page(HTMLParser):
 def _from_json(data: bytes) -> list[Entry]:
     try:
         found = json.loads(data.decode("utf-8", "surrogateescape"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NoListingError("it is JSON that cannot be read") from None
     if not isinstance(found, list):
         raise NoListingError("it is JSON, but not a list of entries")
