@@ -11,7 +11,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import pygit2
 import pytest
+from pygit2.enums import ObjectType
 
 from genro_storage import (
     StorageConfigError,
@@ -294,6 +296,27 @@ def test_every_awkward_name(root, repository, storage):
         assert (root / "d" / name).read_bytes() == name.encode()
         assert [info.path for info in root._mount.find(name)] == [f"{name}/inside"]
         assert len((root / "d" / name).versions) == 1
+
+
+@pytest.mark.parametrize("kind", ["github", "git"])
+def test_names_that_lead_elsewhere_are_left_out(root, repository, storage, kind):
+    """A tree that git itself would not check out, made by hand."""
+    blob = repository.create_blob(b"x")
+
+    def tree(*entries):
+        raw = (b"%o %b\0" % (mode, name) + bytes.fromhex(str(id_)) for mode, name, id_ in entries)
+        return repository.odb.write(ObjectType.TREE, b"".join(raw))
+
+    leaf = tree((0o100644, b"x", blob))
+    below = tree((0o100644, b".", blob), (0o40000, b"..", leaf), (0o100644, b"ok", blob))
+    top = tree((0o40000, b"..", leaf), (0o40000, b"d", below), (0o100644, b"good", blob))
+    who = pygit2.Signature("A", "a@example.org", START, 0)
+    repository.create_commit("refs/heads/main", who, who, "m", top, [])
+    if kind == "git":
+        storage.add_mount({"name": "local", "type": "git", "path": repository.path})
+        root = storage.node("local:")
+    assert [node.path for node in root.rglob("*")] == ["d", "d/ok", "good"]
+    assert names(root / "d") == ["ok"]
 
 
 def test_links_and_submodules(root, repository):
