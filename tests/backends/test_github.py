@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -458,6 +460,29 @@ def test_versions_of_many_pages(root, repository, github):
     assert len([path for path, _ in asked(github) if "per_page=100" in path]) == 3
     with (root / "a.txt").open("rb", version=-100) as stream:
         assert stream.read() == b"105"
+
+
+def test_long_histories_are_not_kept_in_memory(root, repository):
+    """An answer of a hundred commits with long messages, for each of many files."""
+    who = pygit2.Signature("A", "a@example.org", START, 0)
+    parents, entries = [], 20
+    for number in range(50):
+        builder = repository.TreeBuilder()
+        for name in range(entries):
+            blob = repository.create_blob(f"{number} {name}".encode())
+            builder.insert(f"{name}.txt", blob, 0o100644)
+        tree = builder.write()
+        parents = [repository.create_commit(None, who, who, "word " * 1600, tree, parents)]
+    repository.references.create("refs/heads/main", parents[0])
+    assert len((root / "0.txt").versions) == 50
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        assert all(len((root / f"{name}.txt").versions) == 50 for name in range(entries))
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] - before < 2_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_commits_of_forks_and_other_branches_are_no_versions(root, storage, repository, history):

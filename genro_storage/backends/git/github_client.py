@@ -39,6 +39,8 @@ _VERSION = "2022-11-28"
 _MOST_REDIRECTS = 5
 #: Answers that are kept to ask "has it changed?", which GitHub does not count as a request.
 _MOST_ANSWERS = 256
+#: Bytes of the largest of them; a hundred commits with long messages are far more.
+_LARGEST_KEPT = 64 * 1024
 _LONGEST_REASON = 300
 #: What GitHub asks to wait where it does not say how long.
 _PAUSE = 60
@@ -121,7 +123,8 @@ class Api:
                     return known[1]
                 self._require_success(response)
                 page = self._page(response, accept)
-            self._remember(url, accept, response.headers.get("ETag"), page)
+            if len(response.content) <= _LARGEST_KEPT:
+                self._remember(url, accept, response.headers.get("ETag"), page)
             return page
 
         return self.repeated(step)
