@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -602,6 +603,23 @@ def test_a_stream_goes_on_in_a_forked_process_and_in_its_parent(nginx, files, mo
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 0
         assert begun + stream.read() == data
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_fork_while_another_thread_connects_waits_for_nobody(nginx, files, mount):
+    (files / "x.txt").write_text("still there")
+    node = mount(where(nginx, "html", files)).node("web:x.txt")
+    client = node._mount.backend._client.get()
+    with client._lock:  # as another thread does, while it reads the authorities
+        child = os.fork()
+        if child == 0:
+            status = 1
+            with contextlib.suppress(BaseException):
+                signal.alarm(10)
+                status = 0 if node.read_text() == "still there" else 2
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_server_that_was_restarted_needs_no_second_attempt(tmp_path_factory, mount):

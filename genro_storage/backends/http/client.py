@@ -281,10 +281,12 @@ class Client:
         with_certificate = own and self.settings.certificate is not None
         encrypts = origin.scheme == "https" or (proxy or "").startswith("https:")
         key = proxy, with_certificate if encrypts else None
+        if self._process != os.getpid():
+            # After a fork two processes would talk on one connection, and a thread of the parent
+            # may have held the lock.
+            self._lock, self._pools = threading.Lock(), {}
+            self._process = os.getpid()
         with self._lock:
-            if self._process != os.getpid():
-                # After a fork two processes would talk on one connection.
-                self._pools, self._process = {}, os.getpid()
             pool = self._pools.get(key)
             if pool is None:
                 tls = self._make_tls(with_certificate) if encrypts else None
