@@ -458,3 +458,20 @@ def test_a_host_that_is_no_ascii_can_be_a_target(server, monkeypatch):
     asked = next(headers for method, _, headers in server.requests if method == "MOVE")
     assert asked["Destination"] == "http://xn--bcher-kva.example/%C3%BC/b%23.txt"
     assert asked["Host"] == "xn--bcher-kva.example"
+
+
+def test_a_creation_whose_answer_was_lost_is_no_file_of_somebody_else(server, node):
+    """Of a name that cannot be renamed to: the same condition again would meet its own file."""
+
+    def hang_up(handler):
+        handler.close_connection = True
+
+    server.answers = {
+        "PROPFIND": only("/"),
+        "MKCOL": 201,
+        "DELETE": 204,
+        "PUT": [hang_up, 412],
+    }
+    with pytest.raises(StorageConnectionError):
+        (node.parent / "why?.txt").touch(exist_ok=False)
+    assert [method for method, *_ in server.requests].count("PUT") == 1

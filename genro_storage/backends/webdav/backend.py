@@ -210,7 +210,8 @@ class WebdavBackend(FsspecBackend):
             self.make_parents(path)
             with turn(self._remote, full):
                 self._require_write(path, if_absent)
-                self._put_over(content, path, {**headers, "If-None-Match": "*"})
+                # Not repeated: what is there at a second attempt may be its own, or another's.
+                self._put_over(content, path, {**headers, "mode": "create"})
             return
 
         def put(fs: WebdavFilesystem, name: str) -> None:
@@ -223,9 +224,9 @@ class WebdavBackend(FsspecBackend):
             temporary = self._making_room(path, lambda: attempt(put))
             self._take_name(temporary, path, if_absent)
 
-    def _put_over(self, content: Content, path: str, headers: dict[str, str]) -> None:
+    def _put_over(self, content: Content, path: str, options: dict[str, str]) -> None:
         try:
-            self._put(content, self._full(path), headers)
+            self._put(content, self._full(path), options)
         except OSError as error:
             # No server says clearly that it was a collection.
             if not isinstance(error, ConnectionError | TimeoutError) and (

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WebdavFilesystem"]
 
+_CONDITIONS: dict[str, dict[str, str]] = {"overwrite": {}, "create": {"If-None-Match": "*"}}
 _XML = {"Content-Type": 'application/xml; charset="utf-8"'}
 
 
@@ -127,18 +128,18 @@ class WebdavFilesystem:
 
     # -- writing ------------------------------------------------------------------------------
 
-    def pipe_file(self, path: str, value: bytes, **headers: str) -> None:
-        """Upload bytes."""
-        self._server.ask("PUT", path, headers=headers, content=value)
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **headers: str) -> None:
+        """Upload bytes; with the mode "create" only where nothing is, as far as servers know."""
+        self._server.ask("PUT", path, headers={**headers, **_CONDITIONS[mode]}, content=value)
 
-    def put_file(self, lpath: str, rpath: str, **headers: str) -> None:
+    def put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **headers: str) -> None:
         """Upload a local file, read as it is sent, with its length announced.
 
         ``OSError`` where it is written into meanwhile, before the server has the whole of it.
         """
         with open(lpath, "rb") as file:
             content = LocalFile(file)
-            headers = {**headers, "Content-Length": str(content.size)}
+            headers = {**headers, **_CONDITIONS[mode], "Content-Length": str(content.size)}
             self._server.ask("PUT", rpath, headers=headers, content=content)
 
     def mkdir(self, path: str, create_parents: bool = True) -> None:
