@@ -364,7 +364,9 @@ def explained(error: Exception, settings: Settings) -> Exception:
     if isinstance(error, httpx.ProxyError):
         return ConnectionError(f"the proxy on the way to {where} refused")
     if isinstance(error, httpx.ConnectError):
-        return ConnectionError(f"cannot connect to {where}: {_reason(error)}; check 'url'")
+        return ConnectionError(
+            f"cannot connect to {where}: {_reason(error)}; check 'url' (or the proxy)"
+        )
     return ConnectionError(f"the connection to {where} broke: {_reason(error)}")
 
 
