@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import io
+import os
+import signal
 import threading
 import time
 
@@ -16,6 +18,7 @@ from genro_storage.backends.fsspec_backend import FsspecBackend
 from genro_storage.backends.fsspec_info import Profile
 from genro_storage.backends.remote import (
     Bounds,
+    BusyError,
     NetworkOptions,
     Opened,
     RemoteFilesystem,
@@ -295,3 +298,38 @@ def test_a_missing_root_survives_pickling():
     error = pickle.loads(pickle.dumps(RootNotFoundError("the bucket 'x' does not exist")))
     assert isinstance(error, RootNotFoundError)
     assert error.errno == errno.ENOENT and "bucket" in str(error)
+
+
+def test_what_is_not_tried_again_is_not_waited_for():
+    def busy(_):
+        raise BusyError("come back later", 1.5)
+
+    started = time.monotonic()
+    with pytest.raises(BusyError):
+        repeated(Bounds(), busy, lambda error: False)
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_fork_while_another_thread_connects_leaves_no_lock_behind():
+    parent = os.getpid()
+    begun, ended = threading.Event(), threading.Event()
+
+    def connect():
+        if os.getpid() == parent:
+            begun.set()
+            ended.wait(10)
+        return object()
+
+    opened = Opened(connect)
+    thread = threading.Thread(target=opened.get)
+    thread.start()
+    begun.wait(10)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(5)  # instead of waiting for ever
+        os._exit(0 if opened.get() is not None else 1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    ended.set()
+    thread.join()
+    assert status == 0

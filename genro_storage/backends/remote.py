@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -151,7 +152,7 @@ def repeated(
             try:
                 return step(number)
             except BusyError as error:
-                time.sleep(_wait(error, bounds, number))
+                time.sleep(_wait(error, bounds, number, when))
                 raise
     raise AssertionError("unreachable")  # retry_context returns or raises
 
@@ -173,7 +174,7 @@ async def repeated_async(
             try:
                 return await step(number)
             except BusyError as error:
-                await asyncio.sleep(_wait(error, bounds, number))
+                await asyncio.sleep(_wait(error, bounds, number, when))
                 raise
     raise AssertionError("unreachable")  # retry_context returns or raises
 
@@ -201,10 +202,13 @@ def _attempts(bounds: Bounds, when: Callable[[BaseException], bool]) -> Any:
     )
 
 
-def _wait(error: BusyError, bounds: Bounds, number: int) -> float:
+def _wait(
+    error: BusyError, bounds: Bounds, number: int, when: Callable[[BaseException], bool]
+) -> float:
     """Seconds that the server asks for, where there is a further attempt after this one."""
     wait = error.wait or 0.0
-    return wait if wait <= bounds.timeout and number < bounds.retries else 0.0
+    again = number < bounds.retries and wait <= bounds.timeout and when(error)
+    return wait if again else 0.0
 
 
 class Opened(Generic[T]):
@@ -214,6 +218,7 @@ class Opened(Generic[T]):
         self._make = make
         self._lock = threading.Lock()
         self._client: T | None = None
+        _openable.add(self)
 
     def get(self) -> T:
         """The client; raises whatever making it raises."""
@@ -230,6 +235,21 @@ class Opened(Generic[T]):
         with self._lock:
             client, self._client = self._client, None
         return client
+
+    def unlock(self) -> None:
+        """In a forked child: who is connecting in the parent will never give the lock back here."""
+        self._lock = threading.Lock()
+
+
+def _unlock_all() -> None:
+    for opened in list(_openable):
+        opened.unlock()
+
+
+_openable: weakref.WeakSet[Opened[Any]] = weakref.WeakSet()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_all)
 
 
 class RemoteFilesystem:

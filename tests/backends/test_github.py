@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import pygit2
 import pytest
+from pygit2.enums import ObjectType
 
 from genro_storage import (
     StorageConfigError,
     StorageConnectionError,
     StorageError,
+    StorageIOError,
     StorageIsDirectoryError,
     StorageManager,
     StorageNotFoundError,
@@ -141,8 +146,10 @@ with StorageManager() as storage:
         ({"base_url": "https://u:hunter2@x"}, "use 'token'"),
         ({"base_url": "https://x:port"}, "base_url"),
         ({"base_url": "http://ghe.example/api/v3", "token": "hunter2"}, "unencrypted"),
+        ({"base_url": "HTTP://ghe.example/api/v3", "token": "hunter2"}, "unencrypted"),
         ({"username": "me"}, "'username' needs a 'token'"),
         ({"token": "hunter2\n"}, "line end"),
+        ({"token": "hunter2é"}, "line end"),
         ({"prefix": "../x"}, "prefix"),
         ({"timeout": 0}, "timeout"),
         ({"refresh": -1}, "refresh"),
@@ -293,6 +300,27 @@ def test_every_awkward_name(root, repository, storage):
         assert len((root / "d" / name).versions) == 1
 
 
+@pytest.mark.parametrize("kind", ["github", "git"])
+def test_names_that_lead_elsewhere_are_left_out(root, repository, storage, kind):
+    """A tree that git itself would not check out, made by hand."""
+    blob = repository.create_blob(b"x")
+
+    def tree(*entries):
+        raw = (b"%o %b\0" % (mode, name) + bytes.fromhex(str(id_)) for mode, name, id_ in entries)
+        return repository.odb.write(ObjectType.TREE, b"".join(raw))
+
+    leaf = tree((0o100644, b"x", blob))
+    below = tree((0o100644, b".", blob), (0o40000, b"..", leaf), (0o100644, b"ok", blob))
+    top = tree((0o40000, b"..", leaf), (0o40000, b"d", below), (0o100644, b"good", blob))
+    who = pygit2.Signature("A", "a@example.org", START, 0)
+    repository.create_commit("refs/heads/main", who, who, "m", top, [])
+    if kind == "git":
+        storage.add_mount({"name": "local", "type": "git", "path": repository.path})
+        root = storage.node("local:")
+    assert [node.path for node in root.rglob("*")] == ["d", "d/ok", "good"]
+    assert names(root / "d") == ["ok"]
+
+
 def test_links_and_submodules(root, repository):
     commit(
         repository,
@@ -434,6 +462,29 @@ def test_versions_of_many_pages(root, repository, github):
         assert stream.read() == b"105"
 
 
+def test_long_histories_are_not_kept_in_memory(root, repository):
+    """An answer of a hundred commits with long messages, for each of many files."""
+    who = pygit2.Signature("A", "a@example.org", START, 0)
+    parents, entries = [], 20
+    for number in range(50):
+        builder = repository.TreeBuilder()
+        for name in range(entries):
+            blob = repository.create_blob(f"{number} {name}".encode())
+            builder.insert(f"{name}.txt", blob, 0o100644)
+        tree = builder.write()
+        parents = [repository.create_commit(None, who, who, "word " * 1600, tree, parents)]
+    repository.references.create("refs/heads/main", parents[0])
+    assert len((root / "0.txt").versions) == 50
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        assert all(len((root / f"{name}.txt").versions) == 50 for name in range(entries))
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] - before < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_commits_of_forks_and_other_branches_are_no_versions(root, storage, repository, history):
     other = commit(repository, {"a.txt": b"evil"}, branch="pull", parents=[history[3]])
     for version in (other, other[:10], "0" * 40, "main", "pull", "abc"):
@@ -554,6 +605,32 @@ def test_an_address_that_is_not_the_api(mount, github):
     node = mount(base_url=github.url.removesuffix("/api/v3"))
     with pytest.raises(StorageError, match="m0:"):
         node.children()
+
+
+@pytest.mark.parametrize("other", [{}, [], None, "x", [{"sha": 1}], {"tree": [{"path": "a"}]}])
+@pytest.mark.parametrize("route", ["commits", "trees"])
+def test_answers_of_another_api_are_told(mount, github, repository, route, other):
+    commit(repository, {"d/a.txt": b"x"})
+    github.control(foreign=route, answer=other)
+    for step in (
+        lambda node: node.children(),
+        lambda node: node.rglob("*"),
+        lambda node: (node / "d/a.txt").read_bytes(),
+        lambda node: (node / "d/a.txt").versions,
+    ):
+        with pytest.raises(StorageIOError, match="correct 'base_url'"):
+            list(step(mount()))
+
+
+def test_what_is_compressed_on_the_way_is_not_taken_for_the_content(mount, github, repository):
+    commit(repository, {"a.txt": b"plain " * 100})
+    node = mount() / "a.txt"
+    github.control(compressed=True)
+    with pytest.raises(StorageIOError, match="compresses files"):
+        node.read_bytes()
+    github.control(foreign="blobs", answer={"content": "cGxhaW4="})
+    with pytest.raises(StorageIOError, match="something else than the file"):
+        node.read_bytes()
 
 
 def test_nobody_listens(mount):

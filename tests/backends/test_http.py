@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -423,6 +424,15 @@ def test_a_proxy_of_another_kind_is_named(nginx, mount, monkeypatch):
     assert SECRET not in str(caught.value)
 
 
+def test_a_proxy_that_cannot_be_read_is_named(nginx, mount, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:{SECRET}@127.0.0.1:port")
+    for name in ("http_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(StorageConfigError, match="cannot be read; correct 'proxy'") as caught:
+        mount(nginx.url("html")).node("web:x").read_bytes()
+    assert SECRET not in str(caught.value)
+
+
 def test_headers_of_ones_own_replace_the_usual_ones(nginx, mount):
     web = mount(nginx.url("agent")[: -len("agent/")], headers={"user-agent": "mine/1"})
     assert web.node("web:agent").read_text() == "mine/1"
@@ -593,6 +603,23 @@ def test_a_stream_goes_on_in_a_forked_process_and_in_its_parent(nginx, files, mo
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 0
         assert begun + stream.read() == data
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_fork_while_another_thread_connects_waits_for_nobody(nginx, files, mount):
+    (files / "x.txt").write_text("still there")
+    node = mount(where(nginx, "html", files)).node("web:x.txt")
+    client = node._mount.backend._client.get()
+    with client._lock:  # as another thread does, while it reads the authorities
+        child = os.fork()
+        if child == 0:
+            status = 1
+            with contextlib.suppress(BaseException):
+                signal.alarm(10)
+                status = 0 if node.read_text() == "still there" else 2
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_server_that_was_restarted_needs_no_second_attempt(tmp_path_factory, mount):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -13,6 +17,7 @@ from genro_storage import (
     StorageNotDirectoryError,
     StorageNotFoundError,
     StoragePermissionError,
+    StorageTimeoutError,
     StorageUnsupportedError,
 )
 from genro_storage.backends.http.listing import NoListingError, read_listing
@@ -35,6 +40,14 @@ def test_a_page_without_an_end_is_refused(monkeypatch):
     monkeypatch.setattr(http_backend, "_LARGEST_PAGE", 3 * 1024 * 1024)
     with pytest.raises(NoListingError, match="more than 3 MiB"):
         read_listing(_URL, "text/html", http_backend._chunks(Endless()))
+
+
+def test_a_page_of_beginnings_is_no_work():
+    """Each could be the one that a later end belongs to, if one looked for that."""
+    for beginning in ("<!--", "<a href='", "<", "&#"):
+        started = time.monotonic()
+        assert entries(beginning * (200_000 // len(beginning)), any_page=True) == []
+        assert time.monotonic() - started < 3
 
 
 # -- pages, as servers of each kind write them ---------------------------------------------------
@@ -84,6 +97,7 @@ def test_pages_of_many_servers_are_known(page):
         ('["a"]', "application/json", "not a list of entries"),
         ('[{"name": "a"}]', "application/json", "not a list of entries"),
         ("[", "application/json", "cannot be read"),
+        ("[" * 200_000, "application/json", "cannot be read"),
     ],
 )
 def test_another_page_is_no_listing(page, kind, reason):
@@ -286,3 +300,57 @@ def test_a_file_that_may_not_be_read_is_listed_all_the_same(apache_http, mount):
         with pytest.raises(StoragePermissionError, match=r"web:x\.txt.*403"):
             (root / "x.txt").read_bytes()
     assert found["y.txt"] == ("file", 5)
+
+
+@pytest.fixture
+def silent():
+    """A server that lists fifty files and says nothing about any of them."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            links = "".join(f"<a href='{number}.txt'>x</a>" for number in range(50))
+            body = f"<title>Index of /</title>{links}".encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_HEAD(self):
+            over.wait(30)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        over.set()
+        server.shutdown()
+        thread.join()
+
+
+def test_a_listing_ends_with_the_first_error(silent):
+    with StorageManager() as storage:
+        storage.configure(
+            [{"name": "web", "type": "http", "base_url": silent, "listing": True, "timeout": 1}]
+        )
+        started = time.monotonic()
+        with pytest.raises(StorageTimeoutError, match="no answer within 'timeout'"):
+            storage.node("web:").children()
+        assert time.monotonic() - started < 5
+
+
+def test_an_interrupt_ends_a_listing_at_once(silent):
+    with StorageManager() as storage:
+        storage.configure(
+            [{"name": "web", "type": "http", "base_url": silent, "listing": True, "timeout": 3}]
+        )
+        timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            storage.node("web:").children()
+        assert time.monotonic() - started < 2
+        timer.join()

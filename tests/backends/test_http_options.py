@@ -134,6 +134,13 @@ def test_urls_in_one_spelling(written, expected):
     assert Site.parse(written).url == expected
 
 
+@pytest.mark.parametrize("host", ["fa\u00df.example", "\u03bc\u03cc\u03bd\u03bf\u03c2.example"])
+def test_a_host_that_two_standards_read_as_two_is_refused(host):
+    """Credentials for one of them would go to the other."""
+    with pytest.raises(ValueError, match="write it in ASCII"):
+        Site.parse(f"https://{host}/")
+
+
 def test_one_place_in_two_spellings():
     one, other = Site.parse("http://h/a%2Db/"), Site.parse("http://H:80/a-b")
     assert one.origin == other.origin

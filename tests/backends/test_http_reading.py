@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -265,6 +266,14 @@ def test_statuses_mean_what_they_say(scripted, mount, status, headers, error, te
     assert len(server.asked) <= 5
 
 
+def test_a_login_that_is_offered_beside_another_was_refused(scripted, mount):
+    asked = 'Digest realm="x", Basic realm="x"'
+    _, url = scripted(lambda _: (401, {"WWW-Authenticate": asked}, b""))
+    node = mount(url, username="me", password="wrong")("x")
+    with pytest.raises(StoragePermissionError, match="refuses the credentials"):
+        node.read_bytes()
+
+
 def test_a_failure_that_passes_is_passed_over(scripted, mount):
     def script(request):
         if len(request.server.asked) < 3:
@@ -345,6 +354,48 @@ def test_a_compressed_file_is_the_file_itself(apache_http, mount):
     assert node.size == len(packed)
     assert node.read_bytes() == packed
     assert node._mount.read_bytes("x.txt.gz", 5, 15) == packed[5:15]
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", gzip.compress(_DATA[:100_000])[:-9]),
+        ("gzip", gzip.compress(_DATA[:100_000])[:200]),
+        ("gzip", gzip.compress(_DATA[:100_000])[:-8] + bytes(8)),
+        ("gzip", gzip.compress(_DATA[:50_000]) + gzip.compress(_DATA[50_000:100_000])[:-1]),
+        ("deflate", zlib.compress(_DATA[:100_000])[:-1]),
+        ("deflate", b"no deflate at all"),
+    ],
+)
+def test_what_was_compressed_and_cut_short_is_no_file(scripted, mount, encoding, packed, framing):
+    """A whole answer can hold half a file: of one that broke off behind what compresses it."""
+    headers = {"Content-Encoding": encoding, "ETag": '"1"'}
+    body = packed
+    if framing == "chunked":
+        headers["Transfer-Encoding"] = "chunked"
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
+    _, url = scripted(lambda _: (200, headers, body))
+    node = mount(url)("x.txt")
+    with pytest.raises(StorageConnectionError, match="compresses what it sends, and not well"):
+        node.read_bytes()
+    with node.open("rb") as stream, pytest.raises(StorageConnectionError, match="not well"):
+        stream.read()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", gzip.compress(_DATA[:50_000]) + gzip.compress(_DATA[50_000:100_000])),
+        ("X-GZip", gzip.compress(_DATA[:100_000])),
+        ("deflate", zlib.compress(_DATA[:100_000])),
+    ],
+)
+def test_what_was_compressed_is_undone_to_its_end(scripted, mount, encoding, packed):
+    _, url = scripted(lambda _: (200, {"Content-Encoding": encoding, "ETag": '"1"'}, packed))
+    node = mount(url)("x.txt")
+    assert node.read_bytes() == _DATA[:100_000]
+    assert node._mount.read_bytes("x.txt", 60_000, 60_010) == _DATA[60_000:60_010]
 
 
 def test_a_compression_that_nobody_can_undo_is_refused(scripted, mount):

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from genro_storage import StorageManager, StorageNotFoundError
+from genro_storage import StorageError, StorageManager, StorageNotFoundError
 from tests.services.cable import Cable
 from tests.services.webdav import PASSWORD, USER
 
@@ -119,6 +119,90 @@ def test_a_turn_that_is_fresh_again_is_not_taken_away(opened, apache, monkeypatc
     monkeypatch.setattr(webdav_turns, "unique_name", unique_name)
     webdav_turns._take_away_if_stale(backend._remote, webdav_turns._turn_of("once"))
     assert os.listdir(apache.data / name) == []
+
+
+@pytest.mark.parametrize("commit", ["move", "put"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("a.txt", "A.txt"), ("Sub/a.txt", "sub/A.TXT"), ("Sub/a.txt", "sub/a.txt")],
+)
+def test_a_name_in_other_letters_is_no_other_file(opened, caseless, commit, before, after):
+    """To make room for a MOVE such a server would remove what is to be moved."""
+    name = secrets.token_hex(8)
+    root = opened(caseless.mount(name), commit=commit)
+    (root / before).write_bytes(b"all there is")
+    (root / before).move_to(root / after)
+    assert (root / after).read_bytes() == b"all there is"
+    [found] = [each for each in (caseless.data / name).rglob("*") if each.is_file()]
+    assert found.name == after.rpartition("/")[2]
+
+
+@pytest.mark.parametrize("commit", ["move", "put"])
+def test_a_name_in_other_letters_is_another_file_where_both_are_there(opened, apache, commit):
+    name = secrets.token_hex(8)
+    root = opened(apache.mount(name), commit=commit)
+    (root / "a.txt").write_bytes(b"moved")
+    (root / "A.txt").write_bytes(b"replaced")
+    (root / "a.txt").move_to(root / "A.txt")
+    assert os.listdir(apache.data / name) == ["A.txt"]
+    assert (root / "A.txt").read_bytes() == b"moved"
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_name_in_other_letters_that_fails_keeps_the_file(opened, caseless, monkeypatch, removed):
+    name = secrets.token_hex(8)
+    root = opened(caseless.mount(name))
+    (root / "a.txt").write_bytes(b"all there is")
+
+    def fail(*_):
+        if removed:  # as a server does first
+            (caseless.data / name / "a.txt").unlink()
+        raise OSError("and then it failed")
+
+    monkeypatch.setattr(root._mount.bind()._at("")[0], "_take_name", fail)
+    with pytest.raises(StorageError, match="and then it failed"):
+        (root / "a.txt").move_to(root / "A.txt")
+    assert os.listdir(caseless.data / name) == ["a.txt"]
+    assert (root / "a.txt").read_bytes() == b"all there is"
+
+
+def test_a_server_that_gets_its_own_address_wrong_is_understood(opened, apache):
+    """It redirects to https://cloud.example.org/…/ where a slash is missing."""
+    name = secrets.token_hex(8)
+    config = {**apache.mount(name), "commit": "put"}
+    url = config["url"].replace(f":{apache.port}/", f":{apache.inner_port}/")
+    root = opened(config, url=url, retries=0)
+    (root / "d/e").mkdir(parents=True)
+    (root / "d/a.txt").write_bytes(b"x")
+    assert (root / "d").isdir
+    assert [node.path for node in root.rglob("*")] == ["d", "d/a.txt", "d/e"]
+    with pytest.raises(StorageError, match="rewrite the header 'Destination'"):
+        (root / "d/a.txt").copy_to(root / "d/b.txt")
+
+
+def test_a_file_that_is_written_into_is_not_uploaded(opened, apache, tmp_path, monkeypatch):
+    from genro_storage.backends.webdav import http as webdav_http
+
+    name = secrets.token_hex(8)
+    root = opened(apache.mount(name), commit="put")
+    (root / "a.bin").write_bytes(b"old")
+    local = tmp_path / "local"
+    for change in (b"longer" * 100_000, b"shorter", b"y" * 300_000):
+        local.write_bytes(b"x" * 300_000)
+        os.utime(local, (0, 0))
+        state = webdav_http.LocalFile._state
+
+        def changing(self, change=change, state=state):
+            before = state(self)
+            local.write_bytes(change)
+            return before
+
+        with monkeypatch.context() as patched:
+            patched.setattr(webdav_http.LocalFile, "_state", changing)
+            with pytest.raises(StorageError, match="changed while it was uploaded"):
+                root._mount.upload(local, "a.bin")
+        assert (root / "a.bin").read_bytes() == b"old"
+        assert os.listdir(apache.data / name) == ["a.bin"]
 
 
 class _SlowLine(Cable):

@@ -7,6 +7,7 @@ pygit2 and git, and not after what any client of it expects.
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import subprocess
@@ -303,6 +304,8 @@ class Repository:
         """Raw bytes, or the range of them that was asked for."""
         pause = float(self.request.control.get("pause", 0))
         headers = {"Content-Type": "application/vnd.github.raw+json; charset=utf-8"}
+        if self.request.control.get("compressed"):
+            return Answer(200, gzip.compress(data), {**headers, "Content-Encoding": "gzip"})
         if not ranges or not self.request.range:
             return Answer(200, data, headers, pause)
         start, _, end = self.request.range.removeprefix("bytes=").partition("-")
@@ -328,6 +331,8 @@ class Repository:
 
 def respond(request: Request) -> Answer:
     match request.parts:
+        case ["api", "v3", *rest] if request.control.get("foreign", "no") in rest:
+            return answer(request.control["answer"])
         case ["api", "v3", "repos", org, name, *rest]:
             request.admit()
             renamed = request.control.get("renamed", {}).get(name)

@@ -25,8 +25,10 @@ __all__ = [
     "TOKEN",
     "USER",
     "Apache",
+    "CaselessWsgidav",
     "Wsgidav",
     "apache",
+    "caseless",
     "run_apache",
     "wsgidav",
 ]
@@ -90,6 +92,7 @@ class Apache(WebdavService):
             self.directory = Path(tempfile.mkdtemp(prefix="genro-apache-"))
             self.directory.chmod(0o755)
         self.secure_port = free_port()
+        self.inner_port = free_port()
 
     @classmethod
     def missing(cls) -> str | None:
@@ -168,6 +171,12 @@ SetEnvIf Authorization "^Bearer {TOKEN}$" has_token
 </Directory>
 RedirectMatch 307 "^/to/(\\d+)/" "http://127.0.0.1:$1/dav"
 Redirect 302 /elsewhere http://localhost:1/dav?signature=secret
+# As it is behind a proxy that does the TLS: the address that it knows is not the one it has.
+Listen 127.0.0.1:{self.inner_port}
+<VirtualHost 127.0.0.1:{self.inner_port}>
+  ServerName https://cloud.example.org:443
+  UseCanonicalName On
+</VirtualHost>
 <IfModule ssl_module>
   Listen 127.0.0.1:{self.secure_port} https
   SSLRandomSeed startup builtin
@@ -293,6 +302,17 @@ class Wsgidav(WebdavService):
         return [sys.executable, program, "-c", str(self.directory / "wsgidav.yaml")]
 
 
+class CaselessWsgidav(Wsgidav):
+    """A server to which small and capital letters are the same, as on Windows and macOS."""
+
+    def more_options(self) -> dict[str, Any]:
+        provider = {"class": "tests.services.caseless.CaselessProvider"}
+        return {"provider_mapping": {"/": {**provider, "kwargs": {"root_folder": str(self.data)}}}}
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
 @pytest.fixture(scope="session")
 def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apache]:
     """One Apache for all tests that do not stop it."""
@@ -312,3 +332,9 @@ def run_apache(kind: type[Apache], factory: pytest.TempPathFactory) -> Iterator[
 def wsgidav(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wsgidav]:
     """One wsgidav for all tests that do not stop it."""
     yield from running(Wsgidav, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def caseless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaselessWsgidav]:
+    """A wsgidav that ignores case."""
+    yield from running(CaselessWsgidav, tmp_path_factory)

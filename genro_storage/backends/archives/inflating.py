@@ -14,7 +14,16 @@ from .tree import BrokenArchiveError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Decompressor", "Inflated", "decrypting", "open_zstd", "zip_decompressor", "zstd_module"]
+__all__ = [
+    "Decompressor",
+    "Inflated",
+    "decrypting",
+    "open_gzip",
+    "open_zlib",
+    "open_zstd",
+    "zip_decompressor",
+    "zstd_module",
+]
 
 #: The most memory (bytes) that an archive's own header may ask for.
 _MOST_MEMORY = 512 * 1024 * 1024
@@ -84,6 +93,11 @@ def open_zstd() -> Decompressor:
 def open_gzip() -> Decompressor:
     """A decompressor of one gzip member."""
     return _Zlib(31)
+
+
+def open_zlib() -> Decompressor:
+    """A decompressor of one zlib stream, which HTTP calls deflate."""
+    return _Zlib(15)
 
 
 def open_xz() -> Decompressor:

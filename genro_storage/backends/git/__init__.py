@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["GitOptions", "GithubOptions", "build_git", "build_github"]
 
 _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]+\Z")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 # What git-check-ref-format(1) forbids, so that a ref is one piece of a URL and nothing else.
 _NO_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|\A[/-]|/\Z|//|\.\Z|\.lock\Z|(?:\A|/)\.")
 
@@ -188,9 +189,9 @@ class GithubOptions(NetworkOptions):
         if self.username is not None and self.token is None:
             raise ValueError("'username' needs a 'token' beside it")
         if self.token is not None:
-            if not self.token.get_secret_value().isprintable():
+            if not _TOKEN.fullmatch(self.token.get_secret_value()):
                 raise ValueError("'token' has a character that no token has (a line end?)")
-            if self.base_url.startswith("http://") and not _is_here(self.base_url):
+            if urlsplit(self.base_url).scheme == "http" and not _is_here(self.base_url):
                 raise ValueError("'token' would be sent unencrypted; 'base_url' must be https://")
         return self
 

@@ -78,9 +78,10 @@ class GithubBackend(TreeBackend):
         """The commit that the ref leads to now; None where the repository has none yet."""
         try:
             if self._ref is None:
-                newest = self._api.get("/commits", per_page=1).value[0]
-                self._objects.know(str(newest["sha"]), str(newest["commit"]["tree"]["sha"]))
-                return str(newest["sha"])
+                with self._api.understood():
+                    newest = self._api.get("/commits", per_page=1).value[0]
+                    self._objects.know(str(newest["sha"]), str(newest["commit"]["tree"]["sha"]))
+                    return str(newest["sha"])
             if _is_whole_id(self._ref):
                 self._objects.tree_of(self._ref)
                 return self._ref
@@ -94,8 +95,9 @@ class GithubBackend(TreeBackend):
         what = "commit on the default branch"
         if self._ref is not None:
             what = f"branch, tag or commit {self._ref!r}"
-        answer = self._api.get("/branches", per_page=_SHOWN)
-        branches = ", ".join(str(each["name"]) for each in answer.value) or "none"
+        with self._api.understood():
+            answer = self._api.get("/branches", per_page=_SHOWN)
+            branches = ", ".join(str(each["name"]) for each in answer.value) or "none"
         more = ", …" if answer.has_next else ""
         return RootNotFoundError(
             f"there is no {what} in {self._source.name}; correct 'ref' (branches: {branches}{more})"
@@ -119,10 +121,12 @@ class GithubBackend(TreeBackend):
             if not _is_whole_id(version):
                 commit = str(self._api.get(f"/commits/{version}", accept=SHA).value)
             # GitHub finds the commits of every fork under the name of each of them.
-            comparison = self._api.get(f"/compare/{commit}...{head}", per_page=1, page=2).value
+            with self._api.understood():
+                answer = self._api.get(f"/compare/{commit}...{head}", per_page=1, page=2)
+                relation = str(answer.value["status"])
         except RefusedError as error:
             raise self._api.missing(lambda: missing) from error
-        if not commit.startswith(version) or comparison["status"] not in ("ahead", "identical"):
+        if not commit.startswith(version) or relation not in ("ahead", "identical"):
             raise missing
         return self._shown(commit)
 
@@ -163,8 +167,11 @@ class GithubBackend(TreeBackend):
         found: list[tuple[str, datetime]] = []
         page = 1
         while True:
-            answer = self._api.get("/commits", sha=commit, path=real, per_page=_PER_PAGE, page=page)
-            found += [(str(each["sha"]), _date(each)) for each in answer.value]
+            with self._api.understood():
+                answer = self._api.get(
+                    "/commits", sha=commit, path=real, per_page=_PER_PAGE, page=page
+                )
+                found += [(str(each["sha"]), _date(each)) for each in answer.value]
             if not answer.has_next:
                 break
             page += 1
@@ -188,8 +195,9 @@ class GithubBackend(TreeBackend):
         assert commit is not None
         when = self._listed.get(commit, {}).get(found.path)
         if when is None:
-            answer = self._api.get("/commits", sha=commit, path=found.path, per_page=1).value
-            when = _date(answer[0]).timestamp() if answer else None
+            with self._api.understood():
+                answer = self._api.get("/commits", sha=commit, path=found.path, per_page=1).value
+                when = _date(answer[0]).timestamp() if answer else None
         return FileInfo(path, "file", entry.size, when, entry.id, version=commit)
 
     # -- reading ------------------------------------------------------------------------------
@@ -200,7 +208,8 @@ class GithubBackend(TreeBackend):
     def _stream(self, entry: Entry, start: int = 0, stop: int | None = None) -> BlobStream:
         size = entry.size
         if size is None:
-            size = int(self._api.get(f"/git/blobs/{entry.id}").value["size"])
+            with self._api.understood():
+                size = int(self._api.get(f"/git/blobs/{entry.id}").value["size"])
         return BlobStream(self._api, entry.id, size, start=start, stop=stop).open()
 
     def _read(self, entry: Entry) -> bytes:

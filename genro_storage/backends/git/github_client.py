@@ -14,14 +14,18 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
+from ...exceptions import StorageError
 from ..errors import RootNotFoundError
 from ..remote import Bounds, Opened, is_transient, missing_extra, repeated
+from ..web_proxy import proxy_of_environment
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Generator, Mapping
 
     import httpx
+
+    from ..web_client import WebClient
 
 __all__ = ["JSON", "RAW", "SHA", "Api", "Page", "RateLimitError", "RefusedError", "Source"]
 
@@ -35,6 +39,9 @@ _VERSION = "2022-11-28"
 _MOST_REDIRECTS = 5
 #: Answers that are kept to ask "has it changed?", which GitHub does not count as a request.
 _MOST_ANSWERS = 256
+#: Bytes of the largest of them; a hundred commits with long messages are far more.
+_LARGEST_KEPT = 64 * 1024
+_LONGEST_REASON = 300
 #: What GitHub asks to wait where it does not say how long.
 _PAUSE = 60
 
@@ -85,7 +92,7 @@ class Api:
     def __init__(self, source: Source, bounds: Bounds) -> None:
         self.source = source
         self.bounds = bounds
-        self._opened: Opened[httpx.Client] = Opened(self._open)
+        self._opened: Opened[WebClient] = Opened(self._open)
         self._lock = Lock()
         self._answers: OrderedDict[tuple[str, str], tuple[str, Page]] = OrderedDict()
 
@@ -111,16 +118,13 @@ class Api:
             if known is not None:
                 headers["If-None-Match"] = known[0]
             with self.explained():
-                response = self._send(url, headers)
-                try:
-                    response.read()
-                finally:
-                    response.close()
+                response = self._whole(self._send(url, headers))
                 if known is not None and response.status_code == 304:
                     return known[1]
                 self._require_success(response)
                 page = self._page(response, accept)
-            self._remember(url, accept, response.headers.get("ETag"), page)
+            if len(response.content) <= _LARGEST_KEPT:
+                self._remember(url, accept, response.headers.get("ETag"), page)
             return page
 
         return self.repeated(step)
@@ -136,8 +140,14 @@ class Api:
         response = self._send(self._url(route, {}), headers)
         try:
             if response.status_code not in (200, 206):
-                response.read()
-                self._require_success(response)
+                self._require_success(self._whole(response))
+            encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+            if encoding not in ("", "identity"):
+                raise OSError(
+                    errno.EIO,
+                    f"what leads to {self.source.base_url} compresses files ({encoding!r}) "
+                    "although it was asked not to; switch that off",
+                )
             begins = 0 if response.status_code == 200 else _range_start(response)
             if begins not in (0, start):
                 raise ConnectionError("the server has sent another range than it was asked for")
@@ -168,6 +178,23 @@ class Api:
         except httpx.HTTPError as error:
             raise OSError(errno.EIO, f"{self.source.base_url}: {error}") from error
 
+    @contextmanager
+    def understood(self) -> Generator[None]:
+        """What is missing in an answer, or of another kind, is the fault of who gave it."""
+        try:
+            yield
+        except StorageError:
+            raise
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+            raise self._foreign() from error
+
+    def _foreign(self) -> OSError:
+        return OSError(
+            errno.EIO,
+            f"{self.source.base_url} answers something else than GitHub's API does; "
+            "correct 'base_url'",
+        )
+
     def missing(self, otherwise: Callable[[], OSError]) -> OSError:
         """Why something was not found: because the repository is not there, or ``otherwise``."""
         try:
@@ -191,8 +218,10 @@ class Api:
 
     # -- requests -----------------------------------------------------------------------------
 
-    def _open(self) -> httpx.Client:
+    def _open(self) -> WebClient:
         import httpx
+
+        from ..web_client import WebClient
 
         headers = {"User-Agent": "genro-storage", "X-GitHub-Api-Version": _VERSION}
         token, username = self.source.token, self.source.username
@@ -201,14 +230,25 @@ class Api:
             headers["Authorization"] = f"Basic {pair}"
         elif token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        return httpx.Client(
-            headers=headers,
-            timeout=httpx.Timeout(self.bounds.timeout, connect=self.bounds.connect),
-            # Open streams each hold a connection, and nobody may have to wait for them.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
-            verify=_certificates(),
-            follow_redirects=False,
+        proxy = proxy_of_environment(self.source.mount, "github", self.source.base_url)
+        return WebClient(
+            lambda: httpx.Client(
+                headers=headers,
+                timeout=httpx.Timeout(self.bounds.timeout, connect=self.bounds.connect),
+                # Open streams each hold a connection, and nobody may have to wait for them.
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
+                verify=_certificates(),
+                proxy=proxy,
+                trust_env=False,
+                follow_redirects=False,
+            )
         )
+
+    @staticmethod
+    def _whole(response: httpx.Response) -> httpx.Response:
+        from ..web_client import whole
+
+        return whole(response)
 
     def _url(self, route: str, query: Mapping[str, str | int]) -> str:
         source = self.source
@@ -224,7 +264,7 @@ class Api:
         """
         client = self._opened.get()
         for _ in range(_MOST_REDIRECTS):
-            response = client.send(client.build_request("GET", url, headers=headers), stream=True)
+            response = client.stream("GET", url, headers=headers)
             if response.status_code not in (301, 302, 303, 307, 308):
                 return response
             response.close()
@@ -268,12 +308,8 @@ class Api:
             return Page(response.text.strip())
         try:
             value = response.json()
-        except ValueError as error:
-            raise OSError(
-                errno.EIO,
-                f"{self.source.base_url} answers something else than GitHub's API does; "
-                "correct 'base_url'",
-            ) from error
+        except (ValueError, RecursionError) as error:
+            raise self._foreign() from error
         return Page(value, "next" in response.links)
 
     def _known(self, url: str, accept: str) -> tuple[str, Page] | None:
@@ -306,7 +342,8 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error) or type(error).__name__
+    # Cut, since it may quote what should have been an answer.
+    text = str(error)[:_LONGEST_REASON] or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return f"{text}; for a private authority, name its certificates in SSL_CERT_FILE"
     return text
@@ -317,7 +354,7 @@ def _message(response: httpx.Response) -> str:
         found = response.json()["message"]
     except (ValueError, KeyError, TypeError):
         return response.reason_phrase or "no reason given"
-    return str(found)[:300]
+    return str(found)[:_LONGEST_REASON]
 
 
 def _range_start(response: httpx.Response) -> int:

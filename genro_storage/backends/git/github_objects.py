@@ -39,7 +39,8 @@ class Objects:
         with self._lock:
             tree = self._commits.get(commit)
         if tree is None:
-            tree = str(self._api.get(f"/git/commits/{commit}").value["tree"]["sha"])
+            with self._api.understood():
+                tree = str(self._api.get(f"/git/commits/{commit}").value["tree"]["sha"])
             self.know(commit, tree)
         return tree
 
@@ -64,9 +65,12 @@ class Objects:
         """All entries of one tree."""
         found = self.cached(tree)
         if found is None:
-            answer = self._api.get(f"/git/trees/{tree}").value
-            found = {str(each["path"]): _entry(str(each["path"]), each) for each in answer["tree"]}
-            if answer.get("truncated"):
+            with self._api.understood():
+                answer = self._api.get(f"/git/trees/{tree}").value
+                named = [(str(each["path"]), each) for each in answer["tree"]]
+                found = {name: _entry(name, each) for name, each in named}
+                is_truncated = bool(answer.get("truncated"))
+            if is_truncated:
                 raise OSError(
                     errno.EIO,
                     f"GitHub lists only {len(found)} entries of this directory, which has more; "
@@ -80,20 +84,11 @@ class Objects:
         known = self._all_cached(tree)
         if known is not None:
             return known
-        answer = self._api.get(f"/git/trees/{tree}", recursive=1).value
-        if answer.get("truncated"):
-            return None
-        ids = {"": tree}
-        found: dict[str, _Tree] = {tree: {}}
-        listed = sorted(answer["tree"], key=lambda each: str(each["path"]).count("/"))
-        for each in listed:
-            path = str(each["path"])
-            name = path.rpartition("/")[2]
-            entry = _entry(name, each)
-            found[ids[parent_of(path)]][name] = entry
-            if entry.kind == "directory":
-                ids[path] = entry.id
-                found.setdefault(entry.id, {})
+        with self._api.understood():
+            answer = self._api.get(f"/git/trees/{tree}", recursive=1).value
+            if answer.get("truncated"):
+                return None
+            found = _trees_of(tree, answer["tree"])
         for id_, entries in found.items():
             self.keep(id_, entries)
         return found
@@ -119,6 +114,21 @@ class Objects:
             while self._entries > _MOST_ENTRIES and len(self._trees) > 1:
                 _, oldest = self._trees.popitem(last=False)
                 self._entries -= len(oldest) + 1
+
+
+def _trees_of(tree: str, listed: list[dict[str, Any]]) -> dict[str, _Tree]:
+    """A tree and those below it, by their ids, from one list of paths."""
+    ids = {"": tree}
+    found: dict[str, _Tree] = {tree: {}}
+    for each in sorted(listed, key=lambda each: str(each["path"]).count("/")):
+        path = str(each["path"])
+        name = path.rpartition("/")[2]
+        entry = _entry(name, each)
+        found[ids[parent_of(path)]][name] = entry
+        if entry.kind == "directory":
+            ids[path] = entry.id
+            found.setdefault(entry.id, {})
+    return found
 
 
 def _entry(name: str, said: dict[str, Any]) -> Entry:

@@ -44,6 +44,8 @@ class BlobStream(io.RawIOBase):
         self._rest = b""
         #: Where in the content the next byte of ``_rest`` and ``_chunks`` is.
         self._reached = 0
+        self._process = os.getpid()
+        self._inherited: list[httpx.Response] = []
 
     def open(self) -> BlobStream:
         """Make the first request now, so that its error comes from opening."""
@@ -94,6 +96,11 @@ class BlobStream(io.RawIOBase):
 
     def _fill(self) -> None:
         """Have at least one byte at the position in ``_rest``, or raise."""
+        if self._process != os.getpid():
+            # What is under way belongs to the process that this one was forked from.
+            if self._response is not None:
+                self._inherited.append(self._response)
+            self._response, self._process = None, os.getpid()
         try:
             with self._api.explained():
                 if self._response is None or not 0 <= self._position - self._reached <= _NEAR:
@@ -121,12 +128,16 @@ class BlobStream(io.RawIOBase):
         self._drop()
         stop = self._stop if self._ranged else None
         self._response, self._reached = self._api.stream(self._path, self._position, stop)
+        announced = self._response.headers.get("Content-Length", "")
+        end = self._size if self._response.status_code == 200 else self._stop
+        if announced.isdecimal() and int(announced) != end - self._reached:
+            raise OSError(errno.EIO, "the server sends something else than the file")
         self._chunks = self._response.iter_raw(_CHUNK)
 
     def _drop(self) -> None:
         response, self._response = self._response, None
         self._chunks, self._rest = iter(()), b""
-        if response is not None:
+        if response is not None and self._process == os.getpid():
             response.close()
 
     def _require_open(self) -> None:

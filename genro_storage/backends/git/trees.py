@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import copy
 import errno
+import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Self
 
 from ...capabilities import BackendCapabilities
 from ...info import EntryType, FileInfo
-from ...paths import join, parent_of
+from ...paths import is_addressable, join, parent_of
 from ..base import Backend, WriteHandle
 from ..errors import RootNotFoundError
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ...info import Attributes
 
 __all__ = ["EMPTY_TREE", "READ_ONLY", "Entry", "Found", "Snapshot", "TreeBackend", "kind_of"]
+
+_log = logging.getLogger("genro_storage")
 
 Kind = Literal["file", "directory", "link", "submodule"]
 
@@ -201,6 +204,10 @@ class TreeBackend(Backend):
         if here.entry.kind != "directory":
             raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
         for entry in snapshot.entries(here.entry.id):
+            if "/" in entry.name or not is_addressable(entry.name):
+                # git itself checks no such tree out: ".." in it would be this one's parent.
+                _log.warning("left out the entry %r, whose name no path can express", entry.name)
+                continue
             found = Found(join(here.path, entry.name), entry)
             yield self._look(snapshot, root, join(path, entry.name), found)
 

@@ -22,10 +22,13 @@ __all__ = [
     "is_stored_encoding",
     "refusal",
     "unsatisfied_size",
+    "unsupported_login",
 ]
 
 _CONTENT_RANGE = re.compile(r"\s*bytes\s+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)\s*", re.IGNORECASE)
 _UNSATISFIED = re.compile(r"\s*bytes\s+\*/(\d{1,19})\s*", re.IGNORECASE)
+# Several are one header, or one with commas between.
+_LOGIN = re.compile(r"(?:^|,)\s*(basic|bearer|digest|ntlm|negotiate)\b", re.IGNORECASE)
 
 # A server that knows files by their suffix names the compression of what is simply a file.
 _GZIP = (".gz", ".gzip", ".tgz", ".svgz", ".emz", ".wmz")
@@ -200,11 +203,11 @@ def _denied(
             f"{elsewhere}, to which the server redirects, refuses access ({status}); credentials "
             "are sent to the server of 'base_url' only: correct 'base_url' if that is another one"
         )
-    asked = (headers.get("WWW-Authenticate") or "").strip().lower()
-    if status == 401 and asked.startswith(("digest", "ntlm", "negotiate")):
+    unsupported = unsupported_login(headers)
+    if status == 401 and unsupported is not None:
         return (
-            f"the server wants the credentials in a way that is not supported "
-            f"({asked.split(maxsplit=1)[0]}, 401); let it accept 'basic' or a token"
+            f"the server wants the credentials in a way that is not supported ({unsupported}, "
+            "401); let it accept 'basic' or a token"
         )
     if credentials is None:
         return (
@@ -215,6 +218,12 @@ def _denied(
         )
     what = "refuses the credentials (401)" if status == 401 else "refuses access (403)"
     return f"the server {what}; check {credentials}"
+
+
+def unsupported_login(headers: Mapping[str, str]) -> str | None:
+    """The login that the server asks for, where it offers none that can be given."""
+    offered = [found.lower() for found in _LOGIN.findall(headers.get("WWW-Authenticate") or "")]
+    return offered[0] if offered and not {"basic", "bearer"}.intersection(offered) else None
 
 
 def busy(status: int, headers: Mapping[str, str]) -> BusyError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
@@ -186,11 +187,12 @@ class HttpBackend(Backend):
     def _described(self, client: Client, path: str, entries: list[Entry]) -> Iterator[FileInfo]:
         """Entries as the library knows them, with what the page has left out."""
         unknown = [e for e in entries if e.type == "file" and not e.is_whole and self._details]
+        over = threading.Event()
 
         def look(entry: Entry) -> FileInfo | None:
             child = join(path, entry.name)
             try:
-                return client.repeat(lambda: self._look(client, child))
+                return client.repeat(lambda: self._look(client, child), lambda _: not over.is_set())
             except FileNotFoundError:
                 return None  # gone since, or a link that leads nowhere
             except PermissionError:
@@ -198,9 +200,15 @@ class HttpBackend(Backend):
 
         looked: dict[str, FileInfo | None] = {}
         if unknown:
-            with ThreadPoolExecutor(min(_LOOKS, len(unknown)), "genro-storage-http") as pool:
+            pool = ThreadPoolExecutor(min(_LOOKS, len(unknown)), "genro-storage-http")
+            try:
                 found = pool.map(look, unknown)
                 looked = {e.name: info for e, info in zip(unknown, found, strict=True)}
+            finally:
+                # After an error or an interrupt nobody waits for the others, each of which ends
+                # with the attempt that it is at.
+                over.set()
+                pool.shutdown(wait=False, cancel_futures=True)
         for entry in entries:
             info: FileInfo | None = looked.get(entry.name, _info(path, entry))
             if info is not None:

@@ -14,12 +14,11 @@ import ssl
 import threading
 import urllib.request
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
-    DecodeError,
     HTTPError,
     LocationValueError,
     NameResolutionError,
@@ -29,8 +28,11 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from ...exceptions import StorageConfigError
+from ..archives.inflating import Inflated, open_gzip, open_zlib
+from ..archives.tree import BrokenArchiveError
+from ..base import COPY_CHUNK
 from ..remote import is_transient, repeated
+from ..web_proxy import proxy_between, read_proxy
 from ..web_tls import tls_context
 from .answers import Facts, FinalError, is_stored_encoding, refusal
 from .urls import Origin, is_slash_added, next_url, origin_of
@@ -51,6 +53,8 @@ _AGENT = "genro-storage"
 _REDIRECTS = (301, 302, 303, 307, 308)
 #: More hops than any honest server needs.
 _HOPS = 10
+#: What can be undone of what a server does although it was asked not to.
+_DECODERS = {"gzip": open_gzip, "x-gzip": open_gzip, "deflate": open_zlib}
 #: An answer with so little left is read to its end, so that the connection can be used again.
 _WORTH_READING = 64 * 1024
 #: Connections that are kept for the next request, for each server.
@@ -74,6 +78,7 @@ class Answer:
             encoding, path
         )
         self._encoding = encoding
+        self._inflated: Inflated | None = None
 
     @property
     def facts(self) -> Facts:
@@ -88,10 +93,7 @@ class Answer:
 
     def require_readable(self) -> None:
         """Raise where the body is compressed in a way that nobody here can undo."""
-        if not self.is_encoded:
-            return
-        known = getattr(self._response, "CONTENT_DECODERS", ())
-        if not all(each.strip() in known for each in self._encoding.split(",")):
+        if self.is_encoded and self._encoding not in _DECODERS:
             raise FinalError(
                 errno.EIO,
                 f"the server compresses what it sends ({self._encoding!r}) although it was asked "
@@ -100,8 +102,26 @@ class Answer:
 
     def read(self, size: int) -> bytes:
         """At most ``size`` bytes, b"" at the end; raises where the body ends too early."""
+        if not self.is_encoded:
+            return self._read(size)
+        if self._inflated is None:
+            # Not by urllib3, to which it is no error where the compressed content has no end.
+            self._inflated = Inflated(
+                iter(lambda: self._read(COPY_CHUNK), b""),
+                _DECODERS[self._encoding],
+                "the content",
+                several=True,
+            )
+        try:
+            return self._inflated.read(size)
+        except BrokenArchiveError as error:
+            raise FinalError(
+                errno.EIO, f"the server compresses what it sends, and not well: {error.strerror}"
+            ) from error
+
+    def _read(self, size: int) -> bytes:
         with _explained():
-            return self._response.read(size, decode_content=self.is_encoded)
+            return self._response.read(size, decode_content=False)
 
     def close(self) -> None:
         """Keep the connection where that is cheap, else break it off."""
@@ -261,10 +281,12 @@ class Client:
         with_certificate = own and self.settings.certificate is not None
         encrypts = origin.scheme == "https" or (proxy or "").startswith("https:")
         key = proxy, with_certificate if encrypts else None
+        if self._process != os.getpid():
+            # After a fork two processes would talk on one connection, and a thread of the parent
+            # may have held the lock.
+            self._lock, self._pools = threading.Lock(), {}
+            self._process = os.getpid()
         with self._lock:
-            if self._process != os.getpid():
-                # After a fork two processes would talk on one connection.
-                self._pools, self._process = {}, os.getpid()
             pool = self._pools.get(key)
             if pool is None:
                 tls = self._make_tls(with_certificate) if encrypts else None
@@ -274,17 +296,13 @@ class Client:
     def _make_pool(self, proxy: str | None, tls: ssl.SSLContext | None) -> urllib3.PoolManager:
         if proxy is None:
             return urllib3.PoolManager(maxsize=_KEPT, ssl_context=tls)
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise StorageConfigError(
-                f"mount {self.settings.mount!r} (http): only http:// and https:// proxies are "
-                "supported; correct 'proxy', or the environment, or write `trust_env: false`",
-                node=self.settings.mount,
-            )
+        fix = "correct 'proxy', or the environment, or write `trust_env: false`"
+        parts = read_proxy(proxy, ("http", "https"), self.settings.mount, "http", fix)
         user = None
         if parts.username is not None:
             user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
         address = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
         return urllib3.ProxyManager(
             address,
@@ -296,9 +314,7 @@ class Client:
     def _proxy_for(self, origin: Origin) -> str | None:
         if self.settings.proxy is not None:
             return self.settings.proxy
-        if not self._proxies or urllib.request.proxy_bypass(f"{origin.host}:{origin.port}"):
-            return None
-        return self._proxies.get(origin.scheme) or self._proxies.get("all")
+        return proxy_between(self._proxies, *origin)
 
     def _make_tls(self, with_certificate: bool) -> ssl.SSLContext:
         settings = self.settings
@@ -340,8 +356,6 @@ def _explain(error: Exception) -> Exception:
         return _explain_tls(error)
     if isinstance(error, LocationValueError):
         return FinalError(errno.EINVAL, "the URL cannot be used; check 'base_url'")
-    if isinstance(error, DecodeError):
-        return FinalError(errno.EIO, "the server sends the file compressed, and not correctly")
     return ConnectionError(errno.ECONNRESET, f"the connection broke: {_reason(error)}")
 
 

@@ -60,8 +60,9 @@ def read_listing(
     decoder = codecs.getincrementaldecoder(_charset(parameters))("surrogateescape")
     for chunk in chunks:
         page.feed(decoder.decode(chunk))
+    # Not closed: what is incomplete is no entry, and looking for its end from every "<" of it takes
+    # hours where a page is made for that.
     page.feed(decoder.decode(b"", final=True))
-    page.close()
     if not any_page and not page.is_listing:
         title = " ".join(page.title.split())
         raise NoListingError(f"it is a page of its own, called {title!r}")
@@ -132,7 +133,7 @@ class _Page(HTMLParser):
 def _from_json(data: bytes) -> list[Entry]:
     try:
         found = json.loads(data.decode("utf-8", "surrogateescape"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NoListingError("it is JSON that cannot be read") from None
     if not isinstance(found, list):
         raise NoListingError("it is JSON, but not a list of entries")

@@ -14,6 +14,8 @@ __all__ = ["Origin", "Site", "is_slash_added", "link_path", "next_url", "origin_
 _PORTS = {"http": 80, "https": 443}
 _CONTROL = re.compile(r"[\x00-\x20\x7f\\]")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+#: What IDNA 2003 (as Python has it) and 2008 (as browsers do) turn into different names.
+_TWO_WAYS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
 #: What stays as it is in a URL that somebody else wrote, percent signs included.
 _WRITTEN = string.punctuation
 
@@ -88,6 +90,11 @@ class Site:
 
 def _ascii_host(host: str) -> str:
     if not host.isascii():
+        if _TWO_WAYS.search(host):
+            raise ValueError(
+                "the host of the URL has a letter that two standards read as two hosts; write it "
+                "in ASCII (xn--...)"
+            )
         try:
             host = host.encode("idna").decode("ascii")
         except UnicodeError:

@@ -18,9 +18,9 @@ from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import Content, GuardedReader
 from ..remote import RemoteFilesystem, missing_extra
-from ..temporary_names import is_temporary, refuse_temporary
+from ..temporary_names import is_temporary, refuse_temporary, unique_name
 from .attempts import beside
-from .settings import BadRequestError, FailedError, components, is_misread
+from .settings import BadRequestError, FailedError, components, folded, is_misread
 from .turns import is_turn, turn
 
 if TYPE_CHECKING:
@@ -210,7 +210,8 @@ class WebdavBackend(FsspecBackend):
             self.make_parents(path)
             with turn(self._remote, full):
                 self._require_write(path, if_absent)
-                self._put_over(content, path, {**headers, "If-None-Match": "*"})
+                # Not repeated: what is there at a second attempt may be its own, or another's.
+                self._put_over(content, path, {**headers, "mode": "create"})
             return
 
         def put(fs: WebdavFilesystem, name: str) -> None:
@@ -223,9 +224,9 @@ class WebdavBackend(FsspecBackend):
             temporary = self._making_room(path, lambda: attempt(put))
             self._take_name(temporary, path, if_absent)
 
-    def _put_over(self, content: Content, path: str, headers: dict[str, str]) -> None:
+    def _put_over(self, content: Content, path: str, options: dict[str, str]) -> None:
         try:
-            self._put(content, self._full(path), headers)
+            self._put(content, self._full(path), options)
         except OSError as error:
             # No server says clearly that it was a collection.
             if not isinstance(error, ConnectionError | TimeoutError) and (
@@ -359,6 +360,9 @@ class WebdavBackend(FsspecBackend):
             raise self._unsupported("renaming to a name with '?', ';' or a control character")
         if moved != "directory":
             self._require_name(target)
+        if moved == "file" and self._is_one_file(source, target):
+            self._respell(source, target)
+            return
         if moved == "file" and self._is_replaced_by_put(target):
             self._copy_through_here(source, target)
             self._remove_file(here)
@@ -368,6 +372,38 @@ class WebdavBackend(FsspecBackend):
             self._move_if_absent(here, there)
         else:
             self._take_name(here, target, False)
+
+    def _is_one_file(self, source: str, target: str) -> bool:
+        """Whether the server, to which small and capital letters are the same, takes both for one.
+
+        Its listing is exact: it shows one of the two names.
+        """
+        if folded(source) != folded(target) or self._kind(target) is None:
+            return False
+        ours, theirs = source.split("/"), target.split("/")
+        pairs = enumerate(zip(ours, theirs, strict=True))
+        depth = next(at for at, (mine, other) in pairs if mine != other)
+        listed = {info.name for info in self.scan("/".join(ours[:depth]))}
+        return not {ours[depth], theirs[depth]} <= listed
+
+    def _respell(self, source: str, target: str) -> None:
+        """Give a file its name in other letters, which is in the way of itself.
+
+        What a MOVE removes to make room would be the file; so it removes the file for a copy.
+        """
+        here, there = self._full(source), self._full(target)
+        temporary = there[: there.rfind("/") + 1] + unique_name(there)
+        try:
+            self._fs.cp_file(here, temporary)
+            self._take_name(temporary, target, False)
+        except BaseException:
+            if self._kind(source) is None:
+                # The server has made room, and no more: the copy is all there is.
+                self._move_if_absent(temporary, here)
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    self._remove_file(temporary)
+            raise
 
     def _remove_file(self, full: str) -> None:
         for attempt in range(1, _ATTEMPTS + 1):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import httpx
 
 from ..base import COPY_CHUNK
 from ..fsspec_info import moment
-from .http import WebdavConnection
+from .http import LocalFile, WebdavConnection
 from .settings import BadRequestError, FailedError, components
 from .stream import WebdavStream
 from .xml import ASKED, Entry, read_multistatus
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WebdavFilesystem"]
 
+_CONDITIONS: dict[str, dict[str, str]] = {"overwrite": {}, "create": {"If-None-Match": "*"}}
 _XML = {"Content-Type": 'application/xml; charset="utf-8"'}
 
 
@@ -128,16 +128,19 @@ class WebdavFilesystem:
 
     # -- writing ------------------------------------------------------------------------------
 
-    def pipe_file(self, path: str, value: bytes, **headers: str) -> None:
-        """Upload bytes."""
-        self._server.ask("PUT", path, headers=headers, content=value)
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **headers: str) -> None:
+        """Upload bytes; with the mode "create" only where nothing is, as far as servers know."""
+        self._server.ask("PUT", path, headers={**headers, **_CONDITIONS[mode]}, content=value)
 
-    def put_file(self, lpath: str, rpath: str, **headers: str) -> None:
-        """Upload a local file, read as it is sent, with its length announced."""
-        with open(lpath, "rb") as source:
-            size = os.fstat(source.fileno()).st_size
-            headers = {**headers, "Content-Length": str(size)}
-            self._server.ask("PUT", rpath, headers=headers, content=source)
+    def put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **headers: str) -> None:
+        """Upload a local file, read as it is sent, with its length announced.
+
+        ``OSError`` where it is written into meanwhile, before the server has the whole of it.
+        """
+        with open(lpath, "rb") as file:
+            content = LocalFile(file)
+            headers = {**headers, **_CONDITIONS[mode], "Content-Length": str(content.size)}
+            self._server.ask("PUT", rpath, headers=headers, content=content)
 
     def mkdir(self, path: str, create_parents: bool = True) -> None:
         """Make one collection; ``FileExistsError`` where something is."""
@@ -181,8 +184,9 @@ class WebdavFilesystem:
 
     def _transfer(self, method: str, source: str, target: str, *, overwrite: bool) -> None:
         headers = {
-            # Absolute: Apache takes nothing else, although RFC 4918 allows a path.
-            "Destination": self._settings.address(target),
+            # Absolute: Apache takes nothing else, although RFC 4918 allows a path. In the spelling
+            # of the request: the host in ASCII, and no port that goes without saying.
+            "Destination": str(httpx.URL(self._settings.address(target))),
             "Overwrite": "T" if overwrite else "F",
         }
         if method == "COPY":

@@ -6,28 +6,30 @@ import errno
 import os
 import socket
 import ssl
-import threading
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
 
 from ..errors import RootNotFoundError
-from ..http.answers import busy
-from ..remote import Bounds, repeated
+from ..http.answers import busy, unsupported_login
+from ..http.urls import is_slash_added, next_url, origin_of
+from ..remote import Bounds, BusyError, repeated
+from ..web_client import WebClient, whole
+from ..web_proxy import proxy_of_environment
 from ..web_tls import tls_context
 from .settings import BadRequestError, FailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
 
     from .settings import Settings
 
-__all__ = ["LockedError", "WebdavConnection", "explained"]
+__all__ = ["LocalFile", "LockedError", "WebdavConnection", "explained"]
 
 #: A stream that is left early is read to its end where that costs less than a new connection.
 _CHEAP = 64 * 1024
 _LONGEST_NAME = 255
+_LONGEST_REASON = 300
 #: Bytes of a body that are handed over at a time, and those that the system keeps unsent.
 _PIECE = 64 * 1024
 _UNSENT = 128 * 1024
@@ -65,30 +67,20 @@ class WebdavConnection:
             key=settings.cert[1] if len(settings.cert) > 1 else None,
             password=settings.cert_password,
         )
-        self._make_client: Callable[[], httpx.Client] = lambda: httpx.Client(
-            auth=auth,
-            headers=headers,
-            verify=tls,
-            timeout=httpx.Timeout(bounds.timeout, connect=bounds.connect),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-            # By hand, so that nothing is ever sent to another server.
-            follow_redirects=False,
+        proxy = proxy_of_environment(settings.mount, "webdav", settings.origin)
+        self._web = WebClient(
+            lambda: httpx.Client(
+                auth=auth,
+                headers=headers,
+                verify=tls,
+                proxy=proxy,
+                trust_env=False,
+                timeout=httpx.Timeout(bounds.timeout, connect=bounds.connect),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+                # By hand, so that nothing is ever sent to another server.
+                follow_redirects=False,
+            )
         )
-        self._lock = threading.Lock()
-        self._process = os.getpid()
-        self._client = self._make_client()
-        self._inherited: list[httpx.Client] = []
-
-    def _own_client(self) -> httpx.Client:
-        """The client of this process: after a fork two would talk on one connection."""
-        if self._process != os.getpid():
-            with self._lock:
-                if self._process != os.getpid():
-                    # Kept, since closing it belongs to the process that it was forked from.
-                    self._inherited.append(self._client)
-                    self._client = self._make_client()
-                    self._process = os.getpid()
-        return self._client
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -99,16 +91,14 @@ class WebdavConnection:
         *,
         directory: bool = False,
         headers: Mapping[str, str] | None = None,
-        content: Any = None,
+        content: bytes | LocalFile | None = None,
     ) -> httpx.Response:
         """The answer to a request, with its body read; raises for every refusal.
 
         A lock of another client is waited for, as briefly as for a network that failed.
         """
 
-        def step(attempt: int) -> httpx.Response:
-            if attempt and hasattr(content, "seek"):
-                content.seek(0)
+        def step(_: int) -> httpx.Response:
             answer = self._send(method, path, directory, headers, content)
             if answer.is_success:
                 return answer
@@ -122,30 +112,32 @@ class WebdavConnection:
         path: str,
         directory: bool,
         headers: Mapping[str, str] | None,
-        content: Any,
+        content: bytes | LocalFile | None,
     ) -> httpx.Response:
         url = self.settings.address(path, directory=directory)
         answer = self._request(method, url, headers, content)
         if not directory and self.adds_slash(answer, url):
-            if hasattr(content, "seek"):
-                content.seek(0)
             answer = self._request(method, f"{url}/", headers, content)
         return answer
 
     def _request(
-        self, method: str, url: str, headers: Mapping[str, str] | None, content: Any
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        content: bytes | LocalFile | None,
     ) -> httpx.Response:
         if isinstance(content, bytes) and len(content) > _PIECE:
             headers = {**(headers or {}), "Content-Length": str(len(content))}
-        return self._own_client().request(
-            method, url, headers=headers, content=_in_pieces(content), extensions=_EXTENSIONS
+        body = _in_pieces(content)
+        return whole(
+            self._web.stream(method, url, headers=headers, content=body, extensions=_EXTENSIONS)
         )
 
     def stream(self, path: str, headers: Mapping[str, str]) -> httpx.Response:
         """The answer to GET, whatever it is, with its body still to be read."""
-        client, url = self._own_client(), self.settings.address(path)
-        request = client.build_request("GET", url, headers=headers, extensions=_EXTENSIONS)
-        return client.send(request, stream=True)
+        url = self.settings.address(path)
+        return self._web.stream("GET", url, headers=headers, extensions=_EXTENSIONS)
 
     @staticmethod
     def leave(answer: httpx.Response) -> None:
@@ -158,12 +150,13 @@ class WebdavConnection:
 
     @staticmethod
     def adds_slash(answer: httpx.Response, url: str) -> bool:
-        """Whether a redirect only says that the resource is a collection, as Apache's do."""
-        if not answer.is_redirect:
-            return False
-        here, there = httpx.URL(url), httpx.URL(url).join(answer.headers.get("Location", ""))
-        same = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
-        return same and unquote(there.path) == unquote(here.path) + "/"
+        """Whether a redirect only says that the resource is a collection, as Apache's do.
+
+        Whatever host it names, which nothing is sent to: behind a proxy, and even more behind one
+        that does the TLS, many servers get their own address wrong.
+        """
+        following = _redirected_to(answer)
+        return following is not None and is_slash_added(url, following)
 
     # -- refusals -----------------------------------------------------------------------------
 
@@ -178,13 +171,25 @@ class WebdavConnection:
         if status in (404, 409, 410) and self.is_root_missing():
             return self.root_missing()
         if status == 401:
-            return self._unauthorised()
+            return self._unauthorised(answer)
+        if status == 502 and answer.request.method in ("COPY", "MOVE"):
+            return BusyError(
+                "no answer came through (502); if that stays so, the server takes the target for "
+                "one of another host: have the proxy before it rewrite the header 'Destination'",
+                None,
+            )
         if status in (429, 502, 503):
             return busy(status, answer.headers)
         return _named(status, answer.request.method)
 
-    def _unauthorised(self) -> PermissionError:
-        if self.settings.token is not None:
+    def _unauthorised(self, answer: httpx.Response) -> PermissionError:
+        unsupported = unsupported_login(answer.headers)
+        if unsupported is not None:
+            fix = (
+                f"the server wants the credentials in a way that is not supported ({unsupported}, "
+                "401); let it accept 'basic' or a token"
+            )
+        elif self.settings.token is not None:
             fix = "the server refused the token (401); it may have expired: check 'token'"
         elif self.settings.username is not None:
             fix = (
@@ -198,10 +203,11 @@ class WebdavConnection:
     @staticmethod
     def _redirected(answer: httpx.Response) -> OSError:
         # Only where it leads: the rest may be a signed URL.
-        there = answer.request.url.join(answer.headers.get("Location", ""))
+        following = _redirected_to(answer)
+        there = "what is no usable URL" if following is None else str(origin_of(following))
         return OSError(
             errno.EIO,
-            f"the server sends us to {there.scheme}://{there.netloc.rpartition(b'@')[2].decode()}, "
+            f"the server sends us to {there}, "
             f"where nothing is sent to ({answer.status_code}); if that is right, correct 'url'",
         )
 
@@ -231,22 +237,43 @@ class WebdavConnection:
 
     def close(self) -> None:
         """Drop the connections."""
-        if self._process == os.getpid():
-            self._client.close()
+        self._web.close()
 
 
 # -- how bodies are sent ----------------------------------------------------------------------
 
 
-def _in_pieces(content: Any) -> Any:
+class LocalFile:
+    """An open file as a body, as often as it is wanted."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._before = self._state()
+        self.size: int = self._before[0]
+
+    def _state(self) -> tuple[int, int]:
+        found = os.fstat(self._file.fileno())
+        return found.st_size, found.st_mtime_ns
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it; ``OSError`` before the last piece where somebody has written into it."""
+        self._file.seek(0)
+        left = self.size
+        while left:
+            piece = self._file.read(min(left, _PIECE))
+            left -= len(piece)
+            if not piece or (not left and self._state() != self._before):
+                raise OSError(errno.EBUSY, "the local file was changed while it was uploaded")
+            yield piece
+
+
+def _in_pieces(content: bytes | LocalFile | None) -> bytes | Iterator[bytes] | None:
     """A body in small pieces: each has the bound of a wait for itself, also through TLS."""
     if isinstance(content, bytes):
         if len(content) <= _PIECE:
             return content
         return (content[start : start + _PIECE] for start in range(0, len(content), _PIECE))
-    if content is None:
-        return None
-    return iter(lambda: content.read(_PIECE), b"")
+    return None if content is None else content.pieces()
 
 
 def _trace(event: str, info: Mapping[str, Any]) -> None:
@@ -261,6 +288,15 @@ def _trace(event: str, info: Mapping[str, Any]) -> None:
 
 
 _EXTENSIONS = {"trace": _trace}
+
+
+def _redirected_to(answer: httpx.Response) -> str | None:
+    if not answer.is_redirect:
+        return None
+    try:
+        return next_url(str(answer.request.url), answer.headers.get("Location", ""))
+    except ValueError:
+        return None
 
 
 def _is_locked(error: BaseException) -> bool:
@@ -314,6 +350,8 @@ def explained(error: Exception, settings: Settings) -> Exception:
     where, bounds = settings.origin, settings.bounds
     if isinstance(error, httpx.InvalidURL):
         return OSError(errno.EINVAL, "the name cannot be put into a URL")
+    if isinstance(error, httpx.DecodingError):
+        return OSError(errno.EIO, "the server compresses what it answers, and not correctly")
     if not isinstance(error, httpx.TransportError):
         return error
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
@@ -326,7 +364,9 @@ def explained(error: Exception, settings: Settings) -> Exception:
     if isinstance(error, httpx.ProxyError):
         return ConnectionError(f"the proxy on the way to {where} refused")
     if isinstance(error, httpx.ConnectError):
-        return ConnectionError(f"cannot connect to {where}: {_reason(error)}; check 'url'")
+        return ConnectionError(
+            f"cannot connect to {where}: {_reason(error)}; check 'url' (or the proxy)"
+        )
     return ConnectionError(f"the connection to {where} broke: {_reason(error)}")
 
 
@@ -336,7 +376,8 @@ def _silent(bounds: Bounds, connecting: bool) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    # Cut, since it may quote what should have been an answer.
+    return str(error)[:_LONGEST_REASON] or type(error).__name__
 
 
 def _tls_error(error: BaseException) -> ssl.SSLError | None:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..fsspec_info import moment
-from ..http.answers import content_range, is_stored_encoding
+from ..http.answers import content_range, is_stored_encoding, unsatisfied_size
 from ..remote import is_transient, repeated
 
 if TYPE_CHECKING:
@@ -61,6 +61,14 @@ def _voice_of_look(info: dict[str, Any]) -> _Voice:
     return _Voice(etag or None, moment(info["modified"]), info["size"])
 
 
+def _is_the_end(answer: httpx.Response, info: dict[str, Any], position: int) -> bool:
+    """Whether a refused range (416) begins where the file ends."""
+    size = info["size"]
+    if size is None or not size.isdecimal():
+        size = unsatisfied_size(answer.headers)
+    return size is not None and position >= int(size)
+
+
 class WebdavStream:
     """A file from ``start`` up to ``end``, as a readable and seekable stream.
 
@@ -94,6 +102,7 @@ class WebdavStream:
         self._rest = b""
         self._offset: int | None = None  # where in the file the rest begins, once it comes
         self._skips = False  # whether the server ignores ranges
+        self._whole = False  # whether it is asked for none, since it refuses them
         self._last: int | None = None  # where the answer ends, where it does not show it itself
         self._is_part = False
         self._process = os.getpid()
@@ -122,6 +131,13 @@ class WebdavStream:
                         raise self._server.refusal(answer, self._path)
                     time.sleep(_PAUSE)
                     continue
+                if answer.status_code == 416 and not _is_the_end(answer, info, position):
+                    # It gives no part of what is there, or there was less a moment ago.
+                    if self._whole:
+                        raise OSError(errno.EIO, "the server refuses a range that nobody asked for")
+                    self._server.leave(answer)
+                    self._whole = True
+                    continue
                 said = _voice_of_answer(answer), _voice_of_look(info)
                 # One that always says different things in the two places is believed in the end.
                 if not said[0].contradicts(said[1]) or said == before or attempt == _ATTEMPTS:
@@ -136,7 +152,7 @@ class WebdavStream:
 
     def _ask(self, position: int) -> httpx.Response:
         headers: dict[str, str] = {}
-        if position or self._end is not None:
+        if (position or self._end is not None) and not self._whole:
             last = "" if self._end is None else max(self._end - 1, position)
             headers["Range"] = f"bytes={position}-{last}"
         return self._server.stream(self._path, headers)
@@ -144,7 +160,7 @@ class WebdavStream:
     def _look_after(self, answer: httpx.Response) -> dict[str, Any]:
         """What is there now; raises where it is no file."""
         if answer.status_code not in (200, 206, 416):
-            answer.read()
+            self._server.leave(answer)
         if answer.status_code == 401:
             raise self._server.refusal(answer, self._path)
         return self._look_at_file()
