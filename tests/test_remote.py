@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import io
+import os
+import signal
 import threading
 import time
 
@@ -259,6 +261,34 @@ def test_opened_forgets_what_was_taken():
     assert opened.take() is first
     assert opened.take() is None
     assert opened.get() is not first
+
+
+def test_a_forked_process_opens_its_own_whoever_is_opening_meanwhile():
+    opened, connecting, goes_on = Opened(os.getpid), threading.Event(), threading.Event()
+
+    def connect():
+        connecting.set()
+        goes_on.wait(30)
+        return os.getpid()
+
+    slow = Opened(connect)
+    assert opened.get() == os.getpid()
+    thread = threading.Thread(target=slow.get)
+    thread.start()
+    connecting.wait(30)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.alarm(10)
+            goes_on.set()
+            status = 0 if opened.get() == slow.get() == os.getpid() else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    goes_on.set()
+    thread.join()
+    assert opened.get() == slow.get() == os.getpid()
 
 
 def test_attempts_count_from_zero():

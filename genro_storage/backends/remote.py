@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -208,12 +209,16 @@ def _wait(error: BusyError, bounds: Bounds, number: int) -> float:
 
 
 class Opened(Generic[T]):
-    """One client object, made by its first use, by one thread; a failure is not remembered."""
+    """One client object, made by its first use, by one thread; a failure is not remembered.
+
+    A forked process makes its own: two that talk on one connection get each other's answers.
+    """
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._lock = threading.Lock()
         self._client: T | None = None
+        _opened.add(self)
 
     def get(self) -> T:
         """The client; raises whatever making it raises."""
@@ -230,6 +235,28 @@ class Opened(Generic[T]):
         with self._lock:
             client, self._client = self._client, None
         return client
+
+    def after_fork(self) -> None:
+        """In the child, which has no other thread yet."""
+        # Whoever holds it in the parent, connecting, will never give it back here.
+        self._lock = threading.Lock()
+        if self._client is not None:
+            # Kept, since closing it belongs to the parent.
+            _of_parents.append(self._client)
+            self._client = None
+
+
+_opened: weakref.WeakSet[Opened[Any]] = weakref.WeakSet()
+_of_parents: list[object] = []
+
+
+def _after_fork() -> None:
+    for opened in list(_opened):
+        opened.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class RemoteFilesystem:

@@ -69,8 +69,6 @@ class _Body(io.BytesIO):
         return super().read(size)
 
 
-#: The clients of a parent process: closing them here would close them there, too.
-_inherited: list[_Connected] = []
 _living: weakref.WeakSet[S3Client] = weakref.WeakSet()
 # What mounts share that name their keys, in one environment: a session is as much work as several
 # requests, and has credentials only where there is no key. Only the loop's thread uses it.
@@ -198,13 +196,7 @@ class S3Client:
         }
 
     def _connected(self) -> _Connected:
-        while True:
-            found = self._opened.get()
-            if found.process == os.getpid():
-                return found
-            inherited = self._opened.take()
-            if inherited is not None:
-                _inherited.append(inherited)
+        return self._opened.get()
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What ``work()`` returns; where the caller is interrupted, it is cancelled and awaited."""
@@ -217,7 +209,7 @@ class S3Client:
     def close(self) -> None:
         """Close the connections; a later request would make new ones."""
         connected = self._opened.take()
-        if connected is not None and connected.process == os.getpid():
+        if connected is not None:
             _run(connected.loop, _leave(connected), _GOODBYE)
 
     # -- requests -----------------------------------------------------------------------------
@@ -339,9 +331,7 @@ async def _leave(connected: _Connected) -> None:
 
 def _abandon(connected: _Connected) -> None:
     """Close without waiting: the garbage collector may be in any thread, with any lock held."""
-    if connected.process != os.getpid():
-        _inherited.append(connected)
-    elif not connected.loop.is_closed():
+    if connected.process == os.getpid() and not connected.loop.is_closed():
         asyncio.run_coroutine_threadsafe(_leave(connected), connected.loop)
 
 
