@@ -502,6 +502,23 @@ def test_an_answer_that_is_none_of_azure_is_no_fault_of_the_caller():
             manager.node("az:a").read_bytes()
 
 
+def test_a_password_of_the_machine_takes_nobodys_place(azure, root, monkeypatch, tmp_path):
+    (tmp_path / ".netrc").write_text(
+        "machine 127.0.0.1 login u password p\ndefault login u password p\n"
+    )
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    (root / "a").write_bytes(b"signed by the account's key")
+    with AnswerServer(lambda _: Answer(403)) as server, StorageManager() as manager:
+        for credentials in ({"sas_token": "sig=x"}, {"anon": True}):
+            manager.configure([{
+                "name": "az", "type": "azure", "container": "c", "account_name": "a",
+                "endpoint_url": f"{server.url}/a", "retries": 0, **credentials,
+            }])  # fmt: skip
+            with pytest.raises(StoragePermissionError):
+                manager.node("az:a").read_bytes()
+            assert "Authorization" not in server.requests[-1].headers
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_nothing_is_sent_to_where_a_server_redirects(status):
     with AnswerServer(lambda _: Answer(200, b"another's")) as other:
