@@ -129,6 +129,12 @@ def test_the_older_names_of_keys_are_taken():
         ({"container": "c", "account_name": "a", "endpoint_url": "https://h/?sig=s3cret"}, "sas_"),
         ({"container": "c", "endpoint_url": "https://h", "account_key": _KEY}, "account_name"),
         ({"container": "c", "account_name": "a", "timeout": 0}, "timeout"),
+        (
+            {"container": "c", "account_name": "a", "endpoint_url": "https://h:70000"},
+            "endpoint_url",
+        ),
+        ({"container": "c", "endpoint_url": "https://[::1"}, "endpoint_url"),
+        ({"container": "c", "connection_string": "BlobEndpoint=ftp://h"}, "https://host:port"),
     ],
 )
 def test_a_wrong_configuration_says_what_is_wrong(config, said):
@@ -171,6 +177,21 @@ def test_what_a_mount_can_do_is_known_before_it_connects(config, endpoint, signs
         assert node._mount._at("")[0].address("x") == (("azure", endpoint, "c"), "x")
         url = node.url()
         assert (url is not None and url.startswith(f"{endpoint}/c/a.txt?")) == signs
+
+
+def test_an_account_is_one_in_whatever_letters():
+    """Taken for two, a file that is moved from one to the other would be deleted."""
+    spellings = [
+        {"account_name": "Company"},
+        {"account_name": "company"},
+        {"connection_string": "BlobEndpoint=https://COMPANY.blob.core.windows.net/"},
+    ]
+    with StorageManager() as manager:
+        for number, spelling in enumerate(spellings):
+            mount = {"name": f"m{number}", "type": "azure", "container": "c", **spelling}
+            manager.add_mount(mount)
+        for number in (1, 2):
+            assert manager.node("m0:a").samefile(f"m{number}:a")
 
 
 def test_the_environment_gives_credentials_that_the_configuration_does_not(monkeypatch):

@@ -16,7 +16,6 @@ from ..fsspec_info import Profile
 from ..fsspec_write import GuardedReader
 from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, level
 from ..temporary_names import is_temporary
-from .client import is_amazon
 from .metadata import as_headers, as_metadata
 
 if TYPE_CHECKING:
@@ -69,10 +68,14 @@ class S3Backend(FsspecBackend):
 
     def address(self, path: str) -> tuple[object, str] | None:
         client = self._store.client
-        endpoint = client.endpoint
-        # Amazon's buckets have one name in all regions.
-        host = "amazon" if endpoint is None or is_amazon(endpoint) else urlsplit(endpoint).netloc
-        return ("s3", host.lower(), client.bucket), self._full(path)
+        place = client.place
+        if place.is_amazon:
+            return ("s3", "amazon", place.partition, client.bucket), self._full(path)
+        # Elsewhere there are tenants: their buckets may have one name, and the key tells them apart.
+        options, endpoint = client.options, urlsplit(place.endpoint or "")
+        server = endpoint._replace(netloc=endpoint.netloc.lower()).geturl()
+        tenant = (options.key, options.profile, options.anon)
+        return ("s3", server, tenant, client.bucket), self._full(path)
 
     # -- looking ------------------------------------------------------------------------------
 
