@@ -24,6 +24,7 @@ from genro_storage import (
     StorageExistsError,
     StorageIsDirectoryError,
     StorageManager,
+    StorageNotEmptyError,
     StorageNotFoundError,
     StoragePathError,
     StorageValueError,
@@ -196,6 +197,14 @@ def test_deleting_a_tree_takes_its_marker_and_what_no_path_can_express(storage, 
     storage.node("store:t").delete()
     left = other.list_objects_v2(Bucket=BUCKET, Prefix=config["prefix"])["Contents"]
     assert [each["Key"] for each in left] == [f"{config['prefix']}/t2"]
+
+
+def test_a_directory_is_not_empty_where_it_holds_what_no_path_can_express(storage, put):
+    put("d//x")
+    with pytest.raises(StorageNotEmptyError):
+        storage.node("store:d").rmdir()
+    storage.node("store:d").delete()
+    assert not storage.node("store:d").exists
 
 
 def test_a_file_and_a_directory_of_one_name_are_the_file(storage, put):

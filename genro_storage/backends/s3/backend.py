@@ -236,9 +236,11 @@ class S3Backend(FsspecBackend):
         if not self._require_removable(path):
             self._store.rm_file(self._full(path))
             return
-        if self._entries(path):
+        marker = self._prefix(path)
+        # Also what no listing shows, because no path can express it.
+        if any(key != marker for key in self._store.some_keys(marker, 2)):
             raise OSError(errno.ENOTEMPTY, "directory not empty", path)
-        self._store.rm_file(self._prefix(path))  # its marker
+        self._store.rm_file(marker)
 
     def remove_many(self, paths: Iterable[str]) -> None:
         if not self.capabilities.delete:
