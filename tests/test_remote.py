@@ -6,6 +6,8 @@ import errno
 import io
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -264,6 +266,34 @@ def test_opened_forgets_what_was_taken():
     assert opened.get() is not first
 
 
+def test_a_forked_process_opens_its_own_whoever_is_opening_meanwhile():
+    opened, connecting, goes_on = Opened(os.getpid), threading.Event(), threading.Event()
+
+    def connect():
+        connecting.set()
+        goes_on.wait(30)
+        return os.getpid()
+
+    slow = Opened(connect)
+    assert opened.get() == os.getpid()
+    thread = threading.Thread(target=slow.get)
+    thread.start()
+    connecting.wait(30)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.alarm(10)
+            goes_on.set()
+            status = 0 if opened.get() == slow.get() == os.getpid() else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    goes_on.set()
+    thread.join()
+    assert opened.get() == slow.get() == os.getpid()
+
+
 def test_attempts_count_from_zero():
     seen = []
 
@@ -276,6 +306,39 @@ def test_attempts_count_from_zero():
         with pytest.raises(TimeoutError):
             repeated(Bounds(retries=retries), step)
         assert seen == list(range(retries + 1))
+
+
+def _gone(_):
+    raise ConnectionError("gone")
+
+
+def test_an_attempt_is_told_to_the_log_and_to_nobody_else(tmp_path, caplog):
+    # Logs as structlog does where nobody has configured it: to the standard output.
+    (tmp_path / "structlog.py").write_text(
+        "class get_logger:\n"
+        "    def __init__(self, name): pass\n"
+        "    def warning(self, *args, **options): print(*args, options)\n"
+    )
+    code = (
+        "from genro_storage.backends.remote import Bounds, repeated\n"
+        "attempts = [ConnectionError('gone'), None]\n"
+        "def step(_):\n"
+        "    failure = attempts.pop(0)\n"
+        "    if failure: raise failure\n"
+        "repeated(Bounds(retries=1), step)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    with caplog.at_level("INFO", "genro_storage"), pytest.raises(ConnectionError):
+        repeated(Bounds(retries=1), _gone)
+    assert "attempt 1 failed" in caplog.text and "gone" in caplog.text
 
 
 def test_a_connection_is_waited_for_ten_seconds_at_most():

@@ -22,7 +22,7 @@ ROWS = {row.name: row for row in _BUILT_IN}
 SDKS = {
     *("s3fs", "aiobotocore", "botocore", "gcsfs", "google", "adlfs", "azure", "obstore"),
     *("aiohttp", "httpx", "requests", "smbprotocol", "smbclient", "paramiko", "webdav4"),
-    *("libarchive", "pygit2", "stamina", "tenacity", "urllib3", "msal"),
+    *("libarchive", "pygit2", "tenacity", "urllib3", "msal"),
 }
 #: The module without which a row cannot work.
 NEEDED = {

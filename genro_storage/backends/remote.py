@@ -11,7 +11,6 @@ import errno
 import logging
 import os
 import threading
-import time
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -42,7 +41,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-_SILENT = logging.NullHandler()
+_log = logging.getLogger("genro_storage")
 
 #: Seconds to wait before the first repetition; doubled for each further one, up to the limit.
 _PAUSE = 0.1
@@ -145,16 +144,12 @@ def repeated(
     """
     if bounds.retries == 0:
         return step(0)
-    number = 0
-    for attempt in _attempts(bounds, when):
+    import tenacity
+
+    for attempt in tenacity.Retrying(**_rules(bounds, when)):
         with attempt:
-            number = attempt.num - 1
-            try:
-                return step(number)
-            except BusyError as error:
-                time.sleep(_wait(error, bounds, number, when))
-                raise
-    raise AssertionError("unreachable")  # retry_context returns or raises
+            return step(attempt.retry_state.attempt_number - 1)
+    raise AssertionError("unreachable")  # it returns or raises
 
 
 async def repeated_async(
@@ -163,62 +158,62 @@ async def repeated_async(
     when: Callable[[BaseException], bool] = is_transient,
 ) -> T:
     """As ``repeated``, where ``step`` is a coroutine function."""
-    import asyncio
-
     if bounds.retries == 0:
         return await step(0)
-    number = 0
-    async for attempt in _attempts(bounds, when):
+    import tenacity
+
+    async for attempt in tenacity.AsyncRetrying(**_rules(bounds, when)):
         with attempt:
-            number = attempt.num - 1
-            try:
-                return await step(number)
-            except BusyError as error:
-                await asyncio.sleep(_wait(error, bounds, number, when))
-                raise
-    raise AssertionError("unreachable")  # retry_context returns or raises
+            return await step(attempt.retry_state.attempt_number - 1)
+    raise AssertionError("unreachable")  # it returns or raises
 
 
-def _attempts(bounds: Bounds, when: Callable[[BaseException], bool]) -> Any:
-    """What ``for`` and ``async for`` go through, once for each attempt."""
-    import stamina
+def _rules(bounds: Bounds, when: Callable[[BaseException], bool]) -> dict[str, Any]:
+    """When to stop, what to repeat, and how long to wait."""
+    import tenacity
 
-    # It tells its logger of each attempt; without this, a program that has configured no logging
-    # would have that on its error output.
-    logging.getLogger("stamina").addHandler(_SILENT)
-
-    def again(error: Exception) -> bool:
+    def again(error: BaseException) -> bool:
+        # An interrupt or a cancellation ends the attempts.
         too_long = isinstance(error, BusyError) and (error.wait or 0) > bounds.timeout
-        return not too_long and when(error)
+        return isinstance(error, Exception) and not too_long and when(error)
 
-    return stamina.retry_context(
-        # stamina asks about exceptions only: an interrupt or a cancellation ends the attempts.
-        on=again,
-        attempts=bounds.retries + 1,
-        timeout=None,  # each attempt has its own
-        wait_initial=_PAUSE,
-        wait_max=_LONGEST_PAUSE,
-        wait_jitter=_PAUSE,
-    )
+    usual = tenacity.wait_exponential(_PAUSE, _LONGEST_PAUSE) + tenacity.wait_random(0, _PAUSE)
 
+    def pause(state: tenacity.RetryCallState) -> float:
+        error = None if state.outcome is None else state.outcome.exception()
+        asked = error.wait if isinstance(error, BusyError) else None
+        return (asked or 0.0) + usual(state)
 
-def _wait(
-    error: BusyError, bounds: Bounds, number: int, when: Callable[[BaseException], bool]
-) -> float:
-    """Seconds that the server asks for, where there is a further attempt after this one."""
-    wait = error.wait or 0.0
-    again = number < bounds.retries and wait <= bounds.timeout and when(error)
-    return wait if again else 0.0
+    def tell(state: tenacity.RetryCallState) -> None:
+        error = None if state.outcome is None else state.outcome.exception()
+        # Not a warning: a program that has configured no logging would have it on its error output.
+        _log.info(
+            "attempt %d failed, the next is in %.1f s: %s",
+            state.attempt_number,
+            state.upcoming_sleep,
+            error,
+        )
+
+    return {
+        "stop": tenacity.stop_after_attempt(bounds.retries + 1),
+        "retry": tenacity.retry_if_exception(again),
+        "wait": pause,
+        "before_sleep": tell,
+        "reraise": True,
+    }
 
 
 class Opened(Generic[T]):
-    """One client object, made by its first use, by one thread; a failure is not remembered."""
+    """One client object, made by its first use, by one thread; a failure is not remembered.
+
+    A forked process makes its own: two that talk on one connection get each other's answers.
+    """
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._lock = threading.Lock()
         self._client: T | None = None
-        _openable.add(self)
+        _opened.add(self)
 
     def get(self) -> T:
         """The client; raises whatever making it raises."""
@@ -236,20 +231,27 @@ class Opened(Generic[T]):
             client, self._client = self._client, None
         return client
 
-    def unlock(self) -> None:
-        """In a forked child: who is connecting in the parent will never give the lock back here."""
+    def after_fork(self) -> None:
+        """In the child, which has no other thread yet."""
+        # Whoever holds it in the parent, connecting, will never give it back here.
         self._lock = threading.Lock()
+        if self._client is not None:
+            # Kept, since closing it belongs to the parent.
+            _of_parents.append(self._client)
+            self._client = None
 
 
-def _unlock_all() -> None:
-    for opened in list(_openable):
-        opened.unlock()
+_opened: weakref.WeakSet[Opened[Any]] = weakref.WeakSet()
+_of_parents: list[object] = []
 
 
-_openable: weakref.WeakSet[Opened[Any]] = weakref.WeakSet()
+def _after_fork() -> None:
+    for opened in list(_opened):
+        opened.after_fork()
+
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock_all)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class RemoteFilesystem:

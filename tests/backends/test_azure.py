@@ -130,6 +130,12 @@ def test_the_older_names_of_keys_are_taken():
         ({"container": "c", "account_name": "a", "endpoint_url": "https://h/?sig=s3cret"}, "sas_"),
         ({"container": "c", "endpoint_url": "https://h", "account_key": _KEY}, "account_name"),
         ({"container": "c", "account_name": "a", "timeout": 0}, "timeout"),
+        (
+            {"container": "c", "account_name": "a", "endpoint_url": "https://h:70000"},
+            "endpoint_url",
+        ),
+        ({"container": "c", "endpoint_url": "https://[::1"}, "endpoint_url"),
+        ({"container": "c", "connection_string": "BlobEndpoint=ftp://h"}, "https://host:port"),
     ],
 )
 def test_a_wrong_configuration_says_what_is_wrong(config, said):
@@ -172,6 +178,21 @@ def test_what_a_mount_can_do_is_known_before_it_connects(config, endpoint, signs
         assert node._mount._at("")[0].address("x") == (("azure", endpoint, "c"), "x")
         url = node.url()
         assert (url is not None and url.startswith(f"{endpoint}/c/a.txt?")) == signs
+
+
+def test_an_account_is_one_in_whatever_letters():
+    """Taken for two, a file that is moved from one to the other would be deleted."""
+    spellings = [
+        {"account_name": "Company"},
+        {"account_name": "company"},
+        {"connection_string": "BlobEndpoint=https://COMPANY.blob.core.windows.net/"},
+    ]
+    with StorageManager() as manager:
+        for number, spelling in enumerate(spellings):
+            mount = {"name": f"m{number}", "type": "azure", "container": "c", **spelling}
+            manager.add_mount(mount)
+        for number in (1, 2):
+            assert manager.node("m0:a").samefile(f"m{number}:a")
 
 
 def test_the_environment_gives_credentials_that_the_configuration_does_not(monkeypatch):
@@ -501,6 +522,23 @@ def test_an_answer_that_is_none_of_azure_is_no_fault_of_the_caller():
         }])  # fmt: skip
         with pytest.raises(StorageIOError, match=r"az:a.*check 'endpoint_url'"):
             manager.node("az:a").read_bytes()
+
+
+def test_a_password_of_the_machine_takes_nobodys_place(azure, root, monkeypatch, tmp_path):
+    (tmp_path / ".netrc").write_text(
+        "machine 127.0.0.1 login u password p\ndefault login u password p\n"
+    )
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    (root / "a").write_bytes(b"signed by the account's key")
+    with AnswerServer(lambda _: Answer(403)) as server, StorageManager() as manager:
+        for credentials in ({"sas_token": "sig=x"}, {"anon": True}):
+            manager.configure([{
+                "name": "az", "type": "azure", "container": "c", "account_name": "a",
+                "endpoint_url": f"{server.url}/a", "retries": 0, **credentials,
+            }])  # fmt: skip
+            with pytest.raises(StoragePermissionError):
+                manager.node("az:a").read_bytes()
+            assert "Authorization" not in server.requests[-1].headers
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

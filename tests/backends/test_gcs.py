@@ -95,6 +95,8 @@ def test_the_older_names_of_keys_are_taken():
         ({"bucket": "b", "token": "s3cret", "anon": True}, "contradict"),
         ({"bucket": "b", "endpoint_url": "ftp://x"}, "endpoint_url"),
         ({"bucket": "b", "endpoint_url": "http://u:s3cret@x"}, "without credentials"),
+        ({"bucket": "b", "endpoint_url": "http://x:70000"}, "endpoint_url"),
+        ({"bucket": "b", "endpoint_url": "http://[::1"}, "endpoint_url"),
         ({"bucket": "b", "retries": -1}, "retries"),
         ({"bucket": "b", "bukket": "c"}, "bucket"),
     ],
@@ -262,6 +264,24 @@ def test_nothing_is_sent_for_a_public_bucket(monkeypatch, tmp_path):
         with pytest.raises(StoragePermissionError, match="give 'token'"):
             manager.node("g:a").read_bytes()
         assert "Authorization" not in server.requests[0].headers
+
+
+def test_a_password_of_the_machine_takes_nobodys_place(account, monkeypatch, tmp_path):
+    (tmp_path / ".netrc").write_text("default login u password p\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+
+    def answer(request):
+        if request.path == "/token":
+            return Answer(200, b'{"access_token": "ya29.new", "expires_in": 3600}')
+        return _refusing(403)
+
+    with AnswerServer(answer) as server:
+        for token in ("ya29.new", {**account, "token_uri": f"{server.url}/token"}):
+            with _mount(server, token=token) as manager, pytest.raises(StoragePermissionError):
+                manager.node("g:a").read_bytes()
+            assert server.requests[-1].headers["authorization"] == "Bearer ya29.new"
+        (fetching,) = (each for each in server.requests if each.path == "/token")
+        assert "authorization" not in {name.lower() for name in fetching.headers}
 
 
 def test_a_service_account_fetches_a_token_and_one_that_is_refused_says_so(account):

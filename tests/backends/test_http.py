@@ -552,7 +552,7 @@ assert manager.node('web:x').url() == 'http://127.0.0.1:1/x'
 
 
 def test_configuring_imports_no_client():
-    after = "assert not {'urllib3', 'fsspec', 'stamina', 'ssl'} & set(sys.modules), sys.modules"
+    after = "assert not {'urllib3', 'fsspec', 'tenacity', 'ssl'} & set(sys.modules), sys.modules"
     done = _run(_CONFIGURE.format(before="", after=after))
     assert done.returncode == 0, done.stderr
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import urllib.request
 from typing import Any
 
@@ -128,6 +129,25 @@ def test_what_another_client_does_is_seen_at_once(store, storage, root):
     other.delete()
     assert not node.exists
     assert node._mount.same_place("d/a.txt", other._mount, "d/a.txt")
+
+
+def test_a_forked_process_shares_no_connection(store, storage):
+    with Cable(store.port) as cable:
+        storage.add_mount({**store.mount(cable.port), "name": "cable"})
+        node = storage.node("cable:a")
+        node.write_bytes(b"parent")
+        before = cable.accepted
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                status = 0 if node.read_bytes() == b"parent" else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert cable.accepted == before + 1
+        assert node.read_bytes() == b"parent"
+        assert cable.accepted == before + 1
 
 
 def test_what_is_known_of_an_object(store, root):

@@ -12,7 +12,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -24,6 +24,7 @@ from genro_storage import (
     StorageExistsError,
     StorageIsDirectoryError,
     StorageManager,
+    StorageNotEmptyError,
     StorageNotFoundError,
     StoragePathError,
     StorageValueError,
@@ -196,6 +197,14 @@ def test_deleting_a_tree_takes_its_marker_and_what_no_path_can_express(storage, 
     storage.node("store:t").delete()
     left = other.list_objects_v2(Bucket=BUCKET, Prefix=config["prefix"])["Contents"]
     assert [each["Key"] for each in left] == [f"{config['prefix']}/t2"]
+
+
+def test_a_directory_is_not_empty_where_it_holds_what_no_path_can_express(storage, put):
+    put("d//x")
+    with pytest.raises(StorageNotEmptyError):
+        storage.node("store:d").rmdir()
+    storage.node("store:d").delete()
+    assert not storage.node("store:d").exists
 
 
 def test_a_file_and_a_directory_of_one_name_are_the_file(storage, put):
@@ -569,6 +578,29 @@ def test_a_forked_process_makes_connections_of_its_own(storage):
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert node.read_bytes() == b"parent"
+
+
+def test_a_forked_process_reads_on_without_what_comes_to_its_parent(storage):
+    node = storage.node("store:a")
+    content = os.urandom(3 * MIB)
+    node.write_bytes(content)
+    with node.open("rb") as stream:
+        read = stream.read(MIB)
+        assert stream.raw._inner._stream._ahead is not None
+        # Of what is still on its way when the process forks, a child would never hear.
+        ahead, never = stream.raw._inner._stream._ahead, Future()
+        stream.raw._inner._stream._ahead = (ahead[0], never)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                signal.alarm(20)
+                status = 0 if read + stream.read() == content else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        stream.raw._inner._stream._ahead = ahead
+        assert read + stream.read() == content
 
 
 def test_a_program_that_forgets_to_close_says_nothing(config):

@@ -23,7 +23,7 @@ from genro_storage import (
 from tests.services.answers import Answer, AnswerServer
 from tests.services.base import free_port
 from tests.services.interrupted import within
-from tests.services.s3 import SECRET
+from tests.services.s3 import BUCKET, KEY, SECRET
 
 pytestmark = pytest.mark.services
 
@@ -104,6 +104,35 @@ def test_a_profile_is_read(moto_server, tmp_path, monkeypatch):
     with mounted(config) as node:
         node.write_bytes(b"x")
         assert "AK%2F" in node.url()
+
+
+def test_a_profile_leads_to_a_server_of_its_own(moto_server, rclone_s3, tmp_path, monkeypatch):
+    config = tmp_path / "config"
+    keys = f"aws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"
+    config.write_text(
+        f"[profile one]\n{keys}endpoint_url = http://127.0.0.1:{moto_server.port}\n"
+        f"[profile two]\n{keys}services = mine\n"
+        f"[services mine]\ns3 =\n  endpoint_url = http://127.0.0.1:{rclone_s3.port}\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    with StorageManager() as storage:
+        storage.configure([
+            {"name": name, "type": "s3", "bucket": BUCKET, "prefix": "shared", "profile": name}
+            for name in ("one", "two")
+        ])  # fmt: skip
+        one, two = storage.node("one:a.txt"), storage.node("two:a.txt")
+        assert not one.samefile(two)
+        one.write_bytes(b"1")
+        assert not two.exists
+        one.copy_to(two)
+        assert two.read_bytes() == b"1"
+        # As for every server that is not Amazon's.
+        assert one._mount.backend._store.client._settings()["config_kwargs"]["s3"] == {
+            "addressing_style": "path"
+        }
+        monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+        storage.add_mount({"name": "all", "type": "s3", "bucket": BUCKET, "profile": "one"})
+        assert storage.node("all:")._mount.backend._store.client.endpoint is None
 
 
 def test_mounts_with_keys_have_their_own_and_the_environment_of_their_time(

@@ -86,18 +86,42 @@ def test_no_secret_is_shown():
 
 def test_two_mounts_of_one_bucket_are_recognised():
     with StorageManager() as storage:
-        server = {"type": "s3", "bucket": "photos", "endpoint_url": "http://localhost:9"}
+        server = {"type": "s3", "bucket": "photos", "endpoint_url": "http://localhost:9", **KEYS}
+        amazon = {"type": "s3", "bucket": "photos"}
         storage.configure(
             [
                 {"name": "all", **server},
-                {"name": "some", **server, "prefix": "2026", **KEYS},
-                {"name": "amazon", "type": "s3", "bucket": "photos"},
-                {"name": "ireland", "type": "s3", "bucket": "photos", "region": "eu-west-1"},
+                {"name": "some", **server, "endpoint_url": "http://LOCALHOST:9/", "prefix": "2026"},
+                {"name": "amazon", **amazon},
+                {"name": "ireland", **amazon, "region": "eu-west-1", **KEYS},
             ]
         )
         assert storage.node("all:2026/a").samefile(storage.node("some:a"))
         assert storage.node("ireland:a").samefile(storage.node("amazon:a"))
         assert not storage.node("all:a").samefile(storage.node("amazon:a"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        # Several servers behind one host; tenants of one server, whom their keys tell apart.
+        ({"endpoint_url": "https://h/one"}, {"endpoint_url": "https://h/two"}),
+        ({"endpoint_url": "https://h", "key": "one"}, {"endpoint_url": "https://h", "key": "two"}),
+        # Amazon in China, and for the government of the United States, is another Amazon.
+        ({"region": "cn-north-1"}, {"region": "eu-west-1"}),
+        ({"region": "us-gov-west-1"}, {"region": "us-west-1"}),
+        ({"endpoint_url": "https://s3.cn-north-1.amazonaws.com.cn"}, {"region": "eu-west-1"}),
+    ],
+)
+def test_two_buckets_of_one_name_are_two(one, other):
+    """Taken for one, copying from one to the other would do nothing and say it is done."""
+    with StorageManager() as storage:
+        mount = {"type": "s3", "bucket": "photos", **KEYS}
+        storage.configure([{"name": "a", **mount, **one}, {"name": "b", **mount, **other}])
+        here, there = storage.node("a:x"), storage.node("b:x")
+        assert not here.samefile(there)
+        # Nor are they surely two: a server may have several names, a bucket several keys.
+        assert not here._mount.can_compare_places("x", there._mount, "x")
 
 
 def test_settings_for_other_servers_than_amazon():

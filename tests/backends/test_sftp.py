@@ -83,7 +83,7 @@ def test_configuring_imports_no_client_and_connects_to_nothing():
         storage = StorageManager()
         storage.configure([{"name": "far", "type": "sftp", "host": "sftp.invalid", "username": "u"}])
         assert storage.node("far:a.txt").capabilities.write
-        assert not {"paramiko", "cryptography", "stamina"} & set(sys.modules), sys.modules
+        assert not {"paramiko", "cryptography", "tenacity"} & set(sys.modules), sys.modules
         print("lazy")
     """)
     assert said == "lazy"

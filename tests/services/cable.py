@@ -17,6 +17,8 @@ __all__ = ["Cable"]
 class Cable:
     """Forwards connections to ``target``, a port of this machine, from a port of its own.
 
+    ``passed`` counts bytes, ``accepted`` connections.
+
     ``after(n, action)`` calls ``action`` once, when ``n`` more bytes have passed in both
     directions together: the way to do something in the middle of a transfer, whatever the speed.
     ``cut`` breaks all connections and refuses new ones until ``mend``; ``mute`` swallows
@@ -26,6 +28,7 @@ class Cable:
     def __init__(self, target: int) -> None:
         self.target = target
         self.passed = 0
+        self.accepted = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._lock = threading.Lock()
@@ -87,6 +90,7 @@ class Cable:
             except OSError:
                 _end(client)
                 continue
+            self.accepted += 1
             for each in (client, server):
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:

@@ -98,14 +98,23 @@ class AzureOptions(NetworkOptions):
     @field_validator("endpoint_url")
     @classmethod
     def _check_endpoint(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
+        return None if value is None else checked_endpoint(value)
+
+
+def checked_endpoint(value: str) -> str:
+    """A URL of an account, without a slash at its end; ``ValueError`` that shows nothing of it."""
+    strange = ValueError("it must be a URL like https://host:port/account")
+    try:
         parts = urlsplit(value if "://" in value else f"https://{value}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("it must be a URL like https://host:port/account")
-        if parts.query or parts.fragment or "@" in parts.netloc:
-            raise ValueError("it must be the address only; a signature belongs into 'sas_token'")
-        return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
+        port = parts.port
+    except ValueError:  # a port that is none, half an IPv6 address
+        raise strange from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise strange
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("it must be the address only; a signature belongs into 'sas_token'")
+    # No spelling of a host is another one: by its URL an account is known again.
+    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
 
 
 class AzureAccess(NamedTuple):
@@ -160,7 +169,7 @@ class AzureAccess(NamedTuple):
         sas = given("sas_token") or parts.get("sharedaccesssignature") or found.get("sas_token")
         if credentials:
             key, sas = given("account_key"), given("sas_token")
-        endpoint = options.endpoint_url or parts.get("blobendpoint", "").rstrip("/")
+        endpoint = options.endpoint_url or parts.get("blobendpoint")
         if not endpoint:
             if not account:
                 raise StorageConfigError(
@@ -171,6 +180,12 @@ class AzureAccess(NamedTuple):
             suffix = parts.get("endpointsuffix", _SUFFIX)
             scheme = parts.get("defaultendpointsprotocol", "https")
             endpoint = f"{scheme}://{account}.blob.{suffix}"
+        try:
+            endpoint = checked_endpoint(endpoint)
+        except ValueError as error:
+            raise StorageConfigError(
+                f"{label}: the address of the account's blobs: {error}", node=mount
+            ) from None
         if not account:
             account = _account_of(endpoint)
         if key and not account:
@@ -244,7 +259,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
             raise missing_extra(error, context.mount, "azure", "azure") from error
         return signed_url(access, options.container, name, seconds)
 
-    public = access.endpoint == f"https://{access.account}.blob.{_SUFFIX}"
+    public = access.endpoint == f"https://{access.account}.blob.{_SUFFIX}".lower()
     kind = PublicStoreBackend if public else ObjectStoreBackend
     return kind(
         connect,

@@ -35,7 +35,7 @@ from ..errors import RootNotFoundError
 from ..fsspec_info import moment
 from ..object_stores.client import in_parallel
 from ..object_stores.errors import is_timeout, root_name
-from ..object_stores.http import StoreAdapter
+from ..object_stores.http import StoreAdapter, without_passwords
 from ..object_stores.listing import Entry, Page
 from ..object_stores.reader import PIECE, Chunk
 from ..object_stores.source import Source, in_small_sends
@@ -59,6 +59,10 @@ _LONGEST_PAUSE = 2.0
 
 class _Session(requests.Session):
     """Sends large bodies in small steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = without_passwords
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
         if isinstance(options.get("data"), bytes):

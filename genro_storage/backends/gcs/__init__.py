@@ -106,9 +106,14 @@ class GcsOptions(NetworkOptions):
 
 def checked_endpoint(value: str) -> str:
     """A URL of a service, without a slash at its end; ``ValueError`` that shows nothing of it."""
-    parts = urlsplit(value if "://" in value else f"http://{value}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("it must be a URL like https://host:port")
+    strange = ValueError("it must be a URL like https://host:port")
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        port = parts.port
+    except ValueError:  # a port that is none, half an IPv6 address
+        raise strange from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise strange
     if parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("it must be the address only, without credentials, '?' or '#'")
     return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")

@@ -16,6 +16,7 @@ from google.oauth2 import credentials as oauth2
 from google.oauth2 import service_account
 from requests.adapters import HTTPAdapter
 
+from ..object_stores.http import without_passwords
 from . import key_path
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class _Session(AuthorizedSession):
     def __init__(self, found: Any, fetching: requests.Session, fetch: Any) -> None:
         # Its own renewal forgets the refused answer, whose connection would be lost.
         super().__init__(found, refresh_status_codes=(), auth_request=fetch)  # type: ignore[no-untyped-call]
+        self.auth = without_passwords
         self._found = found
         self._fetching = fetching
         self._fetch = fetch
@@ -69,6 +71,7 @@ def authorised_session(
     if options.credentials_text == "anon":
         return _anonymous()
     fetching = requests.Session()
+    fetching.auth = without_passwords
     fetching.mount("https://", HTTPAdapter(max_retries=0))
     fetch: Any = Request(fetching)
     request: Any = functools.partial(fetch, timeout=timeouts)
@@ -85,8 +88,7 @@ def authorised_session(
 
 def _anonymous() -> requests.Session:
     session = requests.Session()
-    # Otherwise requests looks for a password of this host in ~/.netrc.
-    session.auth = lambda request: request
+    session.auth = without_passwords
     return session
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ...info import FileInfo
 from ...paths import is_addressable, join, order_key, parent_of
@@ -17,8 +17,10 @@ from ...paths import is_addressable, join, order_key, parent_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-__all__ = ["Entry", "KeyOrder", "Page", "in_any_order", "in_key_order", "level"]
+__all__ = ["Entry", "KeyOrder", "Page", "in_any_order", "in_key_order", "level", "pages"]
 
+K = TypeVar("K")
+P = TypeVar("P")
 _log = logging.getLogger("genro_storage")
 
 #: Comes after nearly every key below a directory: a valid character, as a listing needs one.
@@ -56,6 +58,23 @@ class Page(NamedTuple):
 
     entries: list[Entry]
     next: str | None = None
+
+
+def pages(ask: Callable[[K | None], P], token: Callable[[P], K | None]) -> Iterator[P]:
+    """All pages of a listing: ``ask`` for one, ``token`` says how to go on, None at the end.
+
+    Empty ones too, which services may put anywhere. ``OSError`` where there is no getting on.
+    """
+    here: K | None = None
+    while True:
+        page = ask(here)
+        yield page
+        after = token(page)
+        if after is None:
+            return
+        if after == here:
+            raise OSError(errno.EIO, "the server lists the same part again and again")
+        here = after
 
 
 class KeyOrder:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import mimetypes
 import os
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
@@ -21,7 +22,7 @@ from ..fsspec_info import Filesystem, Profile
 from ..remote import Bounds, RemoteFilesystem, is_transient, repeated
 from ..temporary_names import is_temporary
 from .client import ObjectClient, in_parallel
-from .listing import Entry, Page, in_any_order, in_key_order, level
+from .listing import Entry, Page, in_any_order, in_key_order, level, pages
 from .reader import FIRST, PIECE, Chunk, ObjectReader
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class ObjectStoreBackend(FsspecBackend):
                 raise
             except FileNotFoundError:
                 pass  # then it is a directory, or nothing
-        if self._page(path, flat=True, limit=1).entries or not path:
+        if self._some(path, 1) or not path:
             return FileInfo(path, "directory")
         raise FileNotFoundError(errno.ENOENT, "not found", path)
 
@@ -142,18 +143,23 @@ class ObjectStoreBackend(FsspecBackend):
             return found
         return found._replace(entries=[Entry(key[cut:], info) for key, info in found.entries])
 
-    def _pages(self, path: str, *, flat: bool) -> Iterator[list[Entry]]:
-        token: str | None = None
-        while True:
-            page = self._page(path, flat=flat, token=token)
-            yield page.entries
-            token = page.next
-            if token is None:
-                return
+    def _pages(
+        self, path: str, *, flat: bool, limit: int | None = None, start: str | None = None
+    ) -> Iterator[Page]:
+        def ask(token: str | None) -> Page:
+            first = start if token is None else None
+            return self._page(path, flat=flat, limit=limit, start=first, token=token)
+
+        return pages(ask, lambda page: page.next)
+
+    def _some(self, path: str, count: int) -> list[Entry]:
+        """So many entries below a directory, at any depth, or all there are."""
+        found = self._pages(path, flat=True, limit=count)
+        return list(itertools.islice((entry for page in found for entry in page.entries), count))
 
     def _one_level(self, path: str) -> Iterator[Entry]:
-        for entries in self._pages(path, flat=False):
-            yield from entries
+        for page in self._pages(path, flat=False):
+            yield from page.entries
 
     def _read_listing(self, path: str, full: str) -> list[FileInfo]:
         found, _ = level(path, self._one_level(path))
@@ -175,22 +181,23 @@ class ObjectStoreBackend(FsspecBackend):
         self, path: str, page: Page, enter: Callable[[FileInfo], bool] | None
     ) -> Iterator[FileInfo]:
         """``page`` is the first one of everything below ``path``."""
-        if self._ordered:
-            return in_key_order(path, lambda after: self._listing(path, page, after), enter)
         first: list[Page] = [page]
+        if self._ordered:
+            return in_key_order(path, lambda after: self._listing(path, first, after), enter)
 
         def flat(directory: str) -> Page:
             return first.pop() if first else self._page(directory, flat=True)
 
         return in_any_order(path, flat, self._one_level, enter)
 
-    def _listing(self, path: str, page: Page, after: str | None) -> Iterator[Page]:
+    def _listing(self, path: str, first: list[Page], after: str | None) -> Iterator[Page]:
         if after is not None:
-            page = self._page(path, flat=True, start=after)
-        yield page
-        while page.next is not None:
-            page = self._page(path, flat=True, token=page.next)
-            yield page
+            return self._pages(path, flat=True, start=after)
+
+        def ask(token: str | None) -> Page:
+            return first.pop() if token is None else self._page(path, flat=True, token=token)
+
+        return pages(ask, lambda page: page.next)
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -311,7 +318,7 @@ class ObjectStoreBackend(FsspecBackend):
         if not self._require_removable(path):
             self._remove_file(self._full(path))
             return
-        entries = self._page(path, flat=True, limit=2).entries
+        entries = self._some(path, 2)
         if any(entry.path != path or entry.info is not None for entry in entries):
             raise OSError(errno.ENOTEMPTY, "directory not empty", path)
         self._delete([entry.key for entry in entries])
@@ -322,9 +329,9 @@ class ObjectStoreBackend(FsspecBackend):
             self._remove_file(self._full(path))
             return
         folders: list[str] = []
-        for entries in self._pages(path, flat=True):
-            folders += [entry.key for entry in entries if entry.info is None]
-            self._delete([entry.key for entry in entries if entry.info is not None])
+        for page in self._pages(path, flat=True):
+            folders += [entry.key for entry in page.entries if entry.info is None]
+            self._delete([entry.key for entry in page.entries if entry.info is not None])
         # A store that has real folders wants them empty, the innermost first.
         for key in sorted(folders, reverse=True):
             self._delete([key])

@@ -69,7 +69,8 @@ class S3Options(NetworkOptions):
     endpoint_url: str | None = Field(
         default=None,
         min_length=1,
-        description="Where the server is, if it is not Amazon's: `https://minio.example.org:9000`.",
+        description="Where the server is, if it is not Amazon's: `https://minio.example.org:9000`. "
+        "Without it the environment (`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`) or the profile is asked.",
     )
     profile: str | None = Field(
         default=None,

@@ -16,7 +16,6 @@ from ..fsspec_info import Profile
 from ..fsspec_write import GuardedReader
 from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, level
 from ..temporary_names import is_temporary
-from .client import is_amazon
 from .metadata import as_headers, as_metadata
 
 if TYPE_CHECKING:
@@ -69,10 +68,14 @@ class S3Backend(FsspecBackend):
 
     def address(self, path: str) -> tuple[object, str] | None:
         client = self._store.client
-        endpoint = client.endpoint
-        # Amazon's buckets have one name in all regions.
-        host = "amazon" if endpoint is None or is_amazon(endpoint) else urlsplit(endpoint).netloc
-        return ("s3", host.lower(), client.bucket), self._full(path)
+        place = client.place
+        if place.is_amazon:
+            return ("s3", "amazon", place.partition, client.bucket), self._full(path)
+        # Elsewhere there are tenants: their buckets may have one name, and the key tells them apart.
+        options, endpoint = client.options, urlsplit(place.endpoint or "")
+        server = endpoint._replace(netloc=endpoint.netloc.lower()).geturl()
+        tenant = (options.key, options.profile, options.anon)
+        return ("s3", server, tenant, client.bucket), self._full(path)
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -233,9 +236,11 @@ class S3Backend(FsspecBackend):
         if not self._require_removable(path):
             self._store.rm_file(self._full(path))
             return
-        if self._entries(path):
+        marker = self._prefix(path)
+        # Also what no listing shows, because no path can express it.
+        if any(key != marker for key in self._store.some_keys(marker, 2)):
             raise OSError(errno.ENOTEMPTY, "directory not empty", path)
-        self._store.rm_file(self._prefix(path))  # its marker
+        self._store.rm_file(marker)
 
     def remove_many(self, paths: Iterable[str]) -> None:
         if not self.capabilities.delete:

@@ -14,6 +14,7 @@ import errno
 import functools
 import io
 import os
+import re
 import threading
 import time
 import weakref
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     from ..remote import Bounds
     from . import S3Options
 
-__all__ = ["Fetched", "S3Client", "is_amazon"]
+__all__ = ["Fetched", "Place", "S3Client"]
 
 T = TypeVar("T")
 
 #: Connections to keep: more than the transfers of one thread, so that a mount serves many.
 _POOL = 32
+#: How the regions begin that have buckets, and accounts, of their own.
+_PARTITION = re.compile(r"(?:^|[.-])(cn|eusc|us-gov|us-iso[a-z]?|eu-iso[a-z]?)-")
 #: Seconds to wait for connections to say goodbye.
 _GOODBYE = 2.0
 
@@ -44,6 +47,28 @@ class Fetched(NamedTuple):
     data: bytes
     total: int
     etag: str | None
+
+
+class Place(NamedTuple):
+    """Where the requests of a mount go."""
+
+    #: The server's URL, None for Amazon's own.
+    endpoint: str | None
+    region: str | None
+
+    @property
+    def is_amazon(self) -> bool:
+        """Whether that is Amazon itself, which knows all of its own protocol."""
+        host = urlsplit(self.endpoint or "").hostname or ""
+        return self.endpoint is None or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+    @property
+    def partition(self) -> str:
+        """Inside of which a bucket of Amazon's has a name of its own, in all regions."""
+        host = urlsplit(self.endpoint or "").hostname or ""
+        region = self.region if self.endpoint is None else host
+        found = _PARTITION.search(region or "")
+        return found[1] if found else ""
 
 
 class _Connected(NamedTuple):
@@ -69,21 +94,11 @@ class _Body(io.BytesIO):
         return super().read(size)
 
 
-#: The clients of a parent process: closing them here would close them there, too.
-_inherited: list[_Connected] = []
 _living: weakref.WeakSet[S3Client] = weakref.WeakSet()
 # What mounts share that name their keys, in one environment: a session is as much work as several
-# requests, and has credentials only where there is no key. Only the loop's thread uses it.
+# requests, and has credentials only where there is no key.
 _keyed: list[tuple[dict[str, str], Any]] = []
 _models: list[Any] = []  # the one loader of botocore's descriptions, which are large
-
-
-def is_amazon(endpoint: str | None) -> bool:
-    """Whether requests go to Amazon itself, which knows all of its own protocol."""
-    if endpoint is None:
-        return True
-    host = urlsplit(endpoint).hostname or ""
-    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
 class S3Client:
@@ -98,15 +113,42 @@ class S3Client:
         self.bucket: str = options.bucket
         self.bounds: Bounds = options.bounds
         self._mount = mount
+        self._place: Place | None = None
         self._opened: Opened[_Connected] = Opened(self._open)
 
     @property
-    def endpoint(self) -> str | None:
-        """The server's URL, None for Amazon's own; what is configured precedes the environment."""
-        found = self.options.endpoint_url
+    def place(self) -> Place:
+        """Where requests go; nothing is sent for it."""
+        found = self._place
         if found is None:
-            found = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        return found or None
+            try:
+                found = self._place = self._find_place(None)
+            except ImportError as error:
+                raise missing_extra(error, self._mount, "s3", "s3") from error
+        return found
+
+    @property
+    def endpoint(self) -> str | None:
+        """The server's URL, None for Amazon's own."""
+        return self.place.endpoint
+
+    def _find_place(self, session: Any) -> Place:
+        """What the mount says, or else the environment, or else the profile."""
+        region, endpoint = self.options.region, self.options.endpoint_url
+        if endpoint is not None:
+            return Place(endpoint, region)
+        try:
+            found = self._session() if session is None else session
+            region = region or found.get_config_variable("region")
+            if not found.get_config_variable("ignore_configured_endpoint_urls"):
+                endpoint = _configured_endpoint(found)
+        except ImportError:
+            raise
+        except Exception as error:
+            from .errors import Explainer
+
+            raise Explainer(self.bucket, self.options.anon, "Amazon S3")(error) from error
+        return Place(endpoint, region)
 
     # -- the connection -----------------------------------------------------------------------
 
@@ -116,16 +158,18 @@ class S3Client:
             from s3fs import S3FileSystem
 
             from .errors import Explainer
+
+            session = self._session()
         except ImportError as error:
             raise missing_extra(error, self._mount, "s3", "s3") from error
         _leave_loop_behind()
-        endpoint = self.endpoint
-        explain = Explainer(self.bucket, self.options.anon, endpoint or "Amazon S3")
+        self._place = self._find_place(session)
+        explain = Explainer(self.bucket, self.options.anon, self.endpoint or "Amazon S3")
         loop = get_loop()
 
         async def connect() -> Any:
-            # On the loop's thread, where sessions belong.
-            filesystem = S3FileSystem(**self._settings(), loop=loop, session=self._session())
+            # On the loop's thread, where clients belong.
+            filesystem = S3FileSystem(**self._settings(), loop=loop, session=session)
             await filesystem.set_session()
             return filesystem
 
@@ -145,8 +189,9 @@ class S3Client:
 
         has_key = self.options.key is not None
         environment = {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}
-        if has_key and _keyed and _keyed[0][0] == environment:
-            return _keyed[0][1]
+        for known, session in _keyed:
+            if has_key and known == environment:
+                return session
         if not _models:
             _models.append(create_loader())
         session = AioSession(profile=self.options.profile)
@@ -168,7 +213,7 @@ class S3Client:
             "retries": {"total_max_attempts": 1},  # they are counted here
             "max_pool_connections": _POOL,
         }
-        if not is_amazon(endpoint):
+        if not self.place.is_amazon:
             # Many servers refuse checksums that they do not know, or send those of the whole
             # with a part; and few have a host name for each bucket.
             config["request_checksum_calculation"] = "when_required"
@@ -198,13 +243,7 @@ class S3Client:
         }
 
     def _connected(self) -> _Connected:
-        while True:
-            found = self._opened.get()
-            if found.process == os.getpid():
-                return found
-            inherited = self._opened.take()
-            if inherited is not None:
-                _inherited.append(inherited)
+        return self._opened.get()
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What ``work()`` returns; where the caller is interrupted, it is cancelled and awaited."""
@@ -217,7 +256,7 @@ class S3Client:
     def close(self) -> None:
         """Close the connections; a later request would make new ones."""
         connected = self._opened.take()
-        if connected is not None and connected.process == os.getpid():
+        if connected is not None:
             _run(connected.loop, _leave(connected), _GOODBYE)
 
     # -- requests -----------------------------------------------------------------------------
@@ -317,6 +356,17 @@ class S3Client:
         return sending.result()
 
 
+def _configured_endpoint(session: Any) -> str | None:
+    """The server that the environment names, or else the profile, as every AWS tool finds it."""
+    for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if os.environ.get(variable):
+            return os.environ[variable]
+    profile = session.get_scoped_config()
+    services = session.full_config.get("services", {}).get(profile.get("services"), {})
+    found = services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url")
+    return str(found) if found else None
+
+
 @functools.cache
 def _leave_loop_behind() -> None:
     """Have forked processes make a loop of their own: that of their parent has no thread there.
@@ -339,9 +389,7 @@ async def _leave(connected: _Connected) -> None:
 
 def _abandon(connected: _Connected) -> None:
     """Close without waiting: the garbage collector may be in any thread, with any lock held."""
-    if connected.process != os.getpid():
-        _inherited.append(connected)
-    elif not connected.loop.is_closed():
+    if connected.process == os.getpid() and not connected.loop.is_closed():
         asyncio.run_coroutine_threadsafe(_leave(connected), connected.loop)
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...content import mimetype
 from ..errors import RootNotFoundError
+from ..object_stores.listing import pages
 from ..object_stores.source import Source
 from ..remote import is_transient
 from .metadata import kept_facts
@@ -34,6 +36,9 @@ _BULK = 1000
 
 # XML 1.0 §2.2: what the list of a bulk deletion can hold.
 _XML = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
+
+#: How a listing of unfinished uploads goes on.
+_MARKERS = ("KeyMarker", "UploadIdMarker")
 
 Raw = dict[str, Any]
 
@@ -81,8 +86,13 @@ class S3Filesystem:
 
     def has_any(self, prefix: str) -> bool:
         """Whether some key begins so."""
-        answer = self._ask("list_objects_v2", Prefix=prefix, MaxKeys=1)
-        return bool(answer.get("Contents") or answer.get("CommonPrefixes"))
+        return bool(self.some_keys(prefix, 1))
+
+    def some_keys(self, prefix: str, count: int) -> list[str]:
+        """The first keys that begin so."""
+        found = self._pages(Prefix=prefix, MaxKeys=count)
+        keys = (str(each["Key"]) for page in found for each in page.get("Contents", ()))
+        return list(itertools.islice(keys, count))
 
     def ls(self, path: str, detail: bool = True) -> list[Raw]:
         """One level below a prefix; directories end with a slash, and may be their own entry."""
@@ -102,12 +112,21 @@ class S3Filesystem:
             yield [_listed(each) for each in page.get("Contents", ())], not page.get("IsTruncated")
 
     def _pages(self, **asked: Any) -> Iterator[Raw]:
-        while True:
-            page = self._ask("list_objects_v2", **asked)
-            yield page
+        def ask(token: str | None) -> Raw:
+            more = {} if token is None else {"ContinuationToken": token}
+            return self._ask("list_objects_v2", **asked, **more)
+
+        def token(page: Raw) -> str | None:
             if not page.get("IsTruncated"):
-                return
-            asked["ContinuationToken"] = page["NextContinuationToken"]
+                return None
+            if "NextContinuationToken" not in page:
+                raise OSError(
+                    errno.EIO,
+                    "the server does not know version 2 of listings; check 'endpoint_url'",
+                )
+            return str(page["NextContinuationToken"])
+
+        return pages(ask, token)
 
     def modified(self, path: str) -> datetime:
         found: datetime = self.head(path)["LastModified"]
@@ -264,20 +283,26 @@ class S3Filesystem:
 
         Returns how many.
         """
-        asked: dict[str, Any] = {"Prefix": prefix}
+
+        def ask(after: tuple[str, str] | None) -> Raw:
+            markers = {} if after is None else dict(zip(_MARKERS, after, strict=True))
+            return self._ask("list_multipart_uploads", Prefix=prefix, **markers)
+
+        def token(page: Raw) -> tuple[str, str] | None:
+            if not page.get("IsTruncated"):
+                return None
+            key, upload = (str(page.get(f"Next{name}", "")) for name in _MARKERS)
+            return key, upload
+
         forgotten = 0
-        while True:
-            page = self._ask("list_multipart_uploads", **asked)
+        for page in pages(ask, token):
             for each in page.get("Uploads", ()):
                 if exactly and each["Key"] != prefix:
                     continue
                 begun = each.get("Initiated")
                 if older_than is None or (begun is not None and begun <= older_than):
                     forgotten += self._abort(each["Key"], each["UploadId"])
-            if not page.get("IsTruncated"):
-                return forgotten
-            asked["KeyMarker"] = page["NextKeyMarker"]
-            asked["UploadIdMarker"] = page["NextUploadIdMarker"]
+        return forgotten
 
     def _abort(self, key: str, upload: str) -> bool:
         return self.client.run(lambda: self.transfers.abort(key, upload))

@@ -33,6 +33,7 @@ class S3Stream:
         self._position = 0
         self._window = FIRST
         self._ahead: tuple[int, Any] | None = None  # where the part begins that is on its way
+        self._process = os.getpid()
         try:
             first = client.run(lambda: client.fetch(key, 0, FIRST))
         except OSError as error:
@@ -86,7 +87,7 @@ class S3Stream:
         """Have the bytes at the position: those that are on their way, or others."""
         at = self._position
         in_order = at == self._start + len(self._data)
-        ahead, self._ahead = self._ahead, None
+        ahead = self._take_ahead()
         if ahead is not None and ahead[0] == at:
             found: Fetched = _result(ahead[1])
         else:
@@ -109,8 +110,16 @@ class S3Stream:
         end = min(start + length, self._size)
         return self._client.fetch(self._key, start, end, self._etag)
 
-    def close(self) -> None:
+    def _take_ahead(self) -> tuple[int, Any] | None:
+        """The part that is on its way; after a fork it comes to the parent, and never here."""
         ahead, self._ahead = self._ahead, None
+        if self._process == os.getpid():
+            return ahead
+        self._process = os.getpid()
+        return None
+
+    def close(self) -> None:
+        ahead = self._take_ahead()
         if ahead is not None:
             ahead[1].cancel()
         self._data = b""
