@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from .base import Service, find_program, free_port, running
+from .base import Service, elsewhere, find_program, free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ __all__ = [
     "Wsgidav",
     "apache",
     "run_apache",
+    "webdav_place",
     "wsgidav",
 ]
 
@@ -313,3 +315,21 @@ def run_apache(kind: type[Apache], factory: pytest.TempPathFactory) -> Iterator[
 def wsgidav(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wsgidav]:
     """One wsgidav for all tests that do not stop it."""
     yield from running(Wsgidav, tmp_path_factory)
+
+
+@pytest.fixture
+def webdav_place(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The mount of a fresh empty directory, here or where ``GENRO_STORAGE_TEST_WEBDAV`` says."""
+    name = secrets.token_hex(8)
+    far = elsewhere("webdav")
+    if far is None:
+        # As one would mount it: Apache makes an upload visible when it is complete.
+        return {**request.getfixturevalue("apache").mount(name), "commit": "put"}
+    from genro_storage import StorageManager
+
+    with StorageManager() as manager:
+        manager.configure([{"name": "far", **far}])
+        manager.node("far", name).mkdir(parents=True)
+    above = far.get("url") or far["base_path"]
+    below = {key: value for key, value in far.items() if key != "base_path"}
+    return {**below, "url": f"{above.rstrip('/')}/{name}"}
