@@ -138,10 +138,13 @@ class FsspecBackend(FilesystemCalls):
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
     ) -> bytes:
         self._refuse_version(version)
-        size = self._require_file(path).size
-        # Beyond the end some stores answer 416, and fsspec reads a negative length as "all".
         if end is not None and end <= start:
+            # fsspec reads a negative length as "all". Nothing is fetched, so that nobody else
+            # says whether there is a file.
+            FsspecBackend._require_file(self, path)
             return b""
+        size = self._require_file(path).size
+        # Beyond the end some stores answer 416.
         if start and size is not None and start >= size:
             return b""
         limits: dict[str, int] = {}

@@ -30,6 +30,7 @@ __all__ = ["ErrorConformance"]
 
 _READS: dict[str, NodeStep] = {
     "read_bytes": lambda node: node.read_bytes(),
+    "an empty range": lambda node: node._mount.read_bytes(node._path, 3, 3),
     "read_text": lambda node: node.read_text(),
     "open": lambda node: node.open("rb").close(),
     "open for text": lambda node: node.open("r").close(),

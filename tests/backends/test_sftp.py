@@ -583,6 +583,8 @@ def test_a_full_disk_is_said(sshd, small_disk):
             assert caught.value.errno == errno.ENOSPC
         with pytest.raises(StorageFullError), (node / "a.bin").open("ab") as stream:
             stream.write(b"c" * 600_000)
+        with pytest.raises(StorageFullError), (node / "new.log").open("ab") as stream:
+            stream.write(b"d" * 600_000)
         assert os.listdir(small_disk) == ["a.bin"]
         assert (small_disk / "a.bin").read_bytes() == b"a" * 600_000
 

@@ -1,8 +1,4 @@
-"""Servers that speak SFTP keep the contract of a backend.
-
-``GENRO_STORAGE_TEST_SFTP`` may name a mount to use instead of a server started here; what the
-tests make below it stays there.
-"""
+"""Servers that speak SFTP keep the contract of a backend."""
 
 from __future__ import annotations
 
@@ -17,7 +13,6 @@ from genro_storage.testing.ground import AWKWARD_NAMES
 from genro_storage.testing.names import NameConformance
 from genro_storage.testing.reading import ReadingConformance
 from genro_storage.testing.writing import WritingConformance
-from tests.services.base import elsewhere
 from tests.services.sftp import mounted
 
 pytestmark = pytest.mark.services
@@ -31,16 +26,8 @@ _LOST_BY_RCLONE = frozenset(name for name in AWKWARD_NAMES if "\n" in name or "\
 
 class TestOpenSsh(BackendConformance):
     @pytest.fixture
-    def mount_config(self, request, tmp_path):
-        config = elsewhere("sftp")
-        if config is not None:
-            with mounted(config) as node:
-                below = node / f"genro-{uuid.uuid4().hex}"
-                below.mkdir()
-            return {**config, "path": f"{config.get('path', '/').rstrip('/')}/{below.name}"}
-        root = tmp_path / "root"
-        root.mkdir()
-        return request.getfixturevalue("sshd").mount(root)
+    def mount_config(self, sftp_place):
+        return sftp_place
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import getpass
 import hashlib
 import hmac
 import logging
@@ -11,6 +12,7 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 
 import pytest
 import yaml
@@ -23,9 +25,9 @@ from genro_storage import (
     StorageTimeoutError,
 )
 from genro_storage.backends.sftp.hosts import find_known, fingerprint, parse_host_key
-from tests.services.base import free_port, running
+from tests.services.base import find_program, free_port, running, skip_or_fail
 from tests.services.interrupted import within
-from tests.services.sftp import Sshd, make_key, mounted
+from tests.services.sftp import RcloneSftp, Sshd, make_key, mounted
 
 pytestmark = pytest.mark.services
 
@@ -162,6 +164,118 @@ def test_without_key_and_password_the_agent_is_asked(sshd, root, tmp_path, monke
                 assert node.exists
         finally:
             agent.terminate()
+
+
+@pytest.mark.parametrize("answer", [None, b"\0\0\0\1\5", b"\xff" * 8])
+def test_an_agent_that_is_of_no_use_is_not_waited_for(
+    sshd, root, tmp_path, monkeypatch, caplog, answer
+):
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    shutil.copy(sshd.user_key, home / ".ssh/id_ed25519")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(tmp_path / "agent"))
+        agent.listen()
+
+        def serve():
+            with contextlib.suppress(OSError):
+                connected, _ = agent.accept()
+                with connected:
+                    connected.recv(100)
+                    if answer is not None:
+                        connected.sendall(answer)
+                    connected.recv(100)
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        with mounted(root, key_filename=None, timeout=1, retries=0) as node, within(20):
+            assert node.exists
+    serving.join(20)
+    assert "the agent of ssh cannot be asked" in caplog.text
+
+
+def test_an_agent_that_is_gone_is_no_warning(sshd, root, tmp_path, monkeypatch, caplog):
+    (tmp_path / "home/.ssh").mkdir(parents=True)
+    shutil.copy(sshd.user_key, tmp_path / "home/.ssh/id_ed25519")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "gone"))
+    with mounted(root, key_filename=None) as node:
+        assert node.exists
+    assert "agent" not in caplog.text
+
+
+@pytest.mark.parametrize("text", ["", "rubbish\n", "ssh-ed25519-cert-v01@openssh.com AAAA x\n"])
+def test_a_certificate_that_is_none(root, sshd, tmp_path, text):
+    shutil.copy(sshd.user_key, tmp_path / "key")
+    (tmp_path / "key-cert.pub").write_text(text)
+    with (
+        mounted(root, key_filename=str(tmp_path / "key")) as node,
+        pytest.raises(StoragePermissionError, match=r"key-cert\.pub' beside it is no certificate"),
+    ):
+        node.exists
+
+
+def test_a_certificate_beside_the_key_lets_in(root, tmp_path):
+    server = _CertifiedOnly(tmp_path / "server").start()
+    try:
+        key = make_key(tmp_path / "key")
+        config = server.mount(tmp_path, key_filename=str(key), retries=0)
+        with mounted(config) as node, pytest.raises(StoragePermissionError):
+            node.exists
+        server.certify(key)
+        with mounted(config) as node:
+            assert node.exists
+    finally:
+        server.stop()
+
+
+class _CertifiedOnly(Sshd):
+    """Lets in whoever has a certificate of its authority."""
+
+    @property
+    def settings(self):
+        return (f"TrustedUserCAKeys {self.directory}/authority.pub",)
+
+    def prepare(self):
+        self.directory.mkdir(exist_ok=True)
+        make_key(self.directory / "authority")
+        super().prepare()
+        (self.directory / "authorized_keys").write_text("")
+
+    def certify(self, key):
+        program = find_program("ssh-keygen")
+        authority = self.directory / "authority"
+        names = ("-I", "test", "-n", getpass.getuser())
+        subprocess.run([program, "-q", "-s", authority, *names, f"{key}.pub"], check=True)
+
+
+def test_a_password_may_be_bytes_that_are_no_text(tmp_path):
+    class Latin(RcloneSftp):
+        # As os.environ gives a variable that holds latin-1.
+        password = b"caf\xe9".decode("utf-8", "surrogateescape")
+
+    if Latin.missing():
+        skip_or_fail(f"{Latin.name}: {Latin.missing()}; install it with: {Latin.install}")
+    server = Latin(tmp_path / "server").start()
+    try:
+        with mounted(server.mount("/")) as node:
+            assert node.exists
+    finally:
+        server.stop()
+
+
+def test_a_user_without_a_name_must_give_one(root, monkeypatch):
+    def unknown():
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    with (
+        mounted(root, username=None) as node,
+        pytest.raises(StoragePermissionError, match=r"far:.*no name.*give 'username'"),
+    ):
+        node.exists
 
 
 # -- whom to trust --------------------------------------------------------------------------------
@@ -409,9 +523,10 @@ def test_nobody_listens():
         node.exists
 
 
-def test_a_host_that_does_not_exist():
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "two..dots", "long" * 20])
+def test_a_host_that_does_not_exist(host):
     with (
-        mounted(_unreachable(host="no-such-host.invalid", retries=0)) as node,
+        mounted(_unreachable(host=host, retries=0)) as node,
         within(60),
         pytest.raises(StorageConnectionError, match=r"far:.*check 'host'"),
     ):

@@ -17,11 +17,9 @@ pytestmark = pytest.mark.services
 
 
 class TestApache(BackendConformance):
-    """As one would mount it: Apache makes an upload visible when it is complete."""
-
     @pytest.fixture
-    def mount_config(self, apache):
-        return {**apache.mount(secrets.token_hex(8)), "commit": "put"}
+    def mount_config(self, webdav_place):
+        return webdav_place
 
 
 class TestApacheByMoving(

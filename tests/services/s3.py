@@ -132,5 +132,6 @@ def s3_mount(request: pytest.FixtureRequest) -> dict[str, Any]:
         mounted: dict[str, Any] = request.getfixturevalue("moto_server").mount()
         # moto answers 500 now and then where several write one key at once.
         return {"retries": 8, **mounted}
-    below = str(found.get("prefix", "")).strip("/")
-    return {"type": "s3", **found, "prefix": f"{below}/t-{uuid.uuid4().hex}".lstrip("/")}
+    above = str(found.get("prefix") or found.get("base_path") or "").strip("/")
+    below = {key: value for key, value in found.items() if key != "base_path"}
+    return {"type": "s3", **below, "prefix": f"{above}/t-{uuid.uuid4().hex}".lstrip("/")}

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,12 +16,12 @@ import pytest
 
 from genro_storage import StorageManager, StorageNode
 
-from .base import Service, find_program, running, stop_still
+from .base import Service, elsewhere, find_program, running, stop_still
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["RcloneSftp", "Sshd", "make_key", "mounted", "rclone_sftp", "sshd"]
+__all__ = ["RcloneSftp", "Sshd", "make_key", "mounted", "rclone_sftp", "sftp_place", "sshd"]
 
 
 def make_key(path: Path, *more: str, passphrase: str = "", kind: str = "ed25519") -> Path:
@@ -238,3 +239,20 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 @pytest.fixture(scope="session")
 def rclone_sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RcloneSftp]:
     yield from running(RcloneSftp, tmp_path_factory)
+
+
+@pytest.fixture
+def sftp_place(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """The mount of a fresh empty directory, here or where ``GENRO_STORAGE_TEST_SFTP`` says."""
+    name = f"genro-{uuid.uuid4().hex}"
+    far = elsewhere("sftp")
+    if far is None:
+        (tmp_path / name).mkdir()
+        server: Sshd = request.getfixturevalue("sshd")
+        return server.mount(tmp_path / name)
+    with mounted(far) as node:
+        (node / name).mkdir(parents=True)
+    above = far.get("path", far.get("base_path", "/"))
+    below = {key: value for key, value in far.items() if key != "base_path"}
+    # An empty path begins where the login does.
+    return {**below, "path": f"{above.rstrip('/')}/{name}" if above else name}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from .base import Service, find_program, free_port, running, stop_still
+from .base import Service, elsewhere, find_program, free_port, running, stop_still
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,7 @@ __all__ = [
     "apache",
     "caseless",
     "run_apache",
+    "webdav_place",
     "wsgidav",
 ]
 
@@ -338,3 +340,21 @@ def wsgidav(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wsgidav]:
 def caseless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaselessWsgidav]:
     """A wsgidav that ignores case."""
     yield from running(CaselessWsgidav, tmp_path_factory)
+
+
+@pytest.fixture
+def webdav_place(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The mount of a fresh empty directory, here or where ``GENRO_STORAGE_TEST_WEBDAV`` says."""
+    name = secrets.token_hex(8)
+    far = elsewhere("webdav")
+    if far is None:
+        # As one would mount it: Apache makes an upload visible when it is complete.
+        return {**request.getfixturevalue("apache").mount(name), "commit": "put"}
+    from genro_storage import StorageManager
+
+    with StorageManager() as manager:
+        manager.configure([{"name": "far", **far}])
+        manager.node("far", name).mkdir(parents=True)
+    above = far.get("url") or far["base_path"]
+    below = {key: value for key, value in far.items() if key != "base_path"}
+    return {**below, "url": f"{above.rstrip('/')}/{name}"}

@@ -140,14 +140,6 @@ def _mount_of(fixture: str) -> Callable[[pytest.FixtureRequest, Path], dict[str,
     return lambda request, here: dict(request.getfixturevalue(fixture))
 
 
-def _sftp(request: pytest.FixtureRequest, here: Path) -> dict[str, Any]:
-    return dict(request.getfixturevalue("sshd").mount(_fresh(here)))
-
-
-def _webdav(request: pytest.FixtureRequest, here: Path) -> dict[str, Any]:
-    return dict(request.getfixturevalue("apache").mount(secrets.token_hex(8)))
-
-
 def _filled_http(request: pytest.FixtureRequest, here: Path, files: Files) -> dict[str, Any]:
     server = request.getfixturevalue("nginx")
     directory = server.fresh()
@@ -185,9 +177,9 @@ PEERS: dict[str, Peer] = {
         _mount_of("azure_mount"),
         holds=_without("a\\b.txt", "trailing dot.", "...", "line\nbreak.txt", "tab\there.txt"),
     ),
-    "sftp": Peer(_sftp),
+    "sftp": Peer(_mount_of("sftp_place")),
     "smb": Peer(_mount_of("smb_place"), holds=_holds_what_windows_does),
-    "webdav": Peer(_webdav),
+    "webdav": Peer(_mount_of("webdav_place")),
     "zip": Peer(_zip, _filled_zip),
     "tar": Peer(_tar, _filled_tar),
     # It composes names (NFC), so that two forms of one name would be one file.

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from ...info import FileInfo
+from ..errors import RootNotFoundError
 from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import Content, SpooledWrite
-from ..remote import RemoteFilesystem
+from ..remote import RemoteFilesystem, repeated
 from ..temporary_names import refuse_temporary, unique_name
 from .files import COPY_DATA, SftpFiles
 
@@ -44,9 +45,29 @@ class _Remote(RemoteFilesystem):
         """The same, where a second attempt could do harm."""
         return self.once(lambda files: step(cast("SftpFiles", files)))
 
-    def ask_until_done(self, step: Callable[[SftpFiles], T], done: type[OSError]) -> T | None:
-        """As ``call_until_done``."""
-        return self.call_until_done(lambda files: step(cast("SftpFiles", files)), done)
+    def ask_until_done(
+        self, step: Callable[[SftpFiles, Callable[[], None]], object], done: type[OSError]
+    ) -> None:
+        """``step(files, asking)``, repeated; ``done`` is no error after an attempt that had asked.
+
+        An attempt that failed before, since nobody listened, has done nothing: then what ``done``
+        says was so already.
+        """
+        asked: list[int] = []
+
+        def attempt(number: int) -> None:
+            may_be_done = bool(asked)
+            try:
+                self.once(
+                    lambda files: step(cast("SftpFiles", files), lambda: asked.append(number))
+                )
+            except RootNotFoundError:
+                raise
+            except done:
+                if not may_be_done:
+                    raise
+
+        repeated(self._bounds, attempt)
 
 
 class SftpBackend(FsspecBackend):
@@ -139,9 +160,9 @@ class SftpBackend(FsspecBackend):
     def _publish(
         self, content: Content, path: str, if_absent: bool, attributes: Attributes | None
     ) -> None:
-        with self._unfinished(path) as temporary:
+        with self._unfinished(path) as another:
             names = self._files.ask(
-                lambda files: files.put(path, temporary, content, attributes, if_absent=if_absent)
+                lambda files: files.put(path, another(), content, attributes, if_absent=if_absent)
             )
             if if_absent:
                 self._files.ask_once(lambda files: files.publish_if_absent(*names))
@@ -150,23 +171,36 @@ class SftpBackend(FsspecBackend):
 
     def _name(self, names: tuple[bytes, bytes]) -> None:
         # Of a temporary file that is gone at the second attempt, the first has made the target.
-        self._files.ask_until_done(lambda files: files.publish(*names), FileNotFoundError)
+        self._files.ask_until_done(
+            lambda files, asking: files.publish(*names, asking=asking), FileNotFoundError
+        )
 
     @contextlib.contextmanager
-    def _unfinished(self, path: str) -> Generator[str]:
-        """A temporary name beside the target, gone again where the block fails.
+    def _unfinished(self, path: str) -> Generator[Callable[[], str]]:
+        """Temporary names beside the target, which are gone again after the block.
 
-        One name for all attempts: what a broken connection left, the next attempt writes over.
+        A new one for each attempt: a request of a former attempt may be on its way still, and
+        empty a file of the same name while the next attempt is writing it.
         """
-        temporary = unique_name(path.rpartition("/")[2])
+        names: list[str] = []
+
+        def another() -> str:
+            names.append(unique_name(path.rpartition("/")[2]))
+            return names[-1]
+
         try:
-            yield temporary
+            yield another
         except BaseException:
-            # The reason of the failure matters more than whether the part can be removed, and
-            # cleanup() finds it.
-            with contextlib.suppress(Exception):
-                self._files.ask_once(lambda files: files.discard(path, temporary))
+            self._discard(path, names)
             raise
+        self._discard(path, names[:-1])
+
+    def _discard(self, path: str, names: list[str]) -> None:
+        # What comes of the write matters more than whether its parts can be removed, and cleanup()
+        # finds them.
+        if names:
+            with contextlib.suppress(Exception):
+                self._files.ask_once(lambda files: files.discard(path, names))
 
     def _add(self, content: Content, path: str) -> None:
         self._files.ask_once(lambda files: files.append(path, content))
@@ -179,7 +213,9 @@ class SftpBackend(FsspecBackend):
     def mkdir(self, path: str) -> None:
         if not path:
             raise FileExistsError(errno.EEXIST, "already exists", path)
-        self._files.ask_until_done(lambda files: files.mkdir(path), FileExistsError)
+        self._files.ask_until_done(
+            lambda files, asking: files.mkdir(path, asking=asking), FileExistsError
+        )
 
     def make_parents(self, path: str) -> None:
         if "/" in path:
@@ -192,14 +228,16 @@ class SftpBackend(FsspecBackend):
         if source == target:
             self._files.ask(lambda files: files.check_source(source))
             return
-        with self._unfinished(target) as temporary:
-            self._name(self._files.ask(lambda files: files.copy(source, target, temporary)))
+        with self._unfinished(target) as another:
+            self._name(self._files.ask(lambda files: files.copy(source, target, another())))
 
     def move(self, source: str, target: str) -> None:
         if not source or not target:
             raise PermissionError(errno.EPERM, "the root cannot be moved or replaced")
         refuse_temporary(target)
-        self._files.ask_until_done(lambda files: files.mv(source, target), FileNotFoundError)
+        self._files.ask_until_done(
+            lambda files, asking: files.mv(source, target, asking=asking), FileNotFoundError
+        )
 
     # -- removing -----------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ import errno
 import io
 import os
 import struct
-import threading
 from typing import TYPE_CHECKING, BinaryIO
 
 from ..temporary_names import unique_name
@@ -15,10 +14,10 @@ from . import packets as wire
 from .packets import ServerFailureError, encode_attrs, text
 from .paths import REGULAR, SPACE, Found, encode, is_directory, is_link, parent
 from .reading import SftpReading
-from .transfer import write_all
+from .transfer import is_part_of, read_chunks, write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
     from ...info import Attributes
@@ -49,7 +48,6 @@ class SftpFiles(SftpReading):
     ) -> None:
         super().__init__(pool, root, opened=opened)
         self._atomic = atomic
-        self._appending = threading.Lock()
 
     # -- contents ------------------------------------------------------------------------------
 
@@ -118,9 +116,10 @@ class SftpFiles(SftpReading):
                 raise OSError(errno.ENOSPC, "no space left on the server") from error
             raise
 
-    def publish(self, temporary: bytes, target: bytes) -> None:
-        """Give a finished file its name, replacing what has it."""
+    def publish(self, temporary: bytes, target: bytes, *, asking: Callable[[], None]) -> None:
+        """Give a finished file its name, replacing what has it; ``asking`` as for ``mkdir``."""
         with self._session() as (session, _):
+            asking()
             self._rename(session, temporary, target)
 
     def publish_if_absent(self, temporary: bytes, target: bytes) -> None:
@@ -167,16 +166,18 @@ class SftpFiles(SftpReading):
                 raise
             raise FileExistsError(errno.EEXIST, "already exists") from error
 
-    def discard(self, path: str, temporary: str) -> None:
-        """Remove what is left of a write that failed."""
+    def discard(self, path: str, temporary: Iterable[str]) -> None:
+        """Remove what is left of the attempts of a write."""
         with self._session() as (session, looker):
-            full = parent(looker.followed(path).full) + b"/" + encode(temporary)
-            session.done(session.send(wire.REMOVE, text(full)))
+            above = parent(looker.followed(path).full)
+            for name in temporary:
+                with contextlib.suppress(FileNotFoundError):
+                    session.done(session.send(wire.REMOVE, text(above + b"/" + encode(name))))
 
     def append(self, path: str, content: bytes | Path) -> None:
-        """Add to the end of a file, which is made where it is missing; cut off again on failure."""
+        """Add to the end of a file, which is made where it is missing; taken back on failure."""
         # Servers that know no appending are told the position, so that two of us would collide.
-        with self._appending, self._session() as (session, looker):
+        with self._pool.turns, self._session() as (session, looker):
             found = looker.target(path, if_absent=False)
             self._make_missing(session, found)
             flags = wire.F_WRITE | wire.F_CREAT | wire.F_APPEND
@@ -186,11 +187,29 @@ class SftpFiles(SftpReading):
                 try:
                     with self._full_disk_explained(session, parent(found.full)):
                         write_all(session, handle, source, before)
-                except OSError:
-                    if not session.is_broken:
-                        attrs = encode_attrs(size=before)
-                        session.done(session.send(wire.FSETSTAT, text(handle), attrs))
+                except BaseException:
+                    # The reason of the failure matters more than whether it can be taken back.
+                    with contextlib.suppress(Exception):
+                        self._take_back(session, found, before, source)
                     raise
+
+    def _take_back(self, session: Session, found: Found, before: int, source: BinaryIO) -> None:
+        """Cut a part of ``source`` off again; what others have added meanwhile stays."""
+        if session.is_broken:
+            with self._session() as (another, _):
+                self._take_back(another, found, before, source)
+            return
+        handle = self._open(session, found.full, wire.F_READ | wire.F_WRITE)
+        with _handle(session, handle):
+            size = session.attrs(session.send(wire.FSTAT, text(handle))).size or 0
+            source.seek(0)
+            if size < before or not is_part_of(read_chunks(session, handle, before), source):
+                return
+            if found.attrs is None and not before:
+                session.done(session.send(wire.REMOVE, text(found.full)))
+            else:
+                attrs = encode_attrs(size=before)
+                session.done(session.send(wire.FSETSTAT, text(handle), attrs))
 
     def copy(self, source: str, target: str, temporary: str) -> tuple[bytes, bytes]:
         """As ``put``, with the content of a file of the server, by the server itself."""
@@ -251,7 +270,10 @@ class SftpFiles(SftpReading):
 
     # -- names --------------------------------------------------------------------------------
 
-    def mkdir(self, path: str, create_parents: bool = False) -> None:
+    # Both are repeated. ``asking`` is called when the request goes out: whoever repeats it must know
+    # whether an earlier one may have done what this one finds done.
+
+    def mkdir(self, path: str, *, asking: Callable[[], None]) -> None:
         """Make one directory."""
         with self._session() as (session, looker):
             found = looker.look(path)
@@ -260,6 +282,7 @@ class SftpFiles(SftpReading):
             found.require_no_file_in_the_way()
             if found.missing > 1:
                 raise FileNotFoundError(errno.ENOENT, "the parent directory is missing", path)
+            asking()
             with self._taken_explained(session, found.full):
                 session.done(session.send(wire.MKDIR, text(found.full), bytes(4)))
 
@@ -310,7 +333,7 @@ class SftpFiles(SftpReading):
                     raise OSError(errno.ENOTEMPTY, "directory not empty", path) from error
                 raise
 
-    def mv(self, source: str, target: str) -> None:
+    def mv(self, source: str, target: str, *, asking: Callable[[], None]) -> None:
         """Rename a file or a directory, replacing a file."""
         with self._session() as (session, looker):
             here, there = looker.look(source), looker.look(target)
@@ -323,6 +346,7 @@ class SftpFiles(SftpReading):
             if there.attrs is not None and is_directory(there.attrs) != is_directory(here.attrs):
                 kind = IsADirectoryError if is_directory(there.attrs) else NotADirectoryError
                 raise kind(errno.EISDIR if kind is IsADirectoryError else errno.ENOTDIR, "", target)
+            asking()
             try:
                 self._rename(session, here.full, there.full)
             except ServerFailureError as error:

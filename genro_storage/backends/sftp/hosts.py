@@ -180,7 +180,14 @@ class Login:
     @property
     def user(self) -> str:
         """Who logs in; as with ssh, by default the user of this machine."""
-        return self.username or getpass.getuser()
+        if self.username is not None:
+            return self.username
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError) as error:  # a container's user needs no name
+            raise PermissionError(
+                "the user of this process has no name on this machine; give 'username'"
+            ) from error
 
     @property
     def label(self) -> str:

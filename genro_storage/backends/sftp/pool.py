@@ -35,13 +35,14 @@ class _State:
         self._limit = limit
         self.link: Link | None = None
         self.users: dict[Session, int] = {}
-        self.opening = 0
+        #: One mark for each session that is being opened; an interrupt cannot leave one behind.
+        self.opening: set[object] = set()
         self.limit = limit
 
     def take(self) -> tuple[Link | None, list[Session]]:
         """Forget everything, and return what is to be closed."""
         link, sessions = self.link, list(self.users)
-        self.link, self.users, self.opening, self.limit = None, {}, 0, self._limit
+        self.link, self.users, self.opening, self.limit = None, {}, set(), self._limit
         return link, sessions
 
 
@@ -85,6 +86,8 @@ class Pool:
         self._changed = threading.Condition()
         self._state = _State(limit)
         self._attempt: Future[Link] | None = None
+        #: For what the threads of this process must do one after the other.
+        self.turns: threading.Lock = threading.Lock()
         # A mount that nobody closes must not keep threads and sockets either.
         self._finalizer = weakref.finalize(self, _close, self._state)
         _pools.add(self)
@@ -100,11 +103,14 @@ class Pool:
 
     def lease(self) -> Lease:
         """A session until it is released; raises what connecting raises."""
-        session = None
+        session, mark = None, object()
         while session is None:
             link = self._link()
-            find = self._new_session if self._may_open(link) else self._open_session
-            session = find(link)
+            try:
+                find = self._new_session if self._may_open(link, mark) else self._open_session
+                session = find(link)
+            finally:
+                self._end_opening(mark)
         return Lease(self, session)
 
     def close(self) -> None:
@@ -117,8 +123,11 @@ class Pool:
     def after_fork(self) -> None:
         """In the child: the connection goes on being the parent's."""
         self._changed = threading.Condition()
+        self.turns = threading.Lock()
         self._attempt = None
         link, sessions = self._state.take()
+        for session in sessions:  # streams that the parent has opened use them still
+            session.abandon()
         if link is not None:
             link.abandon()
             # Never collected: their clean-up may wait for locks whose holder was not forked.
@@ -128,64 +137,79 @@ class Pool:
 
     def _link(self) -> Link:
         self._drop_broken()
-        with self._changed:
-            if self._state.link is not None:
-                return self._state.link
-            mine: Future[Link] = Future()
-            attempt = self._attempt
-            if attempt is None:
-                self._attempt = mine
-        return self._first(mine) if attempt is None else attempt.result()
-
-    def _first(self, attempt: Future[Link]) -> Link:
-        """Connect, for everybody who waits for this attempt."""
+        mine: Future[Link] = Future()
+        link: Link | None = None
         try:
-            link = self._connect()
-        except BaseException as error:
             with self._changed:
+                if self._state.link is not None:
+                    return self._state.link
+                if self._attempt is None:
+                    self._attempt = mine
+                attempt = self._attempt
+            if attempt is mine:
+                link = self._connect()
+                with self._changed:
+                    self._state.link = link
+                    self._attempt = None
+                mine.set_result(link)
+            return attempt.result()
+        except BaseException as error:
+            self._give_up(mine, link, error)
+            raise
+
+    def _give_up(self, attempt: Future[Link], link: Link | None, error: BaseException) -> None:
+        """End an attempt for everybody who waits for it, whatever it was that ended it."""
+        with self._changed:
+            if self._attempt is attempt:
                 self._attempt = None
+            kept = link is None or self._state.link is link
+        if not kept and link is not None:
+            link.close()
+        if not attempt.done():
             attempt.set_exception(
                 error
                 if isinstance(error, Exception)
                 else ConnectionAbortedError(errno.ECONNABORTED, "connecting was interrupted")
             )
-            raise
-        with self._changed:
-            self._state.link = link
-            self._attempt = None
-        attempt.set_result(link)
-        return link
 
     def _drop_broken(self) -> None:
         with self._changed:
             state = self._state
             link: Link | None = None
-            if state.link is not None and not state.link.is_alive:
+            broken = [each for each in state.users if each.is_broken]
+            used = any(count for each, count in state.users.items() if not each.is_broken)
+            # Where nobody else hears from the server, the connection may be as dead as the session.
+            silent = not used and any(each.fell_silent for each in broken)
+            if state.link is not None and (silent or not state.link.is_alive):
                 link, broken = state.take()
-            else:
-                broken = [each for each in state.users if each.is_broken and not state.users[each]]
-                for session in broken:
-                    del state.users[session]
+            for session in broken:
+                # Also one that somebody uses: the server counts it as long as it is not closed.
+                state.users.pop(session, None)
             self._changed.notify_all()
         _close_all(link, broken)
 
     # -- sessions -----------------------------------------------------------------------------
 
-    def _may_open(self, link: Link) -> bool:
-        """Whether to open a new session, which is noted, rather than use one that is there."""
+    def _may_open(self, link: Link, mark: object) -> bool:
+        """Whether to open a new session, which is marked, rather than use one that is there."""
         with self._changed:
             state = self._state
             while state.link is link:
                 whole = [each for each in state.users if not each.is_broken]
                 if any(not state.users[each] for each in whole):
                     return False
-                if len(whole) + state.opening < state.limit:
-                    state.opening += 1
+                if len(whole) + len(state.opening) < state.limit:
+                    state.opening.add(mark)
                     return True
                 if whole or not state.opening:
                     return False
                 self._changed.wait()
             return False
+
+    def _end_opening(self, mark: object) -> None:
+        with self._changed:
+            self._state.opening.discard(mark)
+            self._changed.notify_all()
 
     def _open_session(self, link: Link) -> Session | None:
         """The session with the fewest users; None where there is none any more."""
@@ -207,7 +231,7 @@ class Pool:
         except ChannelRefusedError:
             with self._changed:
                 state = self._state
-                others = len(state.users) + state.opening - 1 if state.link is link else 0
+                others = len(state.users) + len(state.opening) - 1 if state.link is link else 0
                 if not others:
                     raise
                 # From now on those that there are will do.
@@ -219,13 +243,10 @@ class Pool:
         finally:
             with self._changed:
                 state = self._state
-                if state.link is link:
-                    state.opening -= 1
-                    if session is not None:
-                        state.users[session] = 1
+                if session is not None and state.link is link:
+                    state.users[session] = 1
                 elif session is not None:
                     late, session = [session], None
-                self._changed.notify_all()
             _close_all(None, late)
         return session
 

@@ -62,12 +62,14 @@ class Session:
 
     A thread of its own always reads, so that the server can never wait for us to read while we
     wait for it to read. An answer is waited for as long as nothing at all comes for ``timeout``
-    seconds; then, and after any error of the channel, the session is broken for good.
+    seconds; then, and after any error of the channel, the session is broken for good. ``failures``
+    are what the channel raises beside the exceptions of the standard library.
     """
 
-    def __init__(self, channel: Channel, timeout: float) -> None:
+    def __init__(self, channel: Channel, timeout: float, *failures: type[Exception]) -> None:
         self._channel = channel
         self._timeout = timeout
+        self._failures: tuple[type[Exception], ...] = (OSError, EOFError, *failures)
         self._sending = threading.Lock()
         self._changed = threading.Condition()
         self._replies: dict[int, tuple[int, bytes] | None] = {}
@@ -88,12 +90,26 @@ class Session:
         """Whether nothing can be asked any more."""
         return self._error is not None
 
+    @property
+    def fell_silent(self) -> bool:
+        """Whether it is broken because nothing came for too long."""
+        return isinstance(self._error, TimeoutError)
+
     def close(self) -> None:
         """End the channel; whoever waits for an answer gets an error. Never raises."""
         self._break(ConnectionAbortedError(errno.ECONNABORTED, "the connection was closed"))
         # Broken channels cannot say goodbye, and in what way they fail is of no interest.
         with contextlib.suppress(Exception):
             self._channel.close()
+
+    def abandon(self) -> None:
+        """In a forked child: be broken, without asking for locks whose holder was not forked."""
+        self._sending = threading.Lock()
+        self._changed = threading.Condition()
+        self._error = ConnectionAbortedError(
+            errno.ECONNABORTED,
+            "the connection belongs to the process that this one was forked from",
+        )
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -153,8 +169,9 @@ class Session:
             # A packet of which only a part went out makes the rest meaningless.
             self._replies.pop(number, None)
             self._break(_channel_error(error, self._timeout))
-            if isinstance(error, Exception):
+            if isinstance(error, self._failures):
                 raise self._again() from error
+            # What a handler of signals raises (Ctrl-C, a time limit) is for whoever set it.
             raise
 
     # -- receiving ----------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
-import io
 import logging
 import os
 import socket
@@ -15,12 +14,10 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 import paramiko
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from paramiko.ssh_exception import IncompatiblePeer
 
 from .hosts import KnownKey, Login, fingerprint
+from .keys import Agent, load_key
 from .session import ChannelRefusedError, Session
 
 if TYPE_CHECKING:
@@ -119,9 +116,12 @@ class Connection:
                 ) from error
             try:
                 channel.invoke_subsystem("sftp")
-                return Session(channel, timeout)
-            except paramiko.SSHException as error:
-                if not self.is_alive:
+                return Session(channel, timeout, paramiko.SSHException)
+            except BaseException as error:
+                # Or the server goes on counting it among those that it allows.
+                with contextlib.suppress(Exception):
+                    channel.close()
+                if not isinstance(error, paramiko.SSHException) or not self.is_alive:
                     raise
                 raise ConnectionError(
                     errno.ECONNREFUSED,
@@ -181,8 +181,7 @@ def connect(login: Login) -> Connection:
         with _limited(connection, login.bounds.connect):
             _negotiate(transport, login, known)
         _check_host(transport.get_remote_server_key(), login, known)
-        with _limited(connection, login.bounds.timeout):
-            _authenticate(transport, login)
+        _authenticate(connection, transport, login)
     except BaseException:
         connection.close()
         raise
@@ -193,10 +192,10 @@ def connect(login: Login) -> Connection:
 def _reach(login: Login) -> socket.socket:
     try:
         found = socket.create_connection((login.host, login.port), login.bounds.connect)
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:
+        why = "it is no name" if isinstance(error, UnicodeError) else error.strerror
         raise ConnectionError(
-            errno.EHOSTUNREACH,
-            f"the host {login.host!r} cannot be found ({error.strerror}); check 'host'",
+            errno.EHOSTUNREACH, f"the host {login.host!r} cannot be found ({why}); check 'host'"
         ) from error
     except ConnectionRefusedError as error:
         raise ConnectionRefusedError(
@@ -283,15 +282,17 @@ def _check_host(key: paramiko.PKey, login: Login, known: list[KnownKey]) -> None
 # -- logging in -------------------------------------------------------------------------------
 
 
-def _authenticate(transport: paramiko.Transport, login: Login) -> None:
+def _authenticate(connection: Connection, transport: paramiko.Transport, login: Login) -> None:
     """Try the key files, then the password; with neither, what ssh would try by itself."""
     refused: list[str] = []
     error: Exception | None = None
     for what, attempt in _ways_in(transport, login):
         try:
-            # Names of what else is wanted: two factors.
-            if not attempt():
+            with _limited(connection, login.bounds.timeout):
+                more = attempt()
+            if not more:
                 return
+            # Names of what else is wanted: two factors.
         except paramiko.BadAuthenticationType as found:
             error = found
             refused.append(f"{what} (it takes: {', '.join(found.allowed_types)})")
@@ -320,97 +321,37 @@ def _ways_in(
         return lambda: list(transport.auth_publickey(login.user, key) or ())
 
     for path in login.key_files:
-        yield f"the key of {path!r}", by_key(_load_key(path, login))
-    password = login.password
-    if password is not None:
+        yield f"the key of {path!r}", by_key(load_key(path, login))
+    if login.password is not None:
+        # A variable of the environment may hold bytes that are no UTF-8.
+        password: Any = login.password.encode("utf-8", "surrogateescape")
         yield (
             "the password",
             lambda: list(transport.auth_password(login.user, password) or ()),
         )
-    if login.key_files or password is not None:
+    if login.key_files or login.password is not None:
         return
-    agent = paramiko.Agent()
     try:
-        for key in agent.get_keys():
-            yield "a key of the agent", by_key(key)
-    finally:
-        agent.close()
+        agent = Agent(login.bounds.timeout)
+    except (OSError, paramiko.SSHException) as error:
+        # As ssh does: there may be files as well.
+        _log.warning("mount %r: the agent of ssh cannot be asked: %s", login.mount, error)
+    else:
+        try:
+            for key in agent.get_keys():
+                yield "a key of the agent", by_key(key)
+        finally:
+            agent.close()
     for path in sorted(glob.glob(os.path.expanduser("~/.ssh/id_*"))):
         if path.endswith(".pub"):
             continue
         try:
-            key = _load_key(path, login)
+            key = load_key(path, login)
         except PermissionError as error:
             # Nobody asked for this very file, which may be locked, or no key at all.
             _log.debug("mount %r: %s", login.mount, error)
             continue
         yield f"the key of {path!r}", by_key(key)
-
-
-def _load_key(path: str, login: Login) -> paramiko.PKey:
-    """The private key of a file, with its certificate where there is one beside it.
-
-    Raises ``PermissionError`` that says what is wrong with the file, whatever it is: without the
-    key nobody gets in.
-    """
-    cause: Exception
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-        key = _paramiko_key(_private_key(data, login))
-        if os.path.exists(path + "-cert.pub"):
-            key.load_certificate(path + "-cert.pub")
-    except OSError as error:
-        problem, cause = f"it cannot be read ({error.strerror})", error
-    except _KeyProblemError as error:
-        problem, cause = str(error), error
-    else:
-        return key
-    raise PermissionError(
-        f"the key file {path!r} is of no use: {problem}; check 'key_filename'"
-    ) from cause
-
-
-class _KeyProblemError(Exception):
-    """What is wrong with a key; the text says it."""
-
-
-def _private_key(data: bytes, login: Login) -> object:
-    """Not by paramiko, which takes fewer formats, and one ECDSA key of two without a comment."""
-    load = (
-        serialization.load_ssh_private_key
-        if b"BEGIN OPENSSH PRIVATE KEY" in data
-        else serialization.load_pem_private_key
-    )
-    try:
-        return load(data, None)
-    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
-        # By the words: former versions of the library have another class for the same.
-        if not any(words in str(error) for words in ("not given", "-protected")):
-            raise _KeyProblemError("it holds no private key of a kind that is known") from None
-    # It is encrypted. 0.4 unlocked keys by the password where no passphrase was given.
-    secret = login.passphrase if login.passphrase is not None else login.password
-    if secret is None:
-        raise _KeyProblemError("it is encrypted; give its 'passphrase'")
-    try:
-        return load(data, secret.encode())
-    except ValueError:
-        raise _KeyProblemError("'passphrase' does not unlock it") from None
-
-
-def _paramiko_key(key: object) -> paramiko.PKey:
-    if isinstance(key, rsa.RSAPrivateKey):
-        return paramiko.RSAKey(key=key)
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return paramiko.ECDSAKey(vals=(key, key.public_key()))
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        plain = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.OpenSSH,
-            serialization.NoEncryption(),
-        )
-        return paramiko.Ed25519Key.from_private_key(io.StringIO(plain.decode()))
-    raise _KeyProblemError("it holds no key of a kind that is known (ed25519, ecdsa, rsa)")
 
 
 def explained(error: Exception, label: str) -> Exception:

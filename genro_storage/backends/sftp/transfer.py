@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
 import os
 import struct
 from collections import deque
@@ -11,11 +13,11 @@ from typing import TYPE_CHECKING, BinaryIO
 from .packets import READ, WRITE, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from .session import Session
 
-__all__ = ["CHUNK", "WINDOW", "FileReader", "read_chunks", "write_all"]
+__all__ = ["CHUNK", "WINDOW", "FileReader", "is_part_of", "read_chunks", "write_all"]
 
 #: Bytes of one request: what every server accepts (draft-ietf-secsh-filexfer-02, section 3).
 CHUNK = 32 * 1024
@@ -88,8 +90,8 @@ def read_chunks(
 def write_all(session: Session, handle: bytes, source: BinaryIO, offset: int = 0) -> int:
     """Write all of ``source`` from ``offset`` on; returns how many bytes that were.
 
-    Every answer is waited for before this returns. After an error nothing is known about what
-    came behind it.
+    Every answer is waited for before this returns. After an error nothing is known about the
+    requests that came behind it.
     """
     field, start = text(handle), offset
     on_the_way: deque[int] = deque()
@@ -105,6 +107,24 @@ def write_all(session: Session, handle: bytes, source: BinaryIO, offset: int = 0
     finally:
         session.forget(on_the_way)
     return offset - start
+
+
+def is_part_of(found: Iterable[bytes], source: BinaryIO) -> bool:
+    """Whether it is what came of writing ``source``: of each request all, the beginning, or none."""
+    pieces, rest = iter(found), b""
+    while True:
+        piece = source.read(CHUNK)
+        while len(rest) < len(piece) and (more := next(pieces, b"")):
+            rest += more
+        if not rest or not piece:
+            return not rest and not next(pieces, b"")
+        if rest.startswith(piece):
+            rest = rest[len(piece) :]
+        else:
+            same = itertools.takewhile(
+                lambda pair: pair[0] == pair[1], zip(rest, piece, strict=False)
+            )
+            rest = rest[sum(1 for _ in same) :]
 
 
 class FileReader(io.RawIOBase):
@@ -132,14 +152,27 @@ class FileReader(io.RawIOBase):
     def readinto(self, buffer: object, /) -> int:
         target = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         at = 0
-        for piece in self._take(len(target)):
-            target[at : at + len(piece)] = piece
-            at += len(piece)
+        with self._staying_on_failure():
+            for piece in self._take(len(target)):
+                target[at : at + len(piece)] = piece
+                at += len(piece)
         return at
 
     def read(self, size: int | None = -1, /) -> bytes:
         """All that was asked for, less only at the end of the file."""
-        return b"".join(self._take(None if size is None or size < 0 else size))
+        with self._staying_on_failure():
+            return b"".join(self._take(None if size is None or size < 0 else size))
+
+    @contextlib.contextmanager
+    def _staying_on_failure(self) -> Generator[None]:
+        """Whoever reads on after a failure must get what that reading would have given."""
+        position = self._position
+        try:
+            yield
+        except BaseException:
+            self._stop()
+            self._position = position
+            raise
 
     def _take(self, size: int | None) -> Iterator[memoryview]:
         self._require_open()
