@@ -182,6 +182,37 @@ def test_a_file_beyond_four_gigabytes(path, root):
     assert root._mount.read_bytes("big.bin", size - 5, size) == bytes(5)
 
 
+def test_wide_records_where_narrow_ones_would_do(path, root):
+    """Python writes them from 2 GiB on, other programs for any archive that they stream."""
+    size = 3 * 1024**3
+    info = zipfile.ZipInfo("big.bin")
+    info.file_size = info.compress_size = size
+    info.header_offset = info.CRC = 0
+    with path.open("wb") as stream:
+        stream.write(info.FileHeader())
+        stream.truncate(stream.tell() + size)
+        stream.seek(0, io.SEEK_END)
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.filelist.append(info)
+            archive.NameToInfo["big.bin"] = info
+            archive.start_dir = stream.tell()
+            archive.writestr("small.txt", b"small")
+    assert (root / "small.txt").read_bytes() == b"small"
+    assert (root / "big.bin").size == size
+
+
+def test_a_comment_that_looks_like_a_wide_record_is_none(path, root):
+    with zipfile.ZipFile(path, "w") as archive:
+        info = zipfile.ZipInfo("a.txt")
+        info.comment = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 9, 9, 9, 9)
+        info.comment += struct.pack("<4sLQL", b"PK\6\7", 0, 31 + 4 + 46 + 5, 1)
+        archive.writestr(info, b"a")
+    assert (root / "a.txt").read_bytes() == b"a"
+    (root / "b.txt").write_bytes(b"b")
+    assert found(root) == {"a.txt": "file", "b.txt": "file"}
+    assert zipfile.ZipFile(path).getinfo("a.txt").comment == info.comment
+
+
 def test_a_program_in_front_stays(path, root):
     program = b"#!/bin/sh\nexit 0\n" * 10
     path.write_bytes(program + pack_zip(io.BytesIO(), {"a.txt": b"a"}).getvalue())

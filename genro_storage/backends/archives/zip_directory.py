@@ -137,10 +137,9 @@ def read_directory(source: Source, limits: Limits, encoding: str) -> ZipDirector
     comment = tail[found + _END.size : found + _END.size + length]
     end = near + found
     declared = count
-    if _FULL16 in (disk, here, count) or _FULL32 in (size, offset):
-        wide = _read_end64(source, end)
-        if wide is not None:
-            end, disk, first_disk, here, declared, size, offset = wide
+    wide = _read_end64(source, end, (disk, first_disk, here, count, size, offset))
+    if wide is not None:
+        end, disk, first_disk, here, declared, size, offset = wide
     if disk != first_disk or disk != 0 or here != declared:
         raise BrokenArchiveError("a zip archive in several parts cannot be read; join them first")
     start = end - size
@@ -174,24 +173,33 @@ def _find_end(tail: bytes) -> int:
     return fallback
 
 
-def _read_end64(source: Source, end: int) -> tuple[int, ...] | None:
-    """The wide end record: (its offset, disk, first disk, entries here, all, size, offset)."""
+def _read_end64(source: Source, end: int, narrow: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The wide end record: (its offset, disk, first disk, entries here, all, size, offset).
+
+    Some programs write one long before ``narrow`` needs it (Python: from 2 GiB on), so it is looked
+    for always. Where it is not needed it counts only if it says the same, apart from fields that ran
+    over: a comment may look like it.
+    """
+    needed = _FULL16 in narrow[:4] or _FULL32 in narrow[4:]
     at = end - _LOCATOR.size
     if at < 0:
         return None
     signature, _, declared, disks = _LOCATOR.unpack(source.read_exactly(at, _LOCATOR.size))
     if signature != b"PK\6\7":
         return None
-    if disks > 1:
+    if needed and disks > 1:
         raise BrokenArchiveError("a zip archive in several parts cannot be read; join them first")
     # The declared place is wrong where a program stands in front.
     for place in (declared, at - _END64.size):
         if not 0 <= place <= at - _END64.size:
             continue
         record = _END64.unpack(source.read_exactly(place, _END64.size))
-        if record[0] == b"PK\6\6":
-            return (place, *record[4:6], *record[6:8], record[8], record[9])
-    raise BrokenArchiveError("the directory of the zip archive is damaged")
+        cut = (*(each & _FULL16 for each in record[4:8]), *(each & _FULL32 for each in record[8:]))
+        if record[0] == b"PK\6\6" and (needed or cut == narrow):
+            return (place, *record[4:])
+    if needed:
+        raise BrokenArchiveError("the directory of the zip archive is damaged")
+    return None
 
 
 def _parse(raw: bytes, before: int, encoding: str, limits: Limits) -> Iterator[ZipEntry]:
