@@ -93,13 +93,13 @@ def at(minutes):
 # -- configuring --------------------------------------------------------------------------------
 
 
-def run(code):
+def run(code, **environment):
     return subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
     ).stdout
 
 
@@ -631,6 +631,38 @@ def test_what_is_compressed_on_the_way_is_not_taken_for_the_content(mount, githu
     github.control(foreign="blobs", answer={"content": "cGxhaW4="})
     with pytest.raises(StorageIOError, match="something else than the file"):
         node.read_bytes()
+
+
+def test_missing_authorities_are_no_missing_file(tmp_path, nginx):
+    """What no longer exists is deleted by those who keep a copy of it."""
+    code = f"""
+from genro_storage import StorageConnectionError, StorageManager
+with StorageManager() as storage:
+    base_url = "https://127.0.0.1:{nginx.tls}/api/v3"
+    mount = {{"name": "g", "type": "github", "org": "o", "repo": "r", "base_url": base_url}}
+    storage.configure([{{**mount, "retries": 0}}])
+    try:
+        print(storage.node("g:a").exists)
+    except StorageConnectionError as error:
+        print(error)
+"""
+    said = run(code, SSL_CERT_FILE=str(tmp_path / "missing.pem"))
+    assert "CERTIFICATE_VERIFY_FAILED" in said and "SSL_CERT_FILE" in said
+
+
+def test_a_private_authority_is_named_by_the_environment(nginx):
+    code = f"""
+from genro_storage import StorageManager, StorageNotFoundError
+with StorageManager() as storage:
+    base_url = "https://127.0.0.1:{nginx.tls}/api/v3"
+    mount = {{"name": "g", "type": "github", "org": "o", "repo": "r", "base_url": base_url}}
+    storage.configure([{{**mount, "retries": 0}}])
+    try:
+        storage.node("g:a").size
+    except StorageNotFoundError as error:
+        print(error)
+"""
+    assert "the repository o/r" in run(code, SSL_CERT_FILE=str(nginx.certificate))
 
 
 def test_nobody_listens(mount):
