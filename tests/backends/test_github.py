@@ -30,8 +30,7 @@ from genro_storage import (
     StorageVersionError,
 )
 from genro_storage.testing.ground import AWKWARD_NAMES
-from tests.services.github import ORG, TOKEN, GithubServer
-from tests.services.interrupted import InterruptedTransfers
+from tests.services.github import ORG, TOKEN
 from tests.support.git_repositories import Link, Submodule, commit
 
 pytestmark = pytest.mark.services
@@ -706,25 +705,7 @@ def test_mounts_of_one_repository_know_each_other(mount, named, repository):
     assert not one._mount.same_place("d/a.txt", mount(ref="main")._mount, "d/a.txt")
 
 
-# -- a server that dies -------------------------------------------------------------------------
-
-
-class TestGithubInterrupted(InterruptedTransfers):
-    @pytest.fixture
-    def service(self, tmp_path_factory):
-        server = GithubServer(tmp_path_factory.mktemp("github"))
-        server.start()
-        self.name, self.repository = server.new_repository()
-        yield server
-        self.repository.free()
-        server.stop()
-
-    def config(self, service, port):
-        base = f"http://127.0.0.1:{port}/api/v3"
-        return {"type": "github", "org": ORG, "repo": self.name, "base_url": base, "token": TOKEN}
-
-    def seed(self, service, storage, path, data):
-        commit(self.repository, {path: data})
+# -- a connection that breaks ---------------------------------------------------------------------
 
 
 def test_a_read_goes_on_where_the_connection_broke(github, mount, repository):
