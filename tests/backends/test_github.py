@@ -30,8 +30,7 @@ from genro_storage import (
     StorageVersionError,
 )
 from genro_storage.testing.ground import AWKWARD_NAMES
-from tests.services.github import ORG, TOKEN, GithubServer
-from tests.services.interrupted import InterruptedTransfers
+from tests.services.github import ORG, TOKEN
 from tests.support.git_repositories import Link, Submodule, commit
 
 pytestmark = pytest.mark.services
@@ -93,13 +92,13 @@ def at(minutes):
 # -- configuring --------------------------------------------------------------------------------
 
 
-def run(code):
+def run(code, **environment):
     return subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
     ).stdout
 
 
@@ -633,6 +632,38 @@ def test_what_is_compressed_on_the_way_is_not_taken_for_the_content(mount, githu
         node.read_bytes()
 
 
+def test_missing_authorities_are_no_missing_file(tmp_path, nginx):
+    """What no longer exists is deleted by those who keep a copy of it."""
+    code = f"""
+from genro_storage import StorageConnectionError, StorageManager
+with StorageManager() as storage:
+    base_url = "https://127.0.0.1:{nginx.tls}/api/v3"
+    mount = {{"name": "g", "type": "github", "org": "o", "repo": "r", "base_url": base_url}}
+    storage.configure([{{**mount, "retries": 0}}])
+    try:
+        print(storage.node("g:a").exists)
+    except StorageConnectionError as error:
+        print(error)
+"""
+    said = run(code, SSL_CERT_FILE=str(tmp_path / "missing.pem"))
+    assert "CERTIFICATE_VERIFY_FAILED" in said and "SSL_CERT_FILE" in said
+
+
+def test_a_private_authority_is_named_by_the_environment(nginx):
+    code = f"""
+from genro_storage import StorageManager, StorageNotFoundError
+with StorageManager() as storage:
+    base_url = "https://127.0.0.1:{nginx.tls}/api/v3"
+    mount = {{"name": "g", "type": "github", "org": "o", "repo": "r", "base_url": base_url}}
+    storage.configure([{{**mount, "retries": 0}}])
+    try:
+        storage.node("g:a").size
+    except StorageNotFoundError as error:
+        print(error)
+"""
+    assert "the repository o/r" in run(code, SSL_CERT_FILE=str(nginx.certificate))
+
+
 def test_nobody_listens(mount):
     with pytest.raises(StorageConnectionError, match="m0:"):
         mount(base_url="http://127.0.0.1:1").children()
@@ -674,25 +705,7 @@ def test_mounts_of_one_repository_know_each_other(mount, named, repository):
     assert not one._mount.same_place("d/a.txt", mount(ref="main")._mount, "d/a.txt")
 
 
-# -- a server that dies -------------------------------------------------------------------------
-
-
-class TestGithubInterrupted(InterruptedTransfers):
-    @pytest.fixture
-    def service(self, tmp_path_factory):
-        server = GithubServer(tmp_path_factory.mktemp("github"))
-        server.start()
-        self.name, self.repository = server.new_repository()
-        yield server
-        self.repository.free()
-        server.stop()
-
-    def config(self, service, port):
-        base = f"http://127.0.0.1:{port}/api/v3"
-        return {"type": "github", "org": ORG, "repo": self.name, "base_url": base, "token": TOKEN}
-
-    def seed(self, service, storage, path, data):
-        commit(self.repository, {path: data})
+# -- a connection that breaks ---------------------------------------------------------------------
 
 
 def test_a_read_goes_on_where_the_connection_broke(github, mount, repository):

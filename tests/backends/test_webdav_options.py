@@ -13,6 +13,7 @@ from genro_storage import StorageConfigError, StorageManager
 from genro_storage.backends.context import BuildContext
 from genro_storage.backends.webdav import WebdavOptions, build
 from genro_storage.backends.webdav.settings import Settings, components, is_misread
+from genro_storage.backends.webdav.spelling import first_difference
 from genro_storage.backends.webdav.xml import read_multistatus
 
 ROOT = Path(__file__).parents[2]
@@ -226,3 +227,20 @@ def test_a_multistatus_is_read_by_its_namespace_and_statuses():
 def test_what_is_no_multistatus_is_refused(document, message):
     with pytest.raises(OSError, match=message):
         read_multistatus(document)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "found"),
+    [
+        ("a.txt", "A.TXT", ("", "a.txt", "A.TXT")),
+        ("d/Stra\u00dfe/x", "d/STRASSE/X", ("d", "Stra\u00dfe", "STRASSE")),
+        ("caf\u00e9", "Cafe\u0301", ("", "caf\u00e9", "Cafe\u0301")),
+        ("a. ", "a", ("", "a. ", "a")),
+        ("a\udce9", "A\udce9", ("", "a\udce9", "A\udce9")),
+        ("a.txt", "a.txt", None),
+        ("a.txt", "b.txt", None),
+        ("a/b", "a.b", None),
+    ],
+)
+def test_names_that_some_server_takes_for_one(source, target, found):
+    assert first_difference(source, target) == found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import errno
-import functools
 import time
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -18,9 +17,9 @@ from ...exceptions import StorageError
 from ..errors import RootNotFoundError
 from ..remote import Bounds, Opened, is_transient, missing_extra, repeated
 from ..web_proxy import proxy_of_environment
+from ..web_tls import tls_context
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Generator, Mapping
 
     import httpx
@@ -231,13 +230,15 @@ class Api:
         elif token is not None:
             headers["Authorization"] = f"Bearer {token}"
         proxy = proxy_of_environment(self.source.mount, "github", self.source.base_url)
+        # Not httpx's own, to which a missing SSL_CERT_FILE is a missing file of the mount.
+        tls = tls_context(self.source.mount, "github")
         return WebClient(
             lambda: httpx.Client(
                 headers=headers,
                 timeout=httpx.Timeout(self.bounds.timeout, connect=self.bounds.connect),
                 # Open streams each hold a connection, and nobody may have to wait for them.
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
-                verify=_certificates(),
+                verify=tls,
                 proxy=proxy,
                 trust_env=False,
                 follow_redirects=False,
@@ -325,14 +326,6 @@ class Api:
             self._answers.move_to_end((url, accept))
             while len(self._answers) > _MOST_ANSWERS:
                 self._answers.popitem(last=False)
-
-
-@functools.cache
-def _certificates() -> ssl.SSLContext:
-    """One for all clients: loading the certificates takes longer than many a request."""
-    import httpx
-
-    return httpx.create_ssl_context()
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -18,9 +18,10 @@ from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import Content, GuardedReader
 from ..remote import RemoteFilesystem, missing_extra
-from ..temporary_names import is_temporary, refuse_temporary, unique_name
+from ..temporary_names import is_temporary, refuse_temporary
 from .attempts import beside
-from .settings import BadRequestError, FailedError, components, folded, is_misread
+from .settings import BadRequestError, FailedError, components, is_misread
+from .spelling import first_difference, respell
 from .turns import is_turn, turn
 
 if TYPE_CHECKING:
@@ -361,7 +362,7 @@ class WebdavBackend(FsspecBackend):
         if moved != "directory":
             self._require_name(target)
         if moved == "file" and self._is_one_file(source, target):
-            self._respell(source, target)
+            respell(self._remote, here, there, lambda name: self._take_name(name, target, False))
             return
         if moved == "file" and self._is_replaced_by_put(target):
             self._copy_through_here(source, target)
@@ -374,36 +375,12 @@ class WebdavBackend(FsspecBackend):
             self._take_name(here, target, False)
 
     def _is_one_file(self, source: str, target: str) -> bool:
-        """Whether the server, to which small and capital letters are the same, takes both for one.
-
-        Its listing is exact: it shows one of the two names.
-        """
-        if folded(source) != folded(target) or self._kind(target) is None:
+        """Whether the server takes both for one, of which its listing shows the one name it has."""
+        found = first_difference(source, target)
+        if found is None or self._kind(target) is None:
             return False
-        ours, theirs = source.split("/"), target.split("/")
-        pairs = enumerate(zip(ours, theirs, strict=True))
-        depth = next(at for at, (mine, other) in pairs if mine != other)
-        listed = {info.name for info in self.scan("/".join(ours[:depth]))}
-        return not {ours[depth], theirs[depth]} <= listed
-
-    def _respell(self, source: str, target: str) -> None:
-        """Give a file its name in other letters, which is in the way of itself.
-
-        What a MOVE removes to make room would be the file; so it removes the file for a copy.
-        """
-        here, there = self._full(source), self._full(target)
-        temporary = there[: there.rfind("/") + 1] + unique_name(there)
-        try:
-            self._fs.cp_file(here, temporary)
-            self._take_name(temporary, target, False)
-        except BaseException:
-            if self._kind(source) is None:
-                # The server has made room, and no more: the copy is all there is.
-                self._move_if_absent(temporary, here)
-            else:
-                with contextlib.suppress(FileNotFoundError):
-                    self._remove_file(temporary)
-            raise
+        above, *names = found
+        return not {info.name for info in self.scan(above)}.issuperset(names)
 
     def _remove_file(self, full: str) -> None:
         for attempt in range(1, _ATTEMPTS + 1):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
@@ -11,7 +10,7 @@ from pydantic import SecretStr
 
 from ..remote import Bounds
 
-__all__ = ["BadRequestError", "FailedError", "Settings", "components", "folded", "is_misread"]
+__all__ = ["BadRequestError", "FailedError", "Settings", "components", "is_misread"]
 
 # What a path component may hold as it is (RFC 3986, pchar), and the escapes that are there.
 _KEPT = "%:@!$&'()*+,;=~"
@@ -101,16 +100,3 @@ def is_misread(path: str) -> bool:
     (True, False)
     """
     return any(character in _MISREAD for character in path)
-
-
-def folded(path: str) -> str:
-    """What is the same for two paths that some server may take for one.
-
-    Windows and macOS ignore case, the former also dots and spaces at the end of a name, the latter
-    how an accent is encoded.
-
-    >>> folded("Caf\u00e9/A.TXT") == folded("cafe\u0301/a.txt."), folded("a") == folded("b")
-    (True, False)
-    """
-    plain = unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())
-    return "/".join(part.rstrip(". ") for part in plain.split("/"))
