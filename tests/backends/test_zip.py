@@ -15,6 +15,7 @@ import zlib
 import pytest
 
 from genro_storage import (
+    StorageConfigError,
     StorageError,
     StorageExistsError,
     StorageIsDirectoryError,
@@ -237,13 +238,47 @@ def test_names_are_decoded_as_the_archive_says(storage, path):
         at = flagged.index(signature) + place
         plain[at : at + 2] = b"\0\0"
     path.write_bytes(plain)
-    assert list(found(remount(storage, path))) == ["\u251c\u255dber.txt"]
+    assert list(found(remount(storage, path))) == ["\u00fcber.txt"]
+    assert list(found(remount(storage, path, encoding="cp437"))) == ["\u251c\u255dber.txt"]
     assert list(found(remount(storage, path, encoding="utf-8"))) == ["\u00fcber.txt"]
     root = remount(storage, path, encoding="latin-1")
     assert list(found(root)) == ["\u00c3\u00bcber.txt"]
     assert (root / "\u00c3\u00bcber.txt").read_bytes() == b"flag"
     (root / "new.txt").write_bytes(b"new")
     assert b"\xc3\xbcber.txt" in path.read_bytes()
+    # The same on DOS, and what is no UTF-8 on Unix.
+    plain[plain.index(b"PK\1\2") + 5] = 0
+    path.write_bytes(plain)
+    assert list(found(remount(storage, path))) == ["\u251c\u255dber.txt"]
+    path.write_bytes(flagged.replace(b"\xc3\xbc", b"\x81u").replace(b"\0\x08", b"\0\0"))
+    assert list(found(remount(storage, path))) == ["\u00fcuber.txt"]
+
+
+def test_names_that_zip_stores_are_those_that_everybody_sees(storage, path, tmp_path):
+    program = find_program("zip")
+    if program is None:
+        pytest.skip("zip is missing")
+    (tmp_path / "\u00fc\u65e5.txt").write_bytes(b"x")
+    subprocess.run([program, "-q", path, "\u00fc\u65e5.txt"], cwd=tmp_path, check=True)
+    assert list(found(remount(storage, path))) == ["\u00fc\u65e5.txt"]
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "johab", "shift_jisx0213", "utf-8-sig"])
+def test_what_is_written_is_found_again_in_any_encoding(storage, path, encoding):
+    root = remount(storage, path, encoding=encoding)
+    names = {"a+b.txt", "back\\slash~", "\u00fcber.txt", "d"}
+    for name in names:
+        (root / name).write_bytes(b"x")
+    (root / "d").move_to(root / "t\\~")
+    assert set(found(root)) == names - {"d"} | {"t\\~"}
+
+
+@pytest.mark.parametrize(
+    "encoding", ["hex", "rot13", "idna", "undefined", "utf-16", "utf-7", "cp037"]
+)
+def test_an_encoding_that_would_lose_names_is_refused(storage, path, encoding):
+    with pytest.raises(StorageConfigError, match="'encoding': names in an archive are never"):
+        remount(storage, path, encoding=encoding)
 
 
 def test_windows_separators_are_separators(path, root):
@@ -257,6 +292,22 @@ def test_windows_separators_are_separators(path, root):
         archive.writestr(unix, b"y")
     assert found(root) == {"back\\slash.txt": "file", "dir": "directory", "dir/file.txt": "file"}
     assert (root / "dir/file.txt").read_bytes() == b"x"
+
+
+def test_a_backslash_in_a_new_name_separates_nothing(path, root):
+    """Also where the entry comes from a system on which it would."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("x.txt", "y.txt", "./z\\z"):
+            info = zipfile.ZipInfo(name)
+            info.create_system, info.external_attr = 0, 1 if name == "y.txt" else 0x20
+            archive.writestr(info, name)
+    for name in ("x", "y"):
+        (root / f"{name}.txt").move_to(root / f"{name}\\{name}")
+    (root / "z\\z").write_bytes(b"new")
+    assert found(root) == dict.fromkeys(("x\\x", "y\\y", "z\\z"), "file")
+    assert (root / "x\\x").read_bytes() == b"x.txt"
+    modes = {info.filename: info.external_attr >> 16 for info in zipfile.ZipFile(path).infolist()}
+    assert modes == {"x\\x": 0o100644, "y\\y": 0o100444, "z\\z": 0o100644}
 
 
 def test_times_are_those_of_the_archive(path, root):

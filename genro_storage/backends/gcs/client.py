@@ -140,16 +140,21 @@ class GcsClient:
         """One request whose answer is JSON."""
         with self._answer(method, self._endpoint + path, key, **request) as response:
             body = response.content
+        return self._object_in(body) if body else {}
+
+    def _object_in(self, body: bytes) -> dict[str, Any]:
         try:
-            found = json.loads(body) if body else {}
+            found = json.loads(body)
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise OSError(
-                errno.EIO,
-                f"{self._host} does not answer as Google Cloud Storage; check 'endpoint_url'",
-            )
+            raise self._strange()
         return found
+
+    def _strange(self) -> OSError:
+        return OSError(
+            errno.EIO, f"{self._host} does not answer as Google Cloud Storage; check 'endpoint_url'"
+        )
 
     def _object(self, key: str) -> str:
         return f"/storage/v1/b/{self._quoted}/o/{quote(key, safe='')}"
@@ -228,12 +233,16 @@ class GcsClient:
             if response.status_code == 416:  # nothing begins here
                 return Chunk(b"", start, "")
             total = response.headers.get("Content-Range", "").rpartition("/")[2]
-            whole = response.headers.get("Content-Length", "")
             if response.status_code == 200:  # not a part, so the unwanted beginning comes too
                 _skip(response.raw, start)
-                total = whole
+                total = response.headers.get("Content-Length", "")
             data: bytes = response.raw.read(end - start, decode_content=False)
-            size = int(total) if total.isdigit() else start + len(data)
+            if total.isdigit():
+                size = int(total)
+            elif response.status_code == 200:  # then it ends where it ends
+                size = start + len(data) + _skip(response.raw, None)
+            else:
+                raise self._strange()
             wanted = min(end, size) - start
             if len(data) < wanted:
                 raise ConnectionError(errno.ECONNRESET, "the answer ended too early")
@@ -345,9 +354,14 @@ class GcsClient:
             if response.status_code in (404, 410):
                 raise OSError(errno.EIO, f"{self._host} has lost the upload; write again")
             if response.status_code == 308:
-                stored = response.headers.get("Range", "").rpartition("-")[2]
-                return (int(stored) + 1 if stored.isdigit() else 0), None
-            return size, json.loads(response.content)
+                kept = response.headers.get("Range", "").rpartition("-")[2]
+                stored = int(kept) + 1 if kept.isdigit() else 0
+                if stored <= at:
+                    raise ConnectionError(
+                        errno.ECONNRESET, f"{self._host} keeps nothing it is sent"
+                    )
+                return stored, None
+            return size, self._object_in(response.content)
 
     def _cancel(self, session: str) -> None:
         # The reason of the failure matters more; what is not cancelled ends by itself in a week.
@@ -360,11 +374,15 @@ class GcsClient:
     def copy(self, source: str, target: str) -> None:
         path = f"{self._object(source)}/rewriteTo/b/{self._quoted}/o/{quote(target, safe='')}"
         token: str | None = None
+        seen: object = None
         while True:
             found = self._call("POST", path, source, params={"rewriteToken": token})
-            token = found.get("rewriteToken")
+            token, copied = found.get("rewriteToken"), found.get("totalBytesRewritten")
             if found.get("done", True) or not token:
                 return
+            if copied == seen:
+                raise OSError(errno.EIO, f"{self._host} does not go on with the copy ({copied})")
+            seen = copied
 
     # -- removing -----------------------------------------------------------------------------
 
@@ -390,12 +408,16 @@ def _info(item: Mapping[str, Any]) -> FileInfo:
     )
 
 
-def _skip(raw: Any, count: int) -> None:
-    while count > 0:
-        part = raw.read(min(count, _CHUNK), decode_content=False)
+def _skip(raw: Any, count: int | None) -> int:
+    """Read so many bytes, or all that are left, for nothing; returns how many there were."""
+    skipped = 0
+    while count is None or skipped < count:
+        rest = _CHUNK if count is None else min(count - skipped, _CHUNK)
+        part = raw.read(rest, decode_content=False)
         if not part:
-            return
-        count -= len(part)
+            break
+        skipped += len(part)
+    return skipped
 
 
 def _message(response: requests.Response) -> str:
