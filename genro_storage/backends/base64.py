@@ -60,9 +60,9 @@ class Base64Backend(Backend):
             raise FileNotFoundError(errno.ENOENT, "a base64 path cannot be empty")
         try:
             return base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError) as error:
+        except (binascii.Error, ValueError):
             raise FileNotFoundError(
-                errno.ENOENT, f"Invalid base64: the path must be the encoded content ({error})"
+                errno.ENOENT, "Invalid base64: the path must be the encoded content"
             ) from None
 
     def stat(self, path: str) -> FileInfo:

@@ -18,9 +18,10 @@ from .targets import exit_code
 if TYPE_CHECKING:
     from ..config import MountSpec
     from ..manager import StorageManager
+    from ..mount import Mount
     from .targets import Session
 
-__all__ = ["app", "check", "kind", "load_specs", "mounts", "schema"]
+__all__ = ["app", "check", "kind", "load_specs", "mounts", "permissions", "schema"]
 
 app: typer.Typer = typer.Typer(
     help="Check a configuration; print its JSON Schema.",
@@ -98,12 +99,15 @@ def mounts(ctx: typer.Context, as_json: Json = False) -> None:
     print_table([head.upper() for head in heads], [[row[head] for head in heads] for row in rows])
 
 
+def permissions(mount: Mount) -> str:
+    """What may be done with a mount: what was asked for, as far as the storage can do it."""
+    return "readonly" if mount.capabilities.readonly else mount.permissions
+
+
 def _permissions(manager: StorageManager, spec: MountSpec) -> str:
-    """What may be done: what was asked for, as far as the storage can do it."""
     if not manager.has_mount(spec.name):  # it could not be built
         return spec.permissions or "delete"
-    mount = manager._mount(spec.name)
-    return "readonly" if mount.capabilities.readonly else mount.permissions
+    return permissions(manager._mount(spec.name))
 
 
 def load_specs(session: Session) -> tuple[MountSpec, ...]:
@@ -158,12 +162,12 @@ def check(
 
     with StorageManager() as manager:
         states = _states(manager, specs, path.absolute(), timeout)
-        permissions = {spec.name: _permissions(manager, spec) for spec in specs}
+        allowed = {spec.name: _permissions(manager, spec) for spec in specs}
     rows: list[dict[str, Any]] = [
         {
             "name": spec.name,
             "type": kind(spec),
-            "permissions": permissions[spec.name],
+            "permissions": allowed[spec.name],
             "root": describe(spec),
             "reachable": state.problem is None,
             "problem": state.problem,

@@ -177,6 +177,7 @@ def tree(
     if not as_json:
         print(paint(shown(node.fullpath), root.type))
     files = directories = total = 0
+    before = session.reported
     steps: Iterable[Step] = ()
     if root.type == "directory":
 
@@ -203,6 +204,9 @@ def tree(
         counts = _plural(directories, "directory", "directories")
         if not dirs_only:
             counts += f", {_plural(files, 'file', 'files')}, {size(total)}"
+        unseen = session.reported - before
+        if unseen:
+            counts += f"; {_plural(unseen, 'directory', 'directories')} could not be listed"
         print(f"\n{counts}")
 
 

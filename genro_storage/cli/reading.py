@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..exceptions import StorageError
+from .configuring import permissions
 from .options import Json, Paths, entry
 from .output import age, print_json, print_table, shown, size, utc
 
@@ -63,7 +64,7 @@ def stat(
                 info,
                 metadata=metadata,
                 local_path=_local_path(node),
-                permissions=mount.permissions,
+                permissions=permissions(mount),
                 capabilities=sorted(can),
             )
         )
@@ -79,7 +80,7 @@ def stat(
         ("version", info.version or ""),
         ("local path", _local_path(node) or ""),
         *((f"metadata {name}", value) for name, value in metadata.items()),
-        ("permissions", mount.permissions),
+        ("permissions", permissions(mount)),
         ("mount can", str(mount.capabilities)),
     ]
     print_table(("", ""), [row for row in rows if row[1]])

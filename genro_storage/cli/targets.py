@@ -57,6 +57,9 @@ class Session:
         self.config = config
         self.debug = debug
         self.failure: int = 0
+        #: How many errors were told.
+        self.reported: int = 0
+        self._noted: set[str] = set()
         self._manager = StorageManager()
         self._configured = False
 
@@ -111,12 +114,20 @@ class Session:
     def report(self, error: StorageError) -> None:
         """Say what went wrong, in one line unless there is more to say, and remember it."""
         sys.stdout.flush()
+        self.reported += 1
         if self.debug:
             traceback.print_exception(error)
         say(f"error: {error.message}{self._hint(error)}")
         for note in getattr(error, "__notes__", ()):
             say(f"note: {note}")
         self.fail(exit_code(error))
+
+    def note(self, text: str) -> None:
+        """Say something that is no failure, once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            sys.stdout.flush()
+            say(f"note: {text}")
 
     def complain(self, message: str, code: int = FAILED) -> None:
         """Report a failure that is no exception."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
 
-from ..exceptions import StorageExistsError
+from ..exceptions import StorageExistsError, StorageUnsupportedError
 from ..transfer import (
     Conflict,
     CopyFile,
@@ -21,7 +21,6 @@ from .output import console, is_terminal, print_json, shown, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
     from ..node import StorageNode
     from ..transfer import Action, CopyPlan
@@ -105,22 +104,46 @@ def cp(
     session: Session = ctx.obj
     reports: list[TransferReport] = []
     summaries: list[PlanSummary] = []
+    places: list[str] = []
     for node, target in _destinations(session, sources, dest):
         with session.attempt():
             plan = node.plan_copy(target, include=include, exclude=exclude, skip=skip)
             if dry_run:
                 summaries.append(PlanSummary.of(_show_plan(plan, silent=quiet or as_json)))
                 continue
-            with _progress(plan, quiet=quiet or as_json) as bar:
-                reports.append(plan.apply(on_file=bar.advance, on_skip=bar.advance))
+            _note_that_it_passes(session, target)
+            bar = _progress(plan, quiet=quiet or as_json)
+            report: TransferReport | None = None
+            try:
+                with bar:
+                    report = plan.apply(on_file=bar.advance, on_skip=bar.advance)
+            finally:
+                reports.append(bar.so_far() if report is None else report)
+            if report.new_path is not None:
+                places.append(target._mount.fullpath(report.new_path))
     if dry_run:
         total: Any = PlanSummary(**_sum(summaries))
     else:
-        total = TransferReport(**_sum(reports))
+        total = TransferReport(**{**_sum(reports), "failed": session.reported})
     if as_json:
         print_json({"dry_run": dry_run, **total.to_dict()})
     elif not quiet:
-        print(_sentence(total))
+        print(_sentence(total) + _where(places))
+
+
+def _note_that_it_passes(session: Session, target: StorageNode) -> None:
+    """What goes into memory is gone in a moment, which nobody would guess."""
+    mount = target._mount
+    if mount.capabilities.temporary and not mount.capabilities.path_is_content:
+        session.note(f"{mount.label('')} is kept in memory, and gone when this command ends")
+
+
+def _where(places: list[str]) -> str:
+    """Where copies are whose content has decided it (base64)."""
+    if not places:
+        return ""
+    are = "the copy is at" if len(places) == 1 else "the copies are at"
+    return f"; {are} {', '.join(map(shown, places))}"
 
 
 def _show_plan(plan: CopyPlan, *, silent: bool) -> Iterator[Action]:
@@ -172,15 +195,26 @@ def _sentence(total: Any) -> str:
         detail = f"; {amount}"
         if isinstance(total, TransferReport) and total.seconds >= 1:
             detail += f" in {total.seconds:.1f} s"
-    new_path = getattr(total, "new_path", None)
-    return f"{total}{detail}" + (f"; the copy is at {shown(new_path)}" if new_path else "")
+    return f"{total}{detail}"
 
 
 class _NoBar:
-    """What advances where nobody looks."""
+    """Counts what is done, where nobody looks."""
+
+    def __init__(self) -> None:
+        self._copied = self._skipped = self._bytes = 0
 
     def advance(self, action: object) -> None:
         """One file is done."""
+        if isinstance(action, CopyFile):
+            self._copied += 1
+            self._bytes += action.source.size or 0
+        elif isinstance(action, SkipFile):
+            self._skipped += 1
+
+    def so_far(self) -> TransferReport:
+        """What was done of a copy that has failed."""
+        return TransferReport(copied=self._copied, skipped=self._skipped, bytes_copied=self._bytes)
 
     def __enter__(self) -> Self:
         return self
@@ -202,8 +236,8 @@ class _Bar(_NoBar):
             TransferSpeedColumn,
         )
 
+        super().__init__()
         self._plan = plan
-        self._done = 0
         self._bar = Progress(
             TextColumn("{task.fields[files]} files", markup=False),
             BarColumn(bar_width=None),
@@ -235,18 +269,18 @@ class _Bar(_NoBar):
         return files, count
 
     def _label(self) -> str:
-        return f"{self._done}/{self._files}"
+        return f"{self._copied + self._skipped}/{self._files}"
 
     def advance(self, action: object) -> None:
+        super().advance(action)
         if isinstance(action, CopyFile | SkipFile):
-            self._done += 1
             self._bar.update(self._task, advance=action.source.size or 0, files=self._label())
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
 
-def _progress(plan: CopyPlan, *, quiet: bool) -> AbstractContextManager[_NoBar]:
+def _progress(plan: CopyPlan, *, quiet: bool) -> _NoBar:
     return _NoBar() if quiet or not is_terminal(sys.stderr) else _Bar(plan)
 
 
@@ -261,13 +295,24 @@ def mv(
 ) -> None:
     """Move or rename files and directories.
 
-    What goes inside DEST is as for cp. The source goes only after everything has arrived. A file at the target is replaced.
+    What goes inside DEST is as for cp. The source goes only after everything has arrived. A file
+    at the target is replaced. A mount in memory is refused: it ends with the command.
     """
     session: Session = ctx.obj
     moved: list[dict[str, str]] = []
     for node, target in _destinations(session, sources, dest):
         with session.attempt():
+            mount = target._mount
+            is_content = mount.capabilities.path_is_content
+            if mount.capabilities.temporary and not is_content:
+                raise StorageUnsupportedError(
+                    f"{target.fullpath}: {mount.label('')} is kept in memory, and gone when this "
+                    "command ends; nothing is moved there",
+                    node=target.fullpath,
+                )
             node.rename(target)
             moved.append({"source": node.fullpath, "target": target.fullpath})
+            if is_content and not as_json:
+                print(f"{shown(node.fullpath)} is at {shown(target.fullpath)} now")
     if as_json:
         print_json({"moved": moved})

@@ -124,3 +124,11 @@ def test_a_directory_that_cannot_be_listed_does_not_end_the_walk(run, work):
     assert done.code == 5
     assert "b.bin" in done.out
     assert "closed: permission denied" in done.err
+
+
+def test_tree_says_what_it_could_not_list(run, work):
+    (work / "web.yaml").write_text("- {name: web, type: http, base_url: 'http://127.0.0.1:9/'}\n")
+    done = run("--config", "web.yaml", "tree", "web:")
+    assert done.code == 5
+    assert "`listing: true`" in done.err
+    assert done.lines[-1] == "0 directories, 0 files, 0; 1 directory could not be listed"

@@ -89,3 +89,13 @@ def test_an_unknown_algorithm_is_wrong_usage(run):
     done = run("hash", "-a", "md4711", "docs:a.txt")
     assert done.code == 2
     assert "sha256" in done.err
+
+
+def test_stat_shows_the_permissions_that_the_storage_has(run, work):
+    with (work / "mounts.yaml").open("a") as stream:
+        stream.write("  - {name: text, type: base64}\n")
+    for path, permissions in (("docs:a.txt", "delete"), ("text:aGk=", "readonly")):
+        assert run("stat", "--json", path).json["permissions"] == permissions
+        assert f"permissions  {permissions}" in run("stat", path).out
+        (row,) = [r for r in run("mounts", "--json").json["mounts"] if path.startswith(r["name"])]
+        assert row["permissions"] == permissions

@@ -97,12 +97,40 @@ def test_cp_quiet_prints_nothing(run):
 def test_cp_to_content_paths_says_where_the_copy_is(run, work):
     with (work / "mounts.yaml").open("a") as stream:
         stream.write("  - {name: text, type: base64}\n")
-    assert "the copy is at aGVsbG8K" in run("cp", "docs:a.txt", "text:x").out
+    (work / "b.txt").write_text("b")
+    assert run("cp", "docs:a.txt", "text:x").out.endswith("; the copy is at text:aGVsbG8K\n")
+    done = run("cp", "docs:a.txt", "b.txt", "text:")
+    assert done.out.endswith("; the copies are at text:aGVsbG8K, text:Yg==\n")
+
+
+def test_mv_to_content_paths_says_where_the_content_is_now(run, work):
+    with (work / "mounts.yaml").open("a") as stream:
+        stream.write("  - {name: text, type: base64}\n")
+    done = run("mv", "docs:a.txt", "text:")
+    assert (done.code, done.out) == (0, "docs:a.txt is at text:aGVsbG8K now\n")
+    assert run("cat", "text:aGVsbG8K").out == "hello\n"
+
+
+def test_nothing_is_moved_into_memory_that_ends_with_the_program(run, work):
+    with (work / "mounts.yaml").open("a") as stream:
+        stream.write("  - {name: box, type: zip, file: 'memory:box.zip'}\n")
+    for dest in ("memory:b.txt", "memory:", "box:b.txt"):
+        done = run("mv", "docs/a.txt", dest)
+        assert done.code == 5
+        assert "is kept in memory, and gone when this command ends" in done.err
+        assert (work / "docs" / "a.txt").read_text() == "hello\n"
+
+
+def test_what_is_copied_into_memory_is_said_to_pass(run):
+    done = run("cp", "docs:a.txt", "docs:sub", "memory:")
+    assert done.code == 0
+    assert done.err == ("note: memory: is kept in memory, and gone when this command ends\n")
+    assert run("cp", "-n", "docs:a.txt", "memory:").err == ""
 
 
 def test_cp_without_a_source_that_is_there_reports_nothing_copied(run):
     done = run("cp", "docs:nope", "empty:")
-    assert (done.code, done.out) == (4, "0 copied, 0 skipped\n")
+    assert (done.code, done.out) == (4, "0 copied, 0 skipped, 1 failed\n")
     assert run("cp", "--json", "-n", "docs:nope", "empty:").json["to_copy"] == 0
 
 
@@ -119,9 +147,18 @@ def test_a_failure_in_the_middle_says_how_far_it_came(run, work):
     first, second = done.err.splitlines()
     assert first.startswith("error: empty:sub")
     assert "stopped: 1 copied" in second
+    assert done.out == "1 copied, 0 skipped, 1 failed; 6 bytes\n"
 
 
-@pytest.mark.parametrize("dest", ["empty:b.txt", "empty/b.txt", "memory:b.txt"])
+def test_the_last_line_counts_what_has_failed_sources_have_copied(run, work):
+    (work / "empty" / "docs").mkdir()
+    (work / "empty" / "docs" / "sub").write_text("a file in the way")
+    done = run("cp", "--json", "docs", "docs:nope", "docs:a.txt", "empty:")
+    assert done.code == 1
+    assert (done.json["copied"], done.json["bytes_copied"], done.json["failed"]) == (2, 12, 2)
+
+
+@pytest.mark.parametrize("dest", ["empty:b.txt", "empty/b.txt"])
 def test_mv_moves(run, work, dest):
     done = run("mv", "--json", "docs/a.txt", dest)
     assert done.json == {"moved": [{"source": "docs/a.txt", "target": dest}]}
