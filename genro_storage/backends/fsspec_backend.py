@@ -352,7 +352,8 @@ class FsspecBackend(FilesystemCalls):
                 raise OSError(errno.ENOTEMPTY, "directory not empty", path)
             # What killed writers left is invisible, so it must not keep a directory alive.
             for info in entries:
-                self._remove_file(self._full(info.path))
+                with contextlib.suppress(FileNotFoundError):  # somebody was faster
+                    self._remove_file(self._full(info.path))
             self._drop_directory(path)
 
     def remove_tree(self, path: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -17,7 +18,7 @@ _XML = (("Content-Type", "application/xml"),)
 
 
 class _S3:
-    mount = {"type": "s3", "bucket": "bucket", "anon": True}
+    mount: ClassVar = {"type": "s3", "bucket": "bucket", "anon": True}
     asks, more = "list-type", "continuation-token"
 
     @staticmethod
@@ -32,7 +33,7 @@ class _S3:
 
 
 class _Gcs:
-    mount = {"type": "gcs", "bucket": "bucket", "anon": True}
+    mount: ClassVar = {"type": "gcs", "bucket": "bucket", "anon": True}
     asks, more = "fields", "pageToken"
 
     @staticmethod
@@ -42,7 +43,7 @@ class _Gcs:
 
 
 class _Azure:
-    mount = {"type": "azure", "container": "bucket", "account_name": "a", "anon": True}
+    mount: ClassVar = {"type": "azure", "container": "bucket", "account_name": "a", "anon": True}
     asks, more = "comp", "marker"
 
     @staticmethod
@@ -98,7 +99,7 @@ def test_a_listing_that_does_not_get_on_is_an_error(service, keys):
     with _listing(service, lambda _: (keys, "t" if next(left, 0) else None)) as manager:
         directory = manager.node("g:d")
         for step in (directory.iterdir, lambda: directory.rglob("*")):
-            with pytest.raises(StorageIOError, match="g:d.*again and again"):
+            with pytest.raises(StorageIOError, match=r"g:d.*again and again"):
                 list(step())
 
 

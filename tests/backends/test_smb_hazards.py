@@ -5,14 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 import uuid
 from pathlib import Path
 
 import pytest
 
-from genro_storage import StorageConnectionError, StorageManager
+from genro_storage import (
+    StorageConnectionError,
+    StorageManager,
+    StorageNotEmptyError,
+    StoragePermissionError,
+    StorageValueError,
+)
 from tests.services.cable import Cable
+from tests.services.smb import PASSWORD
 
 pytestmark = pytest.mark.services
 
@@ -167,3 +175,175 @@ def test_a_close_that_nobody_confirms_is_no_success(samba, storage, place, tmp_p
             node._mount.upload(tmp_path / "local", "a.bin")
         assert not (samba.data / place / "a.bin").exists()
         storage.close()
+
+
+# -- deleted, and open elsewhere --------------------------------------------------------------------
+
+
+def _appended(node) -> None:
+    with node.open("ab") as stream:
+        stream.write(b"new")
+
+
+_WAYS = {
+    "write": lambda node, other: node.write_bytes(b"new"),
+    "create": lambda node, other: node._mount.write_bytes(node.path, b"new", if_absent=True),
+    "append": lambda node, other: _appended(node),
+    "copy": lambda node, other: other.copy_to(node),
+    "move": lambda node, other: other.move_to(node),
+}
+
+
+@pytest.mark.parametrize("reader", ["mine", "theirs"])
+@pytest.mark.parametrize("way", _WAYS)
+def test_what_takes_the_name_of_a_deleted_file_stays_when_its_reader_goes(
+    samba, storage, place, way, reader
+):
+    """Samba keeps the name of a file that is open, and in the end removes whatever has it."""
+    storage.add_mount({"name": "mine", **samba.mount(path=place)})
+    storage.add_mount({"name": "theirs", **samba.mount(path=place)})
+    node, other = storage.node("mine:a.txt"), storage.node("mine:b.txt")
+    node.write_bytes(b"old content")
+    other.write_bytes(b"new")
+    with storage.node(f"{reader}:a.txt").open("rb") as stream:
+        assert stream.read(4) == b"old "
+        node.delete()
+        assert not node.exists
+        assert [child.name for child in storage.node("mine:").children()] == ["b.txt"]
+        _WAYS[way](node, other)
+        assert node.read_bytes() == b"new"
+        assert stream.read() == b"content"
+    storage.close()
+    assert (samba.data / place / "a.txt").read_bytes() == b"new"
+    assert set(os.listdir(samba.data / place)) - {"b.txt"} == {"a.txt"}
+
+
+def test_a_directory_waits_for_the_reader_of_what_was_deleted_in_it(samba, storage, place):
+    storage.add_mount({"name": "mine", **samba.mount(path=place)})
+    node = storage.node("mine:d/a.txt")
+    node.write_bytes(b"old content")
+    with node.open("rb") as stream:
+        stream.read(1)
+        node.delete()
+        assert node.parent.children() == []
+        for step in (node.parent.rmdir, node.parent.delete):
+            with pytest.raises(StorageNotEmptyError, match="still open elsewhere"):
+                step()
+    node.parent.rmdir()
+    assert os.listdir(samba.data / place) == []
+
+
+@contextlib.contextmanager
+def being_deleted(samba, path):
+    """Another program has deleted it while somebody reads it; yields what ends the reading."""
+    from genro_storage.backends.remote import Bounds
+    from genro_storage.backends.smb.client import NO_DIRECTORY, READ, Link
+    from genro_storage.backends.smb.files import _delete
+
+    name = path.replace("/", "\\")
+    link = Link(
+        "127.0.0.1", samba.port, "share", samba.user, PASSWORD, encrypt=False, bounds=Bounds()
+    )
+    try:
+        opened, _ = link.open(name, READ, keep=True)
+        _delete(link, name, NO_DIRECTORY)
+        yield lambda: link.close_file(opened)
+    finally:
+        link.close()
+
+
+@pytest.mark.parametrize("way", _WAYS)
+def test_a_file_that_others_are_deleting_is_not_replaced_meanwhile(samba, storage, place, way):
+    storage.add_mount({"name": "mine", **samba.mount(path=place, timeout=0.5)})
+    node, other = storage.node("mine:a.txt"), storage.node("mine:b.txt")
+    node.write_bytes(b"old")
+    other.write_bytes(b"new")
+    with being_deleted(samba, f"{place}/a.txt"):
+        assert not node.exists
+        with pytest.raises(StoragePermissionError, match=r"mine:a\.txt: .*being deleted"):
+            _WAYS[way](node, other)
+    assert other.read_bytes() == b"new"
+    assert os.listdir(samba.data / place) == ["b.txt"]
+    storage.add_mount({"name": "mine", **samba.mount(path=place, timeout=5)})
+    node, other = storage.node("mine:a.txt"), storage.node("mine:b.txt")
+    node.write_bytes(b"old")
+    with being_deleted(samba, f"{place}/a.txt") as release:
+        threading.Timer(0.3, release).start()
+        _WAYS[way](node, other)
+    assert (samba.data / place / "a.txt").read_bytes() == b"new"
+
+
+def test_a_deletion_that_fails_gives_the_name_back(samba, storage, place):
+    from smbprotocol.file_info import FileAttributes, FileBasicInformation
+
+    from genro_storage.backends.smb.client import SET_ATTRIBUTES
+    from genro_storage.backends.smb.messages import setting
+
+    storage.add_mount({"name": "mine", **samba.mount(path=place)})
+    node = storage.node("mine:a.txt")
+    node.write_bytes(b"kept")
+    fs = node._mount.bind()._at("")[0]._remote._opened.get()
+
+    def mark(attributes: int) -> None:
+        info = FileBasicInformation()
+        for field in ("creation_time", "last_access_time", "last_write_time", "change_time"):
+            info[field] = 0
+        info["file_attributes"] = attributes
+        fs._do("a.txt", lambda link, name: link.open(name, SET_ATTRIBUTES, setting(info, link)))
+
+    mark(FileAttributes.FILE_ATTRIBUTE_READONLY)
+    with node.open("rb") as stream:
+        stream.read(1)
+        with pytest.raises(StoragePermissionError, match="marked read-only"):
+            node.delete()
+    assert os.listdir(samba.data / place) == ["a.txt"]
+    assert node.read_bytes() == b"kept"
+    mark(FileAttributes.FILE_ATTRIBUTE_NORMAL)
+    node.delete()
+    assert os.listdir(samba.data / place) == []
+
+
+# -- times ------------------------------------------------------------------------------------------
+
+
+def test_a_copy_inside_the_share_keeps_the_time(samba, storage, place):
+    storage.add_mount({"name": "mine", **samba.mount(path=place)})
+    node = storage.node("mine:a.txt")
+    node.write_bytes(b"x")
+    node._mount.set_mtime("a.txt", 1_000_000_000.25)
+    assert node.copy_to("mine:d/b.txt").mtime == 1_000_000_000.25
+
+
+@pytest.mark.parametrize("moment", [-2e10, -11_644_473_600.0, 1e18, float("inf"), float("nan")])
+def test_a_time_that_no_share_can_keep(samba, storage, place, moment):
+    from genro_storage.info import Attributes
+
+    storage.add_mount({"name": "mine", **samba.mount(path=place)})
+    node = storage.node("mine:a.txt")
+    # Of what is copied the content matters more, and is not refused for it.
+    node._mount.write_bytes("a.txt", b"x", attributes=Attributes(mtime=moment))
+    assert abs(node.mtime - time.time()) < 60
+    with pytest.raises(StorageValueError, match="1601"):
+        node._mount.set_mtime("a.txt", moment)
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone cannot be changed here")
+def test_a_year_beyond_all_calendars_is_no_error(monkeypatch):
+    from smbprotocol.structure import DateTimeField
+
+    from genro_storage.backends.smb.share import written_of
+
+    field = DateTimeField(size=8)
+    field.set_value(1 << 62)
+
+    class Opened:
+        last_write_time = field.get_value()
+
+    # East of Greenwich, where it would be the year after.
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert written_of(Opened) is None
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -182,7 +182,10 @@ class SmbBackend(FsspecBackend):
     ) -> None:
         with self._sibling(path) as temporary:
             self._put(content, temporary, {})
-            self._settle(temporary, path, attributes)
+            if isinstance(content, bytes):
+                self._date(temporary, attributes)
+            else:
+                self._settle(temporary, path, attributes)
             if if_absent:
                 self._rename_if_absent(temporary, path, path)
             else:
@@ -193,8 +196,14 @@ class SmbBackend(FsspecBackend):
         self._call(lambda fs: fs.rename(source, target, replace=False), repeat=False)
 
     def _settle(self, temporary: str, target: str, attributes: Attributes | None) -> None:
+        self._date(temporary, attributes)
+        # Much time may have passed since it was looked whether the name can be written to.
+        self._call(lambda fs: fs.look(target))
+
+    def _date(self, temporary: str, attributes: Attributes | None) -> None:
         if attributes is not None and attributes.mtime is not None:
-            self.set_mtime(temporary, attributes.mtime)
+            mtime = attributes.mtime
+            self._call(lambda fs: fs.set_time(temporary, mtime, strict=False))
 
     def _append(self, content: Content, full: str) -> None:
         self._call(lambda fs: fs.append(full, lambda: _pieces(content)), repeat=False)
@@ -223,11 +232,20 @@ class SmbBackend(FsspecBackend):
         try:
             super()._remove_directory(full)
         except OSError as error:
-            if error.errno == errno.ENOTEMPTY and not self._listed(full)[1]:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            left = [info for info, _ in self._listed(full)[1]]
+            if not left:
                 raise OSError(
                     errno.ENOTEMPTY,
                     "the server keeps something in it that it does not show, such as links that "
                     "lead out of the share or nowhere; remove that on the server",
+                ) from error
+            if all(is_unfinished(info) for info in left):
+                raise OSError(
+                    errno.ENOTEMPTY,
+                    "a file that was deleted in it is still open elsewhere, and goes when it is "
+                    "closed there",
                 ) from error
             raise
 

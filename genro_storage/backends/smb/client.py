@@ -10,9 +10,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import socket
+import struct
 import threading
 import time
 import uuid
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +37,8 @@ from smbprotocol.open import (
 from smbprotocol.session import Session
 from smbprotocol.tree import TreeConnect
 
+from .wire import NO_SERVER, Wire
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -49,6 +54,7 @@ __all__ = [
     "CHUNK",
     "DELETE",
     "DIRECTORY",
+    "EVERYBODY",
     "LINK_ITSELF",
     "NO_DIRECTORY",
     "READ",
@@ -99,27 +105,6 @@ class _Requests(dict[int, Any]):
         return list(super().values())
 
 
-class _Watched:
-    """A socket that remembers when something last moved on it."""
-
-    def __init__(self, socket: Any) -> None:
-        self._socket = socket
-        self.moved: float = time.monotonic()
-
-    def recv(self, size: int) -> bytes:
-        data: bytes = self._socket.recv(size)
-        self.moved = time.monotonic()
-        return data
-
-    def send(self, data: bytes) -> int:
-        count: int = self._socket.send(data)
-        self.moved = time.monotonic()
-        return count
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._socket, name)
-
-
 class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has no annotations
     """A connection whose every wait ends, with ``TimeoutError`` and the end of the connection."""
 
@@ -130,13 +115,24 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
         self.outstanding_requests: dict[int, Any] = _Requests()
         self.timeout: float = timeout
         self._turn = threading.Lock()
-        self._sender: int | None = None
-        self._socket: Any = None
+        self._senders: set[int] = set()
+
+    @property
+    def transport(self) -> Any:
+        """What the library has made, as one of ours."""
+        return self._wire
+
+    @transport.setter
+    def transport(self, made: Any) -> None:
+        self._wire: Any = made and Wire(made.server, made.port, made.timeout)
 
     def connect(self, *args: Any, **kwargs: Any) -> None:
         try:
             bound: Any = self.timeout  # annotated as an integer, which it need not be
             super().connect(*args, timeout=bound, **kwargs)
+        except (struct.error, TypeError, LookupError) as error:  # of the answer
+            self.cut()
+            raise SMBException(NO_SERVER) from error
         except BaseException:
             self.cut()
             raise
@@ -144,7 +140,8 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
     def bound(self, timeout: float) -> None:
         """From now on each answer, and each piece sent, may take ``timeout`` seconds."""
         self.timeout = timeout
-        self._socket.settimeout(timeout)
+        with contextlib.suppress(OSError):  # closed already, which the next use will see
+            self.transport._sock.settimeout(timeout)
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -173,29 +170,35 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
 
     def _in_turn(self, need: int, step: Callable[[], Any]) -> Any:
         """Send when the server has granted enough: the library itself raises instead of waiting."""
-        transport: Any = self.transport
-        if self._socket is None:
-            self._socket = transport._sock = _Watched(transport._sock)
-            self._socket.settimeout(self.timeout)
         started = time.monotonic()
-        while True:
-            with self._turn:
-                if self._available() >= need or not transport.connected:
-                    self._sender = threading.get_ident()
-                    try:
-                        return step()
-                    except TimeoutError:
-                        self.cut()  # a message may have gone out in part
-                        raise
-                    except OSError as error:
-                        self.cut()
-                        raise ConnectionResetError(errno.ECONNRESET, str(error)) from error
-                    finally:
-                        self._sender = None
-            if self._patience(started, self.timeout) <= 0:
-                self.cut()
-                raise TimeoutError("the server grants no further request")
-            time.sleep(_TURN)
+        here = threading.get_ident()
+        # Before the lock is taken, which the garbage collector might ask for once more.
+        self._senders.add(here)
+        try:
+            while True:
+                with self._turn:
+                    if self._available() >= need or not self.transport.connected:
+                        return self._sent_whole(step)
+                if self._patience(started, self.timeout) <= 0:
+                    self.cut()
+                    raise TimeoutError("the server grants no further request")
+                time.sleep(_TURN)
+        finally:
+            self._senders.discard(here)
+
+    def _sent_whole(self, step: Callable[[], Any]) -> Any:
+        try:
+            return step()
+        except OSError as error:
+            self.cut()  # a message may have gone out in part
+            if isinstance(error, TimeoutError):
+                raise
+            raise ConnectionResetError(errno.ECONNRESET, str(error)) from error
+        except SMBException:
+            raise  # said before anything was sent
+        except BaseException:
+            self.cut()  # interrupted, perhaps in the middle of a message
+            raise
 
     def _patience(self, started: float, limit: float) -> float:
         """How much longer to wait: ``limit`` seconds of silence, ten times as long in all.
@@ -203,7 +206,7 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
         A large answer may take its time on a slow line, as long as it comes nearer.
         """
         now = time.monotonic()
-        moved: float = max(started, self._socket.moved)
+        moved: float = max(started, self.transport._sock.moved)
         return min(limit - (now - moved), _AT_MOST * limit - (now - started))
 
     # -- receiving ----------------------------------------------------------------------------
@@ -222,6 +225,10 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
             if request.response_event.wait(left):
                 break
         if request.response_event.is_set():
+            if request.response is None:
+                self._check_worker_running()
+                self.cut()  # the thread that receives has ended, and says nothing
+                raise SMBException(NO_SERVER)
             try:
                 return super().receive(
                     request, wait=wait, timeout=max(1, round(limit)), resolve_symlinks=False
@@ -234,6 +241,15 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
         self.cut()
         raise TimeoutError("no answer")
 
+    def _check_worker_running(self) -> None:
+        try:
+            super()._check_worker_running()
+        except (SMBException, OSError):
+            raise
+        except Exception as error:
+            # Whatever the thread that receives has stumbled over.
+            raise SMBException(NO_SERVER) from error
+
     # -- the end ------------------------------------------------------------------------------
 
     def _is_worker(self) -> bool:
@@ -245,16 +261,28 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
 
         The garbage collector can close a forgotten file at any moment, also there.
         """
-        return self._sender == threading.get_ident() or self._is_worker()
+        return threading.get_ident() in self._senders or self._is_worker()
 
     def cut(self) -> None:
         """End the connection at once, also under the hands of a thread that sends."""
-        if self._socket is not None:
+        if self.transport is None:
+            return
+        if self.transport._sock is not None:
             # Without the lock of the transport, which a blocked send holds.
             with contextlib.suppress(OSError):
-                self._socket.shutdown(2)
-        if self.transport is not None:
-            self.disconnect(close=False)
+                self.transport._sock.shutdown(socket.SHUT_RDWR)
+        self.disconnect(close=False)
+
+
+def _hang_up(connection: Any, pid: int) -> None:
+    """End a connection that nobody knows any more, so that its thread ends as well.
+
+    Without any lock: the garbage collector may have interrupted whoever holds it.
+    """
+    sock = connection.transport._sock
+    if pid == os.getpid() and sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 class Link:
@@ -272,9 +300,11 @@ class Link:
         bounds: Bounds,
     ) -> None:
         self._pid = os.getpid()
-        self._forgotten: deque[Any] = deque()
+        self._forgotten: deque[tuple[Any, list[Any]]] = deque()
         self._connection: Any = _BoundedConnection(host, port, bounds.connect)
         self._connection.connect()
+        # The thread that receives keeps the connection alive, whoever has forgotten it.
+        weakref.finalize(self, _hang_up, self._connection, self._pid).atexit = False
         try:
             self._session: Any = Session(
                 self._connection, username, password, require_encryption=encrypt
@@ -386,11 +416,16 @@ class Link:
         )
         results: list[Any] = []
         failure: SMBResponseException | None = None
-        for request, (_, unpack) in zip(requests, steps, strict=True):
+        awaited = [(request, unpack) for request, (_, unpack) in zip(requests, steps, strict=True)]
+        for position, (request, unpack) in enumerate(awaited):
             try:
                 results.append(unpack(request))
             except SMBResponseException as error:
                 failure = failure or error
+            except BaseException:
+                # Interrupted: what the server opens nevertheless is closed before the next call.
+                self._forgotten.append((opened, awaited[position:]))
+                raise
         if failure is not None:
             if opened.connected:
                 self.close_file(opened)
@@ -406,7 +441,7 @@ class Link:
         if self.is_inherited or not opened.connected:
             return
         if self._connection.is_sending:
-            self._forgotten.append(opened)
+            self._forgotten.append((opened, []))
             return
         with contextlib.suppress(SMBConnectionClosed, TimeoutError, ConnectionError):
             opened.close()
@@ -414,7 +449,11 @@ class Link:
     def _close_forgotten(self) -> None:
         while self._forgotten:
             with contextlib.suppress(IndexError):  # another thread was faster
-                self.close_file(self._forgotten.popleft())
+                opened, awaited = self._forgotten.popleft()
+                for request, unpack in awaited:
+                    with contextlib.suppress(SMBException, OSError):
+                        unpack(request)
+                self.close_file(opened)
 
     # -- the end ------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +36,13 @@ from smbprotocol.ioctl import (
 )
 from smbprotocol.open import CreateAction, CreateDisposition, ShareAccess
 
+from ..temporary_names import unique_name
 from .client import (
     ATTRIBUTES,
     CHUNK,
     DELETE,
     DIRECTORY,
+    EVERYBODY,
     LINK_ITSELF,
     NO_DIRECTORY,
     READ,
@@ -48,9 +51,9 @@ from .client import (
     WRITE_CHUNK,
     Link,
 )
-from .messages import EPOCH, control, reading, setting
+from .messages import control, filetime_of, reading, setting
 from .names import refuse, spelled
-from .share import PATIENCE, SmbShare, pause
+from .share import PATIENCE, SmbShare, pause, written_of
 from .stream import SmbReader, chunks_of, write_all
 
 if TYPE_CHECKING:
@@ -176,16 +179,19 @@ class SmbFiles(SmbShare):
         refuse(path)
         self._do(path, step)
 
-    def set_time(self, path: str, mtime: float) -> None:
-        """Set the time of the last modification."""
-        info = FileBasicInformation()
-        for field in ("creation_time", "last_access_time", "change_time", "file_attributes"):
-            info[field] = 0
-        info["last_write_time"] = EPOCH + round(mtime * 10_000_000)
-        self._do(path, lambda link, name: link.open(name, SET_ATTRIBUTES, setting(info, link)))
+    def set_time(self, path: str, mtime: float, *, strict: bool = True) -> None:
+        """Set the time of the last modification.
+
+        One that no share can keep is refused (``OSError``), or left away where not ``strict``.
+        """
+        info = _dated(mtime)
+        if info is not None:
+            self._do(path, lambda link, name: link.open(name, SET_ATTRIBUTES, setting(info, link)))
+        elif strict:
+            raise OSError(errno.EINVAL, "a share keeps times from the year 1601 on")
 
     def cp_file(self, path1: str, path2: str) -> None:
-        """Copy on the server; through this process where it cannot."""
+        """Copy on the server, through this process where it cannot; with its time."""
         there = spelled(self._root, path2)
 
         def step(link: Link, name: str) -> None:
@@ -197,6 +203,10 @@ class SmbFiles(SmbShare):
                 try:
                     _copy(link, source, target)
                     _cut(link, target, int(source.end_of_file))
+                    written = written_of(source)
+                    dated = None if written is None else _dated(written)
+                    if dated is not None:
+                        link.ask(setting(dated, link)(target))
                 except BaseException:
                     link.close_file(target)
                     raise
@@ -215,9 +225,7 @@ class SmbFiles(SmbShare):
     def rename(self, path1: str, path2: str, *, replace: bool) -> None:
         """Rename at once. Without ``replace``, ``FileExistsError`` where the name is taken."""
         there = spelled(self._root, path2)
-        info = FileRenameInformation()
-        info["replace_if_exists"] = replace
-        info["file_name"] = there
+        info = _renaming(there, replace=replace)
 
         def step(link: Link, name: str) -> None:
             deadline = time.monotonic() + min(PATIENCE, self._bounds.timeout)
@@ -256,7 +264,7 @@ class SmbFiles(SmbShare):
 
     def rm_file(self, path: str) -> None:
         try:
-            self._remove(path, NO_DIRECTORY)
+            self._do(path, _delete_at_once)
         except FileIsADirectory:
             # A link to a directory goes as one; nothing else that is a directory does.
             if not self.info(path)["islink"] and not self.is_link(path):
@@ -274,14 +282,57 @@ class SmbFiles(SmbShare):
         self._remove(path, DIRECTORY)
 
     def _remove(self, path: str, kind: int) -> None:
-        info = FileDispositionInformation()
-        info["delete_pending"] = True
-        self._do(
-            path,
-            lambda link, name: link.open(
-                name, DELETE, setting(info, link), options=kind | LINK_ITSELF
-            ),
-        )
+        self._do(path, lambda link, name: _delete(link, name, kind))
+
+
+def _delete(link: Link, name: str, kind: int, sharing: int = EVERYBODY) -> None:
+    info = FileDispositionInformation()
+    info["delete_pending"] = True
+    link.open(name, DELETE, setting(info, link), options=kind | LINK_ITSELF, sharing=sharing)
+
+
+def _renaming(there: str, *, replace: bool) -> FileRenameInformation:
+    info = FileRenameInformation()
+    info["replace_if_exists"] = replace
+    info["file_name"] = there
+    return info
+
+
+def _delete_at_once(link: Link, name: str) -> None:
+    """Delete a file so that its name is free, whoever has it open.
+
+    Of a file that is open elsewhere the server only notes that it is to go. It keeps the name until
+    the last one has closed it, and Samba then removes by that name, whatever has it by then. So
+    such a file is given a hidden name first.
+    """
+    with contextlib.suppress(SharingViolation):
+        _delete(link, name, NO_DIRECTORY, sharing=0)
+        return
+    above, slash, leaf = name.rpartition("\\")
+    aside = above + slash + unique_name(leaf)
+    link.open(
+        name,
+        DELETE,
+        setting(_renaming(aside, replace=False), link),
+        options=NO_DIRECTORY | LINK_ITSELF,
+    )
+    try:
+        _delete(link, aside, NO_DIRECTORY)
+    except SMBResponseException:
+        link.open(aside, DELETE, setting(_renaming(name, replace=False), link), options=LINK_ITSELF)
+        raise
+
+
+def _dated(mtime: float) -> FileBasicInformation | None:
+    """What sets the time of the last modification, and only that; None where it cannot be kept."""
+    count = filetime_of(mtime) if math.isfinite(mtime) else None
+    if count is None:
+        return None
+    info = FileBasicInformation()
+    for field in ("creation_time", "last_access_time", "change_time", "file_attributes"):
+        info[field] = 0
+    info["last_write_time"] = count
+    return info
 
 
 def _length(size: int) -> FileEndOfFileInformation:

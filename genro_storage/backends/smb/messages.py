@@ -27,6 +27,7 @@ __all__ = [
     "asking",
     "control",
     "entries_of",
+    "filetime_of",
     "listing",
     "moment_of",
     "reading",
@@ -53,6 +54,12 @@ class Entry(NamedTuple):
 def moment_of(filetime: int) -> float | None:
     """Seconds since 1970; None for no time at all."""
     return (filetime - EPOCH) // 10 / 1_000_000 if filetime > 0 else None
+
+
+def filetime_of(moment: float) -> int | None:
+    """The protocol's number for a time; None for one that it cannot express."""
+    count = EPOCH + round(moment * 10_000_000)
+    return count if 0 < count < 1 << 63 else None
 
 
 def setting(info: Any, link: Link) -> Action:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smbprotocol.exceptions import (
+    DeletePending,
     NoMoreFiles,
     NoSuchFile,
     ObjectNameNotFound,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from ..remote import Bounds
     from . import SmbOptions
 
-__all__ = ["PATIENCE", "SmbShare", "pause"]
+__all__ = ["PATIENCE", "SmbShare", "pause", "written_of"]
 
 T = TypeVar("T")
 
@@ -176,18 +177,30 @@ class SmbShare:
             opened, _ = link.open(name, ATTRIBUTES, options=LINK_ITSELF)
             attributes = int(opened.file_attributes)
             tag = _tag(link, name) if attributes & _REPARSE else 0
-            written = opened.last_write_time.timestamp()
             size = int(opened.end_of_file)
-            return _described(path, attributes, tag, size, written if written > _NEVER else None)
+            return _described(path, attributes, tag, size, written_of(opened))
 
         return self._do(path, step)
 
     def look(self, path: str) -> dict[str, Any] | None:
-        """``info``; None where only the last name is missing, and so its directory is there."""
-        try:
-            return self.info(path)
-        except ObjectNameNotFound:
-            return None
+        """``info``; None where only the last name is missing, and so its directory is there.
+
+        For whoever is going to write: a file that is being deleted, and still open elsewhere, is
+        waited for. Samba removes by its name, and so would remove what is put there meanwhile.
+        """
+        deadline = time.monotonic() + min(PATIENCE, self._bounds.timeout)
+        while True:
+            try:
+                return self.info(path)
+            except ObjectNameNotFound:
+                return None
+            except DeletePending:
+                if time.monotonic() > deadline:
+                    raise PermissionError(
+                        errno.EACCES,
+                        "it is being deleted, and another program has it open; close it there",
+                    ) from None
+                pause()
 
     def ls(self, path: str, detail: bool = True) -> list[dict[str, Any]]:
         return self.survey(path)[1]
@@ -264,6 +277,15 @@ class SmbShare:
 def pause() -> None:
     """Wait a moment, of no fixed length, so that several who wait get out of step."""
     time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - only to get out of step
+
+
+def written_of(opened: Any) -> float | None:
+    """The time of the last modification, as opening has told it."""
+    written = opened.last_write_time
+    if written.tzinfo is None:  # what the library makes of years that it cannot express
+        return None
+    moment = float(written.timestamp())
+    return moment if moment > _NEVER else None
 
 
 def _described(

@@ -70,21 +70,30 @@ class SmbReader:
         wanted = max(0, self.size - self._position)
         if size >= 0:
             wanted = min(wanted, size)
+        start = self._position
         parts: list[bytes] = []
-        while wanted > 0:
-            if not self._rest:
-                self._rest = self._next(wanted)
+        try:
+            while wanted > 0:
                 if not self._rest:
-                    break  # somebody has cut the file short
-            part, self._rest = self._rest[:wanted], self._rest[wanted:]
-            parts.append(part)
-            wanted -= len(part)
-            self._position += len(part)
-            self._straight += len(part)
+                    self._rest = self._next(wanted)
+                    if not self._rest:
+                        break  # somebody has cut the file short
+                part, self._rest = self._rest[:wanted], self._rest[wanted:]
+                parts.append(part)
+                wanted -= len(part)
+                self._position += len(part)
+                self._straight += len(part)
+        except BaseException:
+            # Nothing of it has been handed out: whoever goes on reads it again.
+            self._rest = b""
+            self._position = start
+            raise
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _next(self, wanted: int) -> bytes:
         """The piece at the position, which is what was asked for first."""
+        if self._sent and self._sent[0][0] != self._position:
+            self._forget()  # a read that was interrupted has left it
         following = self._sent[-1][0] + self._sent[-1][1] if self._sent else self._position
         # Ahead only of who reads on: a look at the beginning of a file should cost no more.
         until = self._position + wanted
@@ -96,11 +105,16 @@ class SmbReader:
             message = self._opened.read(following, length, send=False)
             self._sent.append((following, length, self._link.send(message)))
             following += length
-        _, length, sent = self._sent.popleft()
+        # Taken off only when it has been answered: an interrupted wait can be taken up again.
+        _, length, sent = self._sent[0]
         try:
             data: bytes = self._link.answer(sent)
         except EndOfFile:
             data = b""
+        except SMBResponseException:
+            self._forget()
+            raise
+        self._sent.popleft()
         if len(data) < length:
             self._forget()
         return data
@@ -136,13 +150,16 @@ def write_all(link: Link, opened: Any, chunks: Iterable[bytes], start: int = 0) 
                 sent.append((len(data), link.send(message)))
                 position += len(data)
                 if len(sent) >= _AHEAD:
-                    _acknowledged(link, sent.popleft())
+                    _acknowledged(link, sent[0])
+                    sent.popleft()
         while sent:
-            _acknowledged(link, sent.popleft())
-    except SMBResponseException:
+            _acknowledged(link, sent[0])
+            sent.popleft()
+    except BaseException:
         # The full disk says so once for each piece; an answer that nobody takes is kept for ever.
+        # And what is still under way must have been carried out before anybody undoes it.
         for _, request in sent:
-            with contextlib.suppress(SMBResponseException):
+            with contextlib.suppress(SMBException, OSError):
                 link.answer(request)
         raise
     return position - start
