@@ -113,18 +113,20 @@ def cp(
                 continue
             _note_that_it_passes(session, target)
             bar = _progress(plan, quiet=quiet or as_json)
-            report: TransferReport | None = None
             try:
                 with bar:
                     report = plan.apply(on_file=bar.advance, on_skip=bar.advance)
-            finally:
-                reports.append(bar.so_far() if report is None else report)
+            except BaseException:
+                reports.append(bar.so_far())
+                raise
+            reports.append(report)
             if report.new_path is not None:
                 places.append(target._mount.fullpath(report.new_path))
     if dry_run:
         total: Any = PlanSummary(**_sum(summaries))
     else:
-        total = TransferReport(**{**_sum(reports), "failed": session.reported})
+        sums: dict[str, Any] = {**_sum(reports), "failed": session.reported}
+        total = TransferReport(**sums)
     if as_json:
         print_json({"dry_run": dry_run, **total.to_dict()})
     elif not quiet:
