@@ -37,7 +37,7 @@ from smbprotocol.open import (
 from smbprotocol.session import Session
 from smbprotocol.tree import TreeConnect
 
-from .wire import NO_SERVER, Wire
+from .wire import NO_SERVER, _Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +124,7 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
 
     @transport.setter
     def transport(self, made: Any) -> None:
-        self._wire: Any = made and Wire(made.server, made.port, made.timeout)
+        self._wire: Any = made and _Wire(made.server, made.port, made.timeout)
 
     def connect(self, *args: Any, **kwargs: Any) -> None:
         try:

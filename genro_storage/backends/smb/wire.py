@@ -11,7 +11,7 @@ from typing import Any
 from smbprotocol.exceptions import SMBException
 from smbprotocol.transport import Tcp
 
-__all__ = ["NO_SERVER", "Wire"]
+__all__ = ["NO_SERVER"]
 
 NO_SERVER = "it does not answer as an SMB server does; check 'host' and 'port'"
 
@@ -41,7 +41,7 @@ class _Watched:
         return getattr(self._socket, name)
 
 
-class Wire(Tcp):  # type: ignore[misc]  # the library has no annotations
+class _Wire(Tcp):  # type: ignore[misc]  # the library has no annotations
     """The transport, with a way of receiving that every process and every server can have.
 
     The library's own asks ``select``, which knows no descriptor above 1023, and takes as much
