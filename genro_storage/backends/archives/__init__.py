@@ -113,18 +113,28 @@ class ZipOptions(ArchiveOptions):
         default=None,
         description="Opens entries with the traditional encryption (not AES: see 'libarchive').",
     )
-    encoding: str = Field(
-        default="cp437",
-        description="How names are encoded that the archive does not mark as UTF-8.",
+    encoding: str | None = Field(
+        default=None,
+        description="How names are encoded that the archive does not mark as UTF-8. By default "
+        "cp437, and UTF-8 where a program on Unix wrote the name and it is UTF-8.",
     )
 
     @field_validator("encoding")
     @classmethod
-    def _check_encoding(cls, value: str) -> str:
+    def _check_encoding(cls, value: str | None) -> str | None:
+        from .zip_directory import plain_in
+
+        if value is None:
+            return None
         try:
             codecs.lookup(value)
         except LookupError:
             raise ValueError("Python knows no such encoding") from None
+        if not plain_in(value):
+            raise ValueError(
+                "names in an archive are never in this encoding, in which the letters of ASCII are "
+                "others; leave it out, or try utf-8, cp437, cp932 or latin-1"
+            )
         return value
 
 

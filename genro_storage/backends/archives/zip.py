@@ -21,14 +21,15 @@ from .writing import Sink, WritableArchive
 from .zip_directory import (
     ENCRYPTED,
     LOCAL,
-    UTF8,
+    UNIX,
     Central,
     ZipDirectory,
     ZipEntry,
     end_records,
-    extra_fields,
     read_directory,
+    renamed,
     time_fields,
+    without_name,
     without_times,
 )
 
@@ -47,9 +48,7 @@ __all__ = ["ZipBackend"]
 _AES = 99
 _STRONG = 0x40
 _STREAMED = 0x8
-_UNICODE_PATH = 0x7075
 _LONGEST_LINK = 65_536
-_UNIX = 3
 #: How much of itself a content must shrink to for being compressed.
 _WORTH = 0.98
 _LONGEST_NAME = 65_535 - 1  # a directory's has a slash at its end
@@ -66,7 +65,7 @@ class _Prepared:
 
 
 class ZipBackend(WritableArchive):
-    """One zip archive. ``encoding`` is that of names without the UTF-8 flag."""
+    """One zip archive. ``encoding`` is that of names without the UTF-8 flag, None what fits."""
 
     def __init__(
         self,
@@ -75,7 +74,7 @@ class ZipBackend(WritableArchive):
         mount: str,
         *,
         writable: bool,
-        encoding: str = "cp437",
+        encoding: str | None = None,
         password: SecretStr | None = None,
     ) -> None:
         super().__init__(place, limits, mount, writable=writable)
@@ -296,12 +295,7 @@ def _copy_entries(
 def _changed(central: Central, entry: ZipEntry, path: str | None, mtime: float | None) -> Central:
     """The record under another name or with another time."""
     if path is not None:
-        name = _encoded(path, directory=entry.type == "directory")
-        extra = b"".join(
-            raw for kind, _, raw in extra_fields(central.extra) if kind != _UNICODE_PATH
-        )
-        flags = central.flags & ~UTF8 | (0 if name.isascii() else UTF8)
-        central = replace(central, name=name, extra=extra, flags=flags)
+        central = renamed(central, path, directory=entry.type == "directory")
     if mtime is not None:
         clock, date, extra = time_fields(mtime)
         if _is_checked_by_time(central):
@@ -327,8 +321,7 @@ def _copy_changed(
     if signature != b"PK\3\4":
         raise BrokenArchiveError(f"the entry {entry.name!r} is not where the directory says")
     behind = entry.start + LOCAL.size + name_length
-    extra = source.read_exactly(behind, extra_length)
-    extra = b"".join(raw for kind, _, raw in extra_fields(extra) if kind != _UNICODE_PATH)
+    extra = without_name(source.read_exactly(behind, extra_length))
     if mtime is not None:
         extra = time_fields(mtime)[2] + without_times(extra)
         clock, date = central.time, central.date
@@ -342,23 +335,18 @@ def _copy_changed(
     sink.copy(source, behind + extra_length, entry.end)
 
 
-def _encoded(path: str, *, directory: bool) -> bytes:
-    return path.encode("utf-8", "surrogateescape") + (b"/" if directory else b"")
-
-
 def _central_of(addition: Addition) -> Central:
     """The record of a new entry; a file that replaces another keeps its permissions."""
-    name = _encoded(addition.path, directory=addition.directory)
     clock, date, extra = time_fields(addition.mtime)
     prepared: _Prepared | None = addition.prepared
     mode = (0o040755 if addition.directory else 0o100644) << 16
     if addition.mode is not None:
         mode = (0o100000 | addition.mode & 0o777) << 16
     central = Central(
-        system=_UNIX,
+        system=UNIX,
         made_by=20,
         needed=20,
-        flags=0 if name.isascii() else UTF8,
+        flags=0,
         method=0 if prepared is None else prepared.method,
         time=clock,
         date=date,
@@ -368,7 +356,7 @@ def _central_of(addition: Addition) -> Central:
         internal=0,
         external=mode | (0x10 if addition.directory else 0),
         offset=0,
-        name=name,
+        name=b"",
         extra=extra,
         comment=b"",
     )
@@ -378,4 +366,4 @@ def _central_of(addition: Addition) -> Central:
         # Of a link only the content is replaced, and that is what it leads to.
         central.system, central.made_by, central.external = old.system, old.made_by, old.external
         central.comment = old.comment
-    return central
+    return renamed(central, addition.path, directory=addition.directory)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import struct
 import time
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ...info import EntryType
@@ -29,6 +30,12 @@ _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 UTF8, ENCRYPTED = 0x800, 0x1
 #: Systems on which a backslash separates names: FAT, OS/2, NTFS, VFAT.
 _BACKSLASH_SYSTEMS = (0, 6, 10, 11, 14)
+#: Systems that keep the mode in the upper half of the external attributes: Unix, macOS.
+UNIX, _MODE_SYSTEMS = 3, (3, 19)
+_READ_ONLY = 0x01  # of the attributes of DOS
+#: What stands for itself in every encoding that is accepted. The backslash and the tilde do not:
+#: Japanese and Korean ones have other signs in their places, and control characters may shift.
+_PLAIN = frozenset(range(0x20, 0x7F)) - frozenset(b"\\~")
 _ZIP64, _NTFS, _TIMES, _UNICODE_PATH = 0x0001, 0x000A, 0x5455, 0x7075
 _NTFS_EPOCH = 11_644_473_600  # seconds from 1601 to 1970
 
@@ -93,6 +100,35 @@ class Central:
         )  # fmt: skip
 
 
+def plain_in(encoding: str) -> bool:
+    """Whether text in this encoding has the letters of ASCII where ASCII has them.
+
+    The names that are written without a mark, because they need none, must be read as they were.
+    """
+    sample = bytes(sorted(_PLAIN))
+    try:
+        return sample.decode(encoding, "surrogateescape") == sample.decode("ascii")
+    except (LookupError, UnicodeError):  # an encoding of bytes to bytes, or one that cannot do this
+        return False
+
+
+def renamed(central: Central, path: str, *, directory: bool) -> Central:
+    """The record under a name that this library gives, which will be read as it was given.
+
+    It is marked as UTF-8 unless that makes no difference, loses the other name that it may have in
+    an extra field, and is said to come from Unix where a backslash would else separate names.
+    """
+    name = path.encode("utf-8", "surrogateescape") + (b"/" if directory else b"")
+    flags = central.flags & ~UTF8 | (0 if _PLAIN.issuperset(name) else UTF8)
+    central = replace(central, name=name, flags=flags, extra=without_name(central.extra))
+    if b"\\" in name and central.system in _BACKSLASH_SYSTEMS:
+        mode = 0o040755 if directory else 0o100644
+        if central.external & _READ_ONLY and not directory:
+            mode = 0o100444
+        central.system, central.external = UNIX, mode << 16 | central.external & _FULL16
+    return central
+
+
 class ZipEntry(Entry):
     """One entry, its record, and the part of the file that belongs to it."""
 
@@ -116,8 +152,11 @@ class ZipDirectory:
     start: int = 0
 
 
-def read_directory(source: Source, limits: Limits, encoding: str) -> ZipDirectory:
+def read_directory(source: Source, limits: Limits, encoding: str | None) -> ZipDirectory:
     """Read and check the central directory; ``encoding`` is that of names without a flag.
+
+    None stands for cp437, which the format prescribes (APPNOTE 6.3, appendix D), and for UTF-8 where
+    a program on Unix wrote the name and it is UTF-8: Info-ZIP's ``zip`` marks nothing.
 
     Raises ``BrokenArchiveError``, ``ArchiveLimitError``.
     """
@@ -202,7 +241,7 @@ def _read_end64(source: Source, end: int, narrow: tuple[int, ...]) -> tuple[int,
     return None
 
 
-def _parse(raw: bytes, before: int, encoding: str, limits: Limits) -> Iterator[ZipEntry]:
+def _parse(raw: bytes, before: int, encoding: str | None, limits: Limits) -> Iterator[ZipEntry]:
     at = count = 0
     while at < len(raw):
         if len(raw) - at < _CENTRAL.size or raw[at : at + 4] != b"PK\1\2":
@@ -271,12 +310,12 @@ def _widen(value: int, wide: bytes) -> tuple[int, bytes]:
     return int.from_bytes(wide[:8], "little"), wide[8:]
 
 
-def _name_of(central: Central, encoding: str) -> str:
+def _name_of(central: Central, encoding: str | None) -> str:
     raw = central.name
     if central.flags & UTF8:
         name = raw.decode("utf-8", "surrogateescape")
     else:
-        name = raw.decode(encoding, "surrogateescape")
+        name = _unmarked(raw, central.system, encoding)
         for kind, data, _ in extra_fields(central.extra):
             # Info-ZIP's name, valid as long as nobody has changed the other one.
             about = int.from_bytes(data[1:5], "little")
@@ -287,8 +326,18 @@ def _name_of(central: Central, encoding: str) -> str:
     return name
 
 
+def _unmarked(raw: bytes, system: int, encoding: str | None) -> str:
+    """A name that nothing says to be UTF-8."""
+    if encoding is None:
+        if system in _MODE_SYSTEMS:
+            with contextlib.suppress(UnicodeDecodeError):
+                return raw.decode("utf-8")
+        encoding = "cp437"
+    return raw.decode(encoding, "surrogateescape")
+
+
 def _kind(central: Central, name: str) -> EntryType:
-    mode = central.external >> 16 if central.system in (3, 19) else 0
+    mode = central.external >> 16 if central.system in _MODE_SYSTEMS else 0
     kind = mode & 0o170000
     if name.endswith("/") or kind == 0o040000 or (central.external & 0x10 and not kind):
         return "directory"
@@ -360,6 +409,11 @@ def time_fields(mtime: float) -> tuple[int, int, bytes]:
 def without_times(extra: bytes) -> bytes:
     """The extra field without what says when."""
     return b"".join(raw for kind, _, raw in extra_fields(extra) if kind not in (_TIMES, _NTFS))
+
+
+def without_name(extra: bytes) -> bytes:
+    """The extra field without Info-ZIP's name, which is of the name before a change."""
+    return b"".join(raw for kind, _, raw in extra_fields(extra) if kind != _UNICODE_PATH)
 
 
 def end_records(count: int, start: int, size: int, comment: bytes) -> bytes:
