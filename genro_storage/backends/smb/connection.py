@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from smbprotocol.connection import Connection
 from smbprotocol.exceptions import SMBException, SMBResponseException
+from smbprotocol.header import NtStatus
 
 from .wire import NO_SERVER, _Wire
 
@@ -154,7 +155,7 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
         limit = self.timeout if timeout is None else min(timeout, self.timeout)
         started = time.monotonic()
         while (left := self._patience(started, limit)) > 0:
-            if request.response_event.wait(left):
+            if request.response_event.wait(left) and not (wait and self._is_interim(request)):
                 break
         if request.response_event.is_set():
             if request.response is None:
@@ -172,6 +173,20 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
                     raise
         self.cut()
         raise TimeoutError("no answer")
+
+    @staticmethod
+    def _is_interim(request: Any) -> bool:
+        """Whether all that has come is that it will take longer; then the rest is awaited anew.
+
+        A busy server says so (MS-SMB2 3.3.4.2), and one whose line is full. The library would wait
+        for the rest too, but only for seconds in all, and not for as long as something comes.
+        """
+        with request.response_event_lock:
+            response = request.response
+            if response is None or response["status"].get_value() != NtStatus.STATUS_PENDING:
+                return False
+            request.response_event.clear()
+            return True
 
     def _check_worker_running(self) -> None:
         try:
