@@ -37,6 +37,24 @@ class Transaction(Protocol):
     def abort(self) -> None: ...
 
 
+class _Seekable(Protocol):
+    def seek(self, offset: int, whence: int = ..., /) -> int: ...
+
+    def tell(self) -> int: ...
+
+
+def _seek(stream: _Seekable, offset: int, whence: int) -> int:
+    """Seek as in a file of the system: ``BytesIO`` would go to 0 for what lies before the start."""
+    if offset < 0 and whence in (io.SEEK_CUR, io.SEEK_END):
+        here = stream.tell()
+        base = here if whence == io.SEEK_CUR else stream.seek(0, io.SEEK_END)
+        if base + offset < 0:
+            stream.seek(here)
+            raise ValueError(f"{base + offset} is a position before the start of the file")
+        offset, whence = base + offset, io.SEEK_SET
+    return stream.seek(offset, whence)
+
+
 class _RawReader(io.RawIOBase):
     """A backend's stream with its errors in the user's words."""
 
@@ -62,7 +80,7 @@ class _RawReader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         with translating(self.name, "seeking"):
-            return self._inner.seek(offset, whence)
+            return _seek(self._inner, offset, whence)
 
     def tell(self) -> int:
         return self._inner.tell()
@@ -110,7 +128,7 @@ class _RawWriter(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         with translating(self.name, "seeking"):
-            return self.inner.seek(offset, whence)
+            return _seek(self.inner, offset, whence)
 
     def tell(self) -> int:
         return self.inner.tell()

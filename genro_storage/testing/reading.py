@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ..exceptions import StorageValueError
 from .ground import Ground
 
 if TYPE_CHECKING:
@@ -93,6 +94,22 @@ class ReadingConformance(Ground):
             assert stream.read(1) == b"7"
             stream.seek(100)
             assert stream.read() == b""
+
+    @pytest.mark.parametrize(
+        ("offset", "whence"), [(-1, io.SEEK_SET), (-5, io.SEEK_CUR), (-11, io.SEEK_END)]
+    )
+    def test_seeking_to_where_nothing_can_be_changes_nothing(
+        self, shelf: Shelf, offset: int, whence: int
+    ) -> None:
+        if not shelf.capabilities.seek_support:
+            pytest.skip("the backend does not declare 'seek_support'")
+        node = shelf.put("digits.txt", _DIGITS)
+        with node.open("rb") as stream:
+            assert stream.read(4) == b"0123"
+            with pytest.raises(StorageValueError, match="seeking"):
+                stream.seek(offset, whence)
+            assert stream.tell() == 4
+            assert stream.read() == b"456789"
 
     def test_a_handle_gives_what_file_objects_give(self, shelf: Shelf) -> None:
         node = shelf.put("lines.txt", b"one\ntwo\n\nlast")

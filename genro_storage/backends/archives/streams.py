@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-import io
-import os
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..positioned import PositionedStream
 from .tree import BrokenArchiveError
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class Decoder(Protocol):
         ...
 
 
-class EntryStream(io.RawIOBase):
+class EntryStream(PositionedStream):
     """One entry. ``decode`` starts at its first byte again; a raw part of the source may seek.
 
     ``owned``: closing closes the source too. ``encrypted``: what is wrong may be the password.
@@ -57,29 +56,13 @@ class EntryStream(io.RawIOBase):
         self._decode = decode
         self._offset = offset
         self._crc = crc
-        self._position = 0
         self._decoder: Decoder | None = None
         self._decoded = 0  # how far the decoder is
         self._sum: int | None = 0  # of everything before _decoded; None once a part was jumped over
         self._failed: OSError | None = None
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        self._require_open()
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._require_open()
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        if start + offset < 0:
-            raise ValueError("negative seek position")
-        self._position = start + offset
-        return self._position
+    def _end(self) -> int:
+        return self._size
 
     def readinto(self, buffer: Any) -> int:
         self._require_open()
@@ -162,7 +145,3 @@ class EntryStream(io.RawIOBase):
                     self._source.close()
             finally:
                 super().close()
-
-    def _require_open(self) -> None:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")

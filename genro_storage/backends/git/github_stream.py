@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-import io
-import os
 from typing import TYPE_CHECKING, Any
 
+from ..positioned import PositionedStream
 from .github_client import RefusedError
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ _NEAR = 1024 * 1024
 _CHUNK = 256 * 1024
 
 
-class BlobStream(io.RawIOBase):
+class BlobStream(PositionedStream):
     """The bytes of a blob up to ``stop``, from ``start`` on; both are absolute positions.
 
     A blob never changes, so that what is asked for again is the same.
@@ -32,19 +31,17 @@ class BlobStream(io.RawIOBase):
     def __init__(
         self, api: Api, blob: str, size: int, *, start: int = 0, stop: int | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(start)
         self._api = api
         self._path = f"/git/blobs/{blob}"
         self._size = size
         self._stop = size if stop is None else min(stop, size)
         self._ranged = stop is not None
-        self._position = start
         self._response: httpx.Response | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._rest = b""
         #: Where in the content the next byte of ``_rest`` and ``_chunks`` is.
         self._reached = 0
-        self._process = os.getpid()
         self._inherited: list[httpx.Response] = []
 
     def open(self) -> BlobStream:
@@ -52,12 +49,6 @@ class BlobStream(io.RawIOBase):
         if self._position < self._stop:
             self._api.repeated(lambda _: self._fill())
         return self
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def readinto(self, buffer: Any) -> int:
         self._require_open()
@@ -72,20 +63,8 @@ class BlobStream(io.RawIOBase):
         self._position += len(part)
         return len(part)
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._require_open()
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}
-        if whence not in start:
-            raise ValueError(f"invalid whence {whence}")
-        position = start[whence] + offset
-        if position < 0:
-            raise OSError(errno.EINVAL, "negative seek position")
-        self._position = position
-        return position
-
-    def tell(self) -> int:
-        self._require_open()
-        return self._position
+    def _end(self) -> int:
+        return self._size
 
     def close(self) -> None:
         if not self.closed:
@@ -96,11 +75,11 @@ class BlobStream(io.RawIOBase):
 
     def _fill(self) -> None:
         """Have at least one byte at the position in ``_rest``, or raise."""
-        if self._process != os.getpid():
-            # What is under way belongs to the process that this one was forked from.
+        if self._is_inherited:
             if self._response is not None:
                 self._inherited.append(self._response)
-            self._response, self._process = None, os.getpid()
+            self._response = None
+            self._adopt()
         try:
             with self._api.explained():
                 if self._response is None or not 0 <= self._position - self._reached <= _NEAR:
@@ -137,9 +116,5 @@ class BlobStream(io.RawIOBase):
     def _drop(self) -> None:
         response, self._response = self._response, None
         self._chunks, self._rest = iter(()), b""
-        if response is not None and self._process == os.getpid():
+        if response is not None and not self._is_inherited:
             response.close()
-
-    def _require_open(self) -> None:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")

@@ -7,12 +7,12 @@ repository is run: no hook, no filter, no command of its configuration.
 from __future__ import annotations
 
 import errno
-import io
 import os
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
 
 from ...info import FileInfo, FileVersion
 from ..errors import RootNotFoundError
+from ..positioned import PositionedStream
 from .history import file_changes, moment
 from .objects import GitSnapshot, Repository, raw, text
 from .times import Times
@@ -221,19 +221,12 @@ def _some(names: list[str]) -> str:
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
 
 
-class _BlobReader(io.RawIOBase):
+class _BlobReader(PositionedStream):
     """A stream over a blob that libgit2 holds in memory."""
 
     def __init__(self, content: memoryview) -> None:
         super().__init__()
         self._content = content
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def readinto(self, buffer: Any) -> int:
         self._require_open()
@@ -249,24 +242,8 @@ class _BlobReader(io.RawIOBase):
         self._position += len(rest)
         return rest
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._require_open()
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self._content)}
-        if whence not in start:
-            raise ValueError(f"invalid whence {whence}")
-        position = start[whence] + offset
-        if position < 0:
-            raise OSError(errno.EINVAL, "negative seek position")
-        self._position = position
-        return position
-
-    def tell(self) -> int:
-        self._require_open()
-        return self._position
-
-    def _require_open(self) -> None:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
+    def _end(self) -> int:
+        return len(self._content)
 
     def close(self) -> None:
         if not self.closed:

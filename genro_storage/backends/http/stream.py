@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import tempfile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..base import COPY_CHUNK
+from ..positioned import PositionedStream
 from .answers import Facts, FinalError, content_range
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _is_no_part(answer: Answer, position: int) -> bool:
     return answer.status == 206 and answer.is_encoded
 
 
-class HttpStream(io.RawIOBase):
+class HttpStream(PositionedStream):
     """A file of a web server as a stream that can seek.
 
     Where the server serves ranges, seeking is free and reading elsewhere is a new request. Where
@@ -187,19 +187,12 @@ class HttpStream(io.RawIOBase):
         self._spool: BinaryIO | None = None
         self._download: Download | None = None
         self._download = Download(client, path)
-        self._position = 0
         #: Where reading forwards has come to.
         self._reached = 0
         facts = self._download.facts
         self._is_free = facts is not None and facts.ranges and facts.is_versioned
         if facts is None or not facts.is_versioned:
             self._start_spool()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
@@ -212,23 +205,6 @@ class HttpStream(io.RawIOBase):
         while part := self._read(COPY_CHUNK):
             parts.append(part)
         return b"".join(parts)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._source()
-        if whence == os.SEEK_CUR:
-            offset += self._position
-        elif whence == os.SEEK_END:
-            offset += self._end()
-        elif whence != os.SEEK_SET:
-            raise ValueError(f"invalid whence: {whence}")
-        if offset < 0:
-            raise ValueError(f"negative seek position {offset}")
-        self._position = offset
-        return offset
-
-    def tell(self) -> int:
-        self._source()
-        return self._position
 
     def close(self) -> None:
         if self.closed:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import os
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..positioned import PositionedStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ class Chunk(NamedTuple):
     pin: str
 
 
-class ObjectReader(io.RawIOBase):
+class ObjectReader(PositionedStream):
     """A stream over ranged requests, which grow while they are read one after the other.
 
     ``first`` is what the object begins with; ``read(start, end)`` gets more of the same content,
@@ -38,56 +38,34 @@ class ObjectReader(io.RawIOBase):
         super().__init__()
         self._read = read
         self._size = first.size
-        self._at = 0
         self._piece = first.data
         self._piece_at = 0
         self._window = FIRST
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        self._require_open()
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._require_open()
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}.get(whence)
-        if base is None:
-            raise ValueError(f"whence must be 0, 1 or 2, not {whence}")
-        if base + offset < 0:
-            raise ValueError("cannot seek before the beginning")
-        self._at = base + offset
-        return self._at
+    def _end(self) -> int:
+        return self._size
 
     def readinto(self, buffer: Any) -> int:
         self._require_open()
         view = memoryview(buffer).cast("B")
-        if self._at >= self._size or not view:
+        if self._position >= self._size or not view:
             return 0
-        if not 0 <= self._at - self._piece_at < len(self._piece):
+        if not 0 <= self._position - self._piece_at < len(self._piece):
             self._fill()
-        start = self._at - self._piece_at
+        start = self._position - self._piece_at
         data = self._piece[start : start + len(view)]
         view[: len(data)] = data
-        self._at += len(data)
+        self._position += len(data)
         return len(data)
 
     def _fill(self) -> None:
-        goes_on = self._at == self._piece_at + len(self._piece)
+        goes_on = self._position == self._piece_at + len(self._piece)
         self._window = min(self._window * _GROWTH, PIECE) if goes_on else _AFTER_A_SEEK
-        end = min(self._at + self._window, self._size)
+        end = min(self._position + self._window, self._size)
         self._piece = b""  # not two at a time
-        data = self._read(self._at, end)
-        self._piece, self._piece_at = data, self._at
+        data = self._read(self._position, end)
+        self._piece, self._piece_at = data, self._position
 
     def close(self) -> None:
         self._piece = b""
         super().close()
-
-    def _require_open(self) -> None:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")

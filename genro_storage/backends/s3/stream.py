@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 from typing import TYPE_CHECKING, Any
 
+from ..positioned import PositionedStream
 from .codes import server_code
 from .transfer import PART, S3Transfers
 
@@ -20,7 +20,7 @@ __all__ = ["FIRST", "S3Stream"]
 FIRST = 256 * 1024
 
 
-class S3Stream:
+class S3Stream(PositionedStream):
     """One content of one object: reading fails where another has taken its place.
 
     Opening it is one request. Each further one is bounded and repeated where the network fails,
@@ -28,12 +28,11 @@ class S3Stream:
     """
 
     def __init__(self, client: S3Client, key: str) -> None:
+        super().__init__()
         self._client = client
         self._key = key
-        self._position = 0
         self._window = FIRST
         self._ahead: tuple[int, Any] | None = None  # where the part begins that is on its way
-        self._process = os.getpid()
         try:
             first = client.run(lambda: client.fetch(key, 0, FIRST))
         except OSError as error:
@@ -44,21 +43,12 @@ class S3Stream:
             self._start, self._data = 0, first.data
             self._size, self._etag = first.total, first.etag
 
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise ValueError("negative seek position")
-        self._position = base + offset
-        return self._position
+    def _end(self) -> int:
+        return self._size
 
     def read(self, size: int = -1) -> bytes:
         """``size`` bytes, or all that are left; fewer only at the end."""
+        self._require_open()
         rest = max(0, self._size - self._position)
         wanted = rest if size < 0 else min(size, rest)
         if wanted > 2 * PART:
@@ -113,12 +103,13 @@ class S3Stream:
     def _take_ahead(self) -> tuple[int, Any] | None:
         """The part that is on its way; after a fork it comes to the parent, and never here."""
         ahead, self._ahead = self._ahead, None
-        if self._process == os.getpid():
+        if not self._is_inherited:
             return ahead
-        self._process = os.getpid()
+        self._adopt()
         return None
 
     def close(self) -> None:
+        super().close()
         ahead = self._take_ahead()
         if ahead is not None:
             ahead[1].cancel()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import os
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..positioned import PositionedStream
 from .packets import READ, WRITE, text
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def is_part_of(found: Iterable[bytes], source: BinaryIO) -> bool:
             rest = rest[sum(1 for _ in same) :]
 
 
-class FileReader(io.RawIOBase):
+class FileReader(PositionedStream):
     """An open file of the server. ``release`` is called once, when it is closed."""
 
     def __init__(
@@ -139,18 +139,11 @@ class FileReader(io.RawIOBase):
         self._handle = handle
         self._size = size
         self._release = release
-        self._position = 0
         self._ahead: _Ahead | None = None
         self._rest = memoryview(b"")
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object, /) -> int:
-        target = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+    def readinto(self, buffer: Any) -> int:
+        target = memoryview(buffer).cast("B")
         at = 0
         with self._staying_on_failure():
             for piece in self._take(len(target)):
@@ -190,27 +183,18 @@ class FileReader(io.RawIOBase):
                 size -= len(piece)
             yield piece
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._require_open()
-        if whence == os.SEEK_CUR:
-            offset += self._position
-        elif whence == os.SEEK_END:
-            if self._size is None:
-                raise io.UnsupportedOperation("the server does not tell the size of the file")
-            offset += self._size
-        if offset < 0:
-            raise ValueError("the position is negative")
-        ahead = offset - self._position
+    def _end(self) -> int:
+        if self._size is None:
+            raise io.UnsupportedOperation("the server does not tell the size of the file")
+        return self._size
+
+    def _move(self, position: int) -> None:
+        ahead = position - self._position
         if 0 <= ahead <= len(self._rest):
             self._rest = self._rest[ahead:]
         else:
             self._stop()
-        self._position = offset
-        return offset
-
-    def tell(self) -> int:
-        self._require_open()
-        return self._position
+        self._position = position
 
     def close(self) -> None:
         if not self.closed:
@@ -226,7 +210,3 @@ class FileReader(io.RawIOBase):
         if self._ahead is not None:
             self._ahead.forget()
             self._ahead = None
-
-    def _require_open(self) -> None:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import os
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from smbprotocol.exceptions import EndOfFile, SMBException, SMBResponseException
 
+from ..positioned import PositionedStream
 from .client import CHUNK, WRITE_CHUNK
 
 if TYPE_CHECKING:
@@ -24,49 +24,38 @@ __all__ = ["SmbReader", "chunks_of", "write_all"]
 _AHEAD = 4
 
 
-class SmbReader:
+class SmbReader(PositionedStream):
     """An open file that is read, ahead of the reader where that goes straight on.
 
     The size is that of the moment when it was opened: what others append later is not seen.
     """
 
     def __init__(self, link: Link, opened: Any) -> None:
+        super().__init__()
         self._link = link
         self._opened = opened
         self._piece = min(CHUNK, link.max_read_size)
         self._sent: deque[tuple[int, int, Any]] = deque()
         self._rest = b""  # what was received and not read yet, from _position on
-        self._position = 0
         self._straight = 0  # how many bytes were read in a row
         self.size: int = int(opened.end_of_file)
-        self.closed: bool = False
 
-    def seekable(self) -> bool:
-        return True
+    def _end(self) -> int:
+        return self.size
 
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        target = base + offset
-        if target < 0:
-            raise OSError(errno.EINVAL, "a position before the beginning of the file")
-        if target != self._position:
-            ahead = target - self._position
-            if 0 < ahead < len(self._rest):
-                self._rest = self._rest[ahead:]
-            else:
-                self._rest = b""
-                self._forget()
-                self._straight = 0
-            self._position = target
-        return target
+    def _move(self, position: int) -> None:
+        ahead = position - self._position
+        if 0 < ahead < len(self._rest):
+            self._rest = self._rest[ahead:]
+        else:
+            self._rest = b""
+            self._forget()
+            self._straight = 0
+        self._position = position
 
     def read(self, size: int = -1) -> bytes:
         """``size`` bytes, or what there is until the end."""
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
+        self._require_open()
         wanted = max(0, self.size - self._position)
         if size >= 0:
             wanted = min(wanted, size)
@@ -128,7 +117,7 @@ class SmbReader:
     def close(self) -> None:
         if self.closed:
             return
-        self.closed = True
+        super().close()
         self._rest = b""
         # Where the connection is gone, so is everything that was open or under way on it.
         with contextlib.suppress(SMBException, OSError):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..fsspec_info import moment
 from ..http.answers import content_range, is_stored_encoding, unsatisfied_size
+from ..positioned import PositionedStream
 from ..remote import is_transient, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Self
 
     import httpx
 
@@ -69,7 +68,7 @@ def _is_the_end(answer: httpx.Response, info: dict[str, Any], position: int) -> 
     return size is not None and position >= int(size)
 
 
-class WebdavStream:
+class WebdavStream(PositionedStream):
     """A file from ``start`` up to ``end``, as a readable and seekable stream.
 
     ``look`` is the filesystem's ``info``: it is asked after the content has begun to come. A
@@ -91,12 +90,12 @@ class WebdavStream:
         *,
         lazy: bool = False,
     ) -> None:
+        super().__init__(start)
         self._server = server
         self._look = look
         self._path = path
-        self._end = end
+        self._stop = end
         self._lazy = lazy
-        self._position = start
         self._answer: httpx.Response | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._rest = b""
@@ -105,7 +104,6 @@ class WebdavStream:
         self._whole = False  # whether it is asked for none, since it refuses them
         self._last: int | None = None  # where the answer ends, where it does not show it itself
         self._is_part = False
-        self._process = os.getpid()
         self._inherited: list[httpx.Response] = []
         self._voice: _Voice | None = None
         self.size: int | None = None
@@ -152,8 +150,8 @@ class WebdavStream:
 
     def _ask(self, position: int) -> httpx.Response:
         headers: dict[str, str] = {}
-        if (position or self._end is not None) and not self._whole:
-            last = "" if self._end is None else max(self._end - 1, position)
+        if (position or self._stop is not None) and not self._whole:
+            last = "" if self._stop is None else max(self._stop - 1, position)
             headers["Range"] = f"bytes={position}-{last}"
         return self._server.stream(self._path, headers)
 
@@ -219,8 +217,9 @@ class WebdavStream:
 
     def read(self, size: int = -1) -> bytes:
         """Up to ``size`` bytes, all of them where there are as many; the rest where negative."""
-        if self._end is not None:
-            left = max(self._end - self._position, 0)
+        self._require_open()
+        if self._stop is not None:
+            left = max(self._stop - self._position, 0)
             size = left if size < 0 else min(size, left)
         if size == 0:
             return b""
@@ -250,7 +249,7 @@ class WebdavStream:
         while wanted:
             chunk = self._rest or next(self._chunks, b"")
             if not chunk:
-                if self._last is None or reached >= min(self._last, self._end or self._last):
+                if self._last is None or reached >= min(self._last, self._stop or self._last):
                     break
                 if not self._is_part or reached == asked:
                     raise ConnectionError(errno.ECONNRESET, "the server ended it too early")
@@ -268,11 +267,11 @@ class WebdavStream:
 
     def _reach(self) -> None:
         """Have the rest begin at the position: by reading on where it is near, else anew."""
-        if self._process != os.getpid():
-            # What is under way belongs to the process that this one was forked from.
+        if self._is_inherited:
             if self._answer is not None:
                 self._inherited.append(self._answer)
-            self._answer, self._process = None, os.getpid()
+            self._answer = None
+            self._adopt()
             self._drop()
         offset, far = self._offset, not self._skips
         if offset is None or offset > self._position or (far and self._position - offset > _NEAR):
@@ -288,39 +287,19 @@ class WebdavStream:
             offset += passed
         self._offset = self._position
 
-    def seekable(self) -> bool:
-        """Whether it can be read in any order."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a position; nothing is asked for before the next read."""
-        if whence == os.SEEK_CUR:
-            offset += self._position
-        elif whence == os.SEEK_END:
-            if self.size is None:
-                raise io.UnsupportedOperation("the server does not tell where the file ends")
-            offset += self.size
-        if offset < 0:
-            raise ValueError("a position before the start of the file")
-        self._position = offset
-        return offset
-
-    def tell(self) -> int:
-        """The position."""
-        return self._position
+    def _end(self) -> int:
+        if self.size is None:
+            raise io.UnsupportedOperation("the server does not tell where the file ends")
+        return self.size
 
     def _drop(self) -> None:
         answer, self._answer = self._answer, None
         self._chunks, self._rest, self._offset = iter(()), b"", None
-        if answer is not None and self._process == os.getpid():
+        if answer is not None and not self._is_inherited:
             answer.close()
 
     def close(self) -> None:
         """Give the connection back, or up where content is left on it."""
-        self._drop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        if not self.closed:
+            super().close()
+            self._drop()
