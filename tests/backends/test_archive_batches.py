@@ -22,6 +22,7 @@ from genro_storage import (
     StorageUnsupportedError,
 )
 from genro_storage.backends.archives import batch as archive_batch
+from genro_storage.backends.archives import sources as archive_sources
 from genro_storage.backends.archives.writing import WritableArchive
 
 KINDS = {"zip": "a.zip", "tar": "a.tar", "tar.gz": "a.tar.gz"}
@@ -337,6 +338,39 @@ def test_a_mount_that_only_reads_has_no_batch(storage, source, archive):
         other.add_mount({"name": "packed", "type": kind, "file": str(archive), "mode": "r"})
         with pytest.raises(StorageUnsupportedError):
             other.node("packed:")._mount.begin_batch()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc")
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("room", [0, 4_000_000, 9_000_000])
+def test_a_full_temporary_directory_loses_nothing_that_came_before(
+    storage, source, tmp_path, monkeypatch, room
+):
+    """Neither where memory is left for a file, nor in the middle of that file."""
+    for number in range(3):
+        (tmp_path / f"disk/from/d0/big{number}").write_bytes(os.urandom(3_500_000))
+    expected = content(source)
+    left, write = room, os.write
+
+    def full(descriptor, data):
+        nonlocal left
+        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(tmp_path)):
+            return write(descriptor, data)  # the archive itself
+        if left <= 0:
+            raise OSError(28, "No space left on device")
+        count = write(descriptor, data[:left])
+        left -= count
+        return count
+
+    # The spool begins a file behind 8 MiB: with the third of them.
+    monkeypatch.setattr(archive_sources.os, "write", full)
+    with pytest.raises(StorageFullError, match=r"packed:to/d0/big2") as caught:
+        source.copy_to("packed:to")
+    there = content(storage.node("packed:to"))
+    copied = {path: data for path, data in there.items() if data is not None}
+    assert len(copied) == 16
+    assert all(expected[path] == data for path, data in copied.items())
+    assert any("16 copied" in note for note in caught.value.__notes__)
 
 
 @pytest.mark.slow
