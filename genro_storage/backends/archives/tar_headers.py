@@ -144,6 +144,8 @@ class _Reader:
         """The next header, None at the end."""
         block = self._source.read_at(self._at, BLOCK)
         if block == _ZEROS:
+            if self._source.read_at(self._at + BLOCK, BLOCK).strip(b"\0"):
+                raise self._broken("is damaged: a header is lost, zeros are in its place")
             return None
         if len(block) < BLOCK:
             raise self._broken("is cut short: its end mark is missing")
