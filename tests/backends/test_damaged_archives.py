@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from genro_storage import StorageError, StorageManager, StorageNotFoundError
+from genro_storage import StorageError, StorageIOError, StorageManager, StorageNotFoundError
 from tests.support.damage import CONTENTS, PACKERS, UNCHECKED, mount_kind, packed, variants
 
 #: Run more of them by hand, or others.
@@ -170,3 +170,44 @@ def test_a_change_of_a_damaged_archive_makes_no_damage_worse(storage, tmp_path, 
             if now is not None:
                 assert after[now] == content, (what, path)
     assert failed > COUNT // 10
+
+
+def test_a_tar_header_that_was_overwritten_with_zeros_is_not_the_end(storage, tmp_path):
+    archive = tmp_path / "a"
+    data = bytearray(packed("tar", archive))
+    second = data.index(b"noise.bin\0")
+    data[second : second + 512] = bytes(512)
+    archive.write_bytes(data)
+    with pytest.raises(StorageIOError, match=r"packed:.*is damaged: a header is lost"):
+        mount(storage, "tar", archive).children()
+
+
+@pytest.mark.parametrize("change", ["move", "time"])
+@pytest.mark.parametrize("place", [0, 6, 8, 26, 30])
+def test_a_new_header_does_not_hide_that_the_old_one_is_damaged(storage, tmp_path, change, place):
+    archive = tmp_path / "a"
+    data = bytearray(packed("zip deflate", archive))
+    data[place] ^= 1
+    archive.write_bytes(data)
+    node = mount(storage, "zip", archive, "a") / "d/text.txt"
+    with pytest.raises(StorageIOError, match=r"packed:.*is damaged"):
+        if change == "move":
+            node.move_to(node.parent / "new.txt")
+        else:
+            node._mount.set_mtime(node.path, 1_600_000_000)
+    assert archive.read_bytes() == data
+    with pytest.raises(StorageIOError, match=r"is damaged"):
+        node.read_bytes()
+
+
+def test_an_entry_that_says_to_be_empty_and_is_not(storage, tmp_path):
+    archive = tmp_path / "a"
+    data = bytearray(packed("zip xz", archive))
+    size = data.index(b"PK\1\2", data.index(b"PK\1\2", data.index(b"PK\1\2") + 1) + 1) + 24
+    assert data[size] == 1
+    data[size] = 0
+    archive.write_bytes(data)
+    node = mount(storage, "zip", archive) / "d/e/one"
+    for way in (whole, in_parts):
+        with pytest.raises(StorageIOError, match=r"packed:d/e/one.*is damaged"):
+            way(node)
