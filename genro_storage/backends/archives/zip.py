@@ -21,17 +21,16 @@ from .writing import Sink, WritableArchive
 from .zip_directory import (
     ENCRYPTED,
     LOCAL,
-    UNIX,
     Central,
     ZipDirectory,
     ZipEntry,
     end_records,
     read_directory,
-    renamed,
+    require_room,
     time_fields,
-    without_name,
     without_times,
 )
+from .zip_names import UNIX, renamed, without_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -335,6 +334,7 @@ def _copy_changed(
     if mtime is not None:
         extra = time_fields(mtime)[2] + without_times(extra)
         clock, date = central.time, central.date
+    require_room(central.name, extra)
     sink.write(
         LOCAL.pack(
             signature, needed, central.flags, method, clock, date, crc, packed, size,
