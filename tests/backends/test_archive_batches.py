@@ -340,6 +340,26 @@ def test_a_mount_that_only_reads_has_no_batch(storage, source, archive):
             other.node("packed:")._mount.begin_batch()
 
 
+@pytest.mark.usefixtures("patient")
+def test_a_limit_costs_what_goes_beyond_it_only(source, archive):
+    kind = archive.suffixes[0][1:]
+    with StorageManager() as other:
+        made = {} if kind == "zip" else {"create": True}
+        other.add_mount({"name": "packed", "type": kind, "file": str(archive), "max_entries": 45,
+                         "mode": "a", **made})  # fmt: skip
+        (source / "extra").write_bytes(b"more than there is room for")
+        with pytest.raises(StoragePermissionError, match=r"packed:to.*'max_entries'") as caught:
+            source.copy_to(other.node("packed:to"))
+        there = content(other.node("packed:"))
+        assert len(there) == 45
+        copied = sum(data is not None for data in there.values())
+        assert any(f"{copied} copied" in note for note in caught.value.__notes__)
+        # What is replaced counts once.
+        kept = other.node("packed:to/d1")
+        (source / "d1").copy_to(kept)
+        assert len(content(other.node("packed:"))) == 45
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc")
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("room", [0, 4_000_000, 9_000_000])

@@ -191,7 +191,8 @@ class ZipBackend(WritableArchive):
         directory: ZipDirectory = index.layout
         dropped = change.removed | set(index.tree.replaced)
         kept = [each for each in directory.entries if each not in dropped]
-        self._limits.check_count(max(len(kept), index.tree.count) + len(change.added))
+        left = index.tree.count - len(change.removed)
+        self._limits.check_count(max(len(kept), left) + len(change.added))
         _copy_front(directory, source, sink)
         placed = _copy_entries(kept, source, change, sink)
         records = [placed[entry][0].encode(placed[entry][1]) for entry in kept]
