@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import importlib
 import io
 import lzma
 import random
@@ -11,7 +12,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genro_storage.backends.archives.inflating import zstd_module
 
@@ -69,8 +70,7 @@ def _tar() -> bytes:
 
 
 def _by_libarchive(form: str, path: Path, compression: str | None = None) -> bytes:
-    import libarchive
-
+    libarchive: Any = importlib.import_module("libarchive")
     options = "" if compression is None else f"compression={compression}"
     with libarchive.file_writer(str(path), form, options=options) as archive:
         for name, data in CONTENTS.items():
