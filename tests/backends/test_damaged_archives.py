@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import tarfile
 
 import pytest
 
 from genro_storage import StorageError, StorageIOError, StorageManager, StorageNotFoundError
+from tests.support.archives import pack_tar
 from tests.support.damage import CONTENTS, PACKERS, UNCHECKED, mount_kind, packed, variants
 
 #: Run more of them by hand, or others.
@@ -211,3 +213,16 @@ def test_an_entry_that_says_to_be_empty_and_is_not(storage, tmp_path):
     for way in (whole, in_parts):
         with pytest.raises(StorageIOError, match=r"packed:d/e/one.*is damaged"):
             way(node)
+
+
+def test_a_tar_header_that_cannot_be_written_again_is_damaged(storage, tmp_path):
+    archive = tmp_path / "a.tar"
+    info = tarfile.TarInfo("a")
+    info.pax_headers = {"comment": "c"}
+    pack_tar(archive, [(info, b"")])
+    archive.write_bytes(archive.read_bytes().replace(b"comment=", b"comm\xffnt="))
+    before = archive.read_bytes()
+    root = mount(storage, "tar", archive, "a")
+    with pytest.raises(StorageIOError, match=r"packed:a.*the header of the entry 'b' is damaged"):
+        (root / "a").move_to(root / "b")
+    assert archive.read_bytes() == before
