@@ -342,21 +342,18 @@ def test_a_mount_that_only_reads_has_no_batch(storage, source, archive):
 
 @pytest.mark.usefixtures("patient")
 def test_a_limit_costs_what_goes_beyond_it_only(source, archive):
-    kind = archive.suffixes[0][1:]
+    kind, options = archive.suffixes[0][1:], {"max_entries": 45, "mode": "a"}
     with StorageManager() as other:
-        made = {} if kind == "zip" else {"create": True}
-        other.add_mount({"name": "packed", "type": kind, "file": str(archive), "max_entries": 45,
-                         "mode": "a", **made})  # fmt: skip
+        other.add_mount({"name": "packed", "type": kind, "file": str(archive), **options})
         (source / "extra").write_bytes(b"more than there is room for")
         with pytest.raises(StoragePermissionError, match=r"packed:to.*'max_entries'") as caught:
             source.copy_to(other.node("packed:to"))
         there = content(other.node("packed:"))
-        assert len(there) == 45
         copied = sum(data is not None for data in there.values())
+        assert len(there) == 45
         assert any(f"{copied} copied" in note for note in caught.value.__notes__)
         # What is replaced counts once.
-        kept = other.node("packed:to/d1")
-        (source / "d1").copy_to(kept)
+        (source / "d1").copy_to(other.node("packed:to/d1"))
         assert len(content(other.node("packed:"))) == 45
 
 
@@ -366,7 +363,6 @@ def test_a_limit_costs_what_goes_beyond_it_only(source, archive):
 def test_a_full_temporary_directory_loses_nothing_that_came_before(
     storage, source, tmp_path, monkeypatch, room
 ):
-    """Neither where memory is left for a file, nor in the middle of that file."""
     for number in range(3):
         (tmp_path / f"disk/from/d0/big{number}").write_bytes(os.urandom(3_500_000))
     expected = content(source)
@@ -376,20 +372,17 @@ def test_a_full_temporary_directory_loses_nothing_that_came_before(
         nonlocal left
         if os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(tmp_path)):
             return write(descriptor, data)  # the archive itself
-        if left <= 0:
+        if left == 0:
             raise OSError(28, "No space left on device")
-        count = write(descriptor, data[:left])
-        left -= count
+        left -= (count := write(descriptor, data[:left]))
         return count
 
-    # The spool begins a file behind 8 MiB: with the third of them.
     monkeypatch.setattr(archive_sources.os, "write", full)
     with pytest.raises(StorageFullError, match=r"packed:to/d0/big2") as caught:
         source.copy_to("packed:to")
     there = content(storage.node("packed:to"))
-    copied = {path: data for path, data in there.items() if data is not None}
-    assert len(copied) == 16
-    assert all(expected[path] == data for path, data in copied.items())
+    assert sum(data is not None for data in there.values()) == 16
+    assert there.items() <= expected.items()
     assert any("16 copied" in note for note in caught.value.__notes__)
 
 
