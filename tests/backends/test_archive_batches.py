@@ -22,6 +22,7 @@ from genro_storage import (
     StorageUnsupportedError,
 )
 from genro_storage.backends.archives import batch as archive_batch
+from genro_storage.backends.archives import sources as archive_sources
 from genro_storage.backends.archives.writing import WritableArchive
 
 KINDS = {"zip": "a.zip", "tar": "a.tar", "tar.gz": "a.tar.gz"}
@@ -337,6 +338,52 @@ def test_a_mount_that_only_reads_has_no_batch(storage, source, archive):
         other.add_mount({"name": "packed", "type": kind, "file": str(archive), "mode": "r"})
         with pytest.raises(StorageUnsupportedError):
             other.node("packed:")._mount.begin_batch()
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_limit_costs_what_goes_beyond_it_only(source, archive):
+    kind, options = archive.suffixes[0][1:], {"max_entries": 45, "mode": "a"}
+    with StorageManager() as other:
+        other.add_mount({"name": "packed", "type": kind, "file": str(archive), **options})
+        (source / "extra").write_bytes(b"more than there is room for")
+        with pytest.raises(StoragePermissionError, match=r"packed:to.*'max_entries'") as caught:
+            source.copy_to(other.node("packed:to"))
+        there = content(other.node("packed:"))
+        copied = sum(data is not None for data in there.values())
+        assert len(there) == 45
+        assert any(f"{copied} copied" in note for note in caught.value.__notes__)
+        # What is replaced counts once.
+        (source / "d1").copy_to(other.node("packed:to/d1"))
+        assert len(content(other.node("packed:"))) == 45
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc")
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("room", [0, 4_000_000, 9_000_000])
+def test_a_full_temporary_directory_loses_nothing_that_came_before(
+    storage, source, tmp_path, monkeypatch, room
+):
+    for number in range(3):
+        (tmp_path / f"disk/from/d0/big{number}").write_bytes(os.urandom(3_500_000))
+    expected = content(source)
+    left, write = room, os.write
+
+    def full(descriptor, data):
+        nonlocal left
+        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(tmp_path)):
+            return write(descriptor, data)  # the archive itself
+        if left == 0:
+            raise OSError(28, "No space left on device")
+        left -= (count := write(descriptor, data[:left]))
+        return count
+
+    monkeypatch.setattr(archive_sources.os, "write", full)
+    with pytest.raises(StorageFullError, match=r"packed:to/d0/big2") as caught:
+        source.copy_to("packed:to")
+    there = content(storage.node("packed:to"))
+    assert sum(data is not None for data in there.values()) == 16
+    assert there.items() <= expected.items()
+    assert any("16 copied" in note for note in caught.value.__notes__)
 
 
 @pytest.mark.slow

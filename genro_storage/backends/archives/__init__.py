@@ -122,7 +122,7 @@ class ZipOptions(ArchiveOptions):
     @field_validator("encoding")
     @classmethod
     def _check_encoding(cls, value: str | None) -> str | None:
-        from .zip_directory import plain_in
+        from .zip_names import plain_in
 
         if value is None:
             return None

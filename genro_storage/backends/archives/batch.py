@@ -147,5 +147,9 @@ class ArchiveBatch(Deposits, Batch):
             self._add(Wanted(path, False, prepared, if_absent, attributes))
 
     def _add(self, wanted: Wanted) -> None:
-        self._gathering().add(wanted)
+        gathering = self._gathering()
+        change = gathering.check(wanted)
+        # Here rather than in the end, where it would cost what came before, too.
+        self._archive._limits.check_count(gathering.count_with(change))
+        gathering.note(change)
         self._wanted.append(wanted)

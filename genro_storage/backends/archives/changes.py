@@ -82,7 +82,15 @@ class Gathering:
 
     def add(self, wanted: Wanted) -> None:
         """Have this happen too; where it raises, nothing is noted."""
-        change = self.check(wanted)
+        self.note(self.check(wanted))
+
+    def count_with(self, change: Change) -> int:
+        """How many files and directories there will be with this too."""
+        added = len(self.added.keys() | {addition.path for addition in change.added})
+        return self.tree.count - len(self._removed | change.removed) + added
+
+    def note(self, change: Change) -> None:
+        """Have happen what was checked."""
         self._removed |= change.removed
         for addition in change.added:
             # A directory is made once, a file is what was written last.

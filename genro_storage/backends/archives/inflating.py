@@ -28,7 +28,8 @@ __all__ = [
 #: The most memory (bytes) that an archive's own header may ask for.
 _MOST_MEMORY = 512 * 1024 * 1024
 _STEP = 64 * 1024
-_CODEC_ERRORS = (zlib.error, lzma.LZMAError, EOFError, ValueError, MemoryError)
+#: bz2 raises a bare OSError. Nothing but data is at work where these are caught.
+_CODEC_ERRORS = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, MemoryError)
 
 
 class Decompressor(Protocol):

@@ -327,5 +327,9 @@ def _explained(what: str, text: str) -> OSError:
             "archives only)",
         )
     if "Unrecognized archive format" in text:
-        return BrokenArchiveError("libarchive knows no archive that begins like this file")
-    return BrokenArchiveError(f"{what} cannot be read: {text}")
+        return BrokenArchiveError(
+            "libarchive knows no archive that begins like this file; it is another kind of file, or damaged"
+        )
+    return BrokenArchiveError(
+        f"{what} cannot be read, as it is damaged or of a kind that libarchive does not know: {text}"
+    )

@@ -174,7 +174,8 @@ class RangeSource(Source):
 class Spool:
     """Bytes that are collected once and read often: in memory, or in a file without a name.
 
-    The file goes with the last reference, also where the process is killed.
+    The file goes with the last reference, also where the process is killed. A write that fails
+    (a full disk, an interrupt) leaves what was there before.
     """
 
     def __init__(self) -> None:
@@ -190,21 +191,19 @@ class Spool:
         if self._descriptor is None:
             self._memory += view
         else:
-            left = view
-            while left:
-                left = left[os.write(self._descriptor, left) :]
+            os.lseek(self._descriptor, self.size, os.SEEK_SET)  # over what a failed write left
+            _write_all(self._descriptor, view)
         self.size += len(view)
         return len(view)
 
     def _spill(self) -> None:
         with tempfile.TemporaryFile(prefix="genro-", buffering=0) as file:
+            _write_all(file.fileno(), memoryview(bytes(self._memory)))
             self._descriptor = os.dup(file.fileno())
-        left = memoryview(bytes(self._memory))
-        while left:
-            left = left[os.write(self._descriptor, left) :]
         self._memory = bytearray()
 
     def read_at(self, offset: int, count: int) -> bytes:
+        """``count`` bytes; fewer only at the end."""
         if self._descriptor is None:
             return bytes(self._memory[offset : offset + count])
         if hasattr(os, "pread"):
@@ -227,6 +226,11 @@ class Spool:
             self.close()
 
 
+def _write_all(descriptor: int, left: memoryview) -> None:
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
 class SpoolPart:
     """What was written to a spool by way of this part, one piece behind the other."""
 
@@ -244,6 +248,8 @@ class SpoolPart:
         offset = 0
         while offset < self.size:
             piece = self._spool.read_at(self._start + offset, min(self.size - offset, 1024 * 1024))
+            if not piece:
+                raise OSError(errno.EIO, "a temporary file has lost its end")
             yield piece
             offset += len(piece)
 

@@ -108,7 +108,7 @@ class EntryStream(PositionedStream):
             if self._decoder is None:
                 self._decoder = self._decode()
             try:
-                data = self._decoder.read(count)
+                data = self._decoder.read(count) if count else b""  # a decoder may give more
             except BrokenArchiveError as error:
                 if not self._encrypted:
                     raise
@@ -120,7 +120,7 @@ class EntryStream(PositionedStream):
             self._sum = zlib.crc32(data, self._sum)
         if self._decoded == self._size:
             if self._decoder is not None and self._decoder.read(1):
-                raise self._broken("is larger than the archive says")
+                raise self._broken("is damaged: it is larger than the archive says")
             if self._crc is not None and self._sum is not None and self._sum != self._crc:
                 raise self._broken("is damaged: its checksum (CRC) is wrong")
         return data

@@ -184,7 +184,8 @@ class TarBackend(WritableArchive):
         packed = None if layout.compression is None else _Compressing(sink, layout.compression)
         inner = sink if packed is None else Sink(packed)
         dropped = change.removed | set(index.tree.replaced)
-        self._limits.check_count(index.tree.count + len(change.added))
+        left = index.tree.count - len(change.removed)
+        self._limits.check_count(left + len(change.added))
         copied = 0
         for entry in index.tree.entries:
             assert isinstance(entry, TarEntry)

@@ -144,6 +144,8 @@ class _Reader:
         """The next header, None at the end."""
         block = self._source.read_at(self._at, BLOCK)
         if block == _ZEROS:
+            if self._source.read_at(self._at + BLOCK, BLOCK).strip(b"\0"):
+                raise self._broken("is damaged: a header is lost, zeros are in its place")
             return None
         if len(block) < BLOCK:
             raise self._broken("is cut short: its end mark is missing")
@@ -332,7 +334,10 @@ def encode_header(
     link: str = "",
     like: TarEntry | None = None,
 ) -> bytes:
-    """A pax header; ``like`` gives owner, mode and whatever else is not said."""
+    """A pax header; ``like`` gives owner, mode and whatever else is not said.
+
+    ``BrokenArchiveError`` where what it gives fits no header.
+    """
     info = tarfile.TarInfo(name)
     info.type, info.size, info.linkname = flag, size, link
     info.mode = 0o755 if flag == b"5" else 0o644
@@ -350,4 +355,7 @@ def encode_header(
     moment = (like.mtime if like is not None else None) if mtime is None else mtime
     # Whole seconds need no extended header; a time before 1970 does.
     info.mtime = 0 if moment is None else int(moment) if moment == int(moment) else moment
-    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+    try:
+        return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+    except ValueError as error:  # a number or a text of the old header that none can hold
+        raise BrokenArchiveError(f"the header of the entry {name!r} is damaged: {error}") from error

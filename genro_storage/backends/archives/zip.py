@@ -21,17 +21,16 @@ from .writing import Sink, WritableArchive
 from .zip_directory import (
     ENCRYPTED,
     LOCAL,
-    UNIX,
     Central,
     ZipDirectory,
     ZipEntry,
     end_records,
     read_directory,
-    renamed,
+    require_room,
     time_fields,
-    without_name,
     without_times,
 )
+from .zip_names import UNIX, renamed, without_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -131,7 +130,9 @@ class ZipBackend(WritableArchive):
         end = start + central.compressed
         if make is None and not encrypted:
             if central.size != central.compressed:
-                raise BrokenArchiveError(f"the entry {entry.name!r} has two different sizes")
+                raise BrokenArchiveError(
+                    f"the entry {entry.name!r} is damaged: it has two different sizes"
+                )
             return EntryStream(
                 source, entry.name, central.size, None, offset=start, crc=central.crc, owned=owned
             )
@@ -190,7 +191,8 @@ class ZipBackend(WritableArchive):
         directory: ZipDirectory = index.layout
         dropped = change.removed | set(index.tree.replaced)
         kept = [each for each in directory.entries if each not in dropped]
-        self._limits.check_count(max(len(kept), index.tree.count) + len(change.added))
+        left = index.tree.count - len(change.removed)
+        self._limits.check_count(max(len(kept), left) + len(change.added))
         _copy_front(directory, source, sink)
         placed = _copy_entries(kept, source, change, sink)
         records = [placed[entry][0].encode(placed[entry][1]) for entry in kept]
@@ -234,12 +236,18 @@ def _content_start(source: Source, entry: ZipEntry) -> int:
     wanted = LOCAL.size + len(central.name)
     head = source.read_at(entry.start, wanted, entry.end)
     if len(head) < wanted or head[:4] != b"PK\3\4":
-        raise BrokenArchiveError(f"the entry {entry.name!r} is not where the directory says")
+        raise BrokenArchiveError(
+            f"the entry {entry.name!r} is damaged: it is not where the directory says"
+        )
     fields = LOCAL.unpack_from(head)
     if head[LOCAL.size :] != central.name or fields[-2] != len(central.name):
-        raise BrokenArchiveError(f"the entry {entry.name!r} bears two different names")
+        raise BrokenArchiveError(
+            f"the entry {entry.name!r} is damaged: it bears two different names"
+        )
     if fields[3] != central.method or (fields[2] ^ central.flags) & ENCRYPTED:
-        raise BrokenArchiveError(f"the entry {entry.name!r} is described in two different ways")
+        raise BrokenArchiveError(
+            f"the entry {entry.name!r} is damaged: it is described in two different ways"
+        )
     start = entry.start + wanted + int(fields[-1])
     if start + central.compressed > entry.end:
         raise BrokenArchiveError(
@@ -313,18 +321,21 @@ def _is_checked_by_time(central: Central) -> bool:
 def _copy_changed(
     entry: ZipEntry, central: Central, source: Source, mtime: float | None, sink: Sink
 ) -> None:
-    """An entry whose header says something else now; its content as it is."""
+    """An entry whose header says something else now; its content as it is.
+
+    ``BrokenArchiveError`` where the header is damaged: a new one must not hide that.
+    """
+    content = _content_start(source, entry)
     head = source.read_exactly(entry.start, LOCAL.size)
     (signature, needed, _, method, clock, date, crc, packed, size, name_length, extra_length) = (
         LOCAL.unpack(head)
     )
-    if signature != b"PK\3\4":
-        raise BrokenArchiveError(f"the entry {entry.name!r} is not where the directory says")
     behind = entry.start + LOCAL.size + name_length
     extra = without_name(source.read_exactly(behind, extra_length))
     if mtime is not None:
         extra = time_fields(mtime)[2] + without_times(extra)
         clock, date = central.time, central.date
+    require_room(central.name, extra)
     sink.write(
         LOCAL.pack(
             signature, needed, central.flags, method, clock, date, crc, packed, size,
@@ -332,7 +343,7 @@ def _copy_changed(
         )
         + central.name + extra
     )  # fmt: skip
-    sink.copy(source, behind + extra_length, entry.end)
+    sink.copy(source, content, entry.end)
 
 
 def _central_of(addition: Addition) -> Central:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import functools
 import struct
 import time
-import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...info import EntryType
 from .tree import BrokenArchiveError, Entry, Limits
+from .zip_names import MODE_SYSTEMS, extra_fields, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .sources import Source
 
-__all__ = ["ZipDirectory", "ZipEntry", "end_records", "extra_fields", "read_directory"]
+__all__ = [
+    "ENCRYPTED",
+    "LOCAL",
+    "Central",
+    "ZipDirectory",
+    "ZipEntry",
+    "end_records",
+    "read_directory",
+    "require_room",
+    "time_fields",
+    "without_times",
+]
 
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
@@ -27,16 +38,8 @@ _CENTRAL = struct.Struct("<4s4B4H3L5H2L")
 LOCAL = struct.Struct("<4s5H3L2H")
 
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
-UTF8, ENCRYPTED = 0x800, 0x1
-#: Systems on which a backslash separates names: FAT, OS/2, NTFS, VFAT.
-_BACKSLASH_SYSTEMS = (0, 6, 10, 11, 14)
-#: Systems that keep the mode in the upper half of the external attributes: Unix, macOS.
-UNIX, _MODE_SYSTEMS = 3, (3, 19)
-_READ_ONLY = 0x01  # of the attributes of DOS
-#: What stands for itself in every encoding that is accepted. The backslash and the tilde do not:
-#: Japanese and Korean ones have other signs in their places, and control characters may shift.
-_PLAIN = frozenset(range(0x20, 0x7F)) - frozenset(b"\\~")
-_ZIP64, _NTFS, _TIMES, _UNICODE_PATH = 0x0001, 0x000A, 0x5455, 0x7075
+ENCRYPTED = 0x1
+_ZIP64, _NTFS, _TIMES = 0x0001, 0x000A, 0x5455
 _NTFS_EPOCH = 11_644_473_600  # seconds from 1601 to 1970
 
 
@@ -73,6 +76,7 @@ class Central:
         if wide:
             extra = struct.pack(f"<2H{len(wide)}Q", _ZIP64, 8 * len(wide), *wide) + extra
         needed = max(self.needed, 45) if wide else self.needed
+        require_room(self.name, extra)
         return (
             _CENTRAL.pack(
                 b"PK\1\2", self.made_by, self.system, needed & 0xFF, needed >> 8,
@@ -91,6 +95,7 @@ class Central:
         if max(sizes) >= _FULL32:
             extra = struct.pack("<2H2Q", _ZIP64, 16, self.size, self.compressed) + extra
             sizes, needed = (_FULL32, _FULL32), max(needed, 45)
+        require_room(self.name, extra)
         return (
             LOCAL.pack(
                 b"PK\3\4", needed, self.flags, self.method, self.time, self.date,
@@ -100,33 +105,16 @@ class Central:
         )  # fmt: skip
 
 
-def plain_in(encoding: str) -> bool:
-    """Whether text in this encoding has the letters of ASCII where ASCII has them.
-
-    The names that are written without a mark, because they need none, must be read as they were.
-    """
-    sample = bytes(sorted(_PLAIN))
-    try:
-        return sample.decode(encoding, "surrogateescape") == sample.decode("ascii")
-    except (LookupError, UnicodeError):  # an encoding of bytes to bytes, or one that cannot do this
-        return False
-
-
-def renamed(central: Central, path: str, *, directory: bool) -> Central:
-    """The record under a name that this library gives, which will be read as it was given.
-
-    It is marked as UTF-8 unless that makes no difference, loses the other name that it may have in
-    an extra field, and is said to come from Unix where a backslash would else separate names.
-    """
-    name = path.encode("utf-8", "surrogateescape") + (b"/" if directory else b"")
-    flags = central.flags & ~UTF8 | (0 if _PLAIN.issuperset(name) else UTF8)
-    central = replace(central, name=name, flags=flags, extra=without_name(central.extra))
-    if b"\\" in name and central.system in _BACKSLASH_SYSTEMS:
-        mode = 0o040755 if directory else 0o100644
-        if central.external & _READ_ONLY and not directory:
-            mode = 0o100444
-        central.system, central.external = UNIX, mode << 16 | central.external & _FULL16
-    return central
+def require_room(name: bytes, extra: bytes) -> None:
+    """``OSError`` for what the fields of a header cannot count: a directory may get a long name."""
+    if len(name) > _FULL16:
+        raise OSError(
+            errno.ENAMETOOLONG, f"a path in a zip archive has 65534 bytes at most: {name[:40]!r}..."
+        )
+    if len(extra) > _FULL16:
+        raise OSError(
+            errno.E2BIG, f"the extra field of the entry {name!r} has no room for what must be added"
+        )
 
 
 class ZipEntry(Entry):
@@ -275,7 +263,7 @@ def _parse(raw: bytes, before: int, encoding: str | None, limits: Limits) -> Ite
             system, made_by, needed | needed_high << 8, flags, method, clock, date, crc,
             compressed, size, internal, external, offset, name, kept, comment,
         )  # fmt: skip
-        yield ZipEntry(central, _name_of(central, encoding), offset + before)
+        yield ZipEntry(central, name_of(central, encoding), offset + before)
 
 
 def _take_zip64(extra: bytes) -> tuple[bytes, bytes]:
@@ -289,19 +277,6 @@ def _take_zip64(extra: bytes) -> tuple[bytes, bytes]:
     return kept, wide
 
 
-def extra_fields(extra: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """(kind, data, both with their header); what is no field passes as kind -1."""
-    at = 0
-    while at + 4 <= len(extra):
-        kind, length = struct.unpack_from("<2H", extra, at)
-        if at + 4 + length > len(extra):
-            break
-        yield kind, extra[at + 4 : at + 4 + length], extra[at : at + 4 + length]
-        at += 4 + length
-    if at < len(extra):
-        yield -1, extra[at:], extra[at:]
-
-
 def _widen(value: int, wide: bytes) -> tuple[int, bytes]:
     if value != _FULL32 or not wide:
         return value, wide
@@ -310,34 +285,8 @@ def _widen(value: int, wide: bytes) -> tuple[int, bytes]:
     return int.from_bytes(wide[:8], "little"), wide[8:]
 
 
-def _name_of(central: Central, encoding: str | None) -> str:
-    raw = central.name
-    if central.flags & UTF8:
-        name = raw.decode("utf-8", "surrogateescape")
-    else:
-        name = _unmarked(raw, central.system, encoding)
-        for kind, data, _ in extra_fields(central.extra):
-            # Info-ZIP's name, valid as long as nobody has changed the other one.
-            about = int.from_bytes(data[1:5], "little")
-            if kind == _UNICODE_PATH and data[:1] == b"\1" and about == zlib.crc32(raw):
-                name = data[5:].decode("utf-8", "surrogateescape")
-    if central.system in _BACKSLASH_SYSTEMS and "\\" in name and "/" not in name:
-        name = name.replace("\\", "/")
-    return name
-
-
-def _unmarked(raw: bytes, system: int, encoding: str | None) -> str:
-    """A name that nothing says to be UTF-8."""
-    if encoding is None:
-        if system in _MODE_SYSTEMS:
-            with contextlib.suppress(UnicodeDecodeError):
-                return raw.decode("utf-8")
-        encoding = "cp437"
-    return raw.decode(encoding, "surrogateescape")
-
-
 def _kind(central: Central, name: str) -> EntryType:
-    mode = central.external >> 16 if central.system in _MODE_SYSTEMS else 0
+    mode = central.external >> 16 if central.system in MODE_SYSTEMS else 0
     kind = mode & 0o170000
     if name.endswith("/") or kind == 0o040000 or (central.external & 0x10 and not kind):
         return "directory"
@@ -409,11 +358,6 @@ def time_fields(mtime: float) -> tuple[int, int, bytes]:
 def without_times(extra: bytes) -> bytes:
     """The extra field without what says when."""
     return b"".join(raw for kind, _, raw in extra_fields(extra) if kind not in (_TIMES, _NTFS))
-
-
-def without_name(extra: bytes) -> bytes:
-    """The extra field without Info-ZIP's name, which is of the name before a change."""
-    return b"".join(raw for kind, _, raw in extra_fields(extra) if kind != _UNICODE_PATH)
 
 
 def end_records(count: int, start: int, size: int, comment: bytes) -> bytes:
