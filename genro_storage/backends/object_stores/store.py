@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import mimetypes
 import os
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
 
 from ...capabilities import BackendCapabilities
+from ...content import mimetype
 from ...info import FileInfo
 from ...paths import join
 from ..errors import RootNotFoundError
@@ -288,7 +288,7 @@ class ObjectStoreBackend(FsspecBackend):
 
     def _put(self, content: Content, full: str, options: dict[str, Any]) -> None:
         create = options.get("mode") == "create"
-        content_type = options.get("content_type") or _guess(full)
+        content_type = options.get("content_type") or mimetype(full)
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
         if size > self.single_put:
             self._remote.once(
@@ -410,10 +410,6 @@ def _read_whole(client: ObjectClient, key: str, start: int, end: int, pin: str |
     if len(found.data) < min(end, found.size) - start:
         raise ConnectionError(errno.ECONNRESET, "the answer ended too early")
     return found
-
-
-def _guess(key: str) -> str:
-    return mimetypes.guess_type(key.rpartition("/")[2])[0] or "application/octet-stream"
 
 
 def _replaced() -> OSError:
