@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import os
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
 
 from ...capabilities import BackendCapabilities
@@ -24,6 +23,7 @@ from ..temporary_names import is_temporary
 from .client import ObjectClient, in_parallel
 from .listing import Entry, Page, in_any_order, in_key_order, level, pages
 from .reader import FIRST, PIECE, Chunk, ObjectReader
+from .target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -261,17 +261,11 @@ class ObjectStoreBackend(FsspecBackend):
     def download(self, path: str, target: Path, *, version: str | None = None) -> None:
         self._refuse_version(version)
         first = self._read(path, 0, PIECE)
-        with target.open("wb") as sink:
-            sink.write(first.data)
-            sink.flush()
-            file = sink.fileno()
+        with Target(target) as sink:
+            sink.write(0, first.data)
 
             def part(at: int) -> None:
-                data = self._rest(path, at, min(at + PIECE, first.size), first.pin)
-                view = memoryview(data)
-                while view:
-                    written = os.pwrite(file, view, at)
-                    view, at = view[written:], at + written
+                sink.write(at, self._rest(path, at, min(at + PIECE, first.size), first.pin))
 
             in_parallel(part, range(PIECE, first.size, PIECE))
 
