@@ -20,6 +20,7 @@ from ..paths import is_addressable, join, order_key, parent_of
 from .errors import RootNotFoundError
 from .fsspec_calls import FilesystemCalls
 from .fsspec_write import Content, GuardedReader, SpooledWrite
+from .local_sizes import is_size_untold
 from .temporary_names import is_temporary, refuse_temporary, unique_name
 
 if TYPE_CHECKING:
@@ -207,6 +208,8 @@ class FsspecBackend(FilesystemCalls):
         self._require_write(path, if_absent)
         with open(source, "rb"):  # put_file makes a directory of a directory, so ask first
             pass
+        if is_size_untold(source):  # the length that is announced for it would be wrong
+            return super().upload(source, path, if_absent=if_absent, attributes=attributes)
         self._publish(Path(source), path, if_absent, attributes)
         return None
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from .base import COPY_CHUNK, WriteHandle
 from .local_links import publish_exclusively
+from .local_sizes import may_be_untold
 from .temporary_names import numbered_name
 
 if TYPE_CHECKING:
@@ -358,7 +359,9 @@ def copy_unchanged(source: int, before: os.stat_result, target: int) -> None:
     """Copy the content, and raise where the source changed meanwhile."""
     copied = copy_content(source, target, before.st_size)
     after = os.fstat(source)
-    if copied != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
+    # Where the system does not tell the size, only that it says something else shows a change.
+    length = before.st_size if may_be_untold(before) else copied
+    if length != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
         raise OSError(errno.EAGAIN, "the source changed while it was being copied")
 
 

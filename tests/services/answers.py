@@ -30,6 +30,8 @@ class Answer(NamedTuple):
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
+    #: Whether it says how long the body is; otherwise the connection ends with it.
+    says_length: bool = True
 
 
 class _Server(http.server.ThreadingHTTPServer):
@@ -65,7 +67,10 @@ class AnswerServer:
                 self.send_response(given.status)
                 for name, value in given.headers:
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(given.body)))
+                if given.says_length:
+                    self.send_header("Content-Length", str(len(given.body)))
+                else:
+                    self.send_header("Connection", "close")
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(given.body)

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import functools
 import json
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -45,6 +46,8 @@ _PAGE = 1000
 #: Bytes of one request of a resumable upload; the service wants a multiple of 256 KiB.
 _CHUNK = 16 * 1024 * 1024
 _CANCEL = 5.0
+#: Seconds between two looks at a copy that does not go on.
+_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
 
 class GcsClient:
@@ -139,8 +142,7 @@ class GcsClient:
     def _call(self, method: str, path: str, key: str | None, **request: Any) -> dict[str, Any]:
         """One request whose answer is JSON."""
         with self._answer(method, self._endpoint + path, key, **request) as response:
-            body = response.content
-        return self._object_in(body) if body else {}
+            return self._object_in(response.content)
 
     def _object_in(self, body: bytes) -> dict[str, Any]:
         try:
@@ -189,7 +191,10 @@ class GcsClient:
     # -- looking ------------------------------------------------------------------------------
 
     def head(self, key: str) -> FileInfo:
-        return _info(self._call("GET", self._object(key), key, params={"fields": _FIELDS}))
+        found = self._call("GET", self._object(key), key, params={"fields": _FIELDS})
+        if "name" not in found:
+            raise self._strange()
+        return _info(found)
 
     def page(
         self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
@@ -226,26 +231,26 @@ class GcsClient:
             "GET",
             self._endpoint + self._object(key),
             key,
-            params={"alt": "media", "generation": pin},
+            params={"alt": "media", "generation": pin or None},
             headers=headers,
             accepts=(200, 206, 416),
         ) as response:
             if response.status_code == 416:  # nothing begins here
                 return Chunk(b"", start, "")
-            total = response.headers.get("Content-Range", "").rpartition("/")[2]
-            if response.status_code == 200:  # not a part, so the unwanted beginning comes too
-                _skip(response.raw, start)
+            part, skipped = response.status_code == 206, 0
+            where, _, total = response.headers.get("Content-Range", "").rpartition("/")
+            if not part:  # so the unwanted beginning comes too
+                skipped = _skip(response.raw, start)
                 total = response.headers.get("Content-Length", "")
+            elif not where.startswith(f"bytes {start}-"):
+                raise self._strange()  # another part than the one that was asked for
             data: bytes = response.raw.read(end - start, decode_content=False)
             if total.isdigit():
                 size = int(total)
-            elif response.status_code == 200:  # then it ends where it ends
-                size = start + len(data) + _skip(response.raw, None)
+            elif not part:  # then it ends where it ends
+                size = skipped + len(data) + _skip(response.raw, None)
             else:
                 raise self._strange()
-            wanted = min(end, size) - start
-            if len(data) < wanted:
-                raise ConnectionError(errno.ECONNRESET, "the answer ended too early")
             return Chunk(data, size, response.headers.get("X-Goog-Generation", ""))
 
     # -- writing ------------------------------------------------------------------------------
@@ -360,7 +365,11 @@ class GcsClient:
                     raise ConnectionError(
                         errno.ECONNRESET, f"{self._host} keeps nothing it is sent"
                     )
+                if stored > last + 1:
+                    raise self._strange()  # it would have what it was never sent
                 return stored, None
+            if last + 1 < size:
+                raise self._strange()  # it would be complete without its end
             return size, self._object_in(response.content)
 
     def _cancel(self, session: str) -> None:
@@ -374,15 +383,20 @@ class GcsClient:
     def copy(self, source: str, target: str) -> None:
         path = f"{self._object(source)}/rewriteTo/b/{self._quoted}/o/{quote(target, safe='')}"
         token: str | None = None
-        seen: object = None
+        pause, seen, since = _PAUSE, None, time.monotonic()
         while True:
             found = self._call("POST", path, source, params={"rewriteToken": token})
-            token, copied = found.get("rewriteToken"), found.get("totalBytesRewritten")
-            if found.get("done", True) or not token:
+            if found.get("done") is True:
                 return
-            if copied == seen:
+            token, copied = found.get("rewriteToken"), found.get("totalBytesRewritten")
+            stuck = copied == seen and time.monotonic() - since > self._timeouts[1]
+            if stuck or not token:
                 raise OSError(errno.EIO, f"{self._host} does not go on with the copy ({copied})")
-            seen = copied
+            if copied != seen:
+                pause, seen, since = _PAUSE, copied, time.monotonic()
+            else:
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
 
     # -- removing -----------------------------------------------------------------------------
 

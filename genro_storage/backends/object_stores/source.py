@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import socket
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,13 +40,18 @@ def in_small_sends(body: bytes) -> bytes | io.BytesIO:
 
 
 class Source:
-    """Content of a known size. ``piece`` may be called by several threads at once."""
+    """Content of a known size. ``piece`` may be called by several threads at once.
+
+    Whoever comes after it was closed gets ``ValueError``, and never what another file holds that
+    has the number of its descriptor by then.
+    """
 
     def __init__(self, content: bytes | Path) -> None:
         self._data: memoryview | None = None
-        self._file = -1
+        self._file: io.FileIO | None = None
+        self._lock = threading.Lock()
         if isinstance(content, Path):
-            self._file = os.open(content, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            self._file = io.FileIO(content)
             self._before = self._state()
             self.size: int = self._before[0]
         else:
@@ -53,20 +59,23 @@ class Source:
             self.size = len(content)
 
     def _state(self) -> tuple[int, int]:
-        found = os.fstat(self._file)
+        assert self._file is not None
+        found = os.fstat(self._file.fileno())
         return found.st_size, found.st_mtime_ns
 
     def piece(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``; ``OSError`` where the file has become shorter."""
         if self._data is not None:
             return bytes(self._data[start:end])
+        assert self._file is not None
         parts: list[bytes] = []
-        while start < end:
-            part = os.pread(self._file, end - start, start)
-            if not part:
-                raise self._changed()
-            parts.append(part)
-            start += len(part)
+        with self._lock:
+            while start < end:
+                part = os.pread(self._file.fileno(), end - start, start)
+                if not part:
+                    raise self._changed()
+                parts.append(part)
+                start += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def md5(self) -> bytes:
@@ -89,6 +98,6 @@ class Source:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        if self._file is not None:
+            with self._lock:
+                self._file.close()

@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import mimetypes
-import os
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
 
 from ...capabilities import BackendCapabilities
+from ...content import mimetype
 from ...info import FileInfo
 from ...paths import join
 from ..errors import RootNotFoundError
@@ -24,6 +23,7 @@ from ..temporary_names import is_temporary
 from .client import ObjectClient, in_parallel
 from .listing import Entry, Page, in_any_order, in_key_order, level, pages
 from .reader import FIRST, PIECE, Chunk, ObjectReader
+from .target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -261,17 +261,11 @@ class ObjectStoreBackend(FsspecBackend):
     def download(self, path: str, target: Path, *, version: str | None = None) -> None:
         self._refuse_version(version)
         first = self._read(path, 0, PIECE)
-        with target.open("wb") as sink:
-            sink.write(first.data)
-            sink.flush()
-            file = sink.fileno()
+        with Target(target) as sink:
+            sink.write(0, first.data)
 
             def part(at: int) -> None:
-                data = self._rest(path, at, min(at + PIECE, first.size), first.pin)
-                view = memoryview(data)
-                while view:
-                    written = os.pwrite(file, view, at)
-                    view, at = view[written:], at + written
+                sink.write(at, self._rest(path, at, min(at + PIECE, first.size), first.pin))
 
             in_parallel(part, range(PIECE, first.size, PIECE))
 
@@ -288,7 +282,7 @@ class ObjectStoreBackend(FsspecBackend):
 
     def _put(self, content: Content, full: str, options: dict[str, Any]) -> None:
         create = options.get("mode") == "create"
-        content_type = options.get("content_type") or _guess(full)
+        content_type = options.get("content_type") or mimetype(full)
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
         if size > self.single_put:
             self._remote.once(
@@ -410,10 +404,6 @@ def _read_whole(client: ObjectClient, key: str, start: int, end: int, pin: str |
     if len(found.data) < min(end, found.size) - start:
         raise ConnectionError(errno.ECONNRESET, "the answer ended too early")
     return found
-
-
-def _guess(key: str) -> str:
-    return mimetypes.guess_type(key.rpartition("/")[2])[0] or "application/octet-stream"
 
 
 def _replaced() -> OSError:

@@ -1,0 +1,252 @@
+"""What a server in the place of Google Cloud Storage may answer, and must not be believed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from genro_storage import StorageManager
+from genro_storage.exceptions import StorageConnectionError, StorageIOError
+from tests.services.answers import Answer, AnswerServer
+from tests.services.interrupted import within
+
+_MIB = 1024 * 1024
+_DATA = bytes(range(256)) * (10 * _MIB // 256) + b"the end"
+
+
+@contextlib.contextmanager
+def _service(answer, **options):
+    """A mount of a bucket that answers so, and the requests that it has had."""
+    with AnswerServer(answer) as server, StorageManager() as manager:
+        manager.add_mount({
+            "name": "g", "type": "gcs", "bucket": "bucket", "anon": True, "retries": 0,
+            "endpoint_url": server.url, **options,
+        })  # fmt: skip
+        yield manager.node("g:a"), server
+
+
+def _asked(request):
+    return parse_qs(urlsplit(request.path).query, keep_blank_values=True)
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+def _whole(request):
+    return Answer(200, _DATA, says_length=False)
+
+
+def test_an_answer_of_unsaid_length_is_read_to_its_end(tmp_path):
+    with _service(_whole) as (node, _):
+        mount = node._mount
+        assert node.read_bytes() == _DATA
+        assert mount.read_bytes("a", 0, 10) == _DATA[:10]
+        assert mount.read_bytes("a", _MIB) == _DATA[_MIB:]
+        assert mount.read_bytes("a", len(_DATA) - 3, len(_DATA) + 9) == b"end"
+        assert mount.read_bytes("a", len(_DATA) + 5) == b""
+        mount.download("a", tmp_path / "a")
+        assert (tmp_path / "a").read_bytes() == _DATA
+        # It is opened with the first of several requests, which must know how many come.
+        with node.open("rb") as stream:
+            assert stream.read() == _DATA
+            assert stream.seek(-3, 2) == len(_DATA) - 3
+            assert stream.read() == b"end"
+
+
+def _part(request, where="{start}-{last}/{size}"):
+    first, last = request.headers["Range"].removeprefix("bytes=").split("-")
+    start, end = int(first), min(int(last) + 1, len(_DATA))
+    said = where.format(start=start, last=end - 1, size=len(_DATA))
+    return Answer(206, _DATA[start:end], (("Content-Range", f"bytes {said}"),))
+
+
+def test_a_service_that_names_no_content_is_not_asked_for_one():
+    with _service(_part) as (node, server):
+        with node.open("rb") as stream:
+            assert stream.read() == _DATA
+        assert len(server.requests) > 1
+        assert not any("generation" in _asked(each) for each in server.requests)
+
+
+@pytest.mark.parametrize(
+    "where", ["{start}-{last}/*", "{start}-{last}", "7-{last}/{size}", "*/{size}", ""]
+)
+def test_a_part_that_does_not_say_which_it_is_is_refused(where):
+    """It would be cut off without an error, or stand in another's place."""
+    with (
+        _service(lambda request: _part(request, where)) as (node, _),
+        pytest.raises(StorageIOError, match=r"g:a.*'endpoint_url'"),
+    ):
+        node.read_bytes()
+
+
+def test_an_answer_that_ends_early_is_not_the_whole():
+    def answer(request):
+        found = _part(request)
+        return found._replace(body=found.body[:-1])
+
+    with _service(answer) as (node, _), pytest.raises(StorageConnectionError, match="too early"):
+        node.read_bytes()
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"a"'])
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda node: node.stat(),
+        lambda node: list(node.iterdir()),
+        lambda node: node.write_bytes(b"x"),
+        lambda node: node._mount.copy("a", node._mount, "b"),
+    ],
+    ids=["stat", "listing", "write", "copy"],
+)
+def test_what_is_no_object_is_no_answer(step, body):
+    """A page of some proxy is neither a file, nor an empty directory, nor a write that worked."""
+    with (
+        _service(lambda _: Answer(200, body)) as (node, _),
+        pytest.raises(StorageIOError, match="'endpoint_url'"),
+    ):
+        step(node)
+
+
+# -- large uploads ----------------------------------------------------------------------------
+
+_LARGE = 40 * _MIB
+_PIECE = 16 * _MIB
+
+
+def _uploads(*answers):
+    """A service that answers the pieces of an upload so, one after the other."""
+
+    left = iter(answers)
+
+    def answer(request):
+        if request.method == "POST":
+            host = request.headers["Host"]
+            return Answer(200, b"", (("Location", f"http://{host}/session"),))
+        return Answer(204) if request.method == "DELETE" else next(left)
+
+    return answer
+
+
+def _kept(count):
+    return Answer(308, b"", (("Range", f"bytes=0-{count - 1}"),) if count else ())
+
+
+def _methods(server):
+    return [each.method for each in server.requests]
+
+
+@pytest.mark.parametrize(
+    ("answers", "tried"),
+    [
+        ([_kept(0)] * 9, 2),
+        ([_kept(_PIECE)] * 9, 3),
+        ([_kept(_PIECE), *[_kept(1)] * 9], 3),
+        ([Answer(308, b"", (("Range", "what?"),))] * 9, 2),
+    ],
+    ids=["nothing", "nothing more", "less than before", "no number"],
+)
+def test_an_upload_of_which_nothing_is_kept_is_given_up(answers, tried):
+    with _service(_uploads(*answers), retries=1) as (node, server):
+        with pytest.raises(StorageConnectionError, match="keeps nothing"), within(30):
+            node.write_bytes(bytes(_LARGE))
+        assert _methods(server) == ["POST", *["PUT"] * tried, "DELETE"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        _kept(_PIECE + 1),
+        _kept(_LARGE),
+        Answer(200, b"{}"),
+        Answer(200, b'{"md5Hash": null}'),
+    ],
+    ids=["more", "all", "finished", "finished, with a digest"],
+)
+def test_an_upload_that_has_more_than_was_sent_is_no_success(answer):
+    with _service(_uploads(answer)) as (node, server):
+        with pytest.raises(StorageIOError, match=r"g:a.*'endpoint_url'"):
+            node.write_bytes(bytes(_LARGE))
+        assert _methods(server) == ["POST", "PUT", "DELETE"]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]"])
+def test_an_upload_whose_end_is_answered_by_something_else_is_no_success(body):
+    answers = [_kept(_PIECE), _kept(2 * _PIECE), Answer(200, body)]
+    with _service(_uploads(*answers)) as (node, server):
+        with pytest.raises(StorageIOError, match=r"g:a.*'endpoint_url'"):
+            node.write_bytes(bytes(_LARGE))
+        assert _methods(server) == ["POST", *["PUT"] * 3, "DELETE"]
+
+
+def test_an_upload_that_was_sent_whole_and_kept_otherwise_is_no_success():
+    answers = [_kept(_PIECE), _kept(2 * _PIECE), Answer(200, b'{"md5Hash": "AAAA"}')]
+    with (
+        _service(_uploads(*answers)) as (node, _),
+        pytest.raises(StorageIOError, match="damaged"),
+    ):
+        node.write_bytes(bytes(_LARGE))
+
+
+# -- copies -----------------------------------------------------------------------------------
+
+
+def _rewrites(*answers):
+    left = iter(answers)
+
+    def answer(request):
+        found = {"name": "a", "size": "9"} if request.method == "GET" else next(left)
+        return Answer(200, json.dumps(found).encode())
+
+    return answer
+
+
+def _rewritten(server):
+    return [each for each in server.requests if each.method == "POST"]
+
+
+def _state(copied, token="t", done=False):
+    return {"done": done, "totalBytesRewritten": str(copied), "rewriteToken": token}
+
+
+def _copy(node):
+    node._mount.copy("a", node._mount, "b")
+
+
+def test_a_copy_goes_on_until_it_is_done():
+    answers = [_state(1, "one"), _state(1, "two"), _state(2, "three"), _state(3, None, done=True)]
+    with _service(_rewrites(*answers)) as (node, server):
+        _copy(node)
+        tokens = [_asked(each).get("rewriteToken") for each in _rewritten(server)]
+        assert tokens == [None, ["one"], ["two"], ["three"]]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [[_state(5)] * 25, [{"rewriteToken": "t"}] * 25, [_state(5), *[_state(6)] * 25]],
+)
+def test_a_copy_that_does_not_go_on_is_an_error(answers):
+    with _service(_rewrites(*answers), timeout=1.5) as (node, server):
+        with pytest.raises(StorageIOError, match="does not go on"), within(10):
+            _copy(node)
+        assert 2 < len(_rewritten(server)) < 20, "it looks now and then"
+
+
+def test_an_object_without_a_name_is_none():
+    with (
+        _service(lambda _: Answer(200, b"{}")) as (node, _),
+        pytest.raises(StorageIOError, match="'endpoint_url'"),
+    ):
+        node.stat()
+
+
+@pytest.mark.parametrize("answer", [_state(5, None), _state(5, ""), {"done": False}, {}])
+def test_a_copy_that_is_not_said_to_be_done_is_not(answer):
+    with _service(_rewrites(answer)) as (node, server):
+        with pytest.raises(StorageIOError, match="does not go on"):
+            _copy(node)
+        assert len(_rewritten(server)) == 1
