@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..info import FileInfo
 from ..paths import is_addressable, join, order_key, parent_of
-from .errors import RootNotFoundError
+from .errors import RootNotFoundError, locating
 from .fsspec_calls import FilesystemCalls
 from .fsspec_write import Content, GuardedReader, SpooledWrite
 from .temporary_names import is_temporary, refuse_temporary, unique_name
@@ -366,9 +366,10 @@ class FsspecBackend(FilesystemCalls):
         while levels:
             directory, entries = levels[-1]
             info = next(entries, None)
+            here = directory if info is None else info.path
             # What another client has removed already needs no removing, and some filesystems
             # forget a directory with the last file in it.
-            with contextlib.suppress(FileNotFoundError):
+            with locating(here), contextlib.suppress(FileNotFoundError):
                 if info is None:
                     levels.pop()
                     self._drop_directory(directory)
@@ -400,8 +401,9 @@ class FsspecBackend(FilesystemCalls):
         removed = 0
         pending = [path]
         while pending:
-            with contextlib.suppress(FileNotFoundError):  # somebody was faster
-                for info in self._entries(pending.pop()):
+            here = pending.pop()
+            with locating(here), contextlib.suppress(FileNotFoundError):  # somebody was faster
+                for info in self._entries(here):
                     if info.type == "directory" and not self._is_link(info.path):
                         pending.append(info.path)
                     elif _is_unfinished(info) and _is_old(info, limit, older_than):

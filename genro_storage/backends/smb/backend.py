@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...info import FileInfo
 from ...paths import is_addressable, order_key, parent_of
 from ..base import COPY_CHUNK
-from ..errors import RootNotFoundError
+from ..errors import RootNotFoundError, locating
 from ..fsspec_backend import FsspecBackend
 from ..fsspec_backend import _is_unfinished as is_unfinished
 from ..fsspec_info import Profile
@@ -121,7 +121,7 @@ class SmbBackend(FsspecBackend):
                 yield info
                 continue
             below = None
-            with contextlib.suppress(FileNotFoundError):  # somebody was faster
+            with locating(info.path), contextlib.suppress(FileNotFoundError):  # somebody was faster
                 if enter is None or enter(info):
                     below = self._level_below(info.path, [here for here, _ in levels])
             yield info

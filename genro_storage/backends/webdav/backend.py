@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from ...info import FileInfo
 from ...paths import join, parent_of
 from ..base import COPY_CHUNK
-from ..errors import RootNotFoundError
+from ..errors import RootNotFoundError, locating
 from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import Content, GuardedReader
@@ -413,8 +413,9 @@ class WebdavBackend(FsspecBackend):
         removed = 0
         pending = [path]
         while pending:
-            with contextlib.suppress(FileNotFoundError):  # somebody was faster
-                for info in self._entries(pending.pop()):
+            here = pending.pop()
+            with locating(here), contextlib.suppress(FileNotFoundError):  # somebody was faster
+                for info in self._entries(here):
                     if not is_temporary(info.name) or not (info.type == "file" or is_turn(info)):
                         pending += [info.path] if info.type == "directory" else []
                     elif older_than <= 0 or (info.mtime is not None and info.mtime <= limit):
