@@ -189,6 +189,13 @@ class StorageMissingExtraError(StorageError, ImportError):
     """An optional dependency is not installed; the message says what to install."""
 
 
+class TemporaryFileError(OSError):
+    """A temporary file of this machine failed, and no storage did; its text names the fix.
+
+    A directory for them that is missing is no file that is missing: its number decides no class.
+    """
+
+
 # Order matters: the first row whose types match wins, subclasses before their bases.
 _BY_TYPE: tuple[tuple[type[BaseException], type[StorageError], str], ...] = (
     (FileNotFoundError, StorageNotFoundError, "not found"),
@@ -291,6 +298,9 @@ class translating:  # noqa: N801 - reads as the verb that it is, like contextlib
 
 
 def _classify(error: BaseException) -> tuple[type[StorageError], str]:
+    if isinstance(error, TemporaryFileError):
+        full = _BY_ERRNO.get(error.errno or 0, (StorageIOError,))[0] is StorageFullError
+        return (StorageFullError if full else StorageIOError), error.strerror or "failed"
     for foreign, kind, reason in _BY_TYPE:
         if isinstance(error, foreign):
             # EPERM and EACCES share a class but not a meaning, so errno refines the words.

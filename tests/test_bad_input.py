@@ -368,6 +368,54 @@ def test_a_full_disk_leaves_every_old_content_in_place(tmp_path, kind):
         storage.close()
 
 
+LARGE = b"x" * (12 * 1024 * 1024)
+
+
+def streamed(node, mode):
+    with node.open(mode) as handle:
+        handle.write(LARGE)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(lambda get: get("ram:big").copy_to("fs:f"), id="fsspec"),
+        pytest.param(lambda get: get("ram:big").copy_to("packed:f"), id="archive"),
+        pytest.param(lambda get: streamed(get("disk:f"), "ab"), id="appending"),
+        pytest.param(lambda get: streamed(get("disk:f"), "r+b"), id="updating"),
+        pytest.param(lambda get: get("ram:big").local_path().__enter__(), id="local_path"),
+    ],
+)
+def test_a_full_directory_for_temporary_files_is_not_the_storages_fault(
+    storage, root, tmp_path, monkeypatch, act
+):
+    (root / "f").write_text("old")
+    storage.add_mount({"name": "packed", "type": "zip", "file": str(tmp_path / "z.zip"), "mode": "w"})
+    storage.node("packed:f").write_text("old")
+    storage.node("ram:big").write_bytes(LARGE)
+    small = tmp_path / "small"
+    with tmpfs(small, "size=4m"):
+        monkeypatch.setattr("tempfile.tempdir", str(small))
+        with pytest.raises(StorageFullError, match=r":(f|big): .*TMPDIR") as caught:
+            act(storage.node)
+        assert repr(str(small)) in str(caught.value)
+        assert "the storage" not in str(caught.value)
+        assert os.listdir(small) == []
+    assert (root / "f").read_text() == storage.node("packed:f").read_text() == "old"
+    # Whoever removes that directory meanwhile, or has none, is told so too; nothing is "missing".
+    with pytest.raises(StorageError, match=r":(f|big): .*TMPDIR") as caught:
+        monkeypatch.setattr("tempfile.tempdir", str(small / "gone"))
+        act(storage.node)
+    assert not isinstance(caught.value, StorageNotFoundError)
+
+
+def test_no_directory_for_temporary_files_at_all(storage, root, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: [str(root / "gone")])
+    with pytest.raises(StorageError, match=r"fs:f: no directory for temporary files .*TMPDIR"):
+        streamed(storage.node("fs:f"), "wb")
+
+
 def test_a_limit_on_file_sizes_is_a_full_disk_too(storage, root):
     """Works where no file system can be mounted."""
     (root / "f").write_text("old")

@@ -10,12 +10,12 @@ import contextlib
 import errno
 import io
 import os
-import tempfile
 import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from ..fsspec_write import SPOOL
+from ..temporary_files import TemporaryFile, naming_tempdir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -190,19 +190,21 @@ class Spool:
         if self._descriptor is None:
             self._memory += view
         else:
-            left = view
-            while left:
-                left = left[os.write(self._descriptor, left) :]
+            self._write(self._descriptor, view)
         self.size += len(view)
         return len(view)
 
     def _spill(self) -> None:
-        with tempfile.TemporaryFile(prefix="genro-", buffering=0) as file:
+        with TemporaryFile() as file:
             self._descriptor = os.dup(file.fileno())
-        left = memoryview(bytes(self._memory))
-        while left:
-            left = left[os.write(self._descriptor, left) :]
+        self._write(self._descriptor, memoryview(bytes(self._memory)))
         self._memory = bytearray()
+
+    @staticmethod
+    def _write(descriptor: int, left: memoryview) -> None:
+        with naming_tempdir():
+            while left:
+                left = left[os.write(descriptor, left) :]
 
     def read_at(self, offset: int, count: int) -> bytes:
         if self._descriptor is None:
