@@ -22,7 +22,7 @@ from .exceptions import (
     translating,
 )
 from .handles import BinaryWriter, open_reader
-from .info import FileInfo
+from .info import CleanupCount, FileInfo
 from .rights import MountRights, Permissions
 
 if TYPE_CHECKING:
@@ -417,12 +417,13 @@ class Mount(MountRights):
         with translating(self.label(""), "checking the mount"):
             backend.check()
 
-    def cleanup(self, path: str, older_than: float) -> int:
+    def cleanup(self, path: str, older_than: float) -> CleanupCount:
         """Remove what killed writers left below ``path`` that long ago (seconds); how many."""
         self.require_delete(path, "cleaning up")
         backend, real = self._at(path)
         with self._naming_below(path, {real: path}, "cleaning up"):
-            return backend.cleanup(real, older_than)
+            removed = backend.cleanup(real, older_than)
+        return removed if isinstance(removed, CleanupCount) else CleanupCount(removed or 0)
 
     def _require_below_root(self, path: str) -> None:
         self.require_delete(path)

@@ -390,7 +390,9 @@ def test_a_full_directory_for_temporary_files_is_not_the_storages_fault(
     storage, root, tmp_path, monkeypatch, act
 ):
     (root / "f").write_text("old")
-    storage.add_mount({"name": "packed", "type": "zip", "file": str(tmp_path / "z.zip"), "mode": "w"})
+    storage.add_mount(
+        {"name": "packed", "type": "zip", "file": str(tmp_path / "z.zip"), "mode": "w"}
+    )
     storage.node("packed:f").write_text("old")
     storage.node("ram:big").write_bytes(LARGE)
     small = tmp_path / "small"

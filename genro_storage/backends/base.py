@@ -380,7 +380,7 @@ class Backend(ABC):
     def cleanup(self, path: str, older_than: float) -> int:
         """Remove what killed writers left below ``path`` at least ``older_than`` seconds ago.
 
-        Returns how many files went.
+        Returns how many files went, best as a ``CleanupCount``.
         """
         return 0
 

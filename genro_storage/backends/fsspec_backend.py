@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ..info import FileInfo
+from ..info import CleanupCount, FileInfo
 from ..paths import is_addressable, join, order_key, parent_of
 from .errors import RootNotFoundError, locating
 from .fsspec_calls import FilesystemCalls
@@ -398,7 +398,7 @@ class FsspecBackend(FilesystemCalls):
         if self._profile.commit != "rename" or not self.capabilities.delete:
             return 0
         limit = time.time() - older_than
-        removed = 0
+        removed = left = 0
         pending = [path]
         while pending:
             here = pending.pop()
@@ -406,9 +406,12 @@ class FsspecBackend(FilesystemCalls):
                 for info in self._entries(here):
                     if info.type == "directory" and not self._is_link(info.path):
                         pending.append(info.path)
-                    elif _is_unfinished(info) and _is_old(info, limit, older_than):
-                        removed += self._remove_stale(info.path)
-        return removed
+                    elif _is_unfinished(info):
+                        if _is_old(info, limit, older_than):
+                            removed += self._remove_stale(info.path)
+                        else:
+                            left += 1
+        return CleanupCount(removed, left)
 
     def _remove_stale(self, path: str) -> int:
         try:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 from ..capabilities import BackendCapabilities
-from ..info import Attributes, FileInfo
+from ..info import Attributes, CleanupCount, FileInfo
 from .base import COPY_CHUNK, Backend
 from .local_append import AppendFile
 from .local_links import RealParents, follow_inside, rename
@@ -423,12 +423,14 @@ class LocalBackend(Backend):
 
     def cleanup(self, path: str, older_than: float) -> int:
         limit = time.time() - older_than
-        removed = 0
+        removed = left = 0
         root = self._physical(path)
         with locating_below(root, path):
             for full in walk_files(root):
                 if is_temporary(full.rpartition("/")[2]):
                     with contextlib.suppress(FileNotFoundError):
-                        if os.lstat(full).st_mtime <= limit and remove_stale(full, by_age=True):
+                        if os.lstat(full).st_mtime > limit:
+                            left += 1
+                        elif remove_stale(full, by_age=True):
                             removed += 1
-        return removed
+        return CleanupCount(removed, left)

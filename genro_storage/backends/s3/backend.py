@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
 from urllib.parse import urlsplit
 
-from ...info import Checksum, FileInfo
+from ...info import Checksum, CleanupCount, FileInfo
 from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import GuardedReader
@@ -259,8 +259,11 @@ class S3Backend(FsspecBackend):
         """Forget the uploads that killed writers have begun; returns how many."""
         limit = None if older_than <= 0 else datetime.now(UTC) - timedelta(seconds=older_than)
         full = self._full(path)
-        removed = self._store.abort_uploads(self._prefix(path), limit)
-        return removed + (self._store.abort_uploads(full, limit, exactly=True) if path else 0)
+        below = self._store.abort_uploads(self._prefix(path), limit)
+        if not path:
+            return below
+        itself = self._store.abort_uploads(full, limit, exactly=True)
+        return CleanupCount(below + itself, below.left + itself.left)
 
     # -- URLs ---------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
-from ...info import FileInfo
+from ...info import CleanupCount, FileInfo
 from ...paths import join, parent_of
 from ..base import COPY_CHUNK
 from ..errors import RootNotFoundError, locating
@@ -410,7 +410,7 @@ class WebdavBackend(FsspecBackend):
 
     def cleanup(self, path: str, older_than: float) -> int:
         limit = time.time() - older_than
-        removed = 0
+        removed = left = 0
         pending = [path]
         while pending:
             here = pending.pop()
@@ -422,7 +422,9 @@ class WebdavBackend(FsspecBackend):
                         with contextlib.suppress(FileNotFoundError):
                             self.remove_tree(info.path)
                             removed += 1
-        return removed
+                    else:
+                        left += 1
+        return CleanupCount(removed, left)
 
     def check(self) -> None:
         self.stat("")
