@@ -230,6 +230,7 @@ _BY_ERRNO: dict[int, tuple[type[StorageError], str]] = {
     _errno.EHOSTUNREACH: (StorageConnectionError, "host unreachable"),
     _errno.ENETUNREACH: (StorageConnectionError, "network unreachable"),
     _errno.ENOTSUP: (StorageUnsupportedError, "not supported"),
+    _errno.EPROTONOSUPPORT: (StorageConnectionError, "another kind of server"),
 }
 
 _BY_STATUS: dict[int, tuple[type[StorageError], str]] = {

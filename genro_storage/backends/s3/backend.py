@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
 from urllib.parse import urlsplit
 
 from ...info import Checksum, CleanupCount, FileInfo
+from ..errors import root_missing
 from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import GuardedReader
@@ -155,7 +156,10 @@ class S3Backend(FsspecBackend):
             raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
 
     def check(self) -> None:
-        self._store.has_any(self._prefix(""))
+        try:
+            self._store.has_any(self._prefix(""))
+        except FileNotFoundError as error:
+            raise root_missing(error) from error
 
     def _prefix(self, path: str) -> str:
         """What the keys below a directory begin with."""
