@@ -18,7 +18,6 @@ import threading
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .backends.temporary_files import naming_tempdir
 from .exceptions import (
     StorageFullError,
     StorageIOError,
@@ -27,6 +26,7 @@ from .exceptions import (
     StorageValueError,
     translating,
 )
+from .temporary_files import naming_tempdir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

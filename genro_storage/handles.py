@@ -15,8 +15,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Protocol, cast
 
-from .backends.temporary_files import TemporaryFile, tempdir_failure
 from .exceptions import translate, translating
+from .temporary_files import TemporaryFile, tempdir_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from . import paths
-from .backends.errors import place_of
 from .exceptions import (
     StorageError,
     StoragePermissionError,
     StorageUnsupportedError,
+    place_of,
     translate,
 )
 

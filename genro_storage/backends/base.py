@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from ..capabilities import BackendCapabilities
+from ..exceptions import locating
 from ..paths import order_key, parent_of
-from .errors import locating
 
 if TYPE_CHECKING:
     import os

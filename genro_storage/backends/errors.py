@@ -1,13 +1,10 @@
-"""What the standard library has no error for: a missing root, and where in a tree something failed."""
+"""The errors of backends that the standard library has no class for."""
 
 from __future__ import annotations
 
 import errno
-from typing import Final
 
-__all__ = ["RootNotFoundError", "WrongServerError", "locating", "place_of", "root_missing"]
-
-_PLACE: Final = "genro_storage_place"
+__all__ = ["RootNotFoundError", "WrongServerError", "root_missing"]
 
 
 class RootNotFoundError(FileNotFoundError):
@@ -45,35 +42,3 @@ class WrongServerError(OSError):
 
     def __reduce__(self) -> tuple[type[WrongServerError], tuple[str]]:
         return type(self), (str(self.strerror),)
-
-
-class locating:  # noqa: N801 - reads as a clause: with locating("d/closed")
-    """Whatever comes out of the block failed at this path of the backend, not at the tree's root.
-
-    The innermost block knows best: a place that is known already stays.
-
-    >>> try:
-    ...     with locating("d"), locating("d/closed"):
-    ...         raise PermissionError
-    ... except PermissionError as error:
-    ...     place_of(error)
-    'd/closed'
-    """
-
-    __slots__ = ("_path",)
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception):
-            vars(error).setdefault(_PLACE, self._path)
-
-
-def place_of(error: BaseException) -> str | None:
-    """Where in the backend a call on a whole tree failed, where that is known."""
-    found = vars(error).get(_PLACE)
-    return found if isinstance(found, str) else None

@@ -15,9 +15,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from ..exceptions import locating
 from ..info import CleanupCount, FileInfo
 from ..paths import is_addressable, join, order_key, parent_of
-from .errors import RootNotFoundError, locating
+from .errors import RootNotFoundError
 from .fsspec_calls import FilesystemCalls
 from .fsspec_write import Content, GuardedReader, SpooledWrite
 from .temporary_names import is_temporary, refuse_temporary, unique_name

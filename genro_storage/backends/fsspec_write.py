@@ -12,8 +12,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from ..temporary_files import TemporaryFile
 from .base import WriteHandle
-from .temporary_files import TemporaryFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

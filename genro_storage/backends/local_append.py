@@ -8,9 +8,9 @@ import stat
 import time
 from typing import BinaryIO, cast
 
+from ..temporary_files import SpooledFile
 from .base import COPY_CHUNK, WriteHandle
 from .local_write import PLAIN, is_at, lock
-from .temporary_files import SpooledFile
 
 __all__ = ["AppendFile", "append_content"]
 

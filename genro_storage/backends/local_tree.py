@@ -9,7 +9,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from .errors import locating
+from ..exceptions import locating
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

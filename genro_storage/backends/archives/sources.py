@@ -14,8 +14,8 @@ import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
+from ...temporary_files import TemporaryFile, naming_tempdir
 from ..fsspec_write import SPOOL
-from ..temporary_files import TemporaryFile, naming_tempdir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

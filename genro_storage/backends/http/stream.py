@@ -6,9 +6,9 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
+from ...temporary_files import SpooledFile
 from ..base import COPY_CHUNK
 from ..positioned import PositionedStream
-from ..temporary_files import SpooledFile
 from .answers import Facts, FinalError, content_range
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import errno
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
+from ...exceptions import locating
 from ...info import FileInfo
-from ..errors import RootNotFoundError, locating
+from ..errors import RootNotFoundError
 from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import Content, SpooledWrite

@@ -7,10 +7,11 @@ import errno
 import logging
 from typing import TYPE_CHECKING, Any
 
+from ...exceptions import locating
 from ...info import FileInfo
 from ...paths import is_addressable, order_key, parent_of
 from ..base import COPY_CHUNK
-from ..errors import RootNotFoundError, locating
+from ..errors import RootNotFoundError
 from ..fsspec_backend import FsspecBackend
 from ..fsspec_backend import _is_unfinished as is_unfinished
 from ..fsspec_info import Profile

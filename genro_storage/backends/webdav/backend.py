@@ -10,10 +10,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
+from ...exceptions import locating
 from ...info import CleanupCount, FileInfo
 from ...paths import join, parent_of
 from ..base import COPY_CHUNK
-from ..errors import RootNotFoundError, locating
+from ..errors import RootNotFoundError
 from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import Content, GuardedReader

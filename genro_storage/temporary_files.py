@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import TemporaryFileError
+from .exceptions import TemporaryFileError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -77,10 +77,12 @@ class TemporaryFile(io.FileIO):
         return written
 
     def truncate(self, size: int | None = None) -> int:
+        """As files do it."""
         with naming_tempdir():
             return super().truncate(size)
 
     def close(self) -> None:
+        """Let it go."""
         super().close()
         if self._holder is not None:
             self._holder.close()
