@@ -30,10 +30,12 @@ from __future__ import annotations
 
 import errno as _errno
 import io
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_PLACE: Final = "genro_storage_place"
 
 __all__ = [
     "MountNotFoundError",
@@ -189,6 +191,50 @@ class StorageMissingExtraError(StorageError, ImportError):
     """An optional dependency is not installed; the message says what to install."""
 
 
+class TemporaryFileError(OSError):
+    """A temporary file of this machine failed, and no storage did; its text names the fix.
+
+    A directory for them that is missing is no file that is missing: its number decides no class.
+    """
+
+
+# -- where in a tree it happened ------------------------------------------------------------------
+
+
+class locating:  # noqa: N801 - reads as a clause: with locating("d/closed")
+    """Whatever comes out of the block failed at this path of the backend, not at the tree's root.
+
+    The innermost block knows best: a place that is known already stays.
+
+    >>> try:
+    ...     with locating("d"), locating("d/closed"):
+    ...         raise PermissionError
+    ... except PermissionError as error:
+    ...     place_of(error)
+    'd/closed'
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception):
+            vars(error).setdefault(_PLACE, self._path)
+
+
+def place_of(error: BaseException) -> str | None:
+    """Where in the backend a call on a whole tree failed, where that is known."""
+    found = vars(error).get(_PLACE)
+    return found if isinstance(found, str) else None
+
+
+# -- translating ----------------------------------------------------------------------------------
+
 # Order matters: the first row whose types match wins, subclasses before their bases.
 _BY_TYPE: tuple[tuple[type[BaseException], type[StorageError], str], ...] = (
     (FileNotFoundError, StorageNotFoundError, "not found"),
@@ -223,6 +269,7 @@ _BY_ERRNO: dict[int, tuple[type[StorageError], str]] = {
     _errno.EHOSTUNREACH: (StorageConnectionError, "host unreachable"),
     _errno.ENETUNREACH: (StorageConnectionError, "network unreachable"),
     _errno.ENOTSUP: (StorageUnsupportedError, "not supported"),
+    _errno.EPROTONOSUPPORT: (StorageConnectionError, "another kind of server"),
 }
 
 _BY_STATUS: dict[int, tuple[type[StorageError], str]] = {
@@ -291,6 +338,9 @@ class translating:  # noqa: N801 - reads as the verb that it is, like contextlib
 
 
 def _classify(error: BaseException) -> tuple[type[StorageError], str]:
+    if isinstance(error, TemporaryFileError):
+        full = _BY_ERRNO.get(error.errno or 0, (StorageIOError,))[0] is StorageFullError
+        return (StorageFullError if full else StorageIOError), error.strerror or "failed"
     for foreign, kind, reason in _BY_TYPE:
         if isinstance(error, foreign):
             # EPERM and EACCES share a class but not a meaning, so errno refines the words.

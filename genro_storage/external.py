@@ -19,12 +19,14 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exceptions import (
+    StorageFullError,
     StorageIOError,
     StorageNotFoundError,
     StoragePermissionError,
     StorageValueError,
-    translate,
+    translating,
 )
+from .temporary_files import naming_tempdir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -98,16 +100,16 @@ def _temporary(
 ) -> Generator[str]:
     label = mount.label(path)
     with contextlib.ExitStack() as stack:
-        with _named(label, "making a temporary copy"):
+        with _making_copy(label):
             # Private (mode 0700), so that no other user can read the content or swap the file.
             directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="genro-storage-"))
             target = Path(directory, _file_name(path))
             target.touch()
         if mode != "w":
-            _download(mount, path, target, version)
+            _download(mount, path, target, version, label)
         before = None
         if mode == "rw":
-            with _named(label, "making a temporary copy"):
+            with _making_copy(label):
                 before = _mark(target)
         yield str(target)
         if mode == "r" or not _is_changed(target, before, label):
@@ -117,9 +119,13 @@ def _temporary(
             on_new_path(new_path)
 
 
-def _download(mount: Mount, path: str, target: Path, version: str | None) -> None:
+def _download(mount: Mount, path: str, target: Path, version: str | None, label: str) -> None:
     try:
         mount.download(path, target, version=version)
+    except StorageFullError as error:
+        # Reading takes no space but here.
+        with _making_copy(label):
+            raise OSError(error.errno, os.strerror(error.errno or 0)) from error
     except StorageNotFoundError:
         # A version that is asked for by its id must exist; a file may be about to be made.
         if version is not None:
@@ -181,11 +187,9 @@ def _is_changed(target: Path, before: _State | None, label: str) -> bool:
 
 
 @contextlib.contextmanager
-def _named(label: str, action: str) -> Generator[None]:
-    try:
+def _making_copy(label: str) -> Generator[None]:
+    with translating(label, "making a temporary copy"), naming_tempdir():
         yield
-    except OSError as error:
-        raise translate(error, node=label, action=action) from error
 
 
 # -- call ---------------------------------------------------------------------------------------

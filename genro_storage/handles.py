@@ -12,11 +12,11 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Protocol, cast
 
 from .exceptions import translate, translating
+from .temporary_files import TemporaryFile, tempdir_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -282,6 +282,7 @@ class _RawPrivate(io.FileIO):
         self.failed = True
         if isinstance(error, Exception):
             action = "writing to the temporary copy"
+            error = tempdir_failure(error) if isinstance(error, OSError) else error
             raise translate(error, node=self.node, action=action) from error
 
 
@@ -301,7 +302,7 @@ class BinaryUpdater(_WholeOrNothing, io.BufferedRandom):
         fresh: bool = False,
     ) -> None:
         # Without a name, so that a killed process leaves nothing behind.
-        with tempfile.TemporaryFile(buffering=0) as temporary:
+        with translating(node, "making a temporary copy"), TemporaryFile() as temporary:
             descriptor = os.dup(temporary.fileno())
         try:
             if appends:

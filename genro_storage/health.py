@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ class MountHealth:
 
     ``state`` is ``reachable``; ``denied`` (the credentials or the rights); ``missing`` (the
     server answers, the bucket, share or directory is not there); ``unreachable`` (no answer, or
-    none in time); ``unusable`` (a package is missing, or the configuration cannot work).
+    none in time); ``unusable`` (a package is missing, another kind of server answers, or the
+    configuration cannot work).
     ``reason`` says more, ``""`` where there is nothing to say. ``seconds`` is the time from one
     question to its answer, over a connection that is open: loading a client library, connecting
     and logging in are not in it. Of a mount that cannot be used, it is how long that took to learn.
@@ -111,4 +113,6 @@ def _state_of(error: StorageError) -> HealthState:
         return "unusable"
     if isinstance(error, StoragePermissionError):
         return "denied"
+    if getattr(error, "errno", None) == errno.EPROTONOSUPPORT:
+        return "unusable"
     return "unreachable"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
-__all__ = ["Attributes", "Checksum", "EntryType", "FileInfo", "FileVersion"]
+__all__ = ["Attributes", "Checksum", "CleanupCount", "EntryType", "FileInfo", "FileVersion"]
 
 EntryType = Literal["file", "directory", "link", "other"]
 
@@ -19,6 +20,23 @@ class Checksum(NamedTuple):
 
     algorithm: str
     hexdigest: str
+
+
+class CleanupCount(int):
+    """How many temporary files ``cleanup`` has removed; ``left``: how many were too young to go.
+
+    >>> found = CleanupCount(2, left=1)
+    >>> found == 2, found.left
+    (True, 1)
+    """
+
+    left: int
+
+    def __new__(cls, removed: int, left: int = 0) -> Self:
+        """A count, and how many were left."""
+        made = super().__new__(cls, removed)
+        made.left = left
+        return made
 
 
 class FileInfo(NamedTuple):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .backends.context import Keep
     from .compat import MountTable
     from .config import MountSpec
+    from .info import CleanupCount
 
     ConfigSource = str | os.PathLike[str] | list[Any] | tuple[Any, ...] | Mapping[str, Any]
     Kept = dict[tuple[str, Hashable], Any]
@@ -254,11 +255,11 @@ class StorageManager:
         mounts = [self._mount(name) for name in names] if names else list(self._table.values())
         return check_mounts(mounts, timeout)
 
-    def cleanup(self, name: str, older_than: float = 3600.0) -> int:
+    def cleanup(self, name: str, older_than: float = 3600.0) -> CleanupCount:
         """Remove the temporary files that killed writers left in a mount.
 
         Only what is at least ``older_than`` seconds old and held by no living writer goes.
-        Returns how many files went.
+        Returns how many files went; its ``left`` says how many younger ones there are.
         """
         return self._mount(name).cleanup("", older_than)
 

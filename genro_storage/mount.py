@@ -22,7 +22,7 @@ from .exceptions import (
     translating,
 )
 from .handles import BinaryWriter, open_reader
-from .info import FileInfo
+from .info import CleanupCount, FileInfo
 from .rights import MountRights, Permissions
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Mount(MountRights):
         options: dict[str, Any] = {}
         if enter is not None:
             options["enter"] = enter if real == path else lambda info: enter(relabelled(info))
-        with translating(self.label(path), "listing"):
+        with self._naming_below(path, {real: path}, "listing"):
             for info in getattr(backend, verb)(real, **options):
                 if not paths.is_addressable(info.path):
                     _log.warning(
@@ -375,7 +375,9 @@ class Mount(MountRights):
     def remove_tree(self, path: str) -> None:
         """Remove a file, a link, or a directory with everything below it."""
         self._require_below_root(path)
-        self._run(path, "deleting", "remove_tree")
+        backend, real = self._at(path)
+        with self._naming_below(path, {real: path}, "deleting"):
+            backend.remove_tree(real)
 
     def remove_many(self, names: Iterable[str]) -> None:
         """Remove several files; one that is gone already is no error."""
@@ -383,13 +385,14 @@ class Mount(MountRights):
         for path in listed:
             self._require_below_root(path)
         bound = self.bind()
-        by_backend: dict[int, tuple[Backend, list[str]]] = {}
+        by_backend: dict[int, tuple[Backend, dict[str, str]]] = {}
         for path in listed:
             backend, real = bound._at(path)
-            by_backend.setdefault(id(backend), (backend, []))[1].append(real)
-        for backend, reals in by_backend.values():
-            with translating(self.label(listed[0] if len(listed) == 1 else ""), "deleting files"):
-                backend.remove_many(reals)
+            by_backend.setdefault(id(backend), (backend, {}))[1][real] = path
+        one = listed[0] if len(listed) == 1 else ""
+        for backend, places in by_backend.values():
+            with self._naming_below(one, places, "deleting files"):
+                backend.remove_many(list(places))
 
     def clear(self) -> None:
         """Remove everything in the mount and keep its root."""
@@ -414,11 +417,13 @@ class Mount(MountRights):
         with translating(self.label(""), "checking the mount"):
             backend.check()
 
-    def cleanup(self, path: str, older_than: float) -> int:
+    def cleanup(self, path: str, older_than: float) -> CleanupCount:
         """Remove what killed writers left below ``path`` that long ago (seconds); how many."""
         self.require_delete(path, "cleaning up")
-        removed: int = self._run(path, "cleaning up", "cleanup", older_than)
-        return removed
+        backend, real = self._at(path)
+        with self._naming_below(path, {real: path}, "cleaning up"):
+            removed = backend.cleanup(real, older_than)
+        return removed if isinstance(removed, CleanupCount) else CleanupCount(removed or 0)
 
     def _require_below_root(self, path: str) -> None:
         self.require_delete(path)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from . import paths
-from .exceptions import StoragePermissionError, StorageUnsupportedError
+from .exceptions import (
+    StorageError,
+    StoragePermissionError,
+    StorageUnsupportedError,
+    place_of,
+    translate,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
     from typing import Self
 
     from .backends.base import Backend
@@ -75,6 +83,25 @@ class MountRights:
     def fullpath(self, path: str) -> str:
         """The place as the user wrote it, complete."""
         return f"{self.name}:{path}" if self.shown is None else f"{self.shown}{path}"
+
+    @contextlib.contextmanager
+    def _naming_below(self, path: str, places: Mapping[str, str], action: str) -> Generator[None]:
+        """As ``translating``, for calls on many places: the very one is named, else ``path``.
+
+        ``places`` are the paths of the mount by what the backend calls them.
+        """
+        try:
+            yield
+        except StorageError:
+            raise
+        except Exception as error:
+            found = place_of(error)
+            for real, place in places.items() if found else ():
+                below = found.removeprefix(real) if found and found.startswith(real) else None
+                if below is not None and (not real or below[:1] in ("", "/")):
+                    path = paths.join(place, below.lstrip("/"))
+                    break
+            raise translate(error, node=self.label(path), action=action) from error
 
     def normalise(self, path: str, *, below: str = "") -> str:
         """The one spelling of a path; untouched where the path is the content.

@@ -368,6 +368,56 @@ def test_a_full_disk_leaves_every_old_content_in_place(tmp_path, kind):
         storage.close()
 
 
+LARGE = b"x" * (12 * 1024 * 1024)
+
+
+def streamed(node, mode):
+    with node.open(mode) as handle:
+        handle.write(LARGE)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(lambda get: get("ram:big").copy_to("fs:f"), id="fsspec"),
+        pytest.param(lambda get: get("ram:big").copy_to("packed:f"), id="archive"),
+        pytest.param(lambda get: streamed(get("disk:f"), "ab"), id="appending"),
+        pytest.param(lambda get: streamed(get("disk:f"), "r+b"), id="updating"),
+        pytest.param(lambda get: get("ram:big").local_path().__enter__(), id="local_path"),
+    ],
+)
+def test_a_full_directory_for_temporary_files_is_not_the_storages_fault(
+    storage, root, tmp_path, monkeypatch, act
+):
+    (root / "f").write_text("old")
+    storage.add_mount(
+        {"name": "packed", "type": "zip", "file": str(tmp_path / "z.zip"), "mode": "w"}
+    )
+    storage.node("packed:f").write_text("old")
+    storage.node("ram:big").write_bytes(LARGE)
+    small = tmp_path / "small"
+    with tmpfs(small, "size=4m"):
+        monkeypatch.setattr("tempfile.tempdir", str(small))
+        with pytest.raises(StorageFullError, match=r":(f|big): .*TMPDIR") as caught:
+            act(storage.node)
+        assert repr(str(small)) in str(caught.value)
+        assert "the storage" not in str(caught.value)
+        assert os.listdir(small) == []
+    assert (root / "f").read_text() == storage.node("packed:f").read_text() == "old"
+    # Whoever removes that directory meanwhile, or has none, is told so too; nothing is "missing".
+    with pytest.raises(StorageError, match=r":(f|big): .*TMPDIR") as caught:
+        monkeypatch.setattr("tempfile.tempdir", str(small / "gone"))
+        act(storage.node)
+    assert not isinstance(caught.value, StorageNotFoundError)
+
+
+def test_no_directory_for_temporary_files_at_all(storage, root, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: [str(root / "gone")])
+    with pytest.raises(StorageError, match=r"fs:f: no directory for temporary files .*TMPDIR"):
+        streamed(storage.node("fs:f"), "wb")
+
+
 def test_a_limit_on_file_sizes_is_a_full_disk_too(storage, root):
     """Works where no file system can be mounted."""
     (root / "f").write_text("old")
@@ -430,13 +480,10 @@ def test_a_read_only_disk_is_said_and_still_read(tmp_path):
         storage.close()
 
 
-def test_a_directory_of_somebody_else_is_said(storage, root):
+def said_to_nobody(root, *acts):
+    """What each of them raises where another user does it, who may look into ``root``."""
     if not IS_ROOT:
         pytest.skip("only root can become somebody else for this")
-    (root / "d").mkdir()
-    (root / "d/f").write_text("old")
-    (root / "d").chmod(0o555)
-    (root / "closed").mkdir(mode=0o700)
     for directory in (root, *root.parents):
         if directory.stat().st_uid == os.getuid() and str(directory).startswith("/tmp/"):
             directory.chmod(directory.stat().st_mode | 0o055)
@@ -445,25 +492,81 @@ def test_a_directory_of_somebody_else_is_said(storage, root):
     if pid == 0:
         try:
             os.setuid(65534)
-            for act in (
-                lambda: storage.node("disk:d/f").write_text("x"),
-                lambda: storage.node("disk:d/g").write_text("x"),
-                lambda: storage.node("disk:closed").children(),
-                lambda: storage.node("disk:closed/f").exists,
-                lambda: storage.node("disk:d/f").delete(),
-            ):
+            for act in acts:
                 try:
                     act()
                     os.write(say, b"nothing raised\n")
                 except StoragePermissionError as error:
-                    os.write(say, b"refused\n" if "disk:" in str(error) else b"unnamed\n")
+                    os.write(say, f"{error}\n".encode())
         finally:
             os._exit(0)
     os.close(say)
     os.waitpid(pid, 0)
-    assert os.read(heard, 1000) == b"refused\n" * 5
-    os.close(heard)
+    with os.fdopen(heard) as answers:
+        return answers.read().splitlines()
+
+
+def test_a_directory_of_somebody_else_is_said(storage, root):
+    (root / "d").mkdir()
+    (root / "d/f").write_text("old")
+    (root / "d").chmod(0o555)
+    (root / "closed").mkdir(mode=0o700)
+    said = said_to_nobody(
+        root,
+        lambda: storage.node("disk:d/f").write_text("x"),
+        lambda: storage.node("disk:d/g").write_text("x"),
+        lambda: storage.node("disk:closed").children(),
+        lambda: storage.node("disk:closed/f").exists,
+        lambda: storage.node("disk:d/f").delete(),
+    )
+    assert [line.split(": ")[0] for line in said] == [
+        *("disk:d/f", "disk:d/g", "disk:closed", "disk:closed/f", "disk:d/f")
+    ]
     assert (root / "d/f").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("tree", "closed"),
+    [("disk:t", "disk:t/d/closed"), ("fs:t", "fs:t/d/closed"), ("below:", "below:d/closed")],
+)
+def test_what_goes_through_a_tree_names_the_very_directory_that_is_closed(
+    storage, root, tree, closed
+):
+    (root / "t/d/closed").mkdir(parents=True, mode=0o700)
+    (root / "t/a").write_text("a")
+    for each in (root, root / "t", root / "t/d"):
+        each.chmod(0o777)
+    storage.add_mount({"name": "below", "path": "disk:t"})
+    node = storage.node(tree)
+    acts = {
+        "copied": lambda: node.copy_to("ram:there"),
+        "looked for": lambda: list(node.rglob("*.txt")),
+        "packed": lambda: list(node.iter_zip()),
+        "walked": lambda: list(node.walk()),
+        "removed": lambda: node.child("d").delete(),
+        "moved": lambda: node.child("d").move_to("ram:elsewhere"),
+        "cleaned": lambda: storage.cleanup(tree.partition(":")[0]),
+        "emptied": lambda: storage.node(f"{tree.partition(':')[0]}:").delete(root=True),
+    }
+    said = said_to_nobody(root, *acts.values())
+    assert [line.split(": ")[0] for line in said] == [closed] * len(acts), said
+    assert (root / "t/d/closed").is_dir()
+
+
+def test_the_files_that_cannot_be_removed_are_named(storage, root):
+    (root / "t/d").mkdir(parents=True)
+    for name in ("a", "b"):
+        (root / "t/d" / name).write_text("old")
+    for each in (root, root / "t"):
+        each.chmod(0o777)
+    said = said_to_nobody(
+        root,
+        lambda: storage.node("disk:t").delete(),
+        lambda: storage.node("fs:t").delete(),
+        lambda: storage.node("disk:t/d").move_to("ram:d"),
+    )
+    files = {"disk:t/d/a", "disk:t/d/b", "fs:t/d/a", "fs:t/d/b"}
+    assert len(said) == 3 and {line.split(": ")[0] for line in said} <= files, said
 
 
 def test_a_move_across_file_systems_below_one_root(storage, root):

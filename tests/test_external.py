@@ -349,7 +349,10 @@ def test_no_room_for_a_temporary_file_names_the_node(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/no/such/directory")
     with (
-        pytest.raises(StorageNotFoundError, match=r"far:d/in.txt: .*making a temporary copy"),
+        pytest.raises(
+            StorageIOError,
+            match=r"far:d/in.txt: .*'/no/such/directory'.*TMPDIR.*making a temporary copy",
+        ),
         local_path(mount, "d/in.txt"),
     ):
         pass

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from ..capabilities import BackendCapabilities
+from ..exceptions import locating
 from ..paths import order_key, parent_of
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class Backend(ABC):
                 continue
             # What somebody removed meanwhile holds nothing any more.
             below: list[FileInfo] = []
-            with contextlib.suppress(FileNotFoundError):
+            with locating(info.path), contextlib.suppress(FileNotFoundError):
                 real = self._real_directory(info.path)
                 if info.symlink and followed is None:
                     followed = {real}
@@ -281,7 +282,7 @@ class Backend(ABC):
     def remove_many(self, paths: Iterable[str]) -> None:
         """Remove several files; one that is already gone is no error."""
         for path in paths:
-            with contextlib.suppress(FileNotFoundError):
+            with locating(path), contextlib.suppress(FileNotFoundError):
                 self.remove(path)
 
     def remove_tree(self, path: str) -> None:
@@ -290,7 +291,7 @@ class Backend(ABC):
         if here.type == "directory" and not here.symlink:
             for info in list(self.scan(path)):
                 # What another client has removed already needs no removing.
-                with contextlib.suppress(FileNotFoundError):
+                with locating(info.path), contextlib.suppress(FileNotFoundError):
                     self.remove_tree(info.path)
         self.remove(path)
 
@@ -379,7 +380,7 @@ class Backend(ABC):
     def cleanup(self, path: str, older_than: float) -> int:
         """Remove what killed writers left below ``path`` at least ``older_than`` seconds ago.
 
-        Returns how many files went.
+        Returns how many files went, best as a ``CleanupCount``.
         """
         return 0
 

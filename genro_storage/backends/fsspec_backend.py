@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ..info import FileInfo
+from ..exceptions import locating
+from ..info import CleanupCount, FileInfo
 from ..paths import is_addressable, join, order_key, parent_of
 from .errors import RootNotFoundError
 from .fsspec_calls import FilesystemCalls
@@ -369,9 +370,10 @@ class FsspecBackend(FilesystemCalls):
         while levels:
             directory, entries = levels[-1]
             info = next(entries, None)
+            here = directory if info is None else info.path
             # What another client has removed already needs no removing, and some filesystems
             # forget a directory with the last file in it.
-            with contextlib.suppress(FileNotFoundError):
+            with locating(here), contextlib.suppress(FileNotFoundError):
                 if info is None:
                     levels.pop()
                     self._drop_directory(directory)
@@ -400,16 +402,20 @@ class FsspecBackend(FilesystemCalls):
         if self._profile.commit != "rename" or not self.capabilities.delete:
             return 0
         limit = time.time() - older_than
-        removed = 0
+        removed = left = 0
         pending = [path]
         while pending:
-            with contextlib.suppress(FileNotFoundError):  # somebody was faster
-                for info in self._entries(pending.pop()):
+            here = pending.pop()
+            with locating(here), contextlib.suppress(FileNotFoundError):  # somebody was faster
+                for info in self._entries(here):
                     if info.type == "directory" and not self._is_link(info.path):
                         pending.append(info.path)
-                    elif _is_unfinished(info) and _is_old(info, limit, older_than):
-                        removed += self._remove_stale(info.path)
-        return removed
+                    elif _is_unfinished(info):
+                        if _is_old(info, limit, older_than):
+                            removed += self._remove_stale(info.path)
+                        else:
+                            left += 1
+        return CleanupCount(removed, left)
 
     def _remove_stale(self, path: str) -> int:
         try:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from ..temporary_files import TemporaryFile
 from .base import WriteHandle
 
 if TYPE_CHECKING:
@@ -92,27 +92,21 @@ class SpooledWrite(WriteHandle):
         It must still be openable by name, because ``put_file`` takes one.
         """
         here = self._spool.tell()
-        spool: Any
-        if Path("/proc/self/fd").is_dir():
-            spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the handle
-            path = Path(f"/proc/self/fd/{spool.fileno()}")
-        else:
-            spool = tempfile.NamedTemporaryFile(prefix="genro-")  # noqa: SIM115 - the same
-            path = Path(spool.name)
+        spool = TemporaryFile(named=True)
         try:
-            spool.write(self._spool.getbuffer())  # type: ignore[attr-defined]
+            with self._spool.getbuffer() as held:  # type: ignore[attr-defined]
+                spool.write(held)
             spool.seek(here)
         except BaseException:
             spool.close()
             raise
-        self._spool = spool
-        self._path = path
+        self._spool = cast("BinaryIO", spool)
+        self._path = spool.path
 
     def _commit(self) -> None:
         if self._path is None:
             content: Content = self._spool.getvalue()  # type: ignore[attr-defined]
         else:
-            self._spool.flush()
             content = self._path
         self._publish(content)
         self._spool.close()

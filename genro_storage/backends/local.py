@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 from ..capabilities import BackendCapabilities
-from ..info import Attributes, FileInfo
+from ..info import Attributes, CleanupCount, FileInfo
 from .base import COPY_CHUNK, Backend
 from .local_append import AppendFile
 from .local_links import RealParents, follow_inside, rename
-from .local_tree import make_directories, remove_directories, walk_files
+from .local_tree import locating_below, make_directories, remove_directories, walk_files
 from .local_write import (
     PLAIN,
     AtomicFile,
@@ -409,7 +409,8 @@ class LocalBackend(Backend):
             raise PermissionError(errno.EPERM, "the root cannot be removed")
         full = self._in_real_parent(path)
         if st.S_ISDIR(os.lstat(full).st_mode):
-            remove_directories(full)
+            with locating_below(full, path):
+                remove_directories(full)
         else:
             os.unlink(full)
 
@@ -422,10 +423,14 @@ class LocalBackend(Backend):
 
     def cleanup(self, path: str, older_than: float) -> int:
         limit = time.time() - older_than
-        removed = 0
-        for full in walk_files(self._physical(path)):
-            if is_temporary(full.rpartition("/")[2]):
-                with contextlib.suppress(FileNotFoundError):
-                    if os.lstat(full).st_mtime <= limit and remove_stale(full, by_age=True):
-                        removed += 1
-        return removed
+        removed = left = 0
+        root = self._physical(path)
+        with locating_below(root, path):
+            for full in walk_files(root):
+                if is_temporary(full.rpartition("/")[2]):
+                    with contextlib.suppress(FileNotFoundError):
+                        if os.lstat(full).st_mtime > limit:
+                            left += 1
+                        elif remove_stale(full, by_age=True):
+                            removed += 1
+        return CleanupCount(removed, left)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 import time
 from typing import BinaryIO, cast
 
+from ..temporary_files import SpooledFile
 from .base import COPY_CHUNK, WriteHandle
 from .local_write import PLAIN, is_at, lock
 
@@ -29,12 +29,12 @@ class AppendFile(WriteHandle):
 
     def __init__(self, target: str, *, fsync: bool = False) -> None:
         super().__init__()
-        self._spool = tempfile.SpooledTemporaryFile(_SPOOL)  # noqa: SIM115
+        self._spool = SpooledFile(_SPOOL)
         self._target = target
         self._fsync = fsync
 
     def write(self, data: object) -> int:
-        return self._spool.write(data)  # type: ignore[call-overload,no-any-return]
+        return self._spool.write(data)
 
     def tell(self) -> int:
         return self._spool.tell()

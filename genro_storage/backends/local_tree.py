@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from ..exceptions import locating
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
-__all__ = ["make_directories", "remove_directories", "walk_files"]
+__all__ = ["locating_below", "make_directories", "remove_directories", "walk_files"]
 
 _TOO_DEEP = (errno.EMFILE, errno.ENFILE)
 
@@ -33,10 +37,23 @@ def make_directories(path: str) -> None:
         path = missing.pop()
 
 
+def _say_where(_: object, full: str, failed: Any) -> NoReturn:
+    """The standard library knows the path, and leaves it out of what the system raised."""
+    error = failed[1] if isinstance(failed, tuple) else failed
+    if isinstance(error, OSError):
+        error.filename = full
+    raise error
+
+
+_SAYING_WHERE: Final[dict[str, Any]] = {
+    "onexc" if sys.version_info >= (3, 12) else "onerror": _say_where
+}
+
+
 def remove_directories(path: str) -> None:
     """``shutil.rmtree``, which holds an open directory per level, for any number of levels."""
     try:
-        shutil.rmtree(path)
+        shutil.rmtree(path, **_SAYING_WHERE)
     except RecursionError:
         pass
     except OSError as error:
@@ -54,6 +71,20 @@ def remove_directories(path: str) -> None:
                     os.unlink(entry.path)
     for directory in reversed(order):
         os.rmdir(directory)
+
+
+@contextlib.contextmanager
+def locating_below(full: str, path: str) -> Generator[None]:
+    """As ``locating``, where the system names the file itself; ``full`` is where ``path`` lies."""
+    try:
+        yield
+    except OSError as error:
+        above = full.rstrip("/") + "/"
+        if isinstance(error.filename, str) and error.filename.startswith(above):
+            below = error.filename.removeprefix(above)
+            with locating(f"{path}/{below}" if path else below):
+                raise
+        raise
 
 
 def walk_files(path: str) -> Iterator[str]:

@@ -163,7 +163,8 @@ def cleanup(
 ) -> None:
     """Remove what killed writers left in a mount.
 
-    Those are temporary files that no listing shows. What a living writer holds stays, whatever its age.
+    Those are temporary files that no listing shows. Only where the files are on this machine can one
+    see that a living writer holds one, which then stays; elsewhere nothing but its age tells.
     """
     session: Session = ctx.obj
     name = mount.removesuffix(":")
@@ -171,6 +172,13 @@ def cleanup(
         raise MountNotFoundError(f"{mount}: give the name of a mount, without a path", node=mount)
     count = session.manager.cleanup(name, older_than)
     if as_json:
-        print_json({"mount": name, "removed": count})
-    else:
-        print(f"{count} temporary {'file' if count == 1 else 'files'} removed")
+        print_json({"mount": name, "removed": count, "left": count.left})
+        return
+    left = ""
+    if count.left:
+        is_left = "1 is" if count.left == 1 else f"{count.left} are"
+        left = (
+            f"; {is_left} left, being younger than {older_than:g} s: a writer may be at work. "
+            "--older-than takes younger ones"
+        )
+    print(f"{count} temporary {'file' if count == 1 else 'files'} removed{left}")

@@ -13,6 +13,7 @@ from ..transfer import (
     CopyFile,
     MakeDirectory,
     PlanSummary,
+    SerialExecutor,
     SkipFile,
     TransferReport,
 )
@@ -20,10 +21,10 @@ from .options import DryRun, Json
 from .output import console, is_terminal, print_json, shown, size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..node import StorageNode
-    from ..transfer import Action, CopyPlan
+    from ..transfer import Action, CopyPlan, Done, Transfer
     from .targets import Session
 
 __all__ = ["cp", "mv"]
@@ -99,7 +100,7 @@ def cp(
     name; so does a single file where DEST is a directory.
 
     A PATTERN is matched against the path inside the directory, and * matches / too; --include
-    and --exclude may be repeated.
+    and --exclude may be repeated. --exclude "build/*" leaves a directory out, without a look into it.
     """
     session: Session = ctx.obj
     reports: list[TransferReport] = []
@@ -115,7 +116,7 @@ def cp(
             bar = _progress(plan, quiet=quiet or as_json)
             try:
                 with bar:
-                    report = plan.apply(on_file=bar.advance, on_skip=bar.advance)
+                    report = plan.apply(executor=bar)
             except BaseException:
                 reports.append(bar.so_far())
                 raise
@@ -201,10 +202,19 @@ def _sentence(total: Any) -> str:
 
 
 class _NoBar:
-    """Counts what is done, where nobody looks."""
+    """Carries out and counts what is done, where nobody looks.
+
+    Not by callbacks: whoever is to hear of the files that are left out has them all listed.
+    """
 
     def __init__(self) -> None:
         self._copied = self._skipped = self._bytes = 0
+
+    def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
+        """As ``SerialExecutor``."""
+        for done in SerialExecutor().run(actions, transfer):
+            self.advance(done.action)
+            yield done
 
     def advance(self, action: object) -> None:
         """One file is done."""
@@ -264,7 +274,7 @@ class _Bar(_NoBar):
             return 1, plan.info.size or 0
         files = count = 0
         start = len(plan.source.path) + 1 if plan.source.path else 0
-        for info in plan.source.mount.find(plan.source.path):
+        for info in plan.source_listing():
             if info.type == "file" and plan.filters.reason(info, info.path[start:]) is None:
                 files += 1
                 count += info.size or 0

@@ -47,7 +47,8 @@ class CopyPlan:
     """A copy that has been decided on and not carried out: a value to look at, or to apply.
 
     Iterating lists both sides and yields the actions without changing anything (each time
-    anew, in constant memory); ``apply()`` carries them out.
+    anew, in constant memory); ``apply()`` carries them out. Neither lists a directory that no
+    file can pass.
     """
 
     source: Place
@@ -64,7 +65,7 @@ class CopyPlan:
     """The source lies inside the target, so that copying writes among what is being copied."""
 
     def __iter__(self) -> Iterator[Action]:
-        return self._as_of_now()._actions()
+        return self._as_of_now()._actions(pruned=True)
 
     def _as_of_now(self) -> CopyPlan:
         """The same plan for what stands at both places now: time may have passed."""
@@ -156,7 +157,7 @@ class CopyPlan:
         """What takes part; the rest is reported at once."""
         kept: list[FileInfo] = []
         start = len(self.source.path) + 1 if self.source.path else 0
-        for info in self._source_listing(pruned=on_skip is None):
+        for info in self.source_listing(pruned=on_skip is None):
             if info.type != "directory" and self.filters:
                 relpath = info.path[start:]
                 reason = self.filters.reason(info, relpath)
@@ -168,7 +169,7 @@ class CopyPlan:
             kept.append(info)
         return kept
 
-    def _source_listing(self, *, pruned: bool) -> Iterator[FileInfo]:
+    def source_listing(self, *, pruned: bool = True) -> Iterator[FileInfo]:
         """The source's tree; ``pruned`` of what no file can pass, where nobody asks about it."""
         find, path, filters = self.source.mount.find, self.source.path, self.filters
         if not filters:
@@ -198,7 +199,7 @@ class CopyPlan:
 
     def _tree_actions(self, kept: list[FileInfo] | None, *, pruned: bool) -> Iterator[Action]:
         listing: Iterable[FileInfo] = (
-            kept if kept is not None else self._source_listing(pruned=pruned)
+            kept if kept is not None else self.source_listing(pruned=pruned)
         )
         source, target = self.source, self.target
         sure = source.mount.can_compare_places(source.path, target.mount, target.path)

@@ -155,7 +155,8 @@ def test_cleanup_takes_only_old_temporary_files(tmp_path):
         file.write_bytes(b"part")
     os.utime(stale, (1, 1))
     assert names(backend, "d") == []
-    assert backend.cleanup("", 3600) == 1
+    found = backend.cleanup("", 3600)
+    assert (found, found.left) == (1, 1)
     assert not stale.exists()
     assert backend.cleanup("", 0) == 1
     assert kept.exists()

@@ -406,7 +406,8 @@ def test_cleanup_forgets_the_uploads_of_killed_writers(storage, other, config):
 
     client._send = dated
     mount = storage.node("store:")._mount
-    assert mount.cleanup("d", 3600) == 0
+    young = mount.cleanup("d", 3600)
+    assert (young, young.left) == (0, 2)
     assert mount.cleanup("d", 60) == 2
     assert [each["Key"] for each in uploads(other)] == [f"{config['prefix']}/d2/x"]
     assert mount.cleanup("", 0) == 1

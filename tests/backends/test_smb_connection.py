@@ -281,7 +281,7 @@ def test_what_is_no_smb_server_is_called_so(storage, answer, after, capfd):
         with within(30), pytest.raises(StorageConnectionError) as caught:
             storage.node("odd:a.txt").read_bytes()
         assert "as an SMB server does; check 'host' and 'port'" in str(caught.value)
-        assert storage.check()[0].state == "unreachable"
+        assert storage.check()[0].state == "unusable"
     storage.close()
     assert capfd.readouterr().err == ""
 

@@ -149,9 +149,10 @@ def test_a_server_that_says_when_to_come_back_is_obeyed(server, node):
 
 
 def test_a_page_instead_of_a_multistatus_is_told(server, node):
-    server.answers = {"PROPFIND": 200}
-    with pytest.raises(StorageIOError, match="not the address of a WebDAV collection"):
-        node.exists
+    for status in (200, 405, 501):
+        server.answers = {"PROPFIND": status}
+        with pytest.raises(StorageConnectionError, match=r"no WebDAV server at .*check 'url'"):
+            node.exists
     server.answers = {"PROPFIND": lambda handler: handler.give(207, b"<html>hello</html>")}
     with pytest.raises(StorageIOError, match="no WebDAV multistatus"):
         node.exists

@@ -245,3 +245,11 @@ def test_a_line_that_is_slow_is_not_silent(opened, apache, tmp_path, secured, ho
             root._mount.upload(tmp_path / "local", "a.bin")
         assert time.monotonic() - started > 2, "the line was to be slow"
         assert (root / "a.bin").read_bytes() == data
+
+
+def test_a_name_that_the_server_cannot_take_is_thought_of(wsgidav):
+    """wsgidav hangs up on what is no UTF-8, and says nothing."""
+    with StorageManager() as storage:
+        storage.add_mount({"name": "w", **wsgidav.mount(secrets.token_hex(4)), "retries": 0})
+        with pytest.raises(StorageError, match="take a name like this"):
+            storage.node("w:caf\udce9.txt").write_bytes(b"x")

@@ -85,7 +85,7 @@ def test_mkdir_makes_directories(run, work):
 
 def test_cleanup_says_how_many_went(run):
     assert run("cleanup", "docs").out == "0 temporary files removed\n"
-    assert run("cleanup", "docs:", "--json").json == {"mount": "docs", "removed": 0}
+    assert run("cleanup", "docs:", "--json").json == {"mount": "docs", "removed": 0, "left": 0}
 
 
 def test_cleanup_removes_what_a_killed_writer_left(run, work, start):
@@ -94,6 +94,18 @@ def test_cleanup_removes_what_a_killed_writer_left(run, work, start):
     os.utime(left, (0, 0))
     assert run("cleanup", "docs").out == "1 temporary file removed\n"
     assert not left.exists()
+
+
+def test_cleanup_says_how_many_were_too_young_and_what_takes_them(run, work):
+    young = work / "docs/sub/.genro-tmp-0123456789abcdef0123-0"
+    young.write_text("part")
+    out = run("cleanup", "docs").out
+    assert out.startswith("0 temporary files removed; 1 is left, being younger than 3600 s")
+    assert "--older-than" in out
+    assert run("cleanup", "docs", "--json").json == {"mount": "docs", "removed": 0, "left": 1}
+    assert young.exists()
+    assert run("cleanup", "docs", "--older-than", "0").out == "1 temporary file removed\n"
+    assert not young.exists()
 
 
 @pytest.mark.parametrize(("mount", "code"), [("doc", 4), ("docs:sub", 4), ("fixed", 5)])

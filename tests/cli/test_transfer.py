@@ -69,10 +69,27 @@ def test_two_sources_of_one_name_do_not_replace_each_other(run, work):
 
 def test_cp_filters(run, work):
     done = run(
-        "cp", "--include", "*.txt", "--include", "*.bin", "--exclude", "sub/*", "docs:", "empty:"
+        "cp", "--include", "*.txt", "--include", "*.bin", "--exclude", "sub/b*", "docs:", "empty:"
     )
     assert set(files(work / "empty")) == {"a.txt"}
     assert "1 filtered" in done.out
+
+
+def test_cp_does_not_list_a_directory_that_is_left_out_whole(run, work, monkeypatch):
+    from genro_storage.backends.local import LocalBackend
+
+    listed = []
+    scan = LocalBackend._scan_real
+
+    def note(self, path, real):
+        listed.append(path)
+        return scan(self, path, real)
+
+    monkeypatch.setattr(LocalBackend, "_scan_real", note)
+    for dry in ([], ["--dry-run"]):
+        assert run("cp", *dry, "--exclude", "sub/*", "docs:", f"empty:{len(dry)}").code == 0
+        assert "" in listed and "sub" not in listed
+    assert set(files(work / "empty" / "0")) == {"a.txt"}
 
 
 def test_cp_dry_run_changes_nothing_and_says_what_it_would(run, work):

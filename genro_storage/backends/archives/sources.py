@@ -10,11 +10,11 @@ import contextlib
 import errno
 import io
 import os
-import tempfile
 import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
+from ...temporary_files import TemporaryFile, naming_tempdir
 from ..fsspec_write import SPOOL
 
 if TYPE_CHECKING:
@@ -197,8 +197,8 @@ class Spool:
         return len(view)
 
     def _spill(self) -> None:
-        with tempfile.TemporaryFile(prefix="genro-", buffering=0) as file:
-            _write_all(file.fileno(), memoryview(bytes(self._memory)))
+        with TemporaryFile() as file:
+            file.write(self._memory)
             self._descriptor = os.dup(file.fileno())
         self._memory = bytearray()
 
@@ -227,8 +227,9 @@ class Spool:
 
 
 def _write_all(descriptor: int, left: memoryview) -> None:
-    while left:
-        left = left[os.write(descriptor, left) :]
+    with naming_tempdir():
+        while left:
+            left = left[os.write(descriptor, left) :]
 
 
 class SpoolPart:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...capabilities import BackendCapabilities
+from ...info import CleanupCount
 from ...paths import parent_of
 from ..local_write import remove_stale
 from ..temporary_names import is_temporary, numbered_name
@@ -279,10 +280,12 @@ class WritableArchive(Deposits, ArchiveBackend):
         directory, name = os.path.split(os.path.realpath(local))
         stem = numbered_name(name, 0)[:-1]
         limit = time.time() - older_than
-        removed = 0
+        removed = young = 0
         for left in os.listdir(directory):
             if left.startswith(stem) and is_temporary(left):
                 full = os.path.join(directory, left)
-                if os.lstat(full).st_mtime <= limit and remove_stale(full, by_age=True):
+                if os.lstat(full).st_mtime > limit:
+                    young += 1
+                elif remove_stale(full, by_age=True):
                     removed += 1
-        return removed
+        return CleanupCount(removed, young)

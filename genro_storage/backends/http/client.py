@@ -13,6 +13,7 @@ import os
 import ssl
 import threading
 import urllib.request
+from http.client import BadStatusLine, RemoteDisconnected
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
@@ -31,6 +32,7 @@ from urllib3.exceptions import (
 from ..archives.inflating import Inflated, open_gzip, open_zlib
 from ..archives.tree import BrokenArchiveError
 from ..base import COPY_CHUNK
+from ..errors import WrongServerError
 from ..remote import is_transient, repeated
 from ..web_proxy import proxy_between, read_proxy
 from ..web_tls import tls_context
@@ -120,7 +122,7 @@ class Answer:
             ) from error
 
     def _read(self, size: int) -> bytes:
-        with _explained():
+        with _explained(origin_of(self.url)):
             return self._response.read(size, decode_content=False)
 
     def close(self) -> None:
@@ -262,8 +264,9 @@ class Client:
     def _request(
         self, method: str, url: str, headers: Mapping[str, str], own: bool
     ) -> BaseHTTPResponse:
-        pool = self._pool(origin_of(url), own)
-        with _explained():
+        origin = origin_of(url)
+        pool = self._pool(origin, own)
+        with _explained(origin):
             return pool.urlopen(
                 method,
                 url,
@@ -333,57 +336,81 @@ class Client:
 
 
 @contextlib.contextmanager
-def _explained() -> Generator[None]:
+def _explained(where: Origin) -> Generator[None]:
     try:
         yield
     except (HTTPError, OSError) as error:
-        raise _explain(error) from error
+        raise _explain(error, where) from error
 
 
-def _explain(error: Exception) -> Exception:
-    """A standard exception for one of urllib3; its text shows no URL, which may hold a secret."""
+def _explain(error: Exception, where: Origin) -> Exception:
+    """A standard exception for one of urllib3; it shows no path or query, which may be secret."""
     if isinstance(error, NameResolutionError):
         return ConnectionError(
-            errno.EHOSTUNREACH, "no such host is known; check 'base_url' (or the proxy)"
+            errno.EHOSTUNREACH,
+            f"no such host is known on the way to {where}; check 'base_url' (or the proxy)",
         )
     if isinstance(error, ProxyError):
-        return _explain_proxy(error)
+        return _explain_proxy(error, where)
     if isinstance(error, NewConnectionError):
-        return ConnectionError(errno.ECONNREFUSED, f"cannot be reached: {_reason(error)}")
-    if isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError):
-        return TimeoutError(errno.ETIMEDOUT, "no answer within 'timeout'")
+        return ConnectionError(
+            errno.ECONNREFUSED,
+            f"{where} cannot be reached: {_reason(error)}; check 'base_url' (or the proxy), and "
+            "that the server runs",
+        )
+    if isinstance(error, ConnectTimeoutError):
+        return TimeoutError(
+            errno.ETIMEDOUT, f"no connection to {where} in time; check 'base_url' (or the proxy)"
+        )
+    if isinstance(error, ReadTimeoutError | TimeoutError):
+        return TimeoutError(
+            errno.ETIMEDOUT,
+            f"{where} gives no answer within 'timeout'; raise it if the server is only slow",
+        )
     if isinstance(error, SSLError | ssl.SSLError):
-        return _explain_tls(error)
+        return _explain_tls(error, where)
     if isinstance(error, LocationValueError):
         return FinalError(errno.EINVAL, "the URL cannot be used; check 'base_url'")
-    return ConnectionError(errno.ECONNRESET, f"the connection broke: {_reason(error)}")
+    found = next((each for each in _causes(error) if isinstance(each, BadStatusLine)), None)
+    if found is not None and not isinstance(found, RemoteDisconnected):
+        return WrongServerError(f"what answers at {where} is no web server; check 'base_url'")
+    return ConnectionError(
+        errno.ECONNRESET,
+        f"the connection to {where} broke: {_reason(error)}; if that stays so, check 'base_url' and "
+        "the server",
+    )
 
 
-def _explain_proxy(error: ProxyError) -> Exception:
+def _explain_proxy(error: ProxyError, where: Origin) -> Exception:
     text = str(error.original_error)
     if "407" in text:
         return PermissionError(
-            errno.EACCES, "the proxy wants other credentials (407); check 'proxy'"
+            errno.EACCES,
+            f"the proxy on the way to {where} wants other credentials (407); check 'proxy'",
         )
-    return ConnectionError(errno.ECONNREFUSED, "the proxy cannot be used; check 'proxy'")
+    return ConnectionError(
+        errno.ECONNREFUSED, f"the proxy on the way to {where} cannot be used; check 'proxy'"
+    )
 
 
-def _explain_tls(error: BaseException) -> Exception:
+def _explain_tls(error: BaseException, where: Origin) -> Exception:
     found = next((each for each in _causes(error) if isinstance(each, ssl.SSLError)), None)
     if isinstance(found, ssl.SSLCertVerificationError):
         return FinalError(
             errno.EPROTO,
-            f"the server's certificate is not trusted ({found.verify_message}); name the file of "
+            f"the certificate of {where} is not trusted ({found.verify_message}); name the file of "
             "its authority in 'verify_ssl', or correct 'base_url'",
         )
     text = found.reason if found is not None and found.reason else "no TLS connection"
     if text in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
-        return FinalError(errno.EPROTO, "this port does not speak TLS; correct 'base_url'")
+        return WrongServerError(f"what answers at {where} does not speak TLS; correct 'base_url'")
     if "CERTIFICATE_REQUIRED" in text or "HANDSHAKE_FAILURE" in text:
         return FinalError(
-            errno.EPROTO, f"the server refused the TLS connection ({text}); check 'cert'"
+            errno.EPROTO, f"{where} refused the TLS connection ({text}); check 'cert'"
         )
-    return ConnectionError(errno.EPROTO, f"the TLS connection failed ({text})")
+    return ConnectionError(
+        errno.EPROTO, f"the TLS connection to {where} failed ({text}); check 'base_url'"
+    )
 
 
 def _causes(error: BaseException | None) -> Generator[BaseException]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
+from ...temporary_files import SpooledFile
 from ..base import COPY_CHUNK
 from ..positioned import PositionedStream
 from .answers import Facts, FinalError, content_range
@@ -184,7 +184,7 @@ class HttpStream(PositionedStream):
 
     def __init__(self, client: Client, path: str) -> None:
         super().__init__()
-        self._spool: BinaryIO | None = None
+        self._spool: SpooledFile | None = None
         self._download: Download | None = None
         self._download = Download(client, path)
         #: Where reading forwards has come to.
@@ -248,8 +248,7 @@ class HttpStream(PositionedStream):
 
     def _start_spool(self) -> None:
         """From now on everything comes out of one answer, which is kept."""
-        spool: Any = tempfile.SpooledTemporaryFile(_SPOOL)  # noqa: SIM115 - closed with the stream
-        self._spool = spool
+        self._spool = SpooledFile(_SPOOL)
 
     def _fill(self, end: int | None) -> int:
         """Keep everything up to ``end``, or to the end of the file; how much there is."""

@@ -15,7 +15,7 @@ from ...capabilities import BackendCapabilities
 from ...content import mimetype
 from ...info import FileInfo
 from ...paths import join
-from ..errors import RootNotFoundError
+from ..errors import RootNotFoundError, root_missing
 from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Filesystem, Profile
 from ..remote import Bounds, RemoteFilesystem, is_transient, repeated
@@ -118,7 +118,10 @@ class ObjectStoreBackend(FsspecBackend):
         raise FileNotFoundError(errno.ENOENT, "not found", path)
 
     def check(self) -> None:
-        self._page("", flat=True, limit=1)
+        try:
+            self._page("", flat=True, limit=1)
+        except FileNotFoundError as error:
+            raise root_missing(error) from error
 
     def _prefix(self, path: str) -> str:
         full = self._full(path)

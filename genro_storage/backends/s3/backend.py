@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
 from urllib.parse import urlsplit
 
-from ...info import Checksum, FileInfo
+from ...info import Checksum, CleanupCount, FileInfo
+from ..errors import root_missing
 from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import GuardedReader
@@ -155,7 +156,10 @@ class S3Backend(FsspecBackend):
             raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
 
     def check(self) -> None:
-        self._store.has_any(self._prefix(""))
+        try:
+            self._store.has_any(self._prefix(""))
+        except FileNotFoundError as error:
+            raise root_missing(error) from error
 
     def _prefix(self, path: str) -> str:
         """What the keys below a directory begin with."""
@@ -259,8 +263,11 @@ class S3Backend(FsspecBackend):
         """Forget the uploads that killed writers have begun; returns how many."""
         limit = None if older_than <= 0 else datetime.now(UTC) - timedelta(seconds=older_than)
         full = self._full(path)
-        removed = self._store.abort_uploads(self._prefix(path), limit)
-        return removed + (self._store.abort_uploads(full, limit, exactly=True) if path else 0)
+        below = self._store.abort_uploads(self._prefix(path), limit)
+        if not path:
+            return below
+        itself = self._store.abort_uploads(full, limit, exactly=True)
+        return CleanupCount(below + itself, below.left + itself.left)
 
     # -- URLs ---------------------------------------------------------------------------------
 

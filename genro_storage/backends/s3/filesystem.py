@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...content import mimetype
+from ...info import CleanupCount
 from ..errors import RootNotFoundError
 from ..object_stores.listing import pages
 from ..object_stores.source import Source
@@ -278,11 +279,8 @@ class S3Filesystem:
 
     def abort_uploads(
         self, prefix: str, older_than: datetime | None, *, exactly: bool = False
-    ) -> int:
-        """Forget the unfinished uploads of keys that begin so, or are so; begun until then.
-
-        Returns how many.
-        """
+    ) -> CleanupCount:
+        """Forget the unfinished uploads of keys that begin so, or are so; begun until then."""
 
         def ask(after: tuple[str, str] | None) -> Raw:
             markers = {} if after is None else dict(zip(_MARKERS, after, strict=True))
@@ -294,7 +292,7 @@ class S3Filesystem:
             key, upload = (str(page.get(f"Next{name}", "")) for name in _MARKERS)
             return key, upload
 
-        forgotten = 0
+        forgotten = left = 0
         for page in pages(ask, token):
             for each in page.get("Uploads", ()):
                 if exactly and each["Key"] != prefix:
@@ -302,7 +300,9 @@ class S3Filesystem:
                 begun = each.get("Initiated")
                 if older_than is None or (begun is not None and begun <= older_than):
                     forgotten += self._abort(each["Key"], each["UploadId"])
-        return forgotten
+                else:
+                    left += 1
+        return CleanupCount(forgotten, left)
 
     def _abort(self, key: str, upload: str) -> bool:
         return self.client.run(lambda: self.transfers.abort(key, upload))

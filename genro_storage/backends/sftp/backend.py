@@ -7,6 +7,7 @@ import errno
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
+from ...exceptions import locating
 from ...info import FileInfo
 from ..errors import RootNotFoundError
 from ..fsspec_backend import FsspecBackend
@@ -255,18 +256,19 @@ class SftpBackend(FsspecBackend):
         levels = [(path, self._empty(path))]
         while levels:
             directory, below = levels[-1]
+            here = below[-1] if below else directory
             # What another client has removed already needs no removing.
-            with contextlib.suppress(FileNotFoundError):
+            with locating(here), contextlib.suppress(FileNotFoundError):
                 if below:
-                    child = below.pop()
+                    below.pop()
                     try:
-                        levels.append((child, self._empty(child)))
+                        levels.append((here, self._empty(here)))
                     except NotADirectoryError:
                         # A link by now; some servers list links as what they lead to, too.
-                        self._remove_file(child)
+                        self._remove_file(here)
                 else:
                     levels.pop()
-                    self._remove_directory(directory)
+                    self._remove_directory(here)
 
     def _empty(self, directory: str) -> list[str]:
         """Remove what is no directory in one, many at a time; returns the directories in it."""

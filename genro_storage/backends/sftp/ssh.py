@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
+from ..errors import WrongServerError
 from .hosts import KnownKey, Login, fingerprint
 from .keys import Agent, load_key
 from .session import ChannelRefusedError, Session
@@ -35,6 +36,8 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 _FAST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 _RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 _KEEPALIVE = 30
+#: Bytes of what a server sends that are looked at where it turns out to be none.
+_GREETING = 1024
 _ACKNOWLEDGE: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
 
 
@@ -49,6 +52,8 @@ class _Wire:
         #: While connecting, servers wait for our acknowledgement of a packet before they send the
         #: next, and the system waits 40 ms before it acknowledges: together that is most of it.
         self.in_a_hurry: bool = True
+        #: How what the server sends begins.
+        self.first: bytes = b""
 
     def settimeout(self, timeout: float | None) -> None:
         self._inner.settimeout(timeout)
@@ -72,7 +77,10 @@ class _Wire:
     def recv(self, count: int) -> bytes:
         if self.in_a_hurry and _ACKNOWLEDGE is not None:
             self._inner.setsockopt(socket.IPPROTO_TCP, _ACKNOWLEDGE, 1)
-        return self._inner.recv(count)
+        data = self._inner.recv(count)
+        if len(self.first) < _GREETING:
+            self.first += data[:_GREETING]
+        return data
 
     @contextlib.contextmanager
     def hurrying(self) -> Generator[None]:
@@ -179,7 +187,14 @@ def connect(login: Login) -> Connection:
     connection = Connection(transport, wire, login.bounds)
     try:
         with _limited(connection, login.bounds.connect):
-            _negotiate(transport, login, known)
+            try:
+                _negotiate(transport, login, known)
+            except (paramiko.SSHException, EOFError) as error:
+                if _is_strange(wire.first):
+                    raise WrongServerError(
+                        f"what answers at {login.label} is no SSH server; check 'host' and 'port'"
+                    ) from error
+                raise
         _check_host(transport.get_remote_server_key(), login, known)
         _authenticate(connection, transport, login)
     except BaseException:
@@ -187,6 +202,18 @@ def connect(login: Login) -> Connection:
         raise
     transport.set_keepalive(_KEEPALIVE)
     return connection
+
+
+def _is_strange(first: bytes) -> bool:
+    """Whether a server has said something, and not what SSH servers say.
+
+    Lines of text may come first (RFC 4253, 4.2), and an overloaded sshd says so without more.
+    """
+    # Web servers quote in their refusal how we have begun.
+    lines = first.split(b"\n")
+    return bool(first.strip()) and not any(
+        line.startswith((b"SSH-", b"Exceeded")) for line in lines
+    )
 
 
 def _reach(login: Login) -> socket.socket:
@@ -359,7 +386,10 @@ def explained(error: Exception, label: str) -> Exception:
     if isinstance(error, IncompatiblePeer):
         return OSError(errno.EPROTO, f"{label} and this client share no method: {error}")
     if isinstance(error, paramiko.SSHException | EOFError):
-        return ConnectionResetError(errno.ECONNRESET, f"the connection to {label} failed: {error}")
+        text = f"the connection to {label} failed: {error}"
+        if "banner" in text:
+            text += "; it ended before an SSH server had said who it is: check 'host' and 'port'"
+        return ConnectionResetError(errno.ECONNRESET, text)
     if isinstance(error, struct.error):
         return OSError(errno.EPROTO, f"{label} sent an answer that makes no sense")
     return error

@@ -7,6 +7,7 @@ import errno
 import logging
 from typing import TYPE_CHECKING, Any
 
+from ...exceptions import locating
 from ...info import FileInfo
 from ...paths import is_addressable, order_key, parent_of
 from ..base import COPY_CHUNK
@@ -121,7 +122,7 @@ class SmbBackend(FsspecBackend):
                 yield info
                 continue
             below = None
-            with contextlib.suppress(FileNotFoundError):  # somebody was faster
+            with locating(info.path), contextlib.suppress(FileNotFoundError):  # somebody was faster
                 if enter is None or enter(info):
                     below = self._level_below(info.path, [here for here, _ in levels])
             yield info

@@ -14,6 +14,7 @@ from smbprotocol.exceptions import (
 )
 
 from ..errors import RootNotFoundError
+from .wire import NO_SERVER
 
 if TYPE_CHECKING:
     from . import SmbOptions
@@ -129,6 +130,9 @@ def _status(status: int, options: SmbOptions) -> Exception:
 
 def _words(text: str, server: str) -> Exception:
     """Some refusals of the client library have words only."""
+    if NO_SERVER in text:
+        # Tried again all the same: an answer can be spoilt on its way.
+        return ConnectionError(errno.EPROTONOSUPPORT, f"{server}: {NO_SERVER}")
     if "encryption is required" in text:
         return PermissionError(
             errno.EACCES, f"{server} does not offer encryption; leave 'encrypt' out, or update it"

@@ -10,7 +10,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
-from ...info import FileInfo
+from ...exceptions import locating
+from ...info import CleanupCount, FileInfo
 from ...paths import join, parent_of
 from ..base import COPY_CHUNK
 from ..errors import RootNotFoundError
@@ -410,18 +411,21 @@ class WebdavBackend(FsspecBackend):
 
     def cleanup(self, path: str, older_than: float) -> int:
         limit = time.time() - older_than
-        removed = 0
+        removed = left = 0
         pending = [path]
         while pending:
-            with contextlib.suppress(FileNotFoundError):  # somebody was faster
-                for info in self._entries(pending.pop()):
+            here = pending.pop()
+            with locating(here), contextlib.suppress(FileNotFoundError):  # somebody was faster
+                for info in self._entries(here):
                     if not is_temporary(info.name) or not (info.type == "file" or is_turn(info)):
                         pending += [info.path] if info.type == "directory" else []
                     elif older_than <= 0 or (info.mtime is not None and info.mtime <= limit):
                         with contextlib.suppress(FileNotFoundError):
                             self.remove_tree(info.path)
                             removed += 1
-        return removed
+                    else:
+                        left += 1
+        return CleanupCount(removed, left)
 
     def check(self) -> None:
         self.stat("")

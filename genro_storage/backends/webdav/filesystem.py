@@ -54,11 +54,7 @@ class WebdavFilesystem:
                 raise NotADirectoryError(errno.ENOTDIR, "is not a directory") from error
             raise
         if answer.status_code != 207:
-            raise OSError(
-                errno.EIO,
-                f"the server answered PROPFIND with status {answer.status_code}: 'url' is not the "
-                "address of a WebDAV collection",
-            )
+            raise self._server.no_webdav(answer.status_code)
         self._server.seen()
         return read_multistatus(answer.content)
 

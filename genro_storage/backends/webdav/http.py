@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
 
-from ..errors import RootNotFoundError
+from ..errors import RootNotFoundError, WrongServerError
 from ..http.answers import busy, unsupported_login
 from ..http.urls import is_slash_added, next_url, origin_of
 from ..remote import Bounds, BusyError, repeated
@@ -180,7 +180,16 @@ class WebdavConnection:
             )
         if status in (429, 502, 503):
             return busy(status, answer.headers)
+        if status in (405, 501) and answer.request.method == "PROPFIND":
+            return self.no_webdav(status)
         return _named(status, answer.request.method)
+
+    def no_webdav(self, status: int) -> WrongServerError:
+        """What to raise where the one request is refused that every WebDAV server answers."""
+        return WrongServerError(
+            f"there is no WebDAV server at {self.settings.base}/ (it answers PROPFIND with "
+            f"{status}); check 'url'"
+        )
 
     def _unauthorised(self, answer: httpx.Response) -> PermissionError:
         unsupported = unsupported_login(answer.headers)
@@ -314,8 +323,7 @@ def _named(status: int, method: str) -> Exception:
     if status in (405, 501):
         return PermissionError(
             errno.EACCES,
-            f"the server does not allow {method} here ({status}); it may be read-only, or 'url' "
-            "is not the address of a WebDAV collection",
+            f"the server does not allow {method} here ({status}); it may be read-only",
         )
     if status == 409:
         return FileNotFoundError(errno.ENOENT, "the directory above does not exist (409)")
@@ -367,7 +375,13 @@ def explained(error: Exception, settings: Settings) -> Exception:
         return ConnectionError(
             f"cannot connect to {where}: {_reason(error)}; check 'url' (or the proxy)"
         )
-    return ConnectionError(f"the connection to {where} broke: {_reason(error)}")
+    reason = _reason(error).rstrip(".")
+    if isinstance(error, httpx.RemoteProtocolError) and "status line" in reason:
+        return WrongServerError(f"what answers at {where} is no web server; check 'url'")
+    return ConnectionError(
+        f"the connection to {where} broke: {reason}; if that stays so, check 'url', and whether the "
+        "server can take a name like this"
+    )
 
 
 def _silent(bounds: Bounds, connecting: bool) -> str:
@@ -402,4 +416,6 @@ def _insecure(error: ssl.SSLError, where: str) -> Exception:
             errno.EACCES,
             f"{where} refused the client certificate, or wants one ({reason}); check 'cert'",
         )
+    if reason in ("wrong version number", "record layer failure"):
+        return WrongServerError(f"what answers at {where} does not speak TLS; check 'url'")
     return ConnectionError(f"no secure connection to {where} ({reason}); check 'url'")
