@@ -198,7 +198,7 @@ class Spool:
 
     def _spill(self) -> None:
         with TemporaryFile() as file:
-            file.write(self._memory)
+            _write_all(file.fileno(), memoryview(bytes(self._memory)))
             self._descriptor = os.dup(file.fileno())
         self._memory = bytearray()
 
