@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
@@ -11,6 +12,7 @@ from ..exceptions import StorageExistsError, StorageUnsupportedError
 from ..transfer import (
     Conflict,
     CopyFile,
+    Filters,
     MakeDirectory,
     PlanSummary,
     SkipFile,
@@ -20,8 +22,9 @@ from .options import DryRun, Json
 from .output import console, is_terminal, print_json, shown, size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from ..info import FileInfo
     from ..node import StorageNode
     from ..transfer import Action, CopyPlan
     from .targets import Session
@@ -33,17 +36,22 @@ Target = Annotated[str, typer.Argument(metavar="DEST", help="Where to.")]
 
 
 def _destinations(
-    session: Session, sources: list[str], dest: str
+    session: Session,
+    sources: list[str],
+    dest: str,
+    *,
+    merging: Callable[[FileInfo], bool] | None,
 ) -> Iterator[tuple[StorageNode, StorageNode]]:
     """Each source with its target; a source that cannot be had is reported and left out.
 
     DEST itself is the target, unless there are several sources, DEST ends in ``/``, or the
     source is a file and DEST a directory: then it is the source's name inside DEST. A source
-    without a name (a mount's root, ``.``) is merged onto DEST.
+    without a name (a mount's root, ``.``) is merged onto DEST; of what is in it, ``merging`` says
+    what goes (None: nothing ever does). Of several sources, the first has a name to itself.
     """
     target = session.resolve(dest)
     inside = len(sources) > 1 or dest.endswith("/")
-    taken: dict[str, str] = {}
+    taken = _Taken(target) if len(sources) > 1 else None
     for text in sources:
         found = None
         with session.attempt():
@@ -52,16 +60,68 @@ def _destinations(
             there = target
             if node.name and (inside or (not info.is_dir and target.isdir)):
                 there = target.child(node.name)
-            if node.name and there.fullpath in taken:
-                raise StorageExistsError(
-                    f"{node.fullpath}: {taken[there.fullpath]} has just gone to "
-                    f"{there.fullpath}; it is not replaced",
-                    node=node.fullpath,
-                )
-            taken[there.fullpath] = node.fullpath
+            if taken is not None:
+                taken.refuse(node, _names(node, info, merging))
             found = node, there
         if found is not None:
             yield found
+
+
+def _names(
+    node: StorageNode, info: FileInfo, merging: Callable[[FileInfo], bool] | None
+) -> dict[str, str]:
+    """What a source gives to the directory DEST: each name, and the place that it comes from."""
+    if node.name:
+        return {node.name: node.fullpath}
+    if merging is None or not info.is_dir:
+        return {}
+    entries = filter(merging, node._mount.scan(node._path))
+    return {entry.name: node._mount.fullpath(entry.path) for entry in entries}
+
+
+class _Taken:
+    """The names in DEST that sources have gone to, so that no other source replaces one."""
+
+    def __init__(self, target: StorageNode) -> None:
+        self._target = target
+        self._origins: dict[str, str] = {}
+        self._spellings: dict[str, set[str]] = {}
+
+    def refuse(self, node: StorageNode, names: dict[str, str]) -> None:
+        """``StorageExistsError`` where a name is taken; else all of them are, from now on."""
+        for name in sorted(names):
+            first = self._origin(name)
+            if first is not None:
+                left = (
+                    "it is not replaced" if node.name else f"nothing of {node.fullpath} goes there"
+                )
+                raise StorageExistsError(
+                    f"{names[name]}: {first} has just gone to "
+                    f"{self._target.child(name).fullpath}; {left}",
+                    node=names[name],
+                )
+        for name, origin in names.items():
+            self._origins[name] = origin
+            self._spellings.setdefault(_folded(name), set()).add(name)
+
+    def _origin(self, name: str) -> str | None:
+        """Where the name came from, also in another spelling that is the same to the storage."""
+        if name in self._origins:
+            return self._origins[name]
+        others = sorted(self._spellings.get(_folded(name), ()))
+        child = self._target.child
+        if not others or not child(name).exists:
+            return None
+        listed = {entry.name for entry in self._target._mount.scan(self._target._path)}
+        for other in others:
+            if not {name, other} <= listed and child(other).exists:
+                return self._origins[other]
+        return None
+
+
+def _folded(name: str) -> str:
+    """What the spellings have in common that some storage takes for one name."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 # -- cp -------------------------------------------------------------------------------------------
@@ -96,7 +156,9 @@ def cp(
 
     "cp a: b:x" makes b:x the copy: a directory merges into what is there, nothing is removed.
     With several sources or a DEST that ends in / each source goes inside DEST, under its own
-    name; so does a single file where DEST is a directory.
+    name; so does a single file where DEST is a directory. A mount's root has no name, nor has
+    the current directory: what is in it goes inside DEST. Two sources never give DEST one name;
+    the second is refused as a whole.
 
     A PATTERN is matched against the path inside the directory, and * matches / too; --include
     and --exclude may be repeated.
@@ -105,7 +167,12 @@ def cp(
     reports: list[TransferReport] = []
     summaries: list[PlanSummary] = []
     places: list[str] = []
-    for node, target in _destinations(session, sources, dest):
+    filters = Filters(include, exclude)
+
+    def merging(info: FileInfo) -> bool:
+        return info.is_dir or filters.reason(info, info.name) is None
+
+    for node, target in _destinations(session, sources, dest, merging=merging):
         with session.attempt():
             plan = node.plan_copy(target, include=include, exclude=exclude, skip=skip)
             if dry_run:
@@ -302,7 +369,8 @@ def mv(
     """
     session: Session = ctx.obj
     moved: list[dict[str, str]] = []
-    for node, target in _destinations(session, sources, dest):
+    # The root of a mount cannot be moved.
+    for node, target in _destinations(session, sources, dest, merging=None):
         with session.attempt():
             mount = target._mount
             is_content = mount.capabilities.path_is_content
