@@ -15,6 +15,7 @@ from .exceptions import (
     StoragePermissionError,
     StorageUnsupportedError,
 )
+from .places import not_there_yet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +94,9 @@ def _ask(mount: Mount) -> str:
     if mount.depends_on_path:
         return _DEPENDS
     mount.check()
+    later = not_there_yet(mount)
+    if later:
+        return later
     # Also below a view that may only read: the storage itself can make it.
     if mount.prefix and mount.declared.mkdir:
         try:

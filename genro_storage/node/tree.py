@@ -362,19 +362,18 @@ class NodeTree(NodePacking):
         if here._mount.same_place(here._path, there._mount, there._path):
             here._mount.stat(here._path)
             return
-        if here._mount.contains(here._path, there._mount, there._path):
-            raise StorageValueError(
-                f"cannot move {self._label} into itself: {target._label} is inside it",
-                node=self._label,
-            )
-        if here._renamed(there):
+        inside = here._mount.contains(here._path, there._mount, there._path)
+        if not inside and here._renamed(there):
             target._changed()
             return
         # Loading the transfer modules costs more than most programs' nodes do.
         from ..transfer import Place
+        from ..transfer.inside import refuse_into_itself
         from ..transfer.moving import is_hidden_place, move_by_copying
 
         places = Place(here._mount, here._path), Place(there._mount, there._path)
+        if inside:
+            refuse_into_itself(*places, "move")
         if not is_hidden_place(*places):
             target._changed(move_by_copying(here.plan_copy(there)))
 
