@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -84,10 +85,16 @@ def _check(mount: Mount) -> MountHealth:
         started = time.monotonic()
         reason = _ask(mount)
     except StorageError as error:
-        state, reason = _state_of(error), error.message.removeprefix(f"{mount.label('')}: ")
+        state, reason = _state_of(error), _without_name(error.message, mount)
     except Exception as error:  # noqa: BLE001 - the user's own function finds the root
         state, reason = "unusable", f"{type(error).__name__} while finding its root: {error}"
     return MountHealth(mount.name, state, reason, time.monotonic() - started)
+
+
+def _without_name(message: str, mount: Mount) -> str:
+    """Whoever reads a reason knows whose it is."""
+    start = rf"(?:mount {re.escape(repr(mount.name))}(?: \(\w+\))?|{re.escape(mount.label(''))}): "
+    return re.sub(start, "", message, count=1) if re.match(start, message) else message
 
 
 def _ask(mount: Mount) -> str:

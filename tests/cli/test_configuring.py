@@ -161,3 +161,12 @@ def test_where_each_mount_is_reads_as_people_write_it(run, work):
         ". http://h/x",
         "./a.zip",
     ]
+
+
+def test_a_problem_names_its_mount_once(run, work):
+    (work / "bad.yaml").write_text(
+        "- {name: a, type: git, path: ./nope}\n- {name: b, type: zip, mode: r, file: ./b.zip}\n"
+    )
+    for line, name in zip(run("config", "check", "bad.yaml").err.splitlines(), "ab", strict=True):
+        assert line.startswith(f"error: mount '{name}': ")
+        assert line.count(f"'{name}'") == 1
