@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
@@ -12,12 +13,14 @@ from ..exceptions import StorageExistsError, StorageUnsupportedError
 from ..transfer import (
     Conflict,
     CopyFile,
+    Filtered,
     Filters,
     MakeDirectory,
     PlanSummary,
     SkipFile,
     TransferReport,
 )
+from ..transfer.report import reason_kind
 from .options import DryRun, Json
 from .output import console, is_terminal, print_json, shown, size
 
@@ -183,8 +186,10 @@ def cp(
             try:
                 with bar:
                     report = plan.apply(on_file=bar.advance, on_skip=bar.advance)
-            except BaseException:
+            except BaseException as error:
                 reports.append(bar.so_far())
+                if len(sources) == 1 and not quiet:
+                    _forget_counts(error)  # they are what is printed at the end
                 raise
             reports.append(report)
             if report.new_path is not None:
@@ -198,6 +203,12 @@ def cp(
         print_json({"dry_run": dry_run, **total.to_dict()})
     elif not quiet:
         print(_sentence(total) + _where(places))
+
+
+def _forget_counts(error: BaseException) -> None:
+    """Without the note of how far the copy came."""
+    notes = getattr(error, "__notes__", [])
+    notes[:] = [note for note in notes if " stopped: " not in note]
 
 
 def _note_that_it_passes(session: Session, target: StorageNode) -> None:
@@ -271,7 +282,8 @@ class _NoBar:
     """Counts what is done, where nobody looks."""
 
     def __init__(self) -> None:
-        self._copied = self._skipped = self._bytes = 0
+        self._copied = self._skipped = self._filtered = self._bytes = 0
+        self._reasons: Counter[str] = Counter()
 
     def advance(self, action: object) -> None:
         """One file is done."""
@@ -280,10 +292,19 @@ class _NoBar:
             self._bytes += action.source.size or 0
         elif isinstance(action, SkipFile):
             self._skipped += 1
+            self._reasons[reason_kind(action.reason)] += 1
+        elif isinstance(action, Filtered):
+            self._filtered += 1
 
     def so_far(self) -> TransferReport:
         """What was done of a copy that has failed."""
-        return TransferReport(copied=self._copied, skipped=self._skipped, bytes_copied=self._bytes)
+        return TransferReport(
+            copied=self._copied,
+            skipped=self._skipped,
+            filtered=self._filtered,
+            bytes_copied=self._bytes,
+            skip_reasons=dict(self._reasons.most_common()),
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -149,6 +149,16 @@ class NodeTree(NodePacking):
         except StorageExistsError:
             if not (exist_ok and mount.stat(self._path).type == "directory"):
                 raise
+        except StorageNotFoundError as error:
+            above = paths.parent_of(self._path)
+            # A root that is missing is another matter, but a plain local path has no such root.
+            if parents or (not above and mount.shown is None) or mount.exists(above):
+                raise
+            directory = mount.label(above).rstrip("/")
+            raise StorageNotFoundError(
+                f"{self._label}: the directory above, {directory}, is missing; parents=True makes it",
+                node=self._label,
+            ) from error
         self._changed()
 
     def touch(self, exist_ok: bool = True) -> None:

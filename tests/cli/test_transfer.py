@@ -217,10 +217,24 @@ def test_a_failure_in_the_middle_says_how_far_it_came(run, work):
     (work / "empty" / "sub").write_text("a file in the way")
     done = run("cp", "docs:", "empty:")
     assert done.code == 1
-    first, second = done.err.splitlines()
-    assert first.startswith("error: empty:sub")
-    assert "stopped: 1 copied" in second
+    assert len(done.err.splitlines()) == 1
+    assert done.err.startswith("error: empty:sub")
     assert done.out == "1 copied, 0 skipped, 1 failed; 6 bytes\n"
+    for arguments in (["-q", "docs:"], ["docs:", "fixed:b.bin"]):  # where nothing else says it
+        (work / "empty" / "docs").mkdir(exist_ok=True)
+        (work / "empty" / "docs" / "sub").write_text("a file in the way")
+        dest = "empty:" if "-q" in arguments else "empty:docs/"
+        assert "stopped: " in run("cp", *arguments, dest).err.splitlines()[1]
+
+
+def test_a_failed_copy_says_why_it_skipped_and_how_many_it_filtered(run, work):
+    for directory in ("docs", "empty"):
+        (work / directory / "0").write_text("the same")
+    (work / "empty" / "a.txt").mkdir()
+    report = run("cp", "--json", "--skip", "hash", "--exclude", "*.bin", "docs:", "empty:").json
+    counts = [report[key] for key in ("copied", "skipped", "filtered", "failed")]
+    assert counts == [0, 1, 1, 1]
+    assert report["skip_reasons"] == {"same content": 1}
 
 
 def test_the_last_line_counts_what_has_failed_sources_have_copied(run, work):
