@@ -46,7 +46,8 @@ class ArchiveBackend(Backend):
     """An archive that is read. A format writes ``_load`` and ``_stream``."""
 
     def __init__(self, place: Place, limits: Limits, mount: str) -> None:
-        self.place = self._place = place
+        self.place: Place | None = place
+        self._place = place
         self._file = ArchiveFile(place)
         self._limits = limits
         self._mount = mount
