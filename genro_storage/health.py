@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from .exceptions import (
     StoragePermissionError,
     StorageUnsupportedError,
 )
+from .places import not_there_yet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,16 +87,25 @@ def _check(mount: Mount) -> MountHealth:
         started = time.monotonic()
         reason = _ask(mount)
     except StorageError as error:
-        state, reason = _state_of(error), error.message.removeprefix(f"{mount.label('')}: ")
+        state, reason = _state_of(error), _without_name(error.message, mount)
     except Exception as error:  # noqa: BLE001 - the user's own function finds the root
         state, reason = "unusable", f"{type(error).__name__} while finding its root: {error}"
     return MountHealth(mount.name, state, reason, time.monotonic() - started)
+
+
+def _without_name(message: str, mount: Mount) -> str:
+    """Whoever reads a reason knows whose it is."""
+    start = rf"(?:mount {re.escape(repr(mount.name))}(?: \(\w+\))?|{re.escape(mount.label(''))}): "
+    return re.sub(start, "", message, count=1) if re.match(start, message) else message
 
 
 def _ask(mount: Mount) -> str:
     if mount.depends_on_path:
         return _DEPENDS
     mount.check()
+    later = not_there_yet(mount)
+    if later:
+        return later
     # Also below a view that may only read: the storage itself can make it.
     if mount.prefix and mount.declared.mkdir:
         try:

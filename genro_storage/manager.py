@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +17,6 @@ from .node.virtual_nodes import diff_node, dummy_node, iter_node
 from .places import PlaceFinder, parents_first, refuse_circles
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Hashable, Mapping, Sequence
     from typing import Self
 
@@ -72,8 +72,9 @@ class StorageManager:
             try:
                 self._apply([_Entry(spec, origin) for spec in configuration.mounts])
             except StorageConfigError as error:
-                if origin is not None:  # the checks until here knew the file, building does not
-                    error.message = f"{origin}: {error.message}"
+                # The checks until here knew the file, building does not.
+                if isinstance(source, str | os.PathLike):
+                    error.message = f"{Path(source)}: {error.message}"
                 raise
 
     def add_mount(self, config: Mapping[str, Any]) -> None:

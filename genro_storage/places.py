@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from . import paths
-from .exceptions import MountNotFoundError, StorageConfigError, StoragePathError
+from .exceptions import MountNotFoundError, StorageConfigError, StoragePathError, translating
 
 if TYPE_CHECKING:
     import os
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .info import FileInfo
     from .mount import Mount
 
-__all__ = ["MountPlace", "PlaceFinder", "parents_first", "refuse_circles"]
+__all__ = ["MountPlace", "PlaceFinder", "not_there_yet", "parents_first", "refuse_circles"]
 
 
 class MountPlace:
@@ -84,6 +84,20 @@ class MountPlace:
 
     def address(self) -> tuple[object, str] | None:
         return self._mount._address(self._path)
+
+
+def not_there_yet(mount: Mount) -> str:
+    """What is to be known of a mount whose archive is still to be made; ``""`` of any other."""
+    place = mount.holder
+    if place is None or not mount.declared.write:
+        return ""
+    with translating(mount.label(""), "looking for its archive"):
+        try:
+            place.stat()
+        except FileNotFoundError:
+            then = "; the first file makes it" if mount.capabilities.write else ""
+            return f"its archive {place.label!r} is not there yet{then}"
+    return ""
 
 
 class PlaceFinder:

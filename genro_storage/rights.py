@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from .backends.base import Backend
+    from .backends.context import Place
     from .backends.dynamic import DynamicRoot
     from .capabilities import BackendCapabilities
 
@@ -69,6 +70,12 @@ class MountRights:
     def declared(self) -> BackendCapabilities:
         """What the backend can do, whatever the permissions of this mount."""
         return self.backend.capabilities
+
+    @property
+    def holder(self) -> Place | None:
+        """The one file somewhere else that all of the storage is in (an archive), if any."""
+        found: Place | None = getattr(self.backend, "place", None)
+        return found
 
     def why_not(self, flag: str) -> str:
         """A clause that names the key that would declare a capability; ``""`` where none would."""

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from genro_storage import MountHealth, MountNotFoundError, StorageManager
+from genro_storage import MountHealth, MountNotFoundError, StorageConfigError, StorageManager
 from genro_storage.backends.memory import MemoryBackend, MemoryStore
 from genro_storage.health import check_mounts
 from genro_storage.mount import Mount
@@ -28,6 +28,14 @@ class Failing(MemoryBackend):
 def health(backend, timeout=30.0):
     (found,) = check_mounts([Mount("m", backend)], timeout)
     return found
+
+
+@pytest.mark.parametrize("start", ["mount 'm' (git)", "mount 'm'", "m:"])
+def test_a_reason_does_not_repeat_whose_it_is(start):
+    found = health(Failing(StorageConfigError(f"{start}: the mount 'm': x")))
+    assert found.reason == "the mount 'm': x"
+    other = "mount 'other' (git): it has no such ref"
+    assert health(Failing(StorageConfigError(other))).reason == other
 
 
 @pytest.mark.parametrize(

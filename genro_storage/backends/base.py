@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..info import Attributes, Checksum, FileInfo, FileVersion
     from .batches import Batch
+    from .context import Place
 
 __all__ = ["COPY_CHUNK", "Backend", "WriteHandle", "resize"]
 
@@ -112,6 +113,8 @@ class Backend(ABC):
     #: By the name of a capability that is not declared, where another configuration would have it:
     #: a clause for messages that says so and names the key.
     why_not: Mapping[str, str] = MappingProxyType({})
+    #: The one file somewhere else that all of this storage is in (an archive), if any.
+    place: Place | None = None
 
     # -- essential: a new backend writes these six ------------------------------------------
 

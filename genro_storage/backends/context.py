@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Hashable
-    from pathlib import Path
 
     from ..capabilities import BackendCapabilities
     from ..info import FileInfo
@@ -118,3 +118,12 @@ class BuildContext:
     keep: Keep = field(default=_keep_nothing, repr=False)
     undo: Callable[[Callable[[], object]], object] = field(default=_forget, repr=False)
     place: Callable[[str], Place] = field(default=_no_mounts, repr=False)
+
+    def local_path(self, path: str) -> str:
+        """A path of this machine as it was meant, in its one spelling for messages.
+
+        In a file, a relative one starts at the file's directory, and ``~`` is the home directory.
+        """
+        if self.base is not None:
+            path = os.path.join(os.path.abspath(self.base), os.path.expanduser(path))
+        return str(Path(path))  # without "." and "//"; what ".." leads to depends on links

@@ -121,7 +121,7 @@ def build_local(options: LocalOptions, context: BuildContext) -> Backend | Dynam
         )
         return DynamicRoot(path, build, switched=_takes_argument(path), capabilities=capabilities)
     if context.base is not None:
-        path = os.path.join(os.path.abspath(context.base), os.path.expanduser(path))
+        path = context.local_path(path)
     elif not os.path.isabs(path):
         raise StorageConfigError(
             f"{_label(context)}: the path {path!r} is not absolute; in code, write for instance "

@@ -137,7 +137,7 @@ def _root(options: FsspecOptions, filesystem: Filesystem, context: BuildContext,
     if path.startswith(("file://", "local://")):
         path = path.partition("://")[2]
     if context.base is not None and path:
-        return os.path.join(os.path.abspath(context.base), os.path.expanduser(path))
+        return context.local_path(path)
     if not os.path.isabs(path):
         raise StorageConfigError(
             f"{label}: the path {options.path!r} is not absolute; name the directory in full",

@@ -69,9 +69,14 @@ class BackendOptions(StrictModel):
     A subclass declares fields with descriptions (they go into the JSON Schema), ``SecretStr``
     for whatever must not be seen, and validators that never put a value into their messages.
 
+    ``makes_when_built`` is True where a mount with ``create: true`` makes its root while it is being
+    built, and not with its first file: a check of the configuration must then leave that out.
+
     >>> class FtpOptions(BackendOptions):
     ...     synonyms = {"server": "host"}
     ...     host: str
     >>> FtpOptions.model_validate({"server": "ftp.example.org"}).host
     'ftp.example.org'
     """
+
+    makes_when_built: ClassVar[bool] = True

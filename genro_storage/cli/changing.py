@@ -147,7 +147,11 @@ def mkdir(
                 if parents:
                     continue
                 raise StorageExistsError(f"{node.fullpath}: is there already", node=node.fullpath)
-            node.mkdir(parents=parents, exist_ok=parents)
+            try:
+                node.mkdir(parents=parents, exist_ok=parents)
+            except StorageNotFoundError as error:
+                told = error.message.replace("parents=True makes it", "-p makes it")
+                raise StorageNotFoundError(told, node=error.node) from error
             made.append(node.fullpath)
     if as_json:
         print_json({"directories": made})

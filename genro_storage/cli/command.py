@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
 
 __all__ = ["Command"]
@@ -16,6 +17,22 @@ _RANGE = re.compile(r"(; |  \[)x>=\d+(?=\])")
 
 class Command(TyperCommand):
     """typer's, with ``PATH...`` for its ``{PATH}...``, and ``PATH`` for its ``PATH <list[str]>``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Of the one argument of ``cp a:`` it says that DEST is missing, not that SOURCE is."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            missing: Any = error.param
+            if missing is not None and missing.nargs == -1:
+                parsed = self.make_parser(ctx).parse_args(args=given)[0]
+                other: Any
+                for other in self.get_params(ctx):
+                    one = other.param_type_name == "argument" and other.nargs == 1
+                    if one and not parsed.get(missing.name) and parsed.get(other.name):
+                        error.param = other
+            raise
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """What follows the name in the line of usage."""

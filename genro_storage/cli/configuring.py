@@ -229,12 +229,10 @@ def _build(manager: StorageManager, spec: MountSpec, path: Path) -> _State:
     from ..manager import _Entry
 
     wanted = spec
-    creates = getattr(spec.options, "create", False) is True
-    if creates:
-        assert spec.options is not None
-        wanted = dataclasses.replace(
-            spec, options=spec.options.model_copy(update={"create": False})
-        )
+    options = spec.options
+    creates = options is not None and options.makes_when_built and getattr(options, "create", False)
+    if options is not None and creates:
+        wanted = dataclasses.replace(spec, options=options.model_copy(update={"create": False}))
     try:
         manager._apply([_Entry(wanted, path)])
     except MountRootNotFoundError as error:

@@ -9,6 +9,7 @@ import typer
 
 from ..exceptions import StorageError
 from ..paths import order_key
+from ..places import not_there_yet
 from . import configuring
 from .options import Json, entry
 from .output import age, paint, print_json, shown, size, utc
@@ -118,7 +119,8 @@ def ls(
                     infos = sorted(infos, key=order, reverse=reverse)
                 if len(paths) > 1 and not as_json:
                     print(f"{'' if number == 0 else chr(10)}{shown(node.fullpath)}:")
-            _print_entries(node, infos, long=long, exact=exact, as_json=as_json)
+            if not _print_entries(node, infos, long=long, exact=exact, as_json=as_json):
+                _note_why_empty(session, node)
 
 
 def _below(session: Session, node: StorageNode, *, recursive: bool) -> Iterator[FileInfo]:
@@ -134,10 +136,13 @@ def _below(session: Session, node: StorageNode, *, recursive: bool) -> Iterator[
 
 def _print_entries(
     node: StorageNode, infos: Iterable[FileInfo], *, long: bool, exact: bool, as_json: bool
-) -> None:
+) -> bool:
+    """Whether there were any."""
     mount, path = node._mount, node._path
     start = len(path) + 1 if path else 0
+    some = False
     for info in infos:
+        some = True
         if as_json:
             print_json(entry(mount, info), line=True)
             continue
@@ -151,6 +156,14 @@ def _print_entries(
             print(f"{count:>15}  {utc(info.mtime):20}  {text}")
         else:
             print(f"{size(info.size):>6}  {age(info.mtime):>6}  {text}")
+    return some
+
+
+def _note_why_empty(session: Session, node: StorageNode) -> None:
+    """An archive that its first file will make looks like an empty one, or like a slip in a name."""
+    why = not_there_yet(node._mount)
+    if why:
+        session.note(f"{node._mount.label('')} is empty: {why}")
 
 
 # -- tree -----------------------------------------------------------------------------------------
@@ -208,6 +221,8 @@ def tree(
         if unseen:
             counts += f"; {_plural(unseen, 'directory', 'directories')} could not be listed"
         print(f"\n{counts}")
+    if not (files or directories):
+        _note_why_empty(session, node)
 
 
 def _guides() -> tuple[str, str, str, str]:

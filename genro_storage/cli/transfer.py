@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
@@ -11,18 +13,22 @@ from ..exceptions import StorageExistsError, StorageUnsupportedError
 from ..transfer import (
     Conflict,
     CopyFile,
+    Filtered,
+    Filters,
     MakeDirectory,
     PlanSummary,
     SerialExecutor,
     SkipFile,
     TransferReport,
 )
+from ..transfer.report import reason_kind
 from .options import DryRun, Json
 from .output import console, is_terminal, print_json, shown, size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from ..info import FileInfo
     from ..node import StorageNode
     from ..transfer import Action, CopyPlan, Done, Transfer
     from .targets import Session
@@ -34,17 +40,22 @@ Target = Annotated[str, typer.Argument(metavar="DEST", help="Where to.")]
 
 
 def _destinations(
-    session: Session, sources: list[str], dest: str
+    session: Session,
+    sources: list[str],
+    dest: str,
+    *,
+    merging: Callable[[FileInfo], bool] | None,
 ) -> Iterator[tuple[StorageNode, StorageNode]]:
     """Each source with its target; a source that cannot be had is reported and left out.
 
     DEST itself is the target, unless there are several sources, DEST ends in ``/``, or the
     source is a file and DEST a directory: then it is the source's name inside DEST. A source
-    without a name (a mount's root, ``.``) is merged onto DEST.
+    without a name (a mount's root, ``.``) is merged onto DEST; of what is in it, ``merging`` says
+    what goes (None: nothing ever does). Of several sources, the first has a name to itself.
     """
     target = session.resolve(dest)
     inside = len(sources) > 1 or dest.endswith("/")
-    taken: dict[str, str] = {}
+    taken = _Taken(target) if len(sources) > 1 else None
     for text in sources:
         found = None
         with session.attempt():
@@ -53,16 +64,68 @@ def _destinations(
             there = target
             if node.name and (inside or (not info.is_dir and target.isdir)):
                 there = target.child(node.name)
-            if node.name and there.fullpath in taken:
-                raise StorageExistsError(
-                    f"{node.fullpath}: {taken[there.fullpath]} has just gone to "
-                    f"{there.fullpath}; it is not replaced",
-                    node=node.fullpath,
-                )
-            taken[there.fullpath] = node.fullpath
+            if taken is not None:
+                taken.refuse(node, _names(node, info, merging))
             found = node, there
         if found is not None:
             yield found
+
+
+def _names(
+    node: StorageNode, info: FileInfo, merging: Callable[[FileInfo], bool] | None
+) -> dict[str, str]:
+    """What a source gives to the directory DEST: each name, and the place that it comes from."""
+    if node.name:
+        return {node.name: node.fullpath}
+    if merging is None or not info.is_dir:
+        return {}
+    entries = filter(merging, node._mount.scan(node._path))
+    return {entry.name: node._mount.fullpath(entry.path) for entry in entries}
+
+
+class _Taken:
+    """The names in DEST that sources have gone to, so that no other source replaces one."""
+
+    def __init__(self, target: StorageNode) -> None:
+        self._target = target
+        self._origins: dict[str, str] = {}
+        self._spellings: dict[str, set[str]] = {}
+
+    def refuse(self, node: StorageNode, names: dict[str, str]) -> None:
+        """``StorageExistsError`` where a name is taken; else all of them are, from now on."""
+        for name in sorted(names):
+            first = self._origin(name)
+            if first is not None:
+                left = (
+                    "it is not replaced" if node.name else f"nothing of {node.fullpath} goes there"
+                )
+                raise StorageExistsError(
+                    f"{names[name]}: {first} has just gone to "
+                    f"{self._target.child(name).fullpath}; {left}",
+                    node=names[name],
+                )
+        for name, origin in names.items():
+            self._origins[name] = origin
+            self._spellings.setdefault(_folded(name), set()).add(name)
+
+    def _origin(self, name: str) -> str | None:
+        """Where the name came from, also in another spelling that is the same to the storage."""
+        if name in self._origins:
+            return self._origins[name]
+        others = sorted(self._spellings.get(_folded(name), ()))
+        child = self._target.child
+        if not others or not child(name).exists:
+            return None
+        listed = {entry.name for entry in self._target._mount.scan(self._target._path)}
+        for other in others:
+            if not {name, other} <= listed and child(other).exists:
+                return self._origins[other]
+        return None
+
+
+def _folded(name: str) -> str:
+    """What the spellings have in common that some storage takes for one name."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 # -- cp -------------------------------------------------------------------------------------------
@@ -97,7 +160,9 @@ def cp(
 
     "cp a: b:x" makes b:x the copy: a directory merges into what is there, nothing is removed.
     With several sources or a DEST that ends in / each source goes inside DEST, under its own
-    name; so does a single file where DEST is a directory.
+    name; so does a single file where DEST is a directory. A mount's root has no name, nor has
+    the current directory: what is in it goes inside DEST. Two sources never give DEST one name;
+    the second is refused as a whole.
 
     A PATTERN is matched against the path inside the directory, and * matches / too; --include
     and --exclude may be repeated. --exclude "build/*" leaves a directory out, without a look into it.
@@ -106,7 +171,12 @@ def cp(
     reports: list[TransferReport] = []
     summaries: list[PlanSummary] = []
     places: list[str] = []
-    for node, target in _destinations(session, sources, dest):
+    filters = Filters(include, exclude)
+
+    def merging(info: FileInfo) -> bool:
+        return info.is_dir or filters.reason(info, info.name) is None
+
+    for node, target in _destinations(session, sources, dest, merging=merging):
         with session.attempt():
             plan = node.plan_copy(target, include=include, exclude=exclude, skip=skip)
             if dry_run:
@@ -117,8 +187,10 @@ def cp(
             try:
                 with bar:
                     report = plan.apply(executor=bar)
-            except BaseException:
+            except BaseException as error:
                 reports.append(bar.so_far())
+                if len(sources) == 1 and not quiet:
+                    _forget_counts(error)  # they are what is printed at the end
                 raise
             reports.append(report)
             if report.new_path is not None:
@@ -132,6 +204,12 @@ def cp(
         print_json({"dry_run": dry_run, **total.to_dict()})
     elif not quiet:
         print(_sentence(total) + _where(places))
+
+
+def _forget_counts(error: BaseException) -> None:
+    """Without the note of how far the copy came."""
+    notes = getattr(error, "__notes__", [])
+    notes[:] = [note for note in notes if " stopped: " not in note]
 
 
 def _note_that_it_passes(session: Session, target: StorageNode) -> None:
@@ -201,14 +279,15 @@ def _sentence(total: Any) -> str:
     return f"{total}{detail}"
 
 
-class _NoBar:
+class _Tally:
     """Carries out and counts what is done, where nobody looks.
 
     Not by callbacks: whoever is to hear of the files that are left out has them all listed.
     """
 
     def __init__(self) -> None:
-        self._copied = self._skipped = self._bytes = 0
+        self._copied = self._skipped = self._filtered = self._bytes = 0
+        self._reasons: Counter[str] = Counter()
 
     def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
         """As ``SerialExecutor``."""
@@ -223,10 +302,19 @@ class _NoBar:
             self._bytes += action.source.size or 0
         elif isinstance(action, SkipFile):
             self._skipped += 1
+            self._reasons[reason_kind(action.reason)] += 1
+        elif isinstance(action, Filtered):
+            self._filtered += 1
 
     def so_far(self) -> TransferReport:
         """What was done of a copy that has failed."""
-        return TransferReport(copied=self._copied, skipped=self._skipped, bytes_copied=self._bytes)
+        return TransferReport(
+            copied=self._copied,
+            skipped=self._skipped,
+            filtered=self._filtered,
+            bytes_copied=self._bytes,
+            skip_reasons=dict(self._reasons.most_common()),
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -235,7 +323,7 @@ class _NoBar:
         return None
 
 
-class _Bar(_NoBar):
+class _Bar(_Tally):
     """Files, bytes, speed and the time that is left, on standard error."""
 
     def __init__(self, plan: CopyPlan) -> None:
@@ -292,8 +380,8 @@ class _Bar(_NoBar):
         self._bar.stop()
 
 
-def _progress(plan: CopyPlan, *, quiet: bool) -> _NoBar:
-    return _NoBar() if quiet or not is_terminal(sys.stderr) else _Bar(plan)
+def _progress(plan: CopyPlan, *, quiet: bool) -> _Tally:
+    return _Tally() if quiet or not is_terminal(sys.stderr) else _Bar(plan)
 
 
 # -- mv -------------------------------------------------------------------------------------------
@@ -312,7 +400,8 @@ def mv(
     """
     session: Session = ctx.obj
     moved: list[dict[str, str]] = []
-    for node, target in _destinations(session, sources, dest):
+    # The root of a mount cannot be moved.
+    for node, target in _destinations(session, sources, dest, merging=None):
         with session.attempt():
             mount = target._mount
             is_content = mount.capabilities.path_is_content

@@ -43,7 +43,8 @@ def load(
     given: Any = source
     if isinstance(given, (str, os.PathLike)):
         path = _as_path(os.fspath(given))
-        return model.parse(loading.read_document(path), source=path.absolute())
+        document, lines = loading.read_lines(path)
+        return model.parse(document, source=path.absolute(), label=str(path), lines=lines)
     if isinstance(given, (Sequence, Mapping)) and not isinstance(given, (bytes, bytearray)):
         return model.parse(given, source=None)
     raise TypeError(

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import StorageConfigError, translate
 from .document_errors import EMPTY, DocumentError
 from .environment import interpolate
+from .lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "SUFFIXES", "parse_text", "read_document"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "SUFFIXES", "parse_text", "read_document", "read_lines"]
 
 #: The largest configuration file, in bytes.
 MAX_BYTES = 32 * 1024 * 1024
@@ -34,6 +35,11 @@ def read_document(path: Path, environ: Mapping[str, str] | None = None) -> Any:
     Raises ``StorageConfigError`` where the suffix is unknown, the syntax wrong, or the file
     empty, ``StorageNotFoundError`` where it is missing, and what ``translate`` gives otherwise.
     """
+    return read_lines(path, environ)[0]
+
+
+def read_lines(path: Path, environ: Mapping[str, str] | None = None) -> tuple[Any, Lines]:
+    """As ``read_document``, and in which lines its keys stand, as far as its format tells."""
     label = str(path)
     parse = _PARSERS.get(path.suffix.lower())
     if parse is None:
@@ -48,7 +54,8 @@ def read_document(path: Path, environ: Mapping[str, str] | None = None) -> Any:
     except DocumentError as error:
         problem = error
     else:
-        return interpolate(document, os.environ if environ is None else environ, label=label)
+        data = interpolate(document, os.environ if environ is None else environ, label=label)
+        return data, Lines(text, _compose_yaml if parse is _parse_yaml else None)
     raise StorageConfigError(f"{label}: {problem}{_shown(text, problem)}", node=label)
 
 
@@ -96,6 +103,12 @@ def _parse_yaml(text: str) -> Any:
     from .yaml_documents import parse_yaml
 
     return parse_yaml(text, MAX_DEPTH)
+
+
+def _compose_yaml(text: str) -> Any:
+    from .yaml_documents import compose_yaml
+
+    return compose_yaml(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from .. import registry
 from ..backends.options import BackendOptions, StrictModel
 from ..exceptions import StorageConfigError, StorageMissingExtraError, StoragePathError
 from ..paths import normalise, physical
+from .lines import Lines
 from .problems import kind_of, suggestion, validate
 
 if TYPE_CHECKING:
@@ -113,64 +114,71 @@ class Configuration:
     source: Path | None = None
 
 
-def parse(document: Any, *, source: Path | None) -> Configuration:
-    """Check a whole document; ``StorageConfigError`` lists everything that is wrong."""
-    mounts, settings_keys = _split(document, source)
-    problems: list[str] = []
+def parse(
+    document: Any, *, source: Path | None, label: str | None = None, lines: Lines | None = None
+) -> Configuration:
+    """Check a whole document; ``StorageConfigError`` lists everything that is wrong.
+
+    ``label`` is the file's name in messages, as it was given; ``lines`` says where things stand in it.
+    """
+    if label is None and source is not None:
+        label = str(source)
+    lines = lines or Lines()
+    mounts, settings_keys = _split(document, label)
     settings, found = validate(Settings, settings_keys, ("mounts",))
-    problems += found
+    problems = [lines.locate(problem) for problem in found]
     specs: dict[str, MountSpec] = {}
     for index, entry in enumerate(mounts):
         try:
             spec = parse_mount(entry, index=index, keep_literal=source is None)
         except StorageConfigError as error:
-            problems.append(error.message)
+            problems.append(lines.locate(error.message, index))
             continue
         if spec.name in specs:
-            problems.append(f"mount {spec.name!r}: the name is given twice; names must differ")
+            twice = f"mount {spec.name!r}: the name is given twice; names must differ"
+            problems.append(lines.locate(twice, index))
         specs[spec.name] = spec
     if problems or not isinstance(settings, Settings):
-        raise _as_error(problems, source)
+        raise _as_error(problems, label)
     return Configuration(tuple(specs.values()), settings, source)
 
 
-def _split(document: Any, source: Path | None) -> tuple[list[Any], dict[str, Any]]:
+def _split(document: Any, label: str | None) -> tuple[list[Any], dict[str, Any]]:
     wanted = "a list of mounts, or a mapping with 'mounts'"
     if isinstance(document, Sequence) and not isinstance(document, str):
         return list(document), {}
     if not isinstance(document, Mapping):
         got = "nothing (the file is empty)" if document is None else kind_of(document)
-        raise _as_error([f"the top level must be {wanted}, got {got}"], source)
+        raise _as_error([f"the top level must be {wanted}, got {got}"], label)
     settings = dict(document)
     # Editors find the JSON Schema of a file by this key.
     settings.pop("$schema", None)
     for key in settings:
         if not isinstance(key, str):
-            raise _as_error([f"a key at the top level is {kind_of(key)}; quote it"], source)
+            raise _as_error([f"a key at the top level is {kind_of(key)}; quote it"], label)
     if "mounts" not in settings:
         if "name" in settings or "type" in settings or "protocol" in settings:
             raise _as_error(
-                ["a single mount must stand in a list: [{'name': ..., 'type': ...}]"], source
+                ["a single mount must stand in a list: [{'name': ..., 'type': ...}]"], label
             )
         near = [key for key in settings if suggestion(key, ["mounts"])]
         hint = f"; did you mean it by {near[0]!r}?" if near else f"; the top level is {wanted}"
-        raise _as_error([f"missing required field: 'mounts'{hint}"], source)
+        raise _as_error([f"missing required field: 'mounts'{hint}"], label)
     mounts = settings.pop("mounts")
     if not isinstance(mounts, (list, tuple)):
-        raise _as_error([f"'mounts' must be a list of mounts, got {kind_of(mounts)}"], source)
+        raise _as_error([f"'mounts' must be a list of mounts, got {kind_of(mounts)}"], label)
     return list(mounts), settings
 
 
-def _as_error(problems: list[str], source: Path | None) -> StorageConfigError:
-    where = None if source is None else str(source)
-    prefix = "" if where is None else f"{where}: "
+def _as_error(problems: list[str], label: str | None) -> StorageConfigError:
+    prefix = "" if label is None else f"{label}: "
     if len(problems) == 1:
-        return StorageConfigError(prefix + problems[0], node=where)
+        return StorageConfigError(prefix + problems[0], node=label)
     lines = [f"  {problem}" for problem in problems[:_LISTED]]
     if len(problems) > _LISTED:
         lines.append(f"  and {len(problems) - _LISTED} more")
     head = f"{prefix}the configuration has {len(problems)} problems:"
-    return StorageConfigError("\n".join([head, *lines]), node=where)
+    return StorageConfigError("\n".join([head, *lines]), node=label)
 
 
 def parse_mount(entry: Any, *, index: int = 0, keep_literal: bool = True) -> MountSpec:

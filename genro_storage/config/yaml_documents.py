@@ -13,7 +13,7 @@ import yaml
 
 from .document_errors import EMPTY, DocumentError
 
-__all__ = ["MAX_NODES", "parse_yaml"]
+__all__ = ["MAX_NODES", "compose_yaml", "parse_yaml"]
 
 #: How many scalars, lists and mappings a document may have, aliases written out.
 MAX_NODES = 1_000_000
@@ -120,6 +120,15 @@ def parse_yaml(text: str, max_depth: int) -> Any:
             "invalid YAML: a number or date is out of range; quote it to mean text"
         )
     raise problem
+
+
+def compose_yaml(text: str) -> Any:
+    """The graph of nodes of a document that ``parse_yaml`` has read."""
+    loader = _Loader(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
 
 
 def _check_size(text: str, max_depth: int) -> None:

@@ -149,6 +149,16 @@ class NodeTree(NodePacking):
         except StorageExistsError:
             if not (exist_ok and mount.stat(self._path).type == "directory"):
                 raise
+        except StorageNotFoundError as error:
+            above = paths.parent_of(self._path)
+            # A root that is missing is another matter, but a plain local path has no such root.
+            if parents or (not above and mount.shown is None) or mount.exists(above):
+                raise
+            directory = mount.label(above).rstrip("/")
+            raise StorageNotFoundError(
+                f"{self._label}: the directory above, {directory}, is missing; parents=True makes it",
+                node=self._label,
+            ) from error
         self._changed()
 
     def touch(self, exist_ok: bool = True) -> None:
@@ -362,19 +372,18 @@ class NodeTree(NodePacking):
         if here._mount.same_place(here._path, there._mount, there._path):
             here._mount.stat(here._path)
             return
-        if here._mount.contains(here._path, there._mount, there._path):
-            raise StorageValueError(
-                f"cannot move {self._label} into itself: {target._label} is inside it",
-                node=self._label,
-            )
-        if here._renamed(there):
+        inside = here._mount.contains(here._path, there._mount, there._path)
+        if not inside and here._renamed(there):
             target._changed()
             return
         # Loading the transfer modules costs more than most programs' nodes do.
         from ..transfer import Place
+        from ..transfer.inside import refuse_into_itself
         from ..transfer.moving import is_hidden_place, move_by_copying
 
         places = Place(here._mount, here._path), Place(there._mount, there._path)
+        if inside:
+            refuse_into_itself(*places, "move")
         if not is_hidden_place(*places):
             target._changed(move_by_copying(here.plan_copy(there)))
 

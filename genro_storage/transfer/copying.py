@@ -20,6 +20,7 @@ from ..paths import join, parent_of
 from ..strategy import SkipStrategy, parse_strategy
 from .execute import Executor, Place, SerialExecutor, Transfer, same_content
 from .filters import Filters, Patterns, Predicate
+from .inside import refuse_into_itself
 from .plan import (
     Action,
     CopyFile,
@@ -265,7 +266,7 @@ def plan_copy(
     target_info: FileInfo | None = None
     if not same:
         if info.type == "directory":
-            _refuse_into_itself(source, target)
+            refuse_into_itself(source, target, filters=filters)
             overlapping = target.mount.contains(target.path, source.mount, source.path)
         target_info = _target_info(target, info)
     return CopyPlan(
@@ -337,13 +338,6 @@ def _target_info(target: Place, info: FileInfo) -> FileInfo | None:
             node=label,
         )
     return found
-
-
-def _refuse_into_itself(source: Place, target: Place) -> None:
-    if source.mount.contains(source.path, target.mount, target.path):
-        raise StorageValueError(
-            f"cannot copy {source} into itself: {target} is inside it", node=str(target)
-        )
 
 
 def _naming(skip_fn: SkipFunction, source: Place) -> SkipFunction:

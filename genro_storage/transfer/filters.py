@@ -72,23 +72,36 @@ class Filters:
             return False
         return not any(match(below) for match in self._swallows)
 
+    def leaves_out(self, relpath: str) -> bool:
+        """Whether the patterns alone leave out the file of that path.
+
+        >>> filters = Filters(exclude="*.zip", predicate=lambda info, relpath: False)
+        >>> filters.leaves_out("a.zip"), filters.leaves_out("a.txt")
+        (True, False)
+        """
+        return self._by_patterns(relpath) is not None
+
     def reason(self, info: FileInfo, relpath: str) -> str | None:
         """Why the file is left out, or None where it takes part.
 
         A function that raises leaves the file out (``filter error: …``), as it always did.
         """
-        if self._include is not None and not self._include(relpath):
-            return "not matching include patterns"
-        for match, pattern in self._exclude:
-            if match(relpath):
-                return f"matching exclude pattern '{pattern}'"
-        if self.predicate is not None:
+        why = self._by_patterns(relpath)
+        if why is None and self.predicate is not None:
             try:
                 kept = self.predicate(info, relpath)
             except Exception as error:  # noqa: BLE001 - whatever it raises means "leave it out"
                 return f"filter error: {error}"
             if not kept:
                 return "filtered by custom function"
+        return why
+
+    def _by_patterns(self, relpath: str) -> str | None:
+        if self._include is not None and not self._include(relpath):
+            return "not matching include patterns"
+        for match, pattern in self._exclude:
+            if match(relpath):
+                return f"matching exclude pattern '{pattern}'"
         return None
 
 

@@ -20,6 +20,7 @@ from genro_storage import (
     StorageNotFoundError,
     StoragePermissionError,
     StorageUnsupportedError,
+    StorageValueError,
 )
 from genro_storage.backends.archives import writing as archive_writing
 from tests.support.archives import faraway, pack_zip, replace_whole
@@ -579,3 +580,92 @@ def test_an_archive_is_not_copied_into_itself(storage, tmp_path):
     twin.configure([{"name": "twin", "type": "zip", "file": str(tmp_path / "d/a.zip")}])
     assert twin.node("twin:x.txt")._mount.same_place("x.txt", node._mount, "x.txt")
     assert not node.samefile("disk:d/a.zip")
+
+
+def test_what_stands_in_the_way_of_a_copy_into_an_archive_is_named(storage, tmp_path):
+    (tmp_path / "in").mkdir()
+    storage.add_mount({"name": "disk", "type": "local", "path": str(tmp_path)})
+    mount(storage, file="disk:in/a.zip")
+    with pytest.raises(
+        StorageValueError,
+        match=r"^cannot copy disk: into itself: packed:all is inside it, because the archive of packed: "
+        r"is 'disk:in/a.zip'; leave out 'in/a.zip', or keep the archive elsewhere$",
+    ):
+        storage.node("disk:").copy_to("packed:all")
+    with pytest.raises(
+        StorageValueError,
+        match=r"^cannot move disk:in into itself: packed:all is inside it, because the archive of "
+        r"packed: is 'disk:in/a.zip'; keep the archive elsewhere$",
+    ):
+        storage.node("disk:in").move_to("packed:all")
+    storage.node("packed:d/b.txt").write_text("b")
+    with pytest.raises(StorageValueError, match=r"packed:d/e is inside it$"):
+        storage.node("packed:d").copy_to("packed:d/e")
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("filters", [{"exclude": "*.zip"}, {"include": ["b.*", "in/c*"]}])
+def test_a_directory_goes_into_its_archive_where_patterns_leave_that_out(
+    storage, tmp_path, there, filters
+):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "b.txt").write_bytes(b"b")
+    (tmp_path / "in/c.txt").write_bytes(b"c")
+    storage.add_mount({"name": "disk", "type": "local", "path": str(tmp_path)})
+    root = mount(storage, file="disk:in/a.zip")
+    if there:
+        root.child("old").write_bytes(b"old")
+    storage.node("disk:").copy_to("packed:all", **filters)
+    copied = {"all/b.txt": b"b", "all/in/c.txt": b"c"}
+    assert tree(root) == (copied | {"old": b"old"} if there else copied)
+
+
+@pytest.mark.parametrize(
+    "filters", [{"exclude": "b.zip"}, {"filter": lambda node, path: path != "a.zip"}]
+)
+def test_other_filters_do_not_let_a_directory_into_its_archive(storage, tmp_path, filters):
+    storage.add_mount({"name": "disk", "type": "local", "path": str(tmp_path)})
+    mount(storage, file="disk:a.zip")
+    with pytest.raises(StorageValueError, match="into itself"):
+        storage.node("disk:").copy_to("packed:all", **filters)
+
+
+def test_an_archive_in_an_archive_is_not_left_out_by_its_own_name(storage, tmp_path):
+    storage.add_mount({"name": "disk", "type": "local", "path": str(tmp_path)})
+    storage.add_mount({"name": "outer", "type": "zip", "file": "disk:outer.zip"})
+    storage.node("outer:a.txt").write_text("a")
+    mount(storage, file="outer:inner.zip")
+    with pytest.raises(
+        StorageValueError, match=r"is 'outer:inner.zip'; keep the archive elsewhere"
+    ):
+        storage.node("disk:").copy_to("packed:all", exclude="*inner.zip")
+
+
+def test_a_check_says_that_an_archive_is_still_to_be_made(storage, tmp_path):
+    root = mount(storage, file=str(tmp_path / "a.zip"))
+    reader = {"name": "reader", "path": "packed:", "permissions": "readonly"}
+    storage.add_mount(reader)
+    there = f"its archive '{tmp_path / 'a.zip'}' is not there yet"
+    assert [(each.ok, each.reason) for each in storage.check()] == [
+        (True, f"{there}; the first file makes it"),
+        (True, there),
+    ]
+    root.child("a").write_text("a")
+    assert [(each.ok, each.reason) for each in storage.check()] == [(True, ""), (True, "")]
+
+
+def test_a_zip_archive_is_only_made_where_it_may_be(storage, tmp_path):
+    file = tmp_path / "a.zip"
+    root = mount(storage, file=str(file), create=False)
+    with pytest.raises(StorageNotFoundError, match="does not exist"):
+        root.children()
+    with pytest.raises(StorageNotFoundError, match="does not exist"):
+        root.child("a").write_text("a")
+    assert [each.state for each in storage.check()] == ["missing"]
+    assert list(tmp_path.iterdir()) == []
+    pack_zip(file, CONTENTS)
+    root.child("a").write_text("a")
+    assert tree(root) == CONTENTS | {"a": b"a"}
+    file.unlink()
+    mount(storage, file=str(file), create=True).child("b").write_text("b")
+    assert file.exists()

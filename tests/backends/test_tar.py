@@ -469,6 +469,7 @@ except StorageMissingExtraError as error:
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
+    assert done.stdout.startswith("packed:f: "), done
     assert 'pip install "genro-storage[zstd]"' in done.stdout, done
     assert issubclass(StorageMissingExtraError, ImportError)
 

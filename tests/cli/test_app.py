@@ -65,6 +65,22 @@ def test_a_wrong_value_is_told_in_words_of_this_program(run, command, said):
     assert "Input should" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        ([], "SOURCE"),
+        (["a"], "DEST"),
+        (["--skip", "never"], "SOURCE"),
+        (["--skip", "never", "a"], "DEST"),
+    ],
+)
+def test_the_argument_that_is_missing_is_named(run, arguments, missing):
+    done = run("cp", *arguments)
+    assert done.code == 2
+    assert f"Missing argument '{missing}" in done.err
+    assert "Missing argument 'PATH" in run("rm", "-r").err
+
+
 def test_usage_and_help_name_no_types_of_python(run):
     for command in (["cp"], ["ls"], ["stat"], ["check"], ["tree"], ["config", "check"]):
         help_text = run(*command, "--help").out

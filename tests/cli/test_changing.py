@@ -136,3 +136,14 @@ def test_rm_of_a_root_written_with_a_dot_says_how_it_is_meant(run):
     assert result.code == 5
     assert "-r --root" in result.err
     assert run("cat", "docs:a.txt").out == "hello\n"
+
+
+def test_mkdir_names_the_missing_directory_above_and_the_option(run, work):
+    for place in ("docs:x/y/z", "docs/x/y/z"):
+        done = run("mkdir", place)
+        assert done.code == 4
+        above = place.removesuffix("/z")
+        assert done.err == (
+            f"error: {place}: the directory above, {above}, is missing; -p makes it\n"
+        )
+    assert run("mkdir", "-p", "docs:x/y/z").code == 0

@@ -51,6 +51,37 @@ def test_config_check_shows_every_problem_and_makes_nothing(run, work):
     assert not (work / "later").exists()
 
 
+def test_what_is_said_of_an_archive_that_its_first_file_makes(run, work):
+    archives = {
+        "made": "{name: made, type: tar, file: made.tar.gz, create: true}",
+        "added": "{name: added, type: tar, file: 'docs:added.tar', mode: a}",
+        "packed": "{name: packed, type: zip, file: packed.zip}",
+        "zipped": "{name: zipped, type: zip, file: zipped.zip, create: true}",
+    }
+    with (work / "mounts.yaml").open("a") as stream:
+        stream.writelines(f"  - {line}\n" for line in archives.values())
+
+    def permissions(*command):
+        rows = run(*command, "--json").json["mounts"]
+        return {row["name"]: row["permissions"] for row in rows if row["name"] in archives}
+
+    for there in (False, True):
+        done = run("config", "check", "--json")
+        assert done.code == 0
+        assert {row["note"] for row in done.json["mounts"] if row["name"] in archives} == (
+            {None} if there else {"not there yet"}
+        )
+        assert (
+            permissions("config", "check")
+            == permissions("mounts")
+            == dict.fromkeys(archives, "delete")
+        )
+        assert {row["state"] for row in run("check", "--json").json["mounts"]} == {"reachable"}
+        for name in archives:
+            assert (work / f"{name}.zip").exists() is (there and name in ("packed", "zipped"))
+            assert run("cp", "docs:a.txt", f"{name}:").code == 0
+
+
 def test_config_check_shows_all_that_is_wrong_with_the_text(run, work):
     (work / "bad.yaml").write_text("- {name: a, typ: local}\n- {name: 'b:c', type: memory}\n")
     done = run("config", "check", "bad.yaml")
@@ -130,3 +161,12 @@ def test_where_each_mount_is_reads_as_people_write_it(run, work):
         ". http://h/x",
         "./a.zip",
     ]
+
+
+def test_a_problem_names_its_mount_once(run, work):
+    (work / "bad.yaml").write_text(
+        "- {name: a, type: git, path: ./nope}\n- {name: b, type: zip, mode: r, file: ./b.zip}\n"
+    )
+    for line, name in zip(run("config", "check", "bad.yaml").err.splitlines(), "ab", strict=True):
+        assert line.startswith(f"error: mount '{name}': ")
+        assert line.count(f"'{name}'") == 1

@@ -132,3 +132,17 @@ def test_tree_says_what_it_could_not_list(run, work):
     assert done.code == 5
     assert "`listing: true`" in done.err
     assert done.lines[-1] == "0 directories, 0 files, 0; 1 directory could not be listed"
+
+
+def test_an_archive_that_is_not_there_yet_is_said_to_be_why_nothing_is_listed(run, work):
+    with (work / "mounts.yaml").open("a") as stream:
+        stream.write("  - {name: box, type: tar, file: 'docs:b.tar', create: true}\n")
+    note = (
+        "note: box: is empty: its archive 'docs:b.tar' is not there yet; the first file makes it\n"
+    )
+    for command in (["ls"], ["ls", "-R"], ["ls", "--json"], ["tree"], ["tree", "--json"]):
+        done = run(*command, "box:")
+        assert (done.code, done.err) == (0, note)
+    run("mkdir", "box:d")
+    for place in ("box:", "box:d", "empty:"):
+        assert run("ls", place).err == ""

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from genro_storage.backends.memory import MemoryBackend
+
 
 def files(directory):
     return {
@@ -65,6 +67,77 @@ def test_two_sources_of_one_name_do_not_replace_each_other(run, work):
     assert done.code == 1
     assert "other/a.txt" in done.err
     assert (work / "empty" / "x" / "a.txt").read_text() == "hello\n"
+
+
+@pytest.fixture
+def two_roots(work):
+    """The mounts one and two: each has a file f of its own, and something that the other lacks."""
+    for name in ("one", "two"):
+        (work / name / f"only-{name}").mkdir(parents=True)
+        (work / name / "f").write_text(name)
+        (work / name / f"only-{name}" / "g").write_text(name)
+    with (work / "mounts.yaml").open("a") as stream:
+        stream.write("  - {name: one, type: local, path: one}\n")
+        stream.write("  - {name: two, type: local, path: two}\n")
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        (["one:", "two:"], "two:f: one:f has just gone to empty:x/f; nothing of two: goes there"),
+        (["one:", "two:f"], "two:f: one:f has just gone to empty:x/f; it is not replaced"),
+        (["one/f", "two:"], "two:f: one/f has just gone to empty:x/f; nothing of two: goes there"),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["-n"]])
+def test_what_roots_of_mounts_have_does_not_replace_each_other(
+    run, work, two_roots, sources, message, options
+):
+    done = run("cp", *options, *sources, "empty:x")
+    assert done.code == 1
+    assert done.err == f"error: {message}\n"
+    if not options:
+        there = files(work / "empty" / "x")
+        assert there.pop("f") == b"one"
+        assert all("two" not in name for name in there)
+
+
+def test_directories_of_one_name_are_not_merged_whichever_way_they_come(run, work, two_roots):
+    for name in ("one", "two"):
+        (work / name / "d").mkdir()
+        (work / name / "d" / name).touch()
+    for sources in (["one:d", "two:d"], ["one:d", "two:"], ["one:", "two/d"]):
+        done = run("cp", *sources, "empty:x")
+        assert done.code == 1
+        assert "d has just gone to empty:x/d" in done.err
+        assert not (work / "empty" / "x" / "d" / "two").exists()
+
+
+def test_roots_of_mounts_that_do_not_meet_are_copied(run, work, two_roots):
+    assert run("cp", "--exclude", "f", "one:", "two:", "docs:a.txt", "empty:").code == 0
+    assert set(files(work / "empty")) == {"only-one/g", "only-two/g", "a.txt"}
+
+
+def test_names_that_the_target_takes_for_one_do_not_replace_each_other(run, work, monkeypatch):
+    spelt = {}
+    monkeypatch.setattr(
+        MemoryBackend, "_at", lambda self, path: spelt.setdefault(path.casefold(), path)
+    )
+    (work / "other").mkdir()
+    (work / "other" / "A.TXT").write_text("other")
+    sources = ["docs:a.txt", "other/A.TXT"]
+    done = run("cp", *sources, "memory:x")
+    assert done.code == 1
+    assert "error: other/A.TXT: docs:a.txt has just gone to memory:x/A.TXT" in done.err
+    assert run("cp", *sources, "empty:x").code == 0
+    assert set(files(work / "empty")) == {"x/a.txt", "x/A.TXT"}
+
+
+def test_a_root_that_cannot_be_moved_keeps_no_name_from_others(run, work, two_roots):
+    done = run("mv", "one:", "two:f", "empty:x")
+    assert done.code == 5
+    assert done.err == "error: one:: the root of a mount cannot be moved; copy it instead\n"
+    assert files(work / "empty") == {"x/f": b"two"}
 
 
 def test_cp_filters(run, work):
@@ -161,10 +234,24 @@ def test_a_failure_in_the_middle_says_how_far_it_came(run, work):
     (work / "empty" / "sub").write_text("a file in the way")
     done = run("cp", "docs:", "empty:")
     assert done.code == 1
-    first, second = done.err.splitlines()
-    assert first.startswith("error: empty:sub")
-    assert "stopped: 1 copied" in second
+    assert len(done.err.splitlines()) == 1
+    assert done.err.startswith("error: empty:sub")
     assert done.out == "1 copied, 0 skipped, 1 failed; 6 bytes\n"
+    for arguments in (["-q", "docs:"], ["docs:", "fixed:b.bin"]):  # where nothing else says it
+        (work / "empty" / "docs").mkdir(exist_ok=True)
+        (work / "empty" / "docs" / "sub").write_text("a file in the way")
+        dest = "empty:" if "-q" in arguments else "empty:docs/"
+        assert "stopped: " in run("cp", *arguments, dest).err.splitlines()[1]
+
+
+def test_a_failed_copy_says_why_it_skipped_and_how_many_it_filtered(run, work):
+    for directory in ("docs", "empty"):
+        (work / directory / "0").write_text("the same")
+    (work / "empty" / "a.txt").mkdir()
+    report = run("cp", "--json", "--skip", "hash", "--exclude", "*.bin", "docs:", "empty:").json
+    counts = [report[key] for key in ("copied", "skipped", "filtered", "failed")]
+    assert counts == [0, 1, 1, 1]
+    assert report["skip_reasons"] == {"same content": 1}
 
 
 def test_the_last_line_counts_what_has_failed_sources_have_copied(run, work):

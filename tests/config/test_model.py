@@ -331,7 +331,7 @@ def test_problems_of_a_file_name_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mounts.yaml"
     path.write_text("- name: x\n  type: shop\n  regoin: eu\n")
     assert failure(path) == (
-        f"{path}: mount 'x' (shop): missing required field: 'region'; "
+        f"{path}: line 3: mount 'x' (shop): missing required field: 'region'; "
         "unknown option 'regoin'; did you mean 'region'?"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
@@ -32,6 +32,8 @@ def _as_path(value: Any) -> Any:
 
 class ArchiveOptions(BackendOptions):
     """Where an archive lies, and how much it may grow when it is read."""
+
+    makes_when_built: ClassVar[bool] = False
 
     file: Annotated[str, BeforeValidator(_as_path)] = Field(
         min_length=1,
@@ -107,7 +109,12 @@ class ZipOptions(ArchiveOptions):
     mode: Literal["r", "w", "a"] = Field(
         default="a",
         description="'r' for a mount that only reads; 'a' (or 'w', which means the same and never "
-        "empties an archive) for one that also writes, and makes the archive with its first file.",
+        "empties an archive) for one that also writes.",
+    )
+    create: bool = Field(
+        default=True,
+        description="With 'mode: a', make the archive with its first file where it is missing; "
+        "false where a missing one is an error.",
     )
     password: SecretStr | None = Field(
         default=None,
@@ -150,6 +157,7 @@ def build_zip(options: ZipOptions, context: BuildContext) -> Backend:
         options.limits,
         context.mount,
         writable=options.mode != "r",
+        create=options.create,
         encoding=options.encoding,
         password=options.password,
     )

@@ -46,6 +46,7 @@ class ArchiveBackend(Backend):
     """An archive that is read. A format writes ``_load`` and ``_stream``."""
 
     def __init__(self, place: Place, limits: Limits, mount: str) -> None:
+        self.place: Place | None = place
         self._place = place
         self._file = ArchiveFile(place)
         self._limits = limits

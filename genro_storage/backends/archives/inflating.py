@@ -8,7 +8,6 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ...exceptions import StorageMissingExtraError
 from .tree import BrokenArchiveError
 
 if TYPE_CHECKING:
@@ -67,10 +66,10 @@ class _Zlib:
         return self._inner.unused_data
 
 
-def zstd_module(label: str = "") -> Any:
+def zstd_module() -> Any:
     """The standard library's zstd (Python 3.14), or the package with the same interface.
 
-    ``StorageMissingExtraError`` where there is neither; ``label`` starts its message.
+    ``ImportError`` that says what to install where there is neither.
     """
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]
@@ -78,8 +77,8 @@ def zstd_module(label: str = "") -> Any:
         try:
             from backports import zstd
         except ImportError as error:
-            raise StorageMissingExtraError(
-                f"{label}the module 'backports.zstd' is not installed; install it with: "
+            raise ImportError(
+                "the module 'backports.zstd' is not installed; install it with: "
                 'pip install "genro-storage[zstd]"'
             ) from error
     return zstd
@@ -227,7 +226,7 @@ class Inflated:
     def _decompress(self, current: Decompressor, data: bytes, count: int) -> bytes:
         try:
             return current.decompress(data, count)
-        except StorageMissingExtraError:
+        except ImportError:
             raise
         except Exception as error:
             # The classes of the two zstd modules have nothing but their name in common.

@@ -182,9 +182,7 @@ def place_of(
 
 
 def _local(path: str, context: BuildContext, label: str) -> Place:
-    if context.base is not None:
-        path = os.path.join(os.path.abspath(context.base), os.path.expanduser(path))
-    elif not os.path.isabs(path):
+    if context.base is None and not os.path.isabs(path):
         raise StorageConfigError(
             f"{label}: the file {path!r} is not absolute; in code, write for instance "
             "Path(...).resolve() (relative paths and '~' are for configuration files), "
@@ -195,7 +193,7 @@ def _local(path: str, context: BuildContext, label: str) -> Place:
         raise StorageConfigError(
             f"{label}: {path!r} is a directory; name the archive's file", node=context.mount
         )
-    return LocalPlace(path)
+    return LocalPlace(context.local_path(path))
 
 
 class _Named:

@@ -75,9 +75,12 @@ class Sink:
 class WritableArchive(Deposits, ArchiveBackend):
     """An archive that may be written. A format adds ``_prepare``, ``_compose`` and ``_check_name``."""
 
-    def __init__(self, place: Place, limits: Limits, mount: str, *, writable: bool) -> None:
+    def __init__(
+        self, place: Place, limits: Limits, mount: str, *, writable: bool, create: bool = True
+    ) -> None:
         super().__init__(place, limits, mount)
         self._wanted = writable
+        self._create = create
 
     @property
     def capabilities(self) -> BackendCapabilities:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -120,7 +123,7 @@ class WritableArchive(Deposits, ArchiveBackend):
         """The index of an archive of nothing."""
 
     def _empty(self) -> ArchiveIndex | None:
-        return self._new() if self._wanted and self._place.writable else None
+        return self._new() if self._wanted and self._create and self._place.writable else None
 
     # -- one step -----------------------------------------------------------------------------
 
@@ -145,7 +148,9 @@ class WritableArchive(Deposits, ArchiveBackend):
         state = None if opened is None else opened[1]
         try:
             try:
-                index = self._new() if state is None else self._index_of(source, state)
+                index = self._empty() if state is None else self._index_of(source, state)
+                if index is None:
+                    raise self._file.missing()
             except OSError:
                 if not source.pinned and self._file.state() != state:
                     return False

@@ -73,10 +73,11 @@ class ZipBackend(WritableArchive):
         mount: str,
         *,
         writable: bool,
+        create: bool = True,
         encoding: str | None = None,
         password: SecretStr | None = None,
     ) -> None:
-        super().__init__(place, limits, mount, writable=writable)
+        super().__init__(place, limits, mount, writable=writable, create=create)
         self._encoding = encoding
         self._password = password
 

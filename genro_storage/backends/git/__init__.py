@@ -92,7 +92,7 @@ def build_git(options: GitOptions, context: BuildContext) -> Backend:
 
     path = options.path
     if context.base is not None:
-        path = os.path.join(os.path.abspath(context.base), os.path.expanduser(path))
+        path = context.local_path(path)
     elif not os.path.isabs(path):
         raise StorageConfigError(
             f"mount {context.mount!r} (git): the path {path!r} is not absolute; in code, write for "

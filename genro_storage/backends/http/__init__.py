@@ -260,7 +260,7 @@ def build(options: HttpOptions, context: BuildContext) -> Backend:
 
 def _file(key: str, name: str, context: BuildContext) -> str:
     if context.base is not None:
-        name = os.path.join(os.path.abspath(context.base), os.path.expanduser(name))
+        name = context.local_path(name)
     if not os.path.isfile(name):
         raise StorageConfigError(
             f"mount {context.mount!r} (http): the file {name!r} of {key!r} does not exist",
