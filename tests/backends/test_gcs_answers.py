@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import json
 from urllib.parse import parse_qs, urlsplit
 
@@ -190,6 +192,29 @@ def test_an_upload_that_was_sent_whole_and_kept_otherwise_is_no_success():
         pytest.raises(StorageIOError, match="damaged"),
     ):
         node.write_bytes(bytes(_LARGE))
+
+
+@pytest.mark.parametrize("body", [b"mine", b"another's"])
+@pytest.mark.parametrize("mode", ["wb", "xb"])
+def test_an_upload_that_is_forgotten_with_its_last_piece_may_have_arrived(body, mode):
+    """The answer to that piece was lost, and it was sent again: an emulator knows it no more."""
+    data = body.ljust(_LARGE)
+    mine = base64.b64encode(hashlib.md5(b"mine".ljust(_LARGE)).digest()).decode()
+    pieces = _uploads(_kept(_PIECE), _kept(2 * _PIECE), Answer(404), Answer(404))
+
+    def answer(request):
+        if request.method != "GET":
+            return pieces(request)
+        seen = json.dumps({"md5Hash": mine}).encode()
+        return Answer(200, seen) if "fields=md5Hash" in request.path else Answer(404)
+
+    with _service(answer, retries=1) as (node, server):
+        if mode == "wb" and body == b"mine":
+            node.write_bytes(data)
+        else:  # others cannot be told from who wanted to be the first
+            with pytest.raises(StorageIOError, match="lost the upload"), node.open(mode) as stream:
+                stream.write(data)
+        assert [each.method for each in server.requests].count("PUT") == 3
 
 
 # -- copies -----------------------------------------------------------------------------------
