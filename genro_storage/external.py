@@ -123,9 +123,11 @@ def _download(mount: Mount, path: str, target: Path, version: str | None, label:
     try:
         mount.download(path, target, version=version)
     except StorageFullError as error:
-        # Reading takes no space but here.
+        cause = error.__cause__
+        if not (isinstance(cause, OSError) and cause.strerror == os.strerror(cause.errno or 0)):
+            raise  # a server's own words, or a temporary file's
         with _making_copy(label):
-            raise OSError(error.errno, os.strerror(error.errno or 0)) from error
+            raise OSError(cause.errno, cause.strerror) from error
     except StorageNotFoundError:
         # A version that is asked for by its id must exist; a file may be about to be made.
         if version is not None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextvars
+import errno
 import io
 import logging
 import os
@@ -17,6 +18,7 @@ from genro_storage.backends.base64 import Base64Backend
 from genro_storage.backends.local import LocalBackend
 from genro_storage.backends.memory import MemoryBackend
 from genro_storage.exceptions import (
+    StorageFullError,
     StorageIOError,
     StorageIsDirectoryError,
     StorageNotFoundError,
@@ -356,6 +358,19 @@ def test_no_room_for_a_temporary_file_names_the_node(
         local_path(mount, "d/in.txt"),
     ):
         pass
+
+
+def test_a_server_that_is_full_is_not_the_disk_of_this_machine(mount: Mount) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "the server has no space left (507)")
+
+    mount.backend.download = refuse  # type: ignore[method-assign]
+    with (
+        pytest.raises(StorageFullError, match=r"far:d/in.txt: .*the server has no space left") as e,
+        local_path(mount, "d/in.txt"),
+    ):
+        pass
+    assert "TMPDIR" not in str(e.value)
 
 
 # -- call ---------------------------------------------------------------------------------------

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
+
 import pytest
 
 from genro_storage import StorageConnectionError, StorageManager
@@ -10,6 +14,36 @@ pytestmark = pytest.mark.services
 
 LOGIN = {"username": "u", "password": "p"}
 _HERE = "127.0.0.1"
+
+
+class Talker:
+    """Whoever connects gets the same few bytes, and the end."""
+
+    def __init__(self, greeting):
+        self._greeting = greeting
+        self._listener = socket.create_server((_HERE, 0))
+        self.port = self._listener.getsockname()[1]
+        self.accepted = 0
+
+    def __enter__(self):
+        threading.Thread(target=self._talk, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _talk(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.accepted += 1
+                connection.sendall(self._greeting)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass
+                connection.close()
 
 
 def mounts(port):
@@ -45,6 +79,30 @@ def test_another_kind_of_server_is_called_so(request, server, kind):
         assert "denied" not in found.reason
         with pytest.raises(StorageConnectionError, match=r"^odd:a.txt: another kind of server"):
             storage.node("odd:a.txt").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"Not allowed at this time\r\n", b"Exceeded MaxStartups\r\n", b"Hello.\r\n", b""]
+)
+def test_an_ssh_server_that_is_busy_is_asked_again(greeting):
+    """OpenSSH says so, and nothing else, to whom it lets wait."""
+    with Talker(greeting) as server, StorageManager() as storage:
+        config, _ = mounts(server.port)["sftp"]
+        storage.add_mount({"name": "far", **config, "timeout": 2, "retries": 1})
+        (found,) = storage.check()
+        assert found.state == "unreachable", found
+        assert server.accepted == 2
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"220 here is FTP\r\n", b"HTTP/1.1 400 Bad Request\r\n", b"\x15\x03\x01\0\2\2\n"]
+)
+def test_a_server_that_is_none_is_not_asked_again(greeting):
+    with Talker(greeting) as server, StorageManager() as storage:
+        config, _ = mounts(server.port)["sftp"]
+        storage.add_mount({"name": "far", **config, "timeout": 2, "retries": 1})
+        (found,) = storage.check()
+        assert (found.state, server.accepted) == ("unusable", 1), found
 
 
 @pytest.mark.parametrize("kind", ["webdav", "http"])

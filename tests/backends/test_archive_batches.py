@@ -386,6 +386,29 @@ def test_a_full_temporary_directory_loses_nothing_that_came_before(
     assert any("16 copied" in note for note in caught.value.__notes__)
 
 
+@pytest.mark.parametrize("before", [1000, archive_sources.SPOOL + 1000])
+def test_what_a_failed_write_left_stands_in_front_of_nothing(monkeypatch, before):
+    spool = archive_sources.Spool()
+    spool.write(b"a" * before)
+    write, left = os.write, 10
+
+    def full(descriptor, data):
+        nonlocal left
+        if left == 0:
+            raise OSError(28, "No space left on device")
+        left -= (count := write(descriptor, data[:left]))
+        return count
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archive_sources.os, "write", full)
+        with pytest.raises(OSError, match="TMPDIR"):
+            spool.write(b"b" * (archive_sources.SPOOL + 1))
+    spool.write(b"good")
+    assert spool.size == before + 4
+    assert spool.read_at(before - 2, 100) == b"aagood"
+    spool.close()
+
+
 @pytest.mark.slow
 def test_large_content_waits_in_no_memory(tmp_path):
     script = """

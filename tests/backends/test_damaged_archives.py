@@ -184,6 +184,17 @@ def test_a_tar_header_that_was_overwritten_with_zeros_is_not_the_end(storage, tm
         mount(storage, "tar", archive).children()
 
 
+def test_one_block_of_zeros_may_be_the_end_of_a_tar_archive(storage, tmp_path):
+    """As for tar and Python; but what follows it is not lost by writing."""
+    archive = tmp_path / "a"
+    data = packed("tar", archive).rstrip(b"\0")
+    archive.write_bytes(data + bytes(-len(data) % 512 + 512) + b"what the tape had before" * 400)
+    root = mount(storage, "tar", archive, "a")
+    assert (root / "d/text.txt").read_bytes() == CONTENTS["d/text.txt"]
+    with pytest.raises(StorageError, match="more data follows the end mark"):
+        (root / "new.txt").write_bytes(b"new")
+
+
 @pytest.mark.parametrize("change", ["move", "time"])
 @pytest.mark.parametrize("place", [0, 6, 8, 26, 30])
 def test_a_new_header_does_not_hide_that_the_old_one_is_damaged(storage, tmp_path, change, place):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import subprocess
+import warnings
 import zipfile
 
 import pytest
@@ -55,6 +57,30 @@ def test_a_name_that_is_no_unicode_closes_the_archive_to_nobody(path, encoding):
         "plain.txt": b"plain", "\u00e9": b"raw", "e/\u00fcber.txt": b"plain"
     }  # fmt: skip
     assert b"gn\4\0" not in path.read_bytes()  # nor is the old name kept in mind
+
+
+def test_a_guessed_name_hides_no_other_entry(path):
+    """Two entries of one name are one file, and the next write drops the other."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for content in (b"marked", b"not marked"):
+            with warnings.catch_warnings(action="ignore"):
+                archive.writestr("\u00e9.txt", content)
+        archive.writestr("\u00fc.txt", b"alone")
+    data = bytearray(packed.getvalue())
+    for signature, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = data.index(signature)
+        for _ in range(2):  # all but the first
+            at = data.index(signature, at + 1)
+            data[at + place : at + place + 2] = b"\0\0"
+    path.write_bytes(data)
+    expected = {
+        "\u00e9.txt": b"marked", "\u251c\u2310.txt": b"not marked", "\u00fc.txt": b"alone"
+    }  # fmt: skip
+    root = remount(path)
+    assert found(root) == expected
+    (root / "new.txt").write_bytes(b"new")
+    assert found(remount(path)) == expected | {"new.txt": b"new"}
 
 
 def test_another_program_that_renames_is_believed(path):

@@ -247,6 +247,7 @@ def test_a_failure_in_the_middle_says_how_far_it_came(run, work):
 def test_a_failed_copy_says_why_it_skipped_and_how_many_it_filtered(run, work):
     for directory in ("docs", "empty"):
         (work / directory / "0").write_text("the same")
+    (work / "docs" / "0.bin").write_text("left out before the failure")
     (work / "empty" / "a.txt").mkdir()
     report = run("cp", "--json", "--skip", "hash", "--exclude", "*.bin", "docs:", "empty:").json
     counts = [report[key] for key in ("copied", "skipped", "filtered", "failed")]

@@ -86,8 +86,9 @@ class Gathering:
 
     def count_with(self, change: Change) -> int:
         """How many files and directories there will be with this too."""
-        added = len(self.added.keys() | {addition.path for addition in change.added})
-        return self.tree.count - len(self._removed | change.removed) + added
+        added = {addition.path for addition in change.added} - self.added.keys()
+        removed = len(change.removed - self._removed)
+        return self.tree.count - len(self._removed) - removed + len(self.added) + len(added)
 
     def note(self, change: Change) -> None:
         """Have happen what was checked."""

@@ -204,6 +204,7 @@ class Spool:
 
     def read_at(self, offset: int, count: int) -> bytes:
         """``count`` bytes; fewer only at the end."""
+        count = max(0, min(count, self.size - offset))  # a failed write may have left more
         if self._descriptor is None:
             return bytes(self._memory[offset : offset + count])
         if hasattr(os, "pread"):

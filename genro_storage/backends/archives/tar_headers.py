@@ -144,7 +144,7 @@ class _Reader:
         """The next header, None at the end."""
         block = self._source.read_at(self._at, BLOCK)
         if block == _ZEROS:
-            if self._source.read_at(self._at + BLOCK, BLOCK).strip(b"\0"):
+            if self._source.read_at(self._at + BLOCK, BLOCK).strip(b"\0") and self._goes_on():
                 raise self._broken("is damaged: a header is lost, zeros are in its place")
             return None
         if len(block) < BLOCK:
@@ -154,6 +154,19 @@ class _Reader:
                 raise BrokenArchiveError("this is no tar archive")
             raise self._broken("is damaged: the checksum of a header is wrong")
         return block
+
+    def _goes_on(self) -> bool:
+        """Whether headers follow one block of zeros, where two are the end.
+
+        Other programs end there too: what follows may be something else, as where a tape was used
+        before.
+        """
+        for piece in self._source.pieces(self._at + BLOCK, self._source.size):
+            for at in range(0, len(piece), BLOCK):
+                block = piece[at : at + BLOCK]
+                if block[257:262] == b"ustar" and len(block) == BLOCK and _is_sum_right(block):
+                    return True
+        return False
 
     def _extended(self, block: bytes) -> bytes:
         size = self._size(block)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...info import EntryType
 from .tree import BrokenArchiveError, Entry, Limits
-from .zip_names import MODE_SYSTEMS, extra_fields, name_of
+from .zip_names import MODE_SYSTEMS, extra_fields, is_guess, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,9 +179,26 @@ def read_directory(source: Source, limits: Limits, encoding: str | None) -> ZipD
     # The narrow field counts only to 65535, and some programs let it run over.
     if len(entries) & _FULL16 != declared & _FULL16:
         raise BrokenArchiveError("the directory of the zip archive is damaged: entries are missing")
+    if encoding is None:
+        _tell_apart(entries)
     _measure(entries, start)
     limits.check_total(sum(each.central.size for each in entries), source.size)
     return ZipDirectory(entries, comment, start)
+
+
+def _tell_apart(entries: list[ZipEntry]) -> None:
+    """Give names that are guessed, and another entry's too, as the format says: both must be seen.
+
+    A writer drops what another entry of the same name has replaced.
+    """
+    guessed = {number for number, entry in enumerate(entries) if is_guess(entry.central)}
+    if not guessed:
+        return
+    sure = {entry.name for number, entry in enumerate(entries) if number not in guessed}
+    for number in guessed:
+        entry = entries[number]
+        if entry.name in sure:
+            entries[number] = ZipEntry(entry.central, name_of(entry.central, "cp437"), entry.start)
 
 
 def _find_end(tail: bytes) -> int:

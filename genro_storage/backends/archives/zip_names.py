@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
     from .zip_directory import Central
 
-__all__ = ["MODE_SYSTEMS", "UNIX", "extra_fields", "name_of", "plain_in", "renamed", "without_name"]
+__all__ = [
+    "MODE_SYSTEMS",
+    "UNIX",
+    "extra_fields",
+    "is_guess",
+    "name_of",
+    "plain_in",
+    "renamed",
+    "without_name",
+]
 
 #: The flag of a name that is UTF-8.
 UTF8 = 0x800
@@ -104,6 +113,14 @@ def name_of(central: Central, encoding: str | None) -> str:
     if central.system in _BACKSLASH_SYSTEMS and "\\" in name and "/" not in name:
         name = name.replace("\\", "/")
     return name
+
+
+def is_guess(central: Central) -> bool:
+    """Whether the name is UTF-8 for no other reason than that it can be, without ``encoding``."""
+    raw = central.name
+    if central.flags & UTF8 or central.system not in MODE_SYSTEMS or raw.isascii():
+        return False
+    return _is_utf8(raw) and name_of(central, "cp437") == raw.decode("cp437")
 
 
 def _unmarked(raw: bytes, system: int, encoding: str | None) -> str:

@@ -36,6 +36,8 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 _FAST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 _RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 _KEEPALIVE = 30
+#: How web servers, TLS, FTP or SMTP, POP3 and IMAP begin.
+_STRANGE = (b"HTTP/", b"<", b"\x15\x03", b"220", b"+OK", b"* OK")
 #: Bytes of what a server sends that are looked at where it turns out to be none.
 _GREETING = 1024
 _ACKNOWLEDGE: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
@@ -205,15 +207,12 @@ def connect(login: Login) -> Connection:
 
 
 def _is_strange(first: bytes) -> bool:
-    """Whether a server has said something, and not what SSH servers say.
+    """Whether a server has begun as servers of other kinds do.
 
-    Lines of text may come first (RFC 4253, 4.2), and an overloaded sshd says so without more.
+    Anything else may be one of ours that is busy: lines of text may come first (RFC 4253, 4.2), and
+    some have no more to say ("Exceeded MaxStartups", "Not allowed at this time").
     """
-    # Web servers quote in their refusal how we have begun.
-    lines = first.split(b"\n")
-    return bool(first.strip()) and not any(
-        line.startswith((b"SSH-", b"Exceeded")) for line in lines
-    )
+    return b"\0" in first[:8] or first.lstrip().startswith(_STRANGE)
 
 
 def _reach(login: Login) -> socket.socket:
