@@ -608,6 +608,7 @@ def test_names_that_are_not_utf8_are_kept(storage, root, kind):
     assert os.listdir(root / "d") == []
 
 
+@pytest.mark.slow
 def test_deep_trees_are_walked_copied_zipped_and_deleted(storage):
     depth = 1500
     path = "/".join(["d"] * depth)

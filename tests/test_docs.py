@@ -47,6 +47,7 @@ def at_home(tmp_path, monkeypatch):
     return work
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_code_block_runs(document, at_home, monkeypatch):
     module = types.ModuleType("__docs__")

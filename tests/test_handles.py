@@ -378,6 +378,7 @@ def test_a_forked_child_that_ends_does_not_end_its_parents_write(tmp_path, mode)
         assert os.listdir(tmp_path) == ["f"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # a handle that nobody got is dropped
 @pytest.mark.parametrize("steps", range(1, 60, 2))
 def test_an_interrupt_while_opening_leaves_the_old_content(tmp_path, steps):

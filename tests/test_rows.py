@@ -74,6 +74,7 @@ def test_every_row_has_an_example(tmp_path):
     assert set(samples(tmp_path)) == set(ROWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", sorted(ROWS), indirect=True)
 def test_configuring_opens_no_connection_and_imports_no_client(config):
     seen = child(_CONFIGURE, json.dumps([config]))
@@ -101,6 +102,7 @@ print(json.dumps({"said": said, "state": health.state, "reason": health.reason})
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", sorted(NEEDED), indirect=True)
 def test_a_missing_package_is_told_at_the_first_use_with_what_to_install(config):
     row = ROWS[config["type"]]

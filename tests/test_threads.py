@@ -65,6 +65,7 @@ def storage(tmp_path):
     return made
 
 
+@pytest.mark.slow
 def test_private_files_hold_what_their_thread_wrote(storage):
     def work(index):
         for count in range(ROUNDS):

@@ -357,6 +357,7 @@ def test_a_limit_costs_what_goes_beyond_it_only(source, archive):
         assert len(content(other.node("packed:"))) == 45
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc")
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("room", [0, 4_000_000, 9_000_000])
@@ -437,6 +438,7 @@ with StorageManager() as storage:
         assert len(opened.namelist()) == 96
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_leaves_the_old_archive_or_a_whole_one(
     storage, source, archive, tmp_path
 ):

@@ -477,6 +477,7 @@ def test_writers_through_several_mounts_lose_nothing(storage, tmp_path):
     assert zipfile.ZipFile(tmp_path / "a.zip").testzip() is None
 
 
+@pytest.mark.slow
 def test_writers_in_several_processes_lose_nothing(tmp_path):
     script = f"""
 import sys

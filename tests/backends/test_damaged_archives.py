@@ -12,6 +12,8 @@ from genro_storage import StorageError, StorageIOError, StorageManager, StorageN
 from tests.support.archives import pack_tar
 from tests.support.damage import CONTENTS, PACKERS, UNCHECKED, mount_kind, packed, variants
 
+pytestmark = pytest.mark.slow
+
 #: Run more of them by hand, or others.
 COUNT = int(os.environ.get("GENRO_STORAGE_DAMAGE", "240"))
 SEED = int(os.environ.get("GENRO_STORAGE_DAMAGE_SEED", "1"))

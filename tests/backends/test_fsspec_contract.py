@@ -261,6 +261,7 @@ def test_copying_inside_the_store_works_where_declared_and_raises_elsewhere(back
     assert names(backend) == ["a[1]", "d"]
 
 
+@pytest.mark.slow
 def test_eight_threads_read_what_they_wrote(backend):
     errors = []
 
@@ -302,6 +303,7 @@ def test_a_failed_commit_leaves_no_temporary_file(backend, monkeypatch):
     assert [i.name for i in backend._entries("")] == ["f"]
 
 
+@pytest.mark.slow
 def test_a_deep_tree_is_removed_without_recursion(backend):
     path = "/".join(["d"] * 300)
     backend.write_bytes(f"{path}/f", b"")

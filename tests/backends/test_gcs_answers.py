@@ -15,6 +15,8 @@ from genro_storage.exceptions import StorageConnectionError, StorageIOError
 from tests.services.answers import Answer, AnswerServer
 from tests.services.interrupted import within
 
+pytestmark = pytest.mark.slow
+
 _MIB = 1024 * 1024
 _DATA = bytes(range(256)) * (10 * _MIB // 256) + b"the end"
 

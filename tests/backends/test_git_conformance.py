@@ -30,5 +30,6 @@ class TestBareRepository(ReadRepository, BackendConformance):
     pass
 
 
+@pytest.mark.slow
 class TestRepositoryWithAWorkingTree(ReadRepository, ReadingConformance, ListingConformance):
     bare: ClassVar[bool] = False

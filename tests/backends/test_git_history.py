@@ -246,6 +246,7 @@ def _random_history(repository, seed):
     return paths
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 @pytest.mark.parametrize("seed", range(6))
 def test_times_and_versions_are_those_of_git_log(storage, repository, seed):

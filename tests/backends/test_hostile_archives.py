@@ -195,6 +195,7 @@ def test_the_limits_of_the_whole_archive_name_the_option(storage, tmp_path, kind
     assert len(mount(storage, kind, path, max_entries=5).children()) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tar", "libarchive"])
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
 def test_a_compressed_tar_that_grows_beyond_reason(storage, tmp_path, kind, pack):
@@ -342,6 +343,7 @@ def _mutilated(draw):
     return bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["zip", "tar", "libarchive"])
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.one_of(st.binary(max_size=2000), _mutilated()), change=st.booleans())

@@ -331,6 +331,7 @@ def silent():
         thread.join()
 
 
+@pytest.mark.slow
 def test_a_listing_ends_with_the_first_error(silent):
     with StorageManager() as storage:
         storage.configure(

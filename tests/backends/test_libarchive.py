@@ -142,6 +142,7 @@ def test_accents_come_composed(storage, tmp_path):
     assert [child.name for child in root.children()] == [unicodedata.normalize("NFC", name)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
 @pytest.mark.parametrize("kind", ["zip", "tar", "7zip"])
 def test_names_do_not_depend_on_the_locale(tmp_path, tree, locale, kind):
@@ -307,6 +308,7 @@ def test_an_image_elsewhere_is_not_downloaded(storage, tmp_path):
         assert built[0].fetched < 20 * 1024 * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prepare", "fix"),
     [

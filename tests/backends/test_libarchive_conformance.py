@@ -57,5 +57,6 @@ class TestLibarchive7z(ReadLibarchive, BackendConformance):
     suffix, layout = "7z", "7zip"
 
 
+@pytest.mark.slow
 class TestLibarchiveIso(ReadLibarchive, ReadingConformance, ListingConformance):
     suffix, layout = "iso", "iso9660"

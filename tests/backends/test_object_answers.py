@@ -13,6 +13,8 @@ from genro_storage import StorageManager
 from genro_storage.exceptions import StorageIOError, StorageNotEmptyError
 from tests.services.answers import Answer, AnswerServer
 
+pytestmark = pytest.mark.slow
+
 _WHEN = "Fri, 20 Nov 2026 16:00:00 GMT"
 _XML = (("Content-Type", "application/xml"),)
 

@@ -191,6 +191,7 @@ def test_configuring_imports_no_client():
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["read_bytes()", "write_bytes(b'x')", "exists", "url()"])
 def test_a_missing_module_says_what_to_install(step):
     done = run(

@@ -72,14 +72,17 @@ class TestTarGz(ReadCompressed):
     suffix = "tar.gz"
 
 
+@pytest.mark.slow
 class TestTarBz2(ReadCompressed):
     suffix = "tar.bz2"
 
 
+@pytest.mark.slow
 class TestTarXz(ReadCompressed):
     suffix = "tar.xz"
 
 
+@pytest.mark.slow
 class TestTarZst(ReadCompressed):
     suffix = "tar.zst"
 

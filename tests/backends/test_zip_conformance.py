@@ -19,6 +19,7 @@ class TestZip(BackendConformance):
         return {"type": "zip", "file": str(tmp_path / "archive.zip"), "mode": "a"}
 
 
+@pytest.mark.slow
 class TestZipInMemory(BackendConformance):
     @pytest.fixture
     def holders(self):
@@ -29,6 +30,7 @@ class TestZipInMemory(BackendConformance):
         return {"type": "zip", "file": "holder:d/archive.zip"}
 
 
+@pytest.mark.slow
 class TestZipReadOnly(ReadingConformance, ListingConformance, PermissionConformance):
     @pytest.fixture
     def archive(self, tmp_path):

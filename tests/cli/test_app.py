@@ -186,6 +186,7 @@ def odd_names(work):
     return names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "env",
     [

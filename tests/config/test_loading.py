@@ -203,6 +203,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_document_made_to_hurt_is_refused_soon_and_small(tmp_path: Path, name: str) -> None:
     path = written(tmp_path, name, BOMBS[name])
@@ -245,6 +246,7 @@ def test_an_endless_device_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "c.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".yaml", ".json", ".toml"])
 def test_ten_thousand_mounts_load_in_seconds(tmp_path: Path, suffix: str) -> None:
     mounts = [{"name": f"m{i}", "type": "local", "path": f"/data/{i}"} for i in range(10_000)]

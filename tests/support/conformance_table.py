@@ -7,21 +7,24 @@ backend does not declare, which other tests of the suite hold it to, and is only
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from genro_storage.testing import Ground
+import pytest
 
-if TYPE_CHECKING:
-    import pytest
+from genro_storage.testing import Ground, processes
 
 __all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]
 
 _KEY = "conformance"
 _VARIANTS = ("plain", "narrowed", "readonly")
+#: Whose other variants belong to the quick tests too: a narrowed or read-only mount is the same code
+#: whatever it stands on.
+_QUICK_IN_ALL = ("TestLocal", "TestMemory")
 #: Tests that see the read-only view of a mount without a parameter that says so.
 _READ_ONLY = "PermissionConformance"
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Note on each test of the suite which backend it is about, and how it sees it."""
     for item in items:
@@ -36,6 +39,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # What asks no variant looks at the mount itself.
         variant = shown.pop() if shown else "plain"
         item.user_properties.append((_KEY, (_label(kind), variant)))
+        starts_processes = getattr(function, "__module__", "") == processes.__name__
+        if starts_processes or (variant != "plain" and kind.__name__ not in _QUICK_IN_ALL):
+            item.add_marker(pytest.mark.slow)
 
 
 def _label(kind: type) -> str:
