@@ -7,7 +7,6 @@ the words the user used. A relative mount is ``narrow`` of its parent, so rights
 
 from __future__ import annotations
 
-import functools
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -23,16 +22,17 @@ from .exceptions import (
 )
 from .handles import BinaryWriter, open_reader
 from .info import CleanupCount, FileInfo
-from .rights import MountRights, Permissions
+from .mount_extras import MountExtras
+from .rights import Permissions
 
 if TYPE_CHECKING:
     import io
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from .backends.base import Backend
-    from .info import Attributes, Checksum, FileVersion
+    from .info import Attributes, Checksum
 
 __all__ = ["Mount", "Permissions"]
 
@@ -40,7 +40,7 @@ _log = logging.getLogger("genro_storage")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Mount(MountRights):
+class Mount(MountExtras):
     """The verbs of a mount: the only calls of a backend in the library."""
 
     # -- places -------------------------------------------------------------------------------
@@ -100,39 +100,6 @@ class Mount(MountRights):
         with translating(self.label(path), "finding its place"):
             physical = backend.address(real)
         return physical if physical is not None else (id(backend), real)
-
-    # -- reaching the backend -----------------------------------------------------------------
-
-    def _is_switched(self) -> bool:
-        return isinstance(self.backend, DynamicRoot) and self.backend.switched
-
-    def _at(self, path: str) -> tuple[Backend, str]:
-        backend = self.backend
-        if isinstance(backend, DynamicRoot):
-            real = paths.join(self.prefix, paths.physical(path))
-            if backend.switched and not real:
-                raise self._unsupported(
-                    path, "the root of a switched mount has no place of its own; name a path in it"
-                )
-            found: tuple[Backend, str] = self._evaluate(functools.partial(backend.resolve, real))
-            return found
-        if backend.opaque_paths:
-            return backend, path
-        return backend, paths.join(self.prefix, paths.physical(path))
-
-    def _evaluate(self, step: Callable[[], Any]) -> Any:
-        """Run a step that may call the user's function: its errors pass, with a note."""
-        try:
-            return step()
-        except Exception as error:  # whatever it is, it is the user's own and passes unchanged
-            error.add_note(f"raised while finding the root of the mount {self.name!r}")
-            raise
-
-    def _run(self, path: str, action: str, verb: str, *args: Any, **kwargs: Any) -> Any:
-        """Call one verb of the backend on one path, with its errors in the user's words."""
-        backend, real = self._at(path)
-        with translating(self.label(path), action):
-            return getattr(backend, verb)(real, *args, **kwargs)
 
     def _list(
         self, path: str, verb: str, enter: Callable[[FileInfo], bool] | None = None
@@ -201,35 +168,6 @@ class Mount(MountRights):
     def local_path(self, path: str) -> str | None:
         """The real path on this machine, existing or not; None where there is none."""
         found: str | None = self._run(path, "finding the local path", "local_path")
-        return found
-
-    def versions(self, path: str) -> list[FileVersion]:
-        """All versions of the file, oldest first."""
-        self._require("version_listing", path, "versioning")
-        found: list[FileVersion] = self._run(path, "listing versions", "versions")
-        return found
-
-    def stat_version(self, path: str, version: str) -> FileInfo | None:
-        """What one version is; None where only the list of all versions tells."""
-        self._require("version_access", path, "versioning")
-        backend, real = self._at(path)
-        with translating(self.label(path), "looking at a version"):
-            info = backend.stat_version(real, version)
-        return info if info is None or real == path else info._replace(path=path)
-
-    def get_metadata(self, path: str) -> dict[str, str]:
-        """The user metadata; empty where the backend keeps none."""
-        found: dict[str, str] = self._run(path, "reading metadata", "get_metadata")
-        return found
-
-    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
-        """A URL for the outside world, None where the backend has none."""
-        found: str | None = self._run(path, "making a URL", "url", expires_in=expires_in, **options)
-        return found
-
-    def internal_url(self, path: str, *, nocache: bool = False) -> str | None:
-        """A URL for use inside the application, None where there is none."""
-        found: str | None = self._run(path, "making a URL", "internal_url", nocache=nocache)
         return found
 
     # -- reading ------------------------------------------------------------------------------
@@ -354,12 +292,6 @@ class Mount(MountRights):
         self.require_write(path, "making directories")
         self._run(path, "making directories", "make_parents")
 
-    def set_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
-        """Replace the user metadata."""
-        self.require_write(path, "setting metadata")
-        self._require("metadata", path, "metadata (the backend does not support metadata)")
-        self._run(path, "setting metadata", "set_metadata", metadata)
-
     def set_mtime(self, path: str, mtime: float) -> None:
         """Set the time of the last modification (seconds since the epoch, UTC)."""
         self.require_write(path, "setting the modification time")
@@ -400,13 +332,6 @@ class Mount(MountRights):
         bound = self.bind()
         for info in list(bound.scan("")):
             bound.remove_tree(info.path)
-
-    def delete_version(self, path: str, version: str) -> None:
-        """Remove one version for good."""
-        self._permit_delete(path, "deleting a version")
-        self._require("versioning", path, "version deletion: it does not support versioning")
-        self._require("delete", path, "version deletion: the backend is read-only")
-        self._run(path, "deleting a version", "delete_version", version)
 
     def check(self) -> None:
         """Ask the storage whether it is there and lets us in; raises ours where it does not.

@@ -10,7 +10,7 @@ from genro_storage.backends.base import Backend
 
 PACKAGE = Path(genro_storage.__file__).parent
 #: The layers that are backends, the door itself, and the suite that looks behind it on purpose.
-INSIDE = ("backends/", "mount.py", "rights.py", "testing/")
+INSIDE = ("backends/", "mount.py", "mount_extras.py", "mount_reach.py", "rights.py", "testing/")
 #: Who else touches a backend, which attribute, and why that is no way around the door.
 ALLOWED = {
     ("manager.py", "capabilities"): "a value: whether a mount can be given these permissions",
@@ -20,7 +20,7 @@ COMPARED = {
     "manager.py": "closes, through the mount, what no mount uses any more",
     "node/names.py": "two mounts of one name are the same if their backend is",
 }
-VERBS = {name for name, value in vars(Backend).items() if name[0] != "_" and callable(value)}
+VERBS = {name for name in dir(Backend) if name[0] != "_" and callable(getattr(Backend, name))}
 
 
 def _modules():

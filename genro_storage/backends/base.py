@@ -12,18 +12,19 @@ import io
 import shutil
 from abc import ABC, abstractmethod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from ..capabilities import BackendCapabilities
 from ..exceptions import locating
 from ..paths import order_key, parent_of
+from .optional import OptionalVerbs
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from ..info import Attributes, Checksum, FileInfo, FileVersion
+    from ..info import Attributes, Checksum, FileInfo
     from .batches import Batch
     from .context import Place
 
@@ -101,7 +102,7 @@ class WriteHandle(io.RawIOBase):
                 self.abort()
 
 
-class Backend(ABC):
+class Backend(OptionalVerbs, ABC):
     """One storage technology. Thread-safe: any method may run in several threads at once."""
 
     capabilities: BackendCapabilities
@@ -328,43 +329,7 @@ class Backend(ABC):
         """A content digest known from metadata alone; None rather than reading the file."""
         return info.checksum
 
-    # -- optional, each behind a capability ---------------------------------------------------
-
-    def versions(self, path: str) -> list[FileVersion]:
-        """All versions of exactly this file, oldest first."""
-        raise self._unsupported("versioning")
-
-    def stat_version(self, path: str, version: str) -> FileInfo | None:
-        """What one version is; None where only the list of all versions tells.
-
-        Override it where asking for one is cheaper, or more versions can be read than are listed.
-        """
-        return None
-
-    def delete_version(self, path: str, version: str) -> None:
-        """Remove one version for good."""
-        raise self._unsupported("version deletion")
-
-    def get_metadata(self, path: str) -> dict[str, str]:
-        """The user metadata of a file; empty where the technology keeps none."""
-        self.stat(path)
-        return {}
-
-    def set_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
-        """Replace the user metadata of a file."""
-        raise self._unsupported("metadata")
-
-    def set_mtime(self, path: str, mtime: float) -> None:
-        """Set the time of the last modification (seconds since the epoch, UTC)."""
-        raise self._unsupported("setting modification times")
-
-    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
-        """A URL that serves the file for ``expires_in`` seconds; None where there is none."""
-        return None
-
-    def internal_url(self, path: str, *, nocache: bool = False) -> str | None:
-        """A URL for use inside the application; None where there is none."""
-        return None
+    # -- places and housekeeping --------------------------------------------------------------
 
     def local_path(self, path: str) -> str | None:
         """The real path on this machine, existing or not; None where there is none."""
@@ -407,9 +372,6 @@ class Backend(ABC):
     def _scan_real(self, path: str, real: str) -> Iterator[FileInfo]:
         """As ``scan``, for a directory whose ``_real_directory`` is known."""
         return self.scan(path)
-
-    def _unsupported(self, what: str) -> io.UnsupportedOperation:
-        return io.UnsupportedOperation(f"this kind of mount does not support {what}")
 
 
 def _skip(stream: BinaryIO, count: int) -> None:

@@ -1,0 +1,73 @@
+"""The verbs that only some storage technologies have, each behind a capability.
+
+Whoever does not override one raises ``io.UnsupportedOperation`` (or answers None, where that is
+an answer), and declares no capability for it.
+"""
+
+from __future__ import annotations
+
+import io
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..info import FileInfo, FileVersion
+
+__all__ = ["OptionalVerbs"]
+
+
+class OptionalVerbs(ABC):
+    """The optional half of :class:`~genro_storage.backends.base.Backend`."""
+
+    @abstractmethod
+    def stat(self, path: str) -> FileInfo:
+        """As in ``Backend``."""
+
+    # -- versions -----------------------------------------------------------------------------
+
+    def versions(self, path: str) -> list[FileVersion]:
+        """All versions of exactly this file, oldest first."""
+        raise self._unsupported("versioning")
+
+    def stat_version(self, path: str, version: str) -> FileInfo | None:
+        """What one version is; None where only the list of all versions tells.
+
+        Override it where asking for one is cheaper, or more versions can be read than are listed.
+        """
+        return None
+
+    def delete_version(self, path: str, version: str) -> None:
+        """Remove one version for good."""
+        raise self._unsupported("version deletion")
+
+    # -- metadata -----------------------------------------------------------------------------
+
+    def get_metadata(self, path: str) -> dict[str, str]:
+        """The user metadata of a file; empty where the technology keeps none."""
+        self.stat(path)
+        return {}
+
+    def set_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
+        """Replace the user metadata of a file."""
+        raise self._unsupported("metadata")
+
+    def set_mtime(self, path: str, mtime: float) -> None:
+        """Set the time of the last modification (seconds since the epoch, UTC)."""
+        raise self._unsupported("setting modification times")
+
+    # -- URLs ---------------------------------------------------------------------------------
+
+    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
+        """A URL that serves the file for ``expires_in`` seconds; None where there is none."""
+        return None
+
+    def internal_url(self, path: str, *, nocache: bool = False) -> str | None:
+        """A URL for use inside the application; None where there is none."""
+        return None
+
+    # -- for subclasses -----------------------------------------------------------------------
+
+    def _unsupported(self, what: str) -> io.UnsupportedOperation:
+        return io.UnsupportedOperation(f"this kind of mount does not support {what}")
