@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ..exceptions import StorageValueError
 from ..uploads import is_count
@@ -35,6 +35,13 @@ class MultipartUpload:
 
     def __repr__(self) -> str:
         return f"<MultipartUpload {self.fullpath}>"
+
+    def __reduce__(self) -> NoReturn:
+        # A mount holds credentials.
+        raise TypeError(
+            f"{self.fullpath}: an upload does not travel; send its upload_id, and call "
+            "node.resume_upload(upload_id) there"
+        )
 
     @property
     def upload_id(self) -> str:

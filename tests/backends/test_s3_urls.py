@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import pickle
 import time
 import urllib.parse
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from genro_storage import (
     StorageExistsError,
     StorageManager,
     StorageNotFoundError,
+    StoragePathError,
     StoragePermissionError,
     StorageUnsupportedError,
     StorageValueError,
@@ -225,22 +227,56 @@ def test_an_upload_that_must_not_replace(storage):
     assert node.read_bytes() == b"first"
 
 
-def test_temporary_credentials_shorten_what_they_sign(moto_server):
-    config = moto_server.mount()
-    with mounted(config) as storage:
+def test_temporary_credentials_shorten_what_they_sign(moto_server, tmp_path, monkeypatch):
+    """As a profile gets them from another program, which says when they end."""
+    end = (datetime.now(UTC) + timedelta(minutes=30)).replace(microsecond=0)
+    lent = {
+        "Version": 1, "AccessKeyId": KEY, "SecretAccessKey": SECRET, "SessionToken": "t0ken",
+        "Expiration": end.isoformat(),
+    }  # fmt: skip
+    (tmp_path / "lent.json").write_text(json.dumps(lent))
+    (tmp_path / "config").write_text(
+        f"[profile lent]\nregion = us-east-1\ncredential_process = cat {tmp_path}/lent.json\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    config = {k: v for k, v in moto_server.mount().items() if k not in ("key", "secret")}
+    with mounted(config, profile="lent") as storage:
         node = storage.node("store:a")
-        node.upload_url()  # connects
-        end = datetime.now(UTC) + timedelta(seconds=90)
-        client = node._mount.backend._store.client
-
-        async def lend():
-            sdk = await client._connected().filesystem.get_s3(client.bucket)
-            sdk._request_signer._credentials._expiry_time = end
-
-        client.run(lend)
-        assert node.upload_url(expires_in=3600).expires_at == end
+        upload = node.upload_url(expires_in=3600)
+        assert upload.expires_at == end
         assert node.upload_url(expires_in=60).expires_at < end
-        assert node.upload_form(max_size=1).expires_at == end
+        form = node.upload_form(max_size=100, expires_in=3600)
+        assert form.expires_at == end
+        assert form.fields["x-amz-security-token"] == "t0ken"
+        assert query_of(upload.url)["X-Amz-Security-Token"] == "t0ken"
+        assert by_urllib("PUT", upload.url, upload.headers, b"lent").status == 200
+        assert post_form(form.url, form.fields, b"form").status == 204
+        assert node.read_bytes() == b"form"
+
+
+def test_signing_asks_nothing_of_the_server():
+    """Nobody listens there."""
+    config = {
+        "type": "s3", "bucket": "b", "endpoint_url": "http://127.0.0.1:1", "key": KEY,
+        "secret": SECRET, "retries": 0,
+    }  # fmt: skip
+    with mounted(config, public=True) as storage:
+        node = storage.node("store:a")
+        for url in (
+            node.url(),
+            node.public_url(),
+            node.upload_url().url,
+            node.upload_form(max_size=1).url,
+            node.resume_upload("id").sign_part(1).url,
+        ):
+            assert url.startswith("http://127.0.0.1:1/b")
+
+
+def test_keys_that_are_too_long_are_refused_before_a_client_tries(storage):
+    node = storage.node(f"store:{'x' * 1024}")
+    for step in (node.upload_url, lambda: node.upload_form(max_size=1), node.begin_upload):
+        with pytest.raises(StoragePathError, match="1024"):
+            step()
 
 
 # -- forms ------------------------------------------------------------------------------------
@@ -398,6 +434,8 @@ def test_a_part_signed_for_one_length_takes_no_other(checking):
 @pytest.mark.parametrize("number", [0, -1, 10_001, True, "1"])
 def test_numbers_of_parts(storage, number):
     upload = storage.node("store:a").resume_upload("id")
+    with pytest.raises(TypeError, match="upload_id"):
+        pickle.dumps(upload)
     with pytest.raises(StorageValueError, match="parts"):
         upload.sign_part(number)
 

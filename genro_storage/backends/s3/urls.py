@@ -20,6 +20,7 @@ from ..signing import (
     wire_digest,
 )
 from .codes import server_code
+from .filesystem import _check_length
 from .metadata import as_headers
 from .transfer import _creation
 
@@ -136,8 +137,13 @@ class S3Urls(FsspecBackend):
 
     # -- uploads by clients -------------------------------------------------------------------
 
-    def upload_url(self, path: str, terms: UploadTerms) -> UploadURL:
+    def _require_key(self, path: str) -> None:
+        """Refuse now what the store would refuse the client later."""
         self._require_write(path, False)
+        _check_length(self._full(path))
+
+    def upload_url(self, path: str, terms: UploadTerms) -> UploadURL:
+        self._require_key(path)
         facts: list[tuple[str, Any, str]] = [
             ("ContentType", checked_type(terms.content_type), "Content-Type"),
             *_bound(terms.content_length, terms.checksum),
@@ -166,7 +172,7 @@ class S3Urls(FsspecBackend):
         return UploadURL(str(url), "PUT", headers, ending(seconds, end))
 
     def upload_form(self, path: str, terms: FormTerms) -> UploadForm:
-        self._require_write(path, False)
+        self._require_key(path)
         key, seconds = self._full(path), checked_seconds(terms.expires_in)
         if "${filename}" in key:
             raise ValueError("the store would put the name of the client's file for '${filename}'")
@@ -196,7 +202,7 @@ class S3Urls(FsspecBackend):
     def begin_upload(
         self, path: str, content_type: str, metadata: Mapping[str, str], algorithm: str | None
     ) -> str:
-        self._require_write(path, False)
+        self._require_key(path)
         extra: dict[str, Any] = {"ContentType": checked_type(content_type)}
         if metadata:
             extra["Metadata"] = as_headers(metadata)
