@@ -96,9 +96,8 @@ def duplicates(
     found: list[FileVersion] = []
     kept: FileVersion | None = None
     for version in versions:
-        if kept is None or not _same_content(kept, version):
-            kept = version
-        elif alike is not None and not alike(kept, version):
+        same = kept is not None and _same_content(kept, version)
+        if kept is None or not (same and (alike is None or alike(kept, version))):
             kept = version
         elif keep_latest and version.is_latest:
             found.append(kept)

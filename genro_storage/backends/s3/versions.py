@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import re
 from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, cast
-from xml.etree import ElementTree
 
 from ...info import FileVersion
 from ..errors import RootNotFoundError
@@ -40,11 +40,13 @@ CURRENT = "null"
 
 #: ``unknown``: we may not ask, or the server does not know the question.
 State = Literal["enabled", "suspended", "off", "unknown"]
+_STATES: dict[str, State] = {"Enabled": "enabled", "Suspended": "suspended"}
 
 #: How a listing of versions goes on.
 _MARKERS = ("KeyMarker", "VersionIdMarker")
 #: The ids of an answer in its order, which botocore loses by making two lists of it.
 _ORDER = "OrderOfVersions"
+_VERSION_ID = re.compile(rb"<VersionId>([^<]*)</VersionId>")
 # What servers say of an id that cannot be one, and those that know of none.
 _NO_ID = ("InvalidArgument", "InvalidVersionId", "NoSuchVersion", "NotImplemented", "501")
 _DELETED = ("405", "MethodNotAllowed")
@@ -97,7 +99,7 @@ class VersionedS3Backend(S3Backend):
         except (PermissionError, io.UnsupportedOperation):
             return "unknown"  # who may read need not be allowed to ask that: try and see
         found = str(answer.get("Status") or "")
-        return {"Enabled": "enabled", "Suspended": "suspended"}.get(found, "off")  # type: ignore[return-value]
+        return _STATES.get(found, "off")
 
     def require_versions(self, path: str) -> None:
         if self.versioning() == "off" and self.versioning(anew=True) == "off":
@@ -333,8 +335,10 @@ def _of_key(page: Raw, key: str) -> tuple[list[FileVersion], bool]:
         for each, is_marker in given
         if each["Key"] == key
     ]
-    place = {name: number for number, name in enumerate(page.get(_ORDER, ()))}
-    found.sort(key=lambda version: place.get((key, version.version_id), len(place)))
+    order: list[str] = page.get(_ORDER, [])
+    # The first of each: other keys, which come later, can have versions of the same name.
+    place = {name: number for number, name in reversed(list(enumerate(order)))}
+    found.sort(key=lambda version: place.get(version.version_id, len(order)))
     return found, after
 
 
@@ -342,15 +346,5 @@ def _note_order(
     response_dict: Mapping[str, Any], customized_response_dict: dict[str, Any], **_: Any
 ) -> None:
     """Keep in which order versions and delete markers come; several can be of one second."""
-    if response_dict.get("status_code") != 200:
-        return
-    try:
-        root = ElementTree.fromstring(response_dict["body"])
-    except ElementTree.ParseError:
-        return  # the parser that comes next says so
-    order: list[tuple[str, str]] = []
-    for element in root:
-        if element.tag.rpartition("}")[2] in ("Version", "DeleteMarker"):
-            said = {each.tag.rpartition("}")[2]: each.text or "" for each in element}
-            order.append((said.get("Key", ""), said.get("VersionId", "")))
-    customized_response_dict[_ORDER] = order
+    found = _VERSION_ID.findall(response_dict["body"])
+    customized_response_dict[_ORDER] = [name.decode() for name in found]
