@@ -165,7 +165,7 @@ def test_a_snapshot_is_its_version_in_all_that_it_does(storage, tmp_path):
         assert file.read() == b"one"
 
 
-@pytest.mark.parametrize("size", [0, 1, 20 * MIB + 3])
+@pytest.mark.parametrize("size", [0, 1, pytest.param(20 * MIB + 3, marks=pytest.mark.slow)])
 def test_every_way_of_reading_gives_the_version(storage, tmp_path, size):
     data = b"0123456789abcdef" * (size // 16) + b"z" * (size % 16)
     node = written(storage, data, b"new")
