@@ -55,6 +55,7 @@ class VersionConformance(Ground):
 
     @staticmethod
     def _is_that_version(storage: StorageManager, node: StorageNode, version: str) -> None:
+        old = storage.node(node.fullpath, version=version)
         for named in (-2, 0, version):
             old = storage.node(node.fullpath, version=named)
             assert old.read_bytes() == b"one"

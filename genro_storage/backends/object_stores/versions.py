@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol, TypeVar, cast
 
 from ..errors import RootNotFoundError
 from .client import ObjectClient, in_parallel
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ...capabilities import BackendCapabilities
     from ...info import FileInfo, FileVersion
 
 __all__ = ["PublicVersionedStoreBackend", "VersionClient", "VersionedStoreBackend", "no_version"]
@@ -66,7 +67,7 @@ class VersionedStoreBackend(ObjectStoreBackend):
     is the file itself, so that it is not deleted by its id.
     """
 
-    latest_version_is_fixed = True
+    latest_version_is_fixed: ClassVar[bool] = True
 
     def __init__(self, *args: Any, versioned: bool = True, **options: Any) -> None:
         """``versioned`` False: a service that is known to have no versions."""
@@ -74,7 +75,7 @@ class VersionedStoreBackend(ObjectStoreBackend):
         self._reason: str | None = None
         self._asked = False
         if versioned:
-            self.capabilities = replace(
+            self.capabilities: BackendCapabilities = replace(
                 self.capabilities, versioning=True, version_listing=True, version_access=True
             )
 
