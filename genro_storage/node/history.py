@@ -109,11 +109,20 @@ class NodeHistory(NodeNames):
 
     def _require_current(self, what: str) -> None:
         if self._snapshot is not None:
-            raise StorageUnsupportedError(
-                f"{self._label}: no {what} is known of version {self._snapshot!r}, only of the "
-                "current file; use the node without a version",
-                node=self._label,
-            )
+            raise self._known_of_current(what)
+
+    def _known_of_current(self, what: str) -> StorageUnsupportedError:
+        return StorageUnsupportedError(
+            f"{self._label}: no {what} is known of version {self._snapshot!r}, only of the "
+            "current file; use the node without a version",
+            node=self._label,
+        )
+
+    def _metadata_of_version(self) -> dict[str, str]:
+        info = self._version_info() if self._mount.capabilities.version_access else None
+        if info is None or info.metadata is None:
+            raise self._known_of_current("metadata")
+        return dict(info.metadata)
 
     def _require_versioning(self) -> None:
         if not self._mount.capabilities.version_access:

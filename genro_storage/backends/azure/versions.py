@@ -39,7 +39,7 @@ class AzureVersionClient(AzureClient):
     _version: str | None = None
 
     def why_no_versions(self, key: str) -> str | None:
-        if any(version.version_id != CURRENT for version in self.versions(key)):
+        if [version.version_id for version in self.versions(key)] != [CURRENT]:
             return None
         return (
             "versioning is not enabled for the storage account, or was not when the file was "

@@ -31,14 +31,20 @@ _FIELDS = "name,generation,size,timeCreated,timeDeleted,etag,md5Hash"
 class GcsVersionClient(GcsClient):
     """A ``VersionClient`` for one bucket. An id is the number of a generation."""
 
+    _is_asked = False
+
     def why_no_versions(self, key: str) -> str | None:
+        if self._is_asked:
+            return None
         try:
-            found = self._call(
-                "GET", f"/storage/v1/b/{self._quoted}", None, params={"fields": "versioning"}
+            path = f"/storage/v1/b/{self._quoted}"
+            found: dict[str, Any] | None = self._call(
+                "GET", path, None, params={"fields": "versioning"}
             )
         except PermissionError:
-            return None  # who may read objects need not be allowed to ask that: try and see
-        if (found.get("versioning") or {}).get("enabled") is True:
+            found = None  # who may read objects need not be allowed to ask that: try and see
+        if found is None or (found.get("versioning") or {}).get("enabled") is True:
+            self._is_asked = True  # where it is off, somebody may switch it on
             return None
         return (
             f"versioning is not enabled on the bucket {self._bucket!r}; enable it: gcloud storage "

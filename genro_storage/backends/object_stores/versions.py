@@ -72,8 +72,6 @@ class VersionedStoreBackend(ObjectStoreBackend):
     def __init__(self, *args: Any, versioned: bool = True, **options: Any) -> None:
         """``versioned`` False: a service that is known to have no versions."""
         super().__init__(*args, **options)
-        self._reason: str | None = None
-        self._asked = False
         if versioned:
             self.capabilities: BackendCapabilities = replace(
                 self.capabilities, versioning=True, version_listing=True, version_access=True
@@ -99,13 +97,9 @@ class VersionedStoreBackend(ObjectStoreBackend):
 
     def require_versions(self, path: str) -> None:
         super().require_versions(path)
-        if not self._asked or self._reason is not None:  # enabled, it stays so; and it may become
-            self._reason = self._ask_versions(
-                lambda client: client.why_no_versions(self._full(path))
-            )
-            self._asked = True
-        if self._reason is not None:
-            raise io.UnsupportedOperation(self._reason)
+        reason = self._ask_versions(lambda client: client.why_no_versions(self._full(path)))
+        if reason is not None:
+            raise io.UnsupportedOperation(reason)
 
     def versions(self, path: str) -> list[FileVersion]:
         if not self.capabilities.version_listing:
