@@ -8,6 +8,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -142,7 +143,7 @@ class Account:
         kept = f"<VersionId>{version[0]}</VersionId>"
         kept += "<IsCurrentVersion>true</IsCurrentVersion>" if current else ""
         return (
-            f"<Blob><Name>{name}</Name>{kept if self.keeps else ''}<Properties>"
+            f"<Blob><Name>{escape(name)}</Name>{kept if self.keeps else ''}<Properties>"
             f"<Last-Modified>{facts['Last-Modified']}</Last-Modified><Etag>{facts['ETag']}</Etag>"
             f"<Content-Length>{len(version[1])}</Content-Length><BlobType>BlockBlob</BlobType>"
             f"<Content-MD5>{facts['x-ms-blob-content-md5']}</Content-MD5></Properties></Blob>"
@@ -254,6 +255,16 @@ def test_an_id_that_no_version_has_is_said(storage, wrong):
     ):
         with pytest.raises(MISSING, match="no version"):
             step()
+
+
+@pytest.mark.parametrize("name", ["d/data[1] +%2F&ü.txt", "what?.txt", "hash#1.txt"])
+def test_names_that_urls_spell_otherwise(storage, name):
+    node = written(storage, b"one", b"two", name=name)
+    written(storage, b"x", name=f"{name}.bak")
+    assert [each["size"] for each in node.versions] == [3, 3]
+    assert storage.node("v", name, version=0).read_bytes() == b"one"
+    node.restore(0)
+    assert (node.read_bytes(), node.version_count) == (b"one", 3)
 
 
 def test_what_never_was_has_no_versions(storage):

@@ -317,6 +317,16 @@ def test_what_never_was_has_no_versions(storage):
             storage.node(directory, version="x").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["d/data[1] +%2F&ü.txt", "what?.txt", "hash#1.txt"])
+def test_names_that_urls_spell_otherwise(storage, name):
+    node = written(storage, b"one", b"two", name=name)
+    written(storage, b"x", name=f"{name}.bak")
+    assert [each["size"] for each in node.versions] == [3, 3]
+    assert storage.node("v", name, version=0).read_bytes() == b"one"
+    node.restore(0)
+    assert (node.read_bytes(), node.version_count) == (b"one", 3)
+
+
 @pytest.mark.parametrize("permissions", ["readonly", "readwrite"])
 def test_rights_are_kept(storage, permissions):
     node = written(storage, b"one", b"one")

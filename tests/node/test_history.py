@@ -62,7 +62,7 @@ def test_a_version_is_restored_and_deleted_by_its_id(storage):
 
 @pytest.mark.parametrize("arguments", [{}, {"version": 0, "as_of": START}])
 def test_what_to_restore_is_said_once(storage, arguments):
-    with pytest.raises(StorageValueError, match="v:f: .*version and as_of"):
+    with pytest.raises(StorageValueError, match=r"v:f: .*version and as_of"):
         storage.node("v:f").restore(**arguments)
 
 
@@ -94,7 +94,7 @@ def test_rights_are_asked_before_the_storage(storage):
         lambda: storage.node("rw:f").delete_version(0),
         lambda: storage.node("rw:f").compact_versions(),
     ):
-        with pytest.raises(StoragePermissionError, match="r[ow]:f"):
+        with pytest.raises(StoragePermissionError, match=r"r[ow]:f"):
             step()
     assert storage.store.log == []
     storage.node("rw:f").restore(0)

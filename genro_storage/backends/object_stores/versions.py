@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 from dataclasses import replace
@@ -14,7 +15,7 @@ from .store import ObjectStoreBackend, PublicStoreBackend
 from .target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from ...capabilities import BackendCapabilities
@@ -86,12 +87,8 @@ class VersionedStoreBackend(ObjectStoreBackend):
             raise self._unsupported("versioning")
         if not path:
             raise IsADirectoryError(errno.EISDIR, "is a directory", path)
-        try:
+        with _finding(version):
             return self._ask_versions(step)
-        except RootNotFoundError:
-            raise
-        except FileNotFoundError as error:
-            raise no_version(version) from error
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -182,7 +179,11 @@ class VersionedStoreBackend(ObjectStoreBackend):
                 f"version {version!r} is the current one, which is the file itself: delete the "
                 "file, or restore another version first"
             )
-        self._about(path, version, lambda client: client.delete_version(full, version))
+        with _finding(version):
+            self._remote.call_until_done(
+                lambda client: cast("VersionClient", client).delete_version(full, version),
+                FileNotFoundError,
+            )
 
     def restore_version(self, path: str, version: str) -> None:
         self._require_write(path, False)
@@ -193,6 +194,17 @@ class VersionedStoreBackend(ObjectStoreBackend):
 
 class PublicVersionedStoreBackend(VersionedStoreBackend, PublicStoreBackend):
     """The same at the one address of its public service."""
+
+
+@contextlib.contextmanager
+def _finding(version: str) -> Generator[None]:
+    """Says of what is not found that it is this version."""
+    try:
+        yield
+    except RootNotFoundError:
+        raise
+    except FileNotFoundError as error:
+        raise no_version(version) from error
 
 
 def no_version(version: str) -> FileNotFoundError:
