@@ -236,10 +236,13 @@ def test_a_version_is_restored_as_of_a_time(storage):
         node.restore(as_of=datetime(2020, 1, 1, tzinfo=UTC))
 
 
-def test_a_large_version_is_restored_in_parts(storage, monkeypatch):
+def test_a_large_version_is_restored_in_parts(storage, config, monkeypatch):
     data = b"0123456789abcdef" * (6 * MIB // 16)
     node = written(storage, data)
     node.set_metadata({"author": "ann"})
+    sdk, place = sdk_of(config), {"Bucket": config["bucket"], "Key": f"{config['prefix']}/a.txt"}
+    tags = [{"Key": "of", "Value": "one + two"}]
+    sdk.put_object_tagging(**place, Tagging={"TagSet": tags})
     node.write_bytes(b"small")
     monkeypatch.setattr("genro_storage.backends.s3.transfer.COPY_AT_ONCE", 5 * MIB)
     monkeypatch.setattr("genro_storage.backends.s3.transfer.COPY_PART", 5 * MIB)
@@ -248,6 +251,8 @@ def test_a_large_version_is_restored_in_parts(storage, monkeypatch):
     assert requests.count("upload_part_copy") == 2
     assert node.read_bytes() == data
     assert node.get_metadata() == {"author": "ann"}
+    assert sdk.get_object_tagging(**place)["TagSet"] == tags
+    sdk.close()
     assert node.mimetype == node.stat().content_type == "text/plain"
 
 

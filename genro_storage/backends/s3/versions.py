@@ -12,6 +12,7 @@ import re
 from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, cast
+from urllib.parse import urlencode
 
 from ...info import FileVersion
 from ..errors import RootNotFoundError
@@ -300,8 +301,19 @@ class VersionedS3Backend(S3Backend):
         extra: dict[str, Any] = {}
         if size > transfers.copy_at_once:
             extra = {"Metadata": about.get("Metadata", {}), **kept_facts(about)}
+            if about.get("TagCount"):
+                extra["Tagging"] = self._tags(path, version)
         with self._finding(path, version):
             client.run(lambda: transfers.copy(key, key, size, etag, extra, version=version))
+
+    def _tags(self, path: str, version: str) -> str:
+        """The tags of a version, as a new object is given them."""
+        client, key = self._store.client, self._full(path)
+        with self._finding(path, version):
+            answer = client.run(
+                lambda: client.request("get_object_tagging", Key=key, VersionId=version)
+            )
+        return urlencode({each["Key"]: each["Value"] for each in answer["TagSet"]})
 
 
 def _only(about: Mapping[str, Any]) -> FileVersion:
