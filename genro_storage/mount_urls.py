@@ -61,6 +61,8 @@ class MountUrls(MountReach):
             names = ", ".join(sorted(shaped))
             why = self.why_not("presigned_urls") or "its URLs are not signed"
             raise self._unsupported(path, f"no URL of this mount can have {names}: {why}")
+        if version is not None:
+            self._require("version_access", path, "versioning")
         found: str | None = self._run(path, "making a URL", "url", expires_in=expires_in, **given)
         return found
 

@@ -101,7 +101,12 @@ def test_a_download_has_the_name_and_type_that_are_asked_for(storage):
 def test_a_snapshots_url_names_the_version(storage):
     """Azurite keeps no versions: only the URL is seen."""
     version = "2026-11-20T16:00:00.1234567Z"
-    query = query_of(storage.node("az:a", version=version).url())
+    with pytest.raises(StorageUnsupportedError, match="versioning"):
+        storage.node("az:a", version=version).url()
+    key = base64.b64encode(b"another key " * 4).decode()
+    config = {"type": "azure", "container": "c", "account_name": "real", "account_key": key}
+    storage.add_mount({"name": "real", **config})
+    query = query_of(storage.node("real:a", version=version).url())
     assert (query["versionid"], query["sr"]) == (version, "bv")
 
 

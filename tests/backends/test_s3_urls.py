@@ -161,6 +161,7 @@ def test_a_snapshots_url_serves_that_version(moto_server):
         sdk.close()
         snapshot = storage.node("store:a.txt", version=old)
         assert by_urllib("GET", snapshot.url()).body == b"old"
+        assert by_urllib("GET", storage.node("store:a.txt", version=-2).url()).body == b"old"
         assert by_urllib("GET", node.url()).body == b"new"
         for method in ("PUT", "DELETE"):
             with pytest.raises(StorageValueError, match="snapshot"):
