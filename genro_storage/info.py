@@ -10,7 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-__all__ = ["Attributes", "Checksum", "CleanupCount", "EntryType", "FileInfo", "FileVersion"]
+__all__ = [
+    "Attributes",
+    "Checksum",
+    "CleanupCount",
+    "EntryType",
+    "FileInfo",
+    "FileVersion",
+    "Finding",
+]
 
 EntryType = Literal["file", "directory", "link", "other"]
 
@@ -100,3 +108,18 @@ class FileVersion:
     size: int | None = None
     etag: str | None = None
     is_delete_marker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fact about a mount, as ``doctor`` finds it: what, its value, and where that is from.
+
+    ``ok`` is False where the mount cannot work like that, and None where it could not be found
+    out or was not tried; ``detail`` says more, with the fix where something is wrong.
+    """
+
+    name: str
+    value: str
+    source: str = ""
+    ok: bool | None = True
+    detail: str = ""

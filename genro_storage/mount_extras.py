@@ -11,7 +11,7 @@ from .mount_reach import MountReach
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .info import FileInfo, FileVersion
+    from .info import FileInfo, FileVersion, Finding
 
 __all__ = ["MountExtras"]
 
@@ -67,3 +67,11 @@ class MountExtras(MountReach):
         """A URL for use inside the application, None where there is none."""
         found: str | None = self._run(path, "making a URL", "internal_url", nocache=nocache)
         return found
+
+    # -- facts ------------------------------------------------------------------------------------
+
+    def diagnose(self, *, ask: bool = True) -> list[Finding]:
+        """What the backend knows of the storage behind it; without ``ask``, nothing is sent."""
+        backend = self._at("")[0]
+        with translating(self.label(""), "looking at its settings"):
+            return backend.diagnose(ask=ask)

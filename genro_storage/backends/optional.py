@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..info import FileInfo, FileVersion
+    from ..info import FileInfo, FileVersion, Finding
 
 __all__ = ["OptionalVerbs"]
 
@@ -66,6 +66,15 @@ class OptionalVerbs(ABC):
     def internal_url(self, path: str, *, nocache: bool = False) -> str | None:
         """A URL for use inside the application; None where there is none."""
         return None
+
+    # -- facts --------------------------------------------------------------------------------
+
+    def diagnose(self, *, ask: bool = True) -> list[Finding]:
+        """What is in force, and why: the server, who we are, how requests are made.
+
+        Without ``ask`` only what is known without a request. Whatever fails is a finding too.
+        """
+        return []
 
     # -- for subclasses -----------------------------------------------------------------------
 

@@ -240,6 +240,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
     Raises ``StorageConfigError`` where the account is not named, or several credentials are.
     """
     from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
+    from .doctor import facts
     from .names import check_key
 
     access = AzureAccess.of(options, f"mount {context.mount!r} (azure)", context.mount)
@@ -272,4 +273,5 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         ordered=False,
         folders=True,
         sign=sign if access.key is not None else None,
+        facts=lambda asking: facts(options, access, asking),
     )

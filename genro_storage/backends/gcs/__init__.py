@@ -125,6 +125,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
     Raises ``StorageConfigError`` for credentials that contradict each other.
     """
     from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
+    from .doctor import facts
     from .names import check_key
 
     label = f"mount {context.mount!r} (gcs)"
@@ -164,6 +165,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         check_key=check_key,
         ordered=True,
         sign=sign if key is not None else None,
+        facts=lambda asking: facts(options, endpoint, asking),
     )
 
 

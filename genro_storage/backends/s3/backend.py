@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...capabilities import BackendCapabilities
-    from ...info import Attributes
+    from ...info import Attributes, Finding
     from .filesystem import S3Filesystem
 
 __all__ = ["LONGEST_URL", "PROFILE", "S3Backend"]
@@ -268,6 +268,11 @@ class S3Backend(FsspecBackend):
             return below
         itself = self._store.abort_uploads(full, limit, exactly=True)
         return CleanupCount(below + itself, below.left + itself.left)
+
+    def diagnose(self, *, ask: bool = True) -> list[Finding]:
+        from .doctor import facts
+
+        return facts(self._store.client, self._prefix(""), ask=ask)
 
     # -- URLs ---------------------------------------------------------------------------------
 

@@ -317,6 +317,10 @@ class S3Client:
 
         return await self._attempt(once)
 
+    async def look(self, step: Callable[[Any], Awaitable[T]]) -> T:
+        """What ``step`` makes of botocore's client; it sends nothing."""
+        return await self._attempt(step)
+
     def explain(self, error: Mapping[str, Any], operation: str) -> Exception:
         """The exception for an error that an answer lists (``Code``, ``Message``)."""
         from botocore.exceptions import ClientError
