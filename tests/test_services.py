@@ -46,7 +46,7 @@ def test_what_passes_is_unchanged_and_noted(proxy, server):
         assert ask(proxy.port) == (200, BODY)
         assert ask(proxy.port, "PUT", "/b/k%20k", BODY, {"X-A": "b"}) == (200, BODY)
         # http.client sends an iterable in chunks.
-        assert ask(proxy.port, "PUT", "/b/c", iter([b"one", b"two"])) == (200, BODY)
+        assert ask(proxy.port, "PUT", "/b/c", iter([b"one", b"two"])) == (200, b"onetwo")
     assert [(each.method, each.path, each.query) for each in seen] == [
         ("GET", "/b/k", {"x": "1"}),
         ("PUT", "/b/k k", {}),
