@@ -63,6 +63,8 @@ class Broker:
         assert secret is not None
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or {"http": 80}.get(parts.scheme, 443)
+        # A query may hold a secret.
+        shown = parts._replace(query="").geturl()
         bounds = options.bounds
         more: dict[str, Any] = {}
         if parts.scheme == "https":
@@ -97,26 +99,26 @@ class Broker:
                 body = bytes(response.read(_LARGEST + 1, decode_content=True))
         except urllib3.exceptions.SSLError as error:
             raise PermissionError(
-                errno.EACCES, f"no secure connection to {_NAME} at {host}: {error}"
+                errno.EACCES, f"no secure connection to {_NAME} {shown}: {error}"
             ) from error
         except urllib3.exceptions.TimeoutError as error:
             raise TimeoutError(
-                errno.ETIMEDOUT, f"{_NAME} at {host} does not answer; check 'credentials_url'"
+                errno.ETIMEDOUT, f"{_NAME} {shown} does not answer; check 'credentials_url'"
             ) from error
         except urllib3.exceptions.HTTPError as error:
             raise ConnectionError(
-                errno.ECONNREFUSED, f"{_NAME} at {host} cannot be reached; check 'credentials_url'"
+                errno.ECONNREFUSED, f"{_NAME} {shown} cannot be reached; check 'credentials_url'"
             ) from error
-        _require_success(status, host)
+        _require_success(status, shown)
         if len(body) > _LARGEST:
             raise _nonsense("more than 64 KiB")
         return body
 
 
-def _require_success(status: int, host: str) -> None:
+def _require_success(status: int, shown: str) -> None:
     if status == 200:
         return
-    who = f"{_NAME} at {host}"
+    who = f"{_NAME} {shown}"
     if 300 <= status < 400:
         raise PermissionError(
             errno.EACCES,
