@@ -112,7 +112,7 @@ class TestS3:
         assert values(found, *names) == [
             (f"http://127.0.0.1:{moto_server.port}", "config: endpoint_url"),
             ("us-east-1", "default"),
-            ("TEST…", "config: key, secret"),
+            ("TEST…", "config: key"),
             ("s3v4", "default"),
             ("path", "not Amazon's server"),
             ("off", "asked"),
@@ -126,8 +126,8 @@ class TestS3:
         secret = config.pop("secret")
         key = config.pop("key")
         found = examine(config)
-        assert values(found, "region") == [("eu-west-1", "config: region")]
-        assert failing(found)[-1:] != [], "no credentials were given"
+        assert failing(found) == ["storage", "credentials", "list"], "no credentials were given"
+        assert "'key' and 'secret'" in found["credentials"].detail
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-south-1")
@@ -249,6 +249,31 @@ class TestS3:
         assert found["credentials"].source == "profile broker: credential_process"
         assert found["credentials"].detail.startswith("until 20")
         for secret in (grant.secret, grant.token, broker.secret, grant.key):
+            assert secret not in str(found)
+
+    def test_a_broker_and_what_it_says(self, examine, moto_server):
+        with Broker(lifetime=600, folder="s3://test-bucket/doctor/") as broker:
+            config = {
+                "type": "s3",
+                "provider": "minio",
+                "endpoint_url": f"http://127.0.0.1:{moto_server.port}",
+                "credentials_url": broker.url,
+                "credentials_url_secret": broker.secret,
+            }
+            found = examine(config, write=True)
+            assert failing(found) == []
+            assert len(broker.calls) == 1
+            assert values(found, "provider", "region") == [
+                ("minio", "config: provider"),
+                ("us-east-1", "config: provider: minio"),
+            ]
+            assert found["credentials"].source == "config: credentials_url"
+            assert found["credentials"].detail.startswith("until 20")
+            broker.fail_next(100)
+            found = examine({**config, "retries": 0}, write=True)
+            assert failing(found) == ["storage", "credentials"]
+            assert broker.url in found["credentials"].detail
+        for secret in (broker.secret, *(grant.secret for grant in broker.grants.values())):
             assert secret not in str(found)
 
 

@@ -277,7 +277,7 @@ class S3Backend(FsspecBackend):
     def diagnose(self, *, ask: bool = True) -> list[Finding]:
         from .doctor import facts
 
-        return facts(self._store.client, self._prefix(""), ask=ask)
+        return facts(self._store.client, lambda: self._prefix(""), ask=ask)
 
     # -- URLs ---------------------------------------------------------------------------------
 

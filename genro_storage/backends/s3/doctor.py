@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from ...info import Finding
 from ..facts import clock, found_out, half_shown
+from .environment import VARIABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from .client import S3Client
+    from .options import S3Options
 
 __all__ = ["facts"]
 
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
-#: What botocore calls the sources of credentials, in words.
+#: What botocore calls the places where it finds credentials, in words.
 _METHODS = {
-    "explicit": "config: key, secret",
-    "env": "environment: AWS_ACCESS_KEY_ID",
     "shared-credentials-file": "profile {profile}: ~/.aws/credentials",
     "config-file": "profile {profile}: ~/.aws/config",
     "custom-process": "profile {profile}: credential_process",
@@ -33,24 +31,34 @@ _METHODS = {
 }
 
 
-def facts(client: S3Client, prefix: str, *, ask: bool) -> list[Finding]:
-    """All of them; what needs a request only with ``ask``."""
-    given = client.options.model_fields_set
-    found = [_endpoint(client, given), *_presets(client)]
+def facts(client: S3Client, prefix: Callable[[], str], *, ask: bool) -> list[Finding]:
+    """All of them; what needs a request only with ``ask``.
+
+    ``prefix`` may ask a broker of credentials, which says where the mount begins.
+    """
+    options = client.options
+    found = [_endpoint(client), *_choices(client)]
     try:
         seen = client.run(lambda: client.look(_seen))
-    except OSError as error:
-        why = str(error.strerror or error)
-        return [*found, Finding("credentials", "unknown", "SDK", ok=False, detail=why)]
-    found.append(_region(client, given, seen["region"]))
+    except (OSError, ValueError) as error:
+        why = str(getattr(error, "strerror", None) or error)
+        return [*found, Finding("credentials", "unknown", _identity(client), ok=False, detail=why)]
+    found.append(_region(client, seen["region"]))
     found.append(_credentials(client, seen))
-    found.append(Finding("signature", *_signature(client, seen)))
-    found.append(Finding("addressing", seen["addressing"], _rule(client)))
-    found.append(Finding("checksums sent", seen["sent"], _rule(client)))
+    signature = ("none", "config: anon") if options.anon else (seen["signature"], "default")
+    found.append(Finding("signature", *signature))
+    found.append(
+        Finding("addressing", seen["addressing"], _rule(client, "virtual_hosted_style_request"))
+    )
+    if options.checksum_algorithm is not None:
+        source = _source(options, "checksum_algorithm")
+        found.append(Finding("checksums sent", options.checksum_algorithm, source))
+    else:
+        found.append(Finding("checksums sent", seen["sent"], _rule(client)))
     found.append(Finding("checksums verified", seen["verified"], _rule(client)))
     if ask:
         found += _versioning(client)
-        found.append(found_out("unfinished uploads", lambda: _unfinished(client, prefix)))
+        found.append(found_out("unfinished uploads", lambda: _unfinished(client, prefix())))
     return found
 
 
@@ -59,12 +67,9 @@ async def _seen(client: Any) -> dict[str, Any]:
     config = client.meta.config
     held = client._request_signer._credentials
     frozen = None if held is None else await held.get_frozen_credentials()
-    expires = getattr(held, "_expiry_time", None)
     return {
         "region": client.meta.region_name,
-        "method": None if held is None else held.method,
         "key": None if frozen is None else frozen.access_key,
-        "expires": expires if isinstance(expires, datetime) else None,
         "signature": config.signature_version,
         "addressing": (config.s3 or {}).get("addressing_style") or "auto",
         "sent": config.request_checksum_calculation,
@@ -72,70 +77,92 @@ async def _seen(client: Any) -> dict[str, Any]:
     }
 
 
-def _first_set(names: Iterable[str]) -> str | None:
-    return next((name for name in names if os.environ.get(name)), None)
+def _source(options: S3Options, name: str) -> str:
+    """Where a setting is from, in words."""
+    origin = options.origin_of(name)
+    if origin == "mount":
+        return f"config: {name}"
+    if origin == "preset":
+        return f"config: provider: {options.provider}"
+    return origin if origin == "default" else f"environment: {origin}"
 
 
-def _presets(client: S3Client) -> list[Finding]:
-    """What other options have chosen, where the mount has such options."""
+def _choices(client: S3Client) -> list[Finding]:
+    """What decides about other settings."""
     options = client.options
-    return [
-        Finding(name, str(value), "config" if name in options.model_fields_set else "default")
-        for name in ("provider", "engine")
-        if (value := getattr(options, name, None)) is not None
-    ]
+    found = [Finding("engine", options.engine, _source(options, "engine"))]
+    if options.provider is not None:
+        found.insert(0, Finding("provider", options.provider, _source(options, "provider")))
+    return found
 
 
-def _endpoint(client: S3Client, given: set[str]) -> Finding:
-    endpoint = client.place.endpoint
-    if "endpoint_url" in given:
-        source = "config: endpoint_url"
-    elif endpoint is None:
-        source = "default"
-    else:
-        name = _first_set(_ENDPOINTS)
-        source = f"environment: {name}" if name else "profile or preset"
+def _endpoint(client: S3Client) -> Finding:
+    try:
+        endpoint = client.place.endpoint
+    except (OSError, ValueError) as error:
+        why = str(getattr(error, "strerror", None) or error)
+        return Finding("endpoint", "unknown", ok=False, detail=why)
+    source = _source(client.options, "endpoint_url")
+    if source == "default" and endpoint is not None:
+        names = VARIABLES["endpoint_url"]
+        name = next((name for name in names if os.environ.get(name) == endpoint), None)
+        source = f"environment: {name}" if name else f"profile {_profile(client)}"
     plain = endpoint is not None and endpoint.startswith("http://")
     detail = "not encrypted" if plain else ""
     return Finding("endpoint", endpoint or "Amazon S3", source, detail=detail)
 
 
-def _region(client: S3Client, given: set[str], region: str | None) -> Finding:
-    if "region" in given:
-        source = "config: region"
-    elif (name := _first_set(_REGIONS)) and os.environ[name] == region:
-        source = f"environment: {name}"
-    elif client.place.region is not None:
-        source = "profile or preset"
+def _region(client: S3Client, region: str | None) -> Finding:
+    options = client.options
+    hint = options.region or options.default_region
+    if hint is not None and hint == region:
+        source = _source(options, "region" if options.region else "default_region")
     elif client.place.endpoint is None:
         source = "asked of Amazon"
+    elif client.place.region is not None:
+        source = f"profile {_profile(client)}"
     else:
         source = "default"
     return Finding("region", region or "none", source)
 
 
+def _profile(client: S3Client) -> str:
+    return client.options.profile or os.environ.get("AWS_PROFILE") or "default"
+
+
+def _identity(client: S3Client) -> str:
+    """Which setting says who we are; else where the SDK has found it."""
+    options = client.options
+    names = options.identities
+    if names and names != ("profile",):
+        return _source(options, names[0])
+    # Only the SDK's own chain finds something that has a method.
+    chain = getattr(getattr(client.source, "_fetch", None), "__self__", None)
+    method = str(getattr(getattr(chain, "_found", None), "method", "the usual places of AWS"))
+    return _METHODS.get(method, method).format(profile=_profile(client))
+
+
 def _credentials(client: S3Client, seen: Mapping[str, Any]) -> Finding:
+    source = _identity(client)
     if client.options.anon:
-        return Finding("credentials", "none", "config: anon")
+        return Finding("credentials", "none", source)
     if seen["key"] is None:
         fix = "give 'key' and 'secret', 'profile', or `anon: true`"
-        return Finding("credentials", "none", "nothing was found", ok=False, detail=fix)
-    method = str(seen["method"])
-    profile = client.options.profile or os.environ.get("AWS_PROFILE") or "default"
-    source = _METHODS.get(method, method).format(profile=profile)
-    value, expires = half_shown(seen["key"]), seen["expires"]
-    if expires is None:
+        return Finding("credentials", "none", source, ok=False, detail=fix)
+    held = None if client.source is None else client.source.peek()
+    value = half_shown(seen["key"])
+    if held is None or held.expires_at is None:
         return Finding("credentials", value, source)
-    return Finding("credentials", value, source, detail=f"until {expires.astimezone(UTC):%F %T}Z")
+    ends = datetime.fromtimestamp(held.expires_at, UTC)
+    return Finding("credentials", value, source, detail=f"until {ends:%F %T}Z")
 
 
-def _signature(client: S3Client, seen: Mapping[str, Any]) -> tuple[str, str]:
-    if client.options.anon:
-        return "none", "config: anon"
-    return str(seen["signature"]), "default"
-
-
-def _rule(client: S3Client) -> str:
+def _rule(client: S3Client, name: str | None = None) -> str:
+    """Why a value is as it is: a setting, or else the kind of server."""
+    if name is not None and client.options.origin_of(name) != "default":
+        return _source(client.options, name)
+    if client.options.provider is not None:
+        return f"config: provider: {client.options.provider}"
     return "Amazon's server" if client.place.is_amazon else "not Amazon's server"
 
 
