@@ -65,8 +65,8 @@ def storage(mounts):
 
 
 @pytest.fixture
-def uploads(mounts):
-    """What is under way, as the server itself lists it."""
+def client(mounts):
+    """Somebody else's client, for what ours does not do."""
     import boto3
 
     mount = mounts[1]
@@ -75,14 +75,20 @@ def uploads(mounts):
         "s3", endpoint_url=mount["endpoint_url"], region_name="us-east-1", **names
     )
 
-    def found():
-        answer = client.list_multipart_uploads(Bucket=mount["bucket"], Prefix=mount["prefix"])
-        return [
-            each["Key"].removeprefix(mount["prefix"] + "/") for each in answer.get("Uploads", ())
-        ]
-
-    yield found
+    yield client
     client.close()
+
+
+@pytest.fixture
+def uploads(mounts, client):
+    """What is under way, as the server itself lists it."""
+    bucket, prefix = mounts[1]["bucket"], mounts[1]["prefix"]
+
+    def found():
+        answer = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix)
+        return [each["Key"].removeprefix(prefix + "/") for each in answer.get("Uploads", ())]
+
+    return found
 
 
 def files(storage):
@@ -134,10 +140,12 @@ def test_a_killed_upload_leaves_no_object_and_cleanup_finds_the_rest(
 
     # moto says of each upload that it was begun in 2010.
     done = cleanup(mounts, tmp_path, "--older-than", "3e9")
-    assert done == {"mount": "direct", "removed": 0, "left": 1}
+    names = {"names": [], "left_names": ["d/big.bin"]}
+    assert done == {"mount": "direct", "removed": 0, "left": 1, **names}
     assert uploads() == ["d/big.bin"], "what is young may be at work"
     done = cleanup(mounts, tmp_path, "--older-than", "0")
-    assert done == {"mount": "direct", "removed": 1, "left": 0}
+    names = {"names": ["d/big.bin"], "left_names": []}
+    assert done == {"mount": "direct", "removed": 1, "left": 0, **names}
     assert uploads() == []
     assert files(storage) == ([] if old is None else ["big.bin"])
 
@@ -202,3 +210,17 @@ def test_an_exception_leaves_no_object_and_no_upload(storage, proxy, uploads, wa
         way(storage, proxy)
     assert files(storage) == []
     assert uploads() == []
+
+
+def test_cleanup_names_what_it_forgets_as_the_mount_does(mounts, storage, client, uploads):
+    storage.configure([{"name": "part", "path": "direct:d"}])
+    for name in ("d/one.bin", "d/e/two.bin", "other.bin"):
+        client.create_multipart_upload(
+            Bucket=mounts[1]["bucket"], Key=f"{mounts[1]['prefix']}/{name}"
+        )
+    young = storage.cleanup("part", older_than=3e9)
+    assert (young, sorted(young.left_names)) == (0, ["e/two.bin", "one.bin"])
+    found = storage.cleanup("part", older_than=0)
+    assert (found, sorted(found.names)) == (2, ["e/two.bin", "one.bin"])
+    assert uploads() == ["other.bin"]
+    assert storage.cleanup("direct", older_than=0).names == ("other.bin",)

@@ -269,10 +269,16 @@ class S3Backend(FsspecBackend):
         limit = None if older_than <= 0 else datetime.now(UTC) - timedelta(seconds=older_than)
         full = self._full(path)
         below = self._store.abort_uploads(self._prefix(path), limit)
+        root = self._prefix("")
         if not path:
-            return below
+            return below.below(root)
         itself = self._store.abort_uploads(full, limit, exactly=True)
-        return CleanupCount(below + itself, below.left + itself.left)
+        return CleanupCount(
+            below + itself,
+            below.left + itself.left,
+            below.names + itself.names,
+            below.left_names + itself.left_names,
+        ).below(root)
 
     def diagnose(self, *, ask: bool = True) -> list[Finding]:
         from .doctor import facts

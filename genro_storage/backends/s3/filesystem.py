@@ -292,17 +292,19 @@ class S3Filesystem:
             key, upload = (str(page.get(f"Next{name}", "")) for name in _MARKERS)
             return key, upload
 
-        forgotten = left = 0
+        forgotten: list[str] = []
+        left: list[str] = []
         for page in pages(ask, token):
             for each in page.get("Uploads", ()):
                 if exactly and each["Key"] != prefix:
                     continue
                 begun = each.get("Initiated")
                 if older_than is None or (begun is not None and begun <= older_than):
-                    forgotten += self._abort(each["Key"], each["UploadId"])
+                    if self._abort(each["Key"], each["UploadId"]):
+                        forgotten.append(each["Key"])
                 else:
-                    left += 1
-        return CleanupCount(forgotten, left)
+                    left.append(each["Key"])
+        return CleanupCount(len(forgotten), len(left), forgotten, left)
 
     def _abort(self, key: str, upload: str) -> bool:
         return self.client.run(lambda: self.transfers.abort(key, upload))
