@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from ..remote import Opened, is_transient, missing_extra, repeated_async
 from .broker import Broker
+from .codes import OVER, server_code
 from .environment import configured_endpoint
 from .location import Spot
 from .providers import make_source, sdk_credentials
@@ -127,15 +128,19 @@ class S3Client:
     @property
     def root(self) -> Spot:
         """The bucket and the prefix of the mount; a broker is asked for them at the first use."""
-        if self._broker is not None and self.options.bucket is None:
-            if self._broker.spot is None:
-                assert self.source is not None
-                self.source.get()
-            spot = self._broker.spot
-            assert spot is not None
-            named = {"bucket": spot.bucket, "prefix": spot.prefix}
-            self.options = self.options.model_copy(update=named)
+        if self.options.bucket is None:
+            self._connected()
         return Spot(self.options.bucket or "", self.options.prefix)
+
+    def _ask_broker(self) -> None:
+        if self._broker is None or self.options.bucket is not None:
+            return
+        assert self.source is not None
+        self.source.get()
+        spot = self._broker.spot
+        assert spot is not None
+        named = {"bucket": spot.bucket, "prefix": spot.prefix}
+        self.options = self.options.model_copy(update=named)
 
     @property
     def bucket(self) -> str:
@@ -190,7 +195,9 @@ class S3Client:
             raise missing_extra(error, self._mount, "s3", "s3") from error
         _leave_loop_behind()
         self._place = self._find_place(session)
-        _ = self.root  # a broker is asked here, since the loop must not wait for it
+        # Here, since the loop must not wait for it; and not before the modules are there, which
+        # may take longer than credentials are good for.
+        self._ask_broker()
         prepare(session, self.options)
         settings = self._settings()
         explain = Explainer(self.bucket, self.options.anon, self.endpoint or "Amazon S3")
@@ -323,12 +330,15 @@ class S3Client:
 
     async def _attempt(self, step: Callable[[Any], Awaitable[T]]) -> T:
         connected = self._connected()
+        used = None if self.source is None else self.source.peek()
         try:
             # A request that waits here does not wait for a connection while its time runs.
             async with connected.turns, asyncio.timeout(self.options.request_timeout):
                 return await step(await connected.filesystem.get_s3(self.bucket))
         except Exception as error:
             explained = connected.explain(error)
+            if self.source is not None and server_code(error) in OVER:
+                explained = self.source.reject(used) or explained
             if explained is error:
                 raise
             raise explained from error

@@ -12,7 +12,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...content import mimetype
 from ...info import CleanupCount
 from ..errors import RootNotFoundError
 from ..object_stores.listing import pages
@@ -176,6 +175,8 @@ class S3Filesystem:
     ) -> None:
         _check_length(path)
         try:
+            if create and self.client.options.conditional_put == "disabled":
+                raise io.UnsupportedOperation("conditions are disabled")
             self.client.run(lambda: put(create))
         except io.UnsupportedOperation:
             if not create:
@@ -188,10 +189,9 @@ class S3Filesystem:
                 return
             raise FileExistsError(errno.EEXIST, "already exists", path) from None
 
-    @staticmethod
-    def _facts(path: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _facts(self, path: str, options: Mapping[str, Any]) -> dict[str, Any]:
         facts = {name: value for name, value in options.items() if name != "mode"}
-        return {"ContentType": mimetype(path), **facts}
+        return {"ContentType": self.client.options.content_type_of(path), **facts}
 
     def cp_file(self, path1: str, path2: str) -> None:
         self.copy(path1, path2, self.head(path1))
@@ -261,8 +261,9 @@ class S3Filesystem:
             raise _summary(failures, count)
 
     def _remove_batch(self, keys: list[str]) -> list[tuple[str, Exception]]:
-        if len(keys) == 1:
-            self.rm_file(keys[0])
+        if len(keys) == 1 or self.client.options.disable_bulk_delete:
+            for key in keys:
+                self.rm_file(key)
             return []
         wanted = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
         try:

@@ -14,7 +14,7 @@ from ..remote import is_transient
 from .codes import is_refused_before_it_began, server_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from .client import S3Client
 
@@ -32,6 +32,10 @@ COPY_AT_ONCE = 1024 * MIB
 COPY_PART = 256 * MIB
 _AT_ONCE = 4
 _MOST_PARTS = 10_000
+
+
+#: What names a part when all are put together: the checksum too, with some algorithms.
+_NAMES = ("ETag", "ChecksumSHA256", "ChecksumCRC64NVME")
 
 
 class Sink(Protocol):
@@ -109,7 +113,7 @@ class S3Transfers:
             answer = await self._client.request(
                 "upload_part", Key=key, UploadId=upload, PartNumber=number, Body=data
             )
-            return {"PartNumber": number, "ETag": answer["ETag"]}
+            return {"PartNumber": number, **_named(answer)}
 
         def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
             for number, offset in enumerate(range(0, size, length), 1):
@@ -138,7 +142,7 @@ class S3Transfers:
                 CopySourceRange=f"bytes={offset}-{last}",
                 **origin,
             )
-            return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
+            return {"PartNumber": number, **_named(answer["CopyPartResult"])}
 
         def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
             for number, offset in enumerate(range(0, size, self.copy_part), 1):
@@ -199,6 +203,10 @@ class S3Transfers:
                 )
             return False
         return True
+
+
+def _named(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: part[name] for name in _NAMES if name in part}
 
 
 def _creation(create: bool) -> dict[str, Any]:
