@@ -39,6 +39,8 @@ class S3Options(ClientOptions, RequestSettings, IdentitySettings, Location):
         **ClientOptions.client_synonyms,
     }
 
+    one_of: ClassVar[tuple[str, ...]] = ("bucket", "url", "credentials_url")
+
     engine: Literal["auto", "obstore", "fsspec"] = Field(
         default="auto",
         description="Which client moves the contents: `obstore` (fast), `fsspec` (s3fs), or the "
