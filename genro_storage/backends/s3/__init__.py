@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -72,6 +73,12 @@ class S3Options(NetworkOptions):
         description="Where the server is, if it is not Amazon's: `https://minio.example.org:9000`. "
         "Without it the environment (`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`) or the profile is asked.",
     )
+    engine: Literal["auto", "obstore", "fsspec"] = Field(
+        default="auto",
+        description="What single files are read and written by: `obstore`, a native client that is "
+        "several times as fast with small files, or `fsspec`, the Python SDK below s3fs, which does "
+        "the rest in any case. `auto` takes obstore where it is installed and can reach the bucket.",
+    )
     profile: str | None = Field(
         default=None,
         min_length=1,
@@ -130,6 +137,11 @@ class S3Options(NetworkOptions):
                 f"{' and '.join(repr(name) for name in named)} exclude each other: "
                 "each says who we are; keep one"
             )
+        if self.engine == "obstore" and _is_special(self.bucket):
+            raise ValueError(
+                "engine 'obstore' reaches no access points and no directory buckets; leave "
+                "'engine' out"
+            )
         return self
 
 
@@ -139,4 +151,18 @@ def build(options: S3Options, context: BuildContext) -> Backend:
     from .client import S3Client
     from .filesystem import S3Filesystem
 
-    return S3Backend(S3Filesystem(S3Client(options, context.mount)), options.prefix)
+    client = S3Client(options, context.mount)
+    if options.engine == "fsspec" or (options.engine == "auto" and not _suits_obstore(options)):
+        return S3Backend(S3Filesystem(client), options.prefix)
+    from .fast import ObstoreFilesystem
+
+    return S3Backend(ObstoreFilesystem(client), options.prefix)
+
+
+def _suits_obstore(options: S3Options) -> bool:
+    return not _is_special(options.bucket) and find_spec("obstore") is not None
+
+
+def _is_special(bucket: str) -> bool:
+    """An access point, or a directory bucket, whose sessions and listings are of another kind."""
+    return bucket.startswith("arn:") or bucket.endswith("--x-s3")

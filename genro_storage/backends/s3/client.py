@@ -12,7 +12,6 @@ import atexit
 import contextlib
 import errno
 import functools
-import io
 import os
 import re
 import threading
@@ -22,6 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ..remote import Opened, is_transient, missing_extra, repeated_async
+from .body import Body
+from .sdk_credentials import current_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -79,21 +80,6 @@ class _Connected(NamedTuple):
     turns: asyncio.Semaphore
 
 
-class _Body(io.BytesIO):
-    """What is uploaded, noting when somebody takes of it.
-
-    aiohttp bounds the waiting for an answer, and waits for ever to be rid of what it sends.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self.taken = time.monotonic()
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self.taken = time.monotonic()
-        return super().read(size)
-
-
 _living: weakref.WeakSet[S3Client] = weakref.WeakSet()
 # What mounts share that name their keys, in one environment: a session is as much work as several
 # requests, and has credentials only where there is no key.
@@ -112,7 +98,7 @@ class S3Client:
         self.options = options
         self.bucket: str = options.bucket
         self.bounds: Bounds = options.bounds
-        self._mount = mount
+        self.mount = mount
         self._place: Place | None = None
         self._opened: Opened[_Connected] = Opened(self._open)
 
@@ -124,7 +110,7 @@ class S3Client:
             try:
                 found = self._place = self._find_place(None)
             except ImportError as error:
-                raise missing_extra(error, self._mount, "s3", "s3") from error
+                raise missing_extra(error, self.mount, "s3", "s3") from error
         return found
 
     @property
@@ -161,7 +147,7 @@ class S3Client:
 
             session = self._session()
         except ImportError as error:
-            raise missing_extra(error, self._mount, "s3", "s3") from error
+            raise missing_extra(error, self.mount, "s3", "s3") from error
         _leave_loop_behind()
         self._place = self._find_place(session)
         explain = Explainer(self.bucket, self.options.anon, self.endpoint or "Amazon S3")
@@ -323,6 +309,18 @@ class S3Client:
 
         return self._connected().explain(ClientError({"Error": dict(error)}, operation))
 
+    def explained(self, error: Exception) -> Exception:
+        """The standard exception for one of botocore's, or the same."""
+        return self._connected().explain(error)
+
+    async def region(self) -> str:
+        """The region of the bucket, from Amazon where nobody else says it."""
+        return await self._attempt(_region)
+
+    async def credentials(self) -> dict[str, Any]:
+        """The current credentials of the SDK's chain, as obstore takes them."""
+        return await current_credentials(self._connected().filesystem.session)
+
     async def _attempt(self, step: Callable[[Any], Awaitable[T]]) -> T:
         connected = self._connected()
         try:
@@ -339,7 +337,7 @@ class S3Client:
         call = getattr(client, operation)
         if "Body" not in parameters:
             return await call(Bucket=self.bucket, **parameters)
-        body = _Body(parameters["Body"])
+        body = Body(parameters["Body"])
         sending = asyncio.ensure_future(call(Bucket=self.bucket, **{**parameters, "Body": body}))
         timeout = self.bounds.timeout
         try:
@@ -377,6 +375,10 @@ def _leave_loop_behind() -> None:
 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=reset_lock)
+
+
+async def _region(client: Any) -> str:
+    return str(client.meta.region_name)
 
 
 async def _leave(connected: _Connected) -> None:
