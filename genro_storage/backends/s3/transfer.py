@@ -7,6 +7,7 @@ import errno
 import hashlib
 import logging
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..object_stores.source import Source
@@ -109,7 +110,8 @@ class S3Transfers:
         length = max(PART, math.ceil(size / _MOST_PARTS / MIB) * MIB)
 
         async def upload_part(upload: str, number: int, offset: int) -> dict[str, Any]:
-            data = await asyncio.to_thread(source.piece, offset, min(offset + length, size))
+            end = min(offset + length, size)
+            data = await loop.run_in_executor(reader, source.piece, offset, end)
             answer = await self._client.request(
                 "upload_part", Key=key, UploadId=upload, PartNumber=number, Body=data
             )
@@ -119,7 +121,10 @@ class S3Transfers:
             for number, offset in enumerate(range(0, size, length), 1):
                 yield upload_part(upload, number, offset)
 
-        await self._in_parts(key, parts, _creation(create), extra, source.require_unchanged)
+        loop = asyncio.get_running_loop()
+        # One thread: each keeps the memory of the parts that it has read to itself.
+        with ThreadPoolExecutor(1, thread_name_prefix="genro-storage") as reader:
+            await self._in_parts(key, parts, _creation(create), extra, source.require_unchanged)
 
     async def copy(
         self, source: str, target: str, size: int, etag: str | None, extra: dict[str, Any]
