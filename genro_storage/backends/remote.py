@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import threading
+import time
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -153,13 +154,21 @@ def repeated(
     >>> repeated(Bounds(retries=1), step)
     1
     """
-    if bounds.retries == 0:
-        return step(0)
+    begun = time.monotonic()
+    try:
+        return step(0)  # tenacity takes longer to begin than a small request to be answered
+    except Exception as error:
+        if bounds.retries == 0 or not when(error):
+            raise
+        first = error
     import tenacity
 
-    for attempt in tenacity.Retrying(**_rules(bounds, when)):
+    for attempt in tenacity.Retrying(**_rules(bounds, when, begun)):
         with attempt:
-            return step(attempt.retry_state.attempt_number - 1)
+            number = attempt.retry_state.attempt_number - 1
+            if number == 0:
+                raise first
+            return step(number)
     raise AssertionError("unreachable")  # it returns or raises
 
 
@@ -169,18 +178,26 @@ async def repeated_async(
     when: Callable[[BaseException], bool] = is_transient,
 ) -> T:
     """As ``repeated``, where ``step`` is a coroutine function."""
-    if bounds.retries == 0:
+    begun = time.monotonic()
+    try:
         return await step(0)
+    except Exception as error:
+        if bounds.retries == 0 or not when(error):
+            raise
+        first = error
     import tenacity
 
-    async for attempt in tenacity.AsyncRetrying(**_rules(bounds, when)):
+    async for attempt in tenacity.AsyncRetrying(**_rules(bounds, when, begun)):
         with attempt:
-            return await step(attempt.retry_state.attempt_number - 1)
+            number = attempt.retry_state.attempt_number - 1
+            if number == 0:
+                raise first
+            return await step(number)
     raise AssertionError("unreachable")  # it returns or raises
 
 
-def _rules(bounds: Bounds, when: Callable[[BaseException], bool]) -> dict[str, Any]:
-    """When to stop, what to repeat, and how long to wait."""
+def _rules(bounds: Bounds, when: Callable[[BaseException], bool], begun: float) -> dict[str, Any]:
+    """When to stop, what to repeat, and how long to wait; ``begun`` is when the first one was."""
     import tenacity
 
     def again(error: BaseException) -> bool:
@@ -193,7 +210,7 @@ def _rules(bounds: Bounds, when: Callable[[BaseException], bool]) -> dict[str, A
     ) + tenacity.wait_random(0, bounds.pause)
     stop: Any = tenacity.stop_after_attempt(bounds.retries + 1)
     if bounds.deadline is not None:
-        stop = stop | tenacity.stop_before_delay(bounds.deadline)
+        stop = stop | tenacity.stop_before_delay(begun + bounds.deadline - time.monotonic())
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = None if state.outcome is None else state.outcome.exception()
