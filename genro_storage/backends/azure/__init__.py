@@ -31,6 +31,8 @@ _ENVIRONMENT = {
     "connection_string": "AZURE_STORAGE_CONNECTION_STRING",
 }
 _SUFFIX = "core.windows.net"
+#: The account that Microsoft's emulators have. They keep no versions.
+_EMULATED = "devstoreaccount1"
 
 
 class AzureOptions(NetworkOptions):
@@ -239,7 +241,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
 
     Raises ``StorageConfigError`` where the account is not named, or several credentials are.
     """
-    from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
+    from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
     from .doctor import facts
     from .names import check_key
 
@@ -247,9 +249,9 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
 
     def connect() -> ObjectClient:
         try:
-            from .client import AzureClient
+            from .versions import AzureVersionClient
 
-            return AzureClient(access, options.container, options.bounds)
+            return AzureVersionClient(access, options.container, options.bounds)
         except ImportError as error:
             raise missing_extra(error, context.mount, "azure", "azure") from error
 
@@ -261,7 +263,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         return signed_url(access, options.container, name, seconds)
 
     public = access.endpoint == f"https://{access.account}.blob.{_SUFFIX}".lower()
-    kind = PublicStoreBackend if public else ObjectStoreBackend
+    kind = PublicVersionedStoreBackend if public else VersionedStoreBackend
     return kind(
         connect,
         kind="azure",
@@ -274,4 +276,5 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         folders=True,
         sign=sign if access.key is not None else None,
         facts=lambda asking: facts(options, access, asking),
+        versioned=access.account != _EMULATED,
     )
