@@ -28,14 +28,17 @@ def compare(
     *,
     rounds: int = 5,
     before: Callable[[], object] | None = None,
+    warm: bool = True,
 ) -> dict[str, float]:
     """Run every contestant ``rounds`` times after one warm-up and print medians and ratios.
+
+    Without ``warm`` there is no warm-up: where each run has nothing left of the one before.
 
     ``before`` prepares each single run and is not timed. Returns the medians in seconds.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     names = list(contestants)
-    for turn in range(rounds + 1):
+    for turn in range(0 if warm else 1, rounds + 1):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             if before is not None:

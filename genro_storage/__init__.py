@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .info import Checksum as Checksum
     from .info import FileInfo as FileInfo
     from .info import FileVersion as FileVersion
+    from .info import Finding as Finding
     from .manager import StorageManager as StorageManager
     from .node import StorageNode as StorageNode
     from .node.multipart import MultipartUpload as MultipartUpload
@@ -55,6 +56,7 @@ _HOMES = {
     "CopyPlan": "transfer",
     "FileInfo": "info",
     "FileVersion": "info",
+    "Finding": "info",
     "MountHealth": "health",
     "MountNotFoundError": "exceptions",
     "MountRootNotFoundError": "exceptions",
@@ -93,6 +95,7 @@ __all__ = [
     "CopyPlan",
     "FileInfo",
     "FileVersion",
+    "Finding",
     "MountHealth",
     "MountNotFoundError",
     "MountRootNotFoundError",

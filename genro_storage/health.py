@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .mount import Mount
 
-__all__ = ["HealthState", "MountHealth", "check_mounts"]
+__all__ = ["HealthState", "MountHealth", "check_mounts", "check_one", "without_name"]
 
 HealthState = Literal["reachable", "denied", "missing", "unreachable", "unusable"]
 
@@ -61,7 +61,7 @@ def check_mounts(mounts: Sequence[Mount], timeout: float) -> list[MountHealth]:
     found: dict[int, MountHealth] = {}
 
     def ask(position: int, mount: Mount) -> None:
-        found[position] = _check(mount)
+        found[position] = check_one(mount)
 
     threads: list[threading.Thread] = []
     for position, mount in enumerate(mounts):
@@ -78,7 +78,8 @@ def check_mounts(mounts: Sequence[Mount], timeout: float) -> list[MountHealth]:
     ]
 
 
-def _check(mount: Mount) -> MountHealth:
+def check_one(mount: Mount) -> MountHealth:
+    """Ask one mount, within its own bounds."""
     started = time.monotonic()
     reason = ""
     state: HealthState = "reachable"
@@ -87,13 +88,13 @@ def _check(mount: Mount) -> MountHealth:
         started = time.monotonic()
         reason = _ask(mount)
     except StorageError as error:
-        state, reason = _state_of(error), _without_name(error.message, mount)
+        state, reason = _state_of(error), without_name(error.message, mount)
     except Exception as error:  # noqa: BLE001 - the user's own function finds the root
         state, reason = "unusable", f"{type(error).__name__} while finding its root: {error}"
     return MountHealth(mount.name, state, reason, time.monotonic() - started)
 
 
-def _without_name(message: str, mount: Mount) -> str:
+def without_name(message: str, mount: Mount) -> str:
     """Whoever reads a reason knows whose it is."""
     start = rf"(?:mount {re.escape(repr(mount.name))}(?: \(\w+\))?|{re.escape(mount.label(''))}): "
     return re.sub(start, "", message, count=1) if re.match(start, message) else message

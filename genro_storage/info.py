@@ -7,10 +7,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Self
 
-__all__ = ["Attributes", "Checksum", "CleanupCount", "EntryType", "FileInfo", "FileVersion"]
+__all__ = [
+    "Attributes",
+    "Checksum",
+    "CleanupCount",
+    "EntryType",
+    "FileInfo",
+    "FileVersion",
+    "Finding",
+]
 
 EntryType = Literal["file", "directory", "link", "other"]
 
@@ -25,18 +33,38 @@ class Checksum(NamedTuple):
 class CleanupCount(int):
     """How many temporary files ``cleanup`` has removed; ``left``: how many were too young to go.
 
+    ``names`` and ``left_names`` are the files that they were to become, where that is known: those
+    of unfinished uploads to a bucket.
+
     >>> found = CleanupCount(2, left=1)
     >>> found == 2, found.left
     (True, 1)
     """
 
     left: int
+    names: tuple[str, ...]
+    left_names: tuple[str, ...]
 
-    def __new__(cls, removed: int, left: int = 0) -> Self:
-        """A count, and how many were left."""
+    def __new__(
+        cls,
+        removed: int,
+        left: int = 0,
+        names: Iterable[str] = (),
+        left_names: Iterable[str] = (),
+    ) -> Self:
+        """A count, how many were left, and the names of both."""
         made = super().__new__(cls, removed)
         made.left = left
+        made.names, made.left_names = tuple(names), tuple(left_names)
         return made
+
+    def below(self, prefix: str) -> Self:
+        """The same with names as seen from a directory that all of them are in."""
+
+        def seen(names: Iterable[str]) -> list[str]:
+            return [name.removeprefix(prefix) for name in names]
+
+        return type(self)(self, self.left, seen(self.names), seen(self.left_names))
 
 
 class FileInfo(NamedTuple):
@@ -104,3 +132,18 @@ class FileVersion:
     etag: str | None = None
     is_delete_marker: bool = False
     checksum: Checksum | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fact about a mount, as ``doctor`` finds it: what, its value, and where that is from.
+
+    ``ok`` is False where the mount cannot work like that, and None where it could not be found
+    out or was not tried; ``detail`` says more, with the fix where something is wrong.
+    """
+
+    name: str
+    value: str
+    source: str = ""
+    ok: bool | None = True
+    detail: str = ""

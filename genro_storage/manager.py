@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .doctor import examine
 from .exceptions import MountNotFoundError, StorageConfigError
 from .health import MountHealth, check_mounts
 from .mount import Mount
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .backends.context import Keep
     from .compat import MountTable
     from .config import MountSpec
-    from .info import CleanupCount
+    from .info import CleanupCount, Finding
 
     ConfigSource = str | os.PathLike[str] | list[Any] | tuple[Any, ...] | Mapping[str, Any]
     Kept = dict[tuple[str, Hashable], Any]
@@ -256,6 +257,20 @@ class StorageManager:
         mounts = [self._mount(name) for name in names] if names else list(self._table.values())
         return check_mounts(mounts, timeout)
 
+    def doctor(self, name: str, *, write: bool = False) -> list[Finding]:
+        """Everything that is in force in one mount, with the reason, and whether it works.
+
+        ``write`` also stores, reads and deletes a small file of its own in the mount's root.
+        Nothing is raised for what does not work: its finding is not ``ok``. Raises
+        ``MountNotFoundError`` for an unknown name.
+
+        >>> storage = StorageManager()
+        >>> storage.configure([{"name": "scratch", "type": "memory"}])
+        >>> [finding.name for finding in storage.doctor("scratch", write=True) if finding.ok]
+        ['permissions', 'storage', 'list', 'put', 'get', 'delete']
+        """
+        return examine(self._mount(name), write=write)
+
     def cleanup(self, name: str, older_than: float = 3600.0) -> CleanupCount:
         """Remove the temporary files that killed writers left in a mount.
 
@@ -290,6 +305,11 @@ class StorageManager:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
+        from .config.portable import require_portable
+
+        for name, origin in self._origins.items():
+            if not isinstance(origin, Path):
+                require_portable(name, origin)
         return {"origins": [(name, self._origins[name]) for name in self._parents_first()]}
 
     def _parents_first(self) -> list[str]:

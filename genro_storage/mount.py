@@ -348,7 +348,8 @@ class Mount(MountExtras):
         backend, real = self._at(path)
         with self._naming_below(path, {real: path}, "cleaning up"):
             removed = backend.cleanup(real, older_than)
-        return removed if isinstance(removed, CleanupCount) else CleanupCount(removed or 0)
+        found = removed if isinstance(removed, CleanupCount) else CleanupCount(removed or 0)
+        return found.below(real.removesuffix(path) if path or not real else f"{real}/")
 
     def _require_below_root(self, path: str) -> None:
         self.require_delete(path)

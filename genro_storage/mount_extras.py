@@ -11,7 +11,7 @@ from .mount_urls import MountUrls
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .info import FileInfo, FileVersion
+    from .info import FileInfo, FileVersion, Finding
 
 __all__ = ["MountExtras"]
 
@@ -70,3 +70,11 @@ class MountExtras(MountUrls):
         self.require_write(path, "setting metadata")
         self._require("metadata", path, "metadata (the backend does not support metadata)")
         self._run(path, "setting metadata", "set_metadata", metadata)
+
+    # -- facts ------------------------------------------------------------------------------------
+
+    def diagnose(self, *, ask: bool = True) -> list[Finding]:
+        """What the backend knows of the storage behind it; without ``ask``, nothing is sent."""
+        backend = self._at("")[0]
+        with translating(self.label(""), "looking at its settings"):
+            return backend.diagnose(ask=ask)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..capabilities import BackendCapabilities
-    from ..info import FileInfo, FileVersion
+    from ..info import FileInfo, FileVersion, Finding
 
 __all__ = ["OptionalVerbs"]
 
@@ -106,6 +106,15 @@ class OptionalVerbs(DirectVerbs, ABC):
     def internal_url(self, path: str, *, nocache: bool = False) -> str | None:
         """A URL for use inside the application; None where there is none."""
         return None
+
+    # -- facts --------------------------------------------------------------------------------
+
+    def diagnose(self, *, ask: bool = True) -> list[Finding]:
+        """What is in force, and why: the server, who we are, how requests are made.
+
+        Without ``ask`` only what is known without a request. Whatever fails is a finding too.
+        """
+        return []
 
     # -- for subclasses -----------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["BackendOptions", "StrictModel"]
+__all__ = ["BackendOptions", "StrictModel", "renamed"]
 
 
 class StrictModel(BaseModel):
@@ -35,18 +35,7 @@ class StrictModel(BaseModel):
     def _rename_synonyms(cls, data: Any) -> Any:
         if not cls.synonyms or not isinstance(data, dict):
             return data
-        renamed = dict(data)
-        for other, field in cls.synonyms.items():
-            if other not in renamed:
-                continue
-            value = renamed.pop(other)
-            if field in renamed and renamed[field] != value:
-                raise ValueError(
-                    f"{field!r} and {other!r} are two names of one option, but their values "
-                    "differ; keep one of them"
-                )
-            renamed[field] = value
-        return renamed
+        return renamed(data, cls.synonyms)
 
     @classmethod
     def known_keys(cls) -> list[str]:
@@ -63,6 +52,25 @@ class StrictModel(BaseModel):
     __str__ = __repr__
 
 
+def renamed(data: Mapping[str, Any], synonyms: Mapping[str, str]) -> dict[str, Any]:
+    """The same with every other spelling of a key as the field it stands for.
+
+    Raises ``ValueError``, which names both, where two of them have different values.
+    """
+    found = dict(data)
+    for other, field in synonyms.items():
+        if other not in found:
+            continue
+        value = found.pop(other)
+        if field in found and found[field] != value:
+            raise ValueError(
+                f"{field!r} and {other!r} are two names of one option, but their values "
+                "differ; keep one of them"
+            )
+        found[field] = value
+    return found
+
+
 class BackendOptions(StrictModel):
     """What one type of mount can be told, without the keys that all mounts share.
 
@@ -71,6 +79,7 @@ class BackendOptions(StrictModel):
 
     ``makes_when_built`` is True where a mount with ``create: true`` makes its root while it is being
     built, and not with its first file: a check of the configuration must then leave that out.
+    ``one_of`` names keys of which one is needed, for the documents.
 
     >>> class FtpOptions(BackendOptions):
     ...     synonyms = {"server": "host"}
@@ -80,3 +89,4 @@ class BackendOptions(StrictModel):
     """
 
     makes_when_built: ClassVar[bool] = True
+    one_of: ClassVar[tuple[str, ...]] = ()

@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import threading
+import time
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import Field
 
 from ..exceptions import StorageMissingExtraError
+from .durations import Duration
 from .errors import RootNotFoundError
 from .options import BackendOptions
 
@@ -61,11 +63,9 @@ _UNREACHABLE = (
 class NetworkOptions(BackendOptions):
     """The keys that every type of mount behind a network has."""
 
-    timeout: float = Field(
+    timeout: Duration = Field(
         default=30.0,
-        gt=0,
         le=3600,
-        allow_inf_nan=False,
         description="How many seconds one attempt waits for the server: for a connection (ten at "
         "most), and then for each answer. A transfer that moves on may take any time.",
     )
@@ -85,15 +85,26 @@ class NetworkOptions(BackendOptions):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How long (``timeout``, seconds an attempt) and how often (``retries`` more) to try."""
+    """How long (``timeout``, seconds an attempt) and how often (``retries`` more) to try.
+
+    Before the first repetition pass ``pause`` seconds, ``base`` times as many before each further
+    one, and never more than ``longest_pause``. None begins later than ``deadline`` seconds after
+    the first attempt (None: whenever). ``connecting`` are the seconds for a connection, where it
+    is not ``timeout``, ten at most.
+    """
 
     timeout: float = 30.0
     retries: int = 2
+    pause: float = _PAUSE
+    longest_pause: float = _LONGEST_PAUSE
+    base: float = 2.0
+    deadline: float | None = None
+    connecting: float | None = None
 
     @property
     def connect(self) -> float:
         """Seconds to wait for a connection."""
-        return min(self.timeout, _CONNECT)
+        return min(self.timeout, _CONNECT) if self.connecting is None else self.connecting
 
 
 class BusyError(ConnectionError):
@@ -133,7 +144,8 @@ def repeated(
 ) -> T:
     """``step(attempt)``, again where it fails as ``when`` says; attempts count from 0.
 
-    The pauses grow from 0.1 to 2 seconds, with jitter, so that many clients do not return at once.
+    The pauses grow as ``bounds`` say, by default from 0.1 to 2 seconds, with jitter, so that many
+    clients do not return at once.
 
     >>> def step(attempt):
     ...     if attempt < 1:
@@ -142,13 +154,21 @@ def repeated(
     >>> repeated(Bounds(retries=1), step)
     1
     """
-    if bounds.retries == 0:
-        return step(0)
+    begun = time.monotonic()
+    try:
+        return step(0)  # tenacity takes longer to begin than a small request to be answered
+    except Exception as error:
+        if bounds.retries == 0 or not when(error):
+            raise
+        first = error
     import tenacity
 
-    for attempt in tenacity.Retrying(**_rules(bounds, when)):
+    for attempt in tenacity.Retrying(**_rules(bounds, when, begun)):
         with attempt:
-            return step(attempt.retry_state.attempt_number - 1)
+            number = attempt.retry_state.attempt_number - 1
+            if number == 0:
+                raise first
+            return step(number)
     raise AssertionError("unreachable")  # it returns or raises
 
 
@@ -158,18 +178,26 @@ async def repeated_async(
     when: Callable[[BaseException], bool] = is_transient,
 ) -> T:
     """As ``repeated``, where ``step`` is a coroutine function."""
-    if bounds.retries == 0:
+    begun = time.monotonic()
+    try:
         return await step(0)
+    except Exception as error:
+        if bounds.retries == 0 or not when(error):
+            raise
+        first = error
     import tenacity
 
-    async for attempt in tenacity.AsyncRetrying(**_rules(bounds, when)):
+    async for attempt in tenacity.AsyncRetrying(**_rules(bounds, when, begun)):
         with attempt:
-            return await step(attempt.retry_state.attempt_number - 1)
+            number = attempt.retry_state.attempt_number - 1
+            if number == 0:
+                raise first
+            return await step(number)
     raise AssertionError("unreachable")  # it returns or raises
 
 
-def _rules(bounds: Bounds, when: Callable[[BaseException], bool]) -> dict[str, Any]:
-    """When to stop, what to repeat, and how long to wait."""
+def _rules(bounds: Bounds, when: Callable[[BaseException], bool], begun: float) -> dict[str, Any]:
+    """When to stop, what to repeat, and how long to wait; ``begun`` is when the first one was."""
     import tenacity
 
     def again(error: BaseException) -> bool:
@@ -177,7 +205,12 @@ def _rules(bounds: Bounds, when: Callable[[BaseException], bool]) -> dict[str, A
         too_long = isinstance(error, BusyError) and (error.wait or 0) > bounds.timeout
         return isinstance(error, Exception) and not too_long and when(error)
 
-    usual = tenacity.wait_exponential(_PAUSE, _LONGEST_PAUSE) + tenacity.wait_random(0, _PAUSE)
+    usual = tenacity.wait_exponential(
+        bounds.pause, bounds.longest_pause, bounds.base
+    ) + tenacity.wait_random(0, bounds.pause)
+    stop: Any = tenacity.stop_after_attempt(bounds.retries + 1)
+    if bounds.deadline is not None:
+        stop = stop | tenacity.stop_before_delay(begun + bounds.deadline - time.monotonic())
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = None if state.outcome is None else state.outcome.exception()
@@ -195,7 +228,7 @@ def _rules(bounds: Bounds, when: Callable[[BaseException], bool]) -> dict[str, A
         )
 
     return {
-        "stop": tenacity.stop_after_attempt(bounds.retries + 1),
+        "stop": stop,
         "retry": tenacity.retry_if_exception(again),
         "wait": pause,
         "before_sleep": tell,

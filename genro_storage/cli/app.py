@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..exceptions import StorageError
-from . import changing, checking, configuring, listing, reading, transfer
+from . import changing, checking, configuring, doctoring, listing, reading, transfer
 from .command import Command
 from .output import prepare_streams, say, warnings_said
 from .targets import FAILED, INTERRUPTED, PIPE_CLOSED, Session
@@ -147,6 +147,7 @@ _PANELS = {
     "Looking": (
         configuring.mounts,
         checking.check,
+        doctoring.doctor,
         listing.ls,
         listing.tree,
         reading.stat,

@@ -176,8 +176,12 @@ def cleanup(
         raise MountNotFoundError(f"{mount}: give the name of a mount, without a path", node=mount)
     count = session.manager.cleanup(name, older_than)
     if as_json:
-        print_json({"mount": name, "removed": count, "left": count.left})
+        named = {"names": count.names, "left_names": count.left_names}
+        print_json({"mount": name, "removed": count, "left": count.left, **named})
         return
+    for word, names in (("removed", count.names), ("left", count.left_names)):
+        for each in names:
+            print(f"{word} an unfinished upload of {shown(f'{name}:{each}')}")
     left = ""
     if count.left:
         is_left = "1 is" if count.left == 1 else f"{count.left} are"

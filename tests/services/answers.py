@@ -47,8 +47,10 @@ class _Server(http.server.ThreadingHTTPServer):
 class AnswerServer:
     """Answers every request by calling ``answer``, and notes it in ``requests``."""
 
-    def __init__(self, answer: Callable[[Request], Answer], *, pause: float = 0.0) -> None:
-        """``pause`` seconds pass for every 256 KiB that are received."""
+    def __init__(
+        self, answer: Callable[[Request], Answer], *, pause: float = 0.0, ahead: float = 0.0
+    ) -> None:
+        """``pause`` seconds pass for every 256 KiB received; its clock is ``ahead`` seconds ahead."""
         self.requests: list[Request] = []
         outer = self
 
@@ -61,7 +63,17 @@ class AnswerServer:
                 while left > len(body):
                     time.sleep(pause)
                     body += self.rfile.read(min(256 * 1024, left - len(body)))
-                request = Request(self.command, self.path, dict(self.headers.items()), body)
+                if self.headers.get("Transfer-Encoding") == "chunked":
+                    while size := int(self.rfile.readline(), 16):
+                        body += self.rfile.read(size)
+                        self.rfile.readline()
+                    self.rfile.readline()
+                # As botocore writes them: names are the same in any case, and obstore uses lower case.
+                headers = {
+                    name.title() if name.islower() else name: value
+                    for name, value in self.headers.items()
+                }
+                request = Request(self.command, self.path, headers, body)
                 outer.requests.append(request)
                 given = answer(request)
                 self.send_response(given.status)
@@ -76,6 +88,9 @@ class AnswerServer:
                     self.wfile.write(given.body)
 
             do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any  # noqa: N815
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string((timestamp or time.time()) + ahead)
 
             def log_message(self, *args: object) -> None:
                 """Nothing: the requests are noted."""

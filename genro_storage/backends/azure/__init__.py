@@ -243,6 +243,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
     Raises ``StorageConfigError`` where the account is not named, or several credentials are.
     """
     from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
+    from .doctor import facts
     from .names import check_key
     from .urls import AzureDirect
 
@@ -269,5 +270,6 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         ordered=False,
         folders=True,
         direct=AzureDirect(options, access, context.mount),
+        facts=lambda asking: facts(options, access, asking),
         versioned=access.account != _EMULATED,
     )

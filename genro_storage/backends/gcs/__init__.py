@@ -126,6 +126,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
     Raises ``StorageConfigError`` for credentials that contradict each other.
     """
     from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
+    from .doctor import facts
     from .names import check_key
     from .urls import GcsDirect
 
@@ -158,6 +159,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         check_key=check_key,
         ordered=True,
         direct=GcsDirect(options, endpoint, key, context.mount),
+        facts=lambda asking: facts(options, endpoint, asking),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
 
 from ...capabilities import BackendCapabilities
@@ -26,15 +27,17 @@ from .reader import FIRST, PIECE, Chunk, ObjectReader
 from .target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from ...info import Attributes
+    from ...info import Attributes, Finding
     from ..fsspec_write import Content
 
-__all__ = ["ObjectStoreBackend", "PublicStoreBackend"]
+__all__ = ["Asking", "ObjectStoreBackend", "PublicStoreBackend"]
 
 T = TypeVar("T")
+#: A way to do something with the client; it connects where it has not yet.
+Asking = Callable[[Callable[[Any], Any]], Any]
 
 _DELETERS = 8
 
@@ -69,6 +72,7 @@ class ObjectStoreBackend(ObjectUrls):
         ordered: bool,
         folders: bool = False,
         direct: DirectAccess,
+        facts: Callable[[Asking | None], list[Finding]] | None = None,
     ) -> None:
         self._remote = RemoteFilesystem(
             lambda: cast("Filesystem", connect()), kind, bounds=bounds, explain=_as_it_is
@@ -79,6 +83,7 @@ class ObjectStoreBackend(ObjectUrls):
         self._ordered = ordered
         self._folders = folders
         self._direct = direct
+        self._facts = facts
         super().__init__(
             self._remote,
             root,
@@ -100,6 +105,9 @@ class ObjectStoreBackend(ObjectUrls):
     def _again(self, step: Callable[[], T]) -> T:
         """A part of a long transfer, repeated on its own."""
         return repeated(self._bounds, lambda _: step())
+
+    def diagnose(self, *, ask: bool = True) -> list[Finding]:
+        return [] if self._facts is None else self._facts(self._ask if ask else None)
 
     def address(self, path: str) -> tuple[object, str] | None:
         return self._store, self._full(path)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...capabilities import BackendCapabilities
-    from ...info import Attributes
+    from ...info import Attributes, Finding
     from .filesystem import S3Filesystem
 
 __all__ = ["PROFILE", "S3Backend"]
@@ -51,6 +51,11 @@ class S3Backend(S3Urls):
         self._store = store
         super().__init__(store, prefix, profile=PROFILE)
 
+    def _full(self, path: str) -> str:
+        if self._store.client.options.bucket is None:  # a broker will say where that is
+            self._root = self._store.client.root.prefix
+        return super()._full(path)
+
     def _declare(self) -> BackendCapabilities:
         from dataclasses import replace
 
@@ -67,7 +72,7 @@ class S3Backend(S3Urls):
         )
 
     def __repr__(self) -> str:
-        return f"<S3Backend {self._store.client.bucket}>"
+        return f"<S3Backend {self._store.client.options.bucket or 'of a broker'}>"
 
     def address(self, path: str) -> tuple[object, str] | None:
         client = self._store.client
@@ -97,7 +102,7 @@ class S3Backend(S3Urls):
     @property
     def _is_express(self) -> bool:
         """Whether it is a directory bucket."""
-        return self._store.client.bucket.endswith("--x-s3")
+        return self._store.client.bucket.endswith("--x-s3") or self._store.client.options.is_express
 
     def _digest(self, etag: str | None) -> Checksum | None:
         # Directory buckets (S3 Express) have ETags of another kind.
@@ -111,7 +116,7 @@ class S3Backend(S3Urls):
         if info.checksum is not None or info.type != "file" or self._digest(info.etag) is None:
             return info.checksum
         # It may be an MD5. A listing does not say whether the object is encrypted, a HEAD does.
-        found = self.stat(info.path)
+        found = self._describe(info.path, self._store.head(self._full(info.path)))
         return found.checksum if found.etag == info.etag else None
 
     def _entry(self, raw: Mapping[str, Any]) -> Entry:
@@ -266,15 +271,27 @@ class S3Backend(S3Urls):
         limit = None if older_than <= 0 else datetime.now(UTC) - timedelta(seconds=older_than)
         full = self._full(path)
         below = self._store.abort_uploads(self._prefix(path), limit)
+        root = self._prefix("")
         if not path:
-            return below
+            return below.below(root)
         itself = self._store.abort_uploads(full, limit, exactly=True)
-        return CleanupCount(below + itself, below.left + itself.left)
+        return CleanupCount(
+            below + itself,
+            below.left + itself.left,
+            below.names + itself.names,
+            below.left_names + itself.left_names,
+        ).below(root)
+
+    def diagnose(self, *, ask: bool = True) -> list[Finding]:
+        from .doctor import facts
+
+        return facts(self._store.client, lambda: self._prefix(""), ask=ask)
 
 
 def _is_plain(answer: Mapping[str, Any]) -> bool:
     """Whether a HEAD shows no encryption under which an ETag is no MD5."""
     return (
-        answer.get("ServerSideEncryption") in (None, "AES256")
+        not answer.get("EncryptionUntold")
+        and answer.get("ServerSideEncryption") in (None, "AES256")
         and answer.get("SSECustomerAlgorithm") is None
     )

@@ -1,0 +1,209 @@
+"""Object stores: the library beside raw obstore, s3fs, boto3 and cloudpathlib, on one server.
+
+``python benchmarks/bench_object_stores.py [--server moto|rclone] [--small] [--peers NAME,NAME]``:
+``--small`` is a few objects only, to see that it runs. Each contestant is a process of its own, so
+that nobody's threads and memory are another's; all take turns. Ratios are to raw obstore.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+from harness import compare, machine
+from object_peers import PEERS, Server
+
+from tests.services.s3 import BUCKET, KEY, SECRET, Moto, RcloneS3
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from object_peers import Peer
+
+MIB = 1024 * 1024
+
+
+class Contestant:
+    """A child process with one library, which does what it is told and says how much memory it took."""
+
+    def __init__(self, name: str, server: Server) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--worker", name, json.dumps(server)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.peak = 0.0  #: MiB, from its beginning
+        self.do("hello")
+
+    def do(self, step: str, **arguments: Any) -> None:
+        """One step of ``Worker``; raises where it fails."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps([step, arguments]) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} has failed in {step}; why stands above")
+        self.peak = float(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+
+
+class Worker:
+    """The steps, in the child."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+
+    def hello(self) -> None:
+        """All is imported and connected: that is not what is measured."""
+        assert not self.peer.exists("nothing")
+
+    def up(self, keys: Sequence[str], size: int) -> None:
+        self.peer.put_all(keys, b"x" * size)
+
+    def down(self, keys: Sequence[str], size: int) -> None:
+        assert self.peer.get_all(keys) == len(keys) * size
+
+    def ask(self, keys: Sequence[str], size: int) -> None:
+        assert self.peer.ask_all(keys) == len(keys) * size
+
+    def at_once(self, keys: Sequence[str], size: int) -> None:
+        assert self.peer.read_at_once(keys) == len(keys) * size
+
+    def upload(self, source: str, key: str) -> None:
+        self.peer.upload(source, key)
+
+    def download(self, key: str, target: str, size: int) -> None:
+        self.peer.download(key, target)
+        assert Path(target).stat().st_size == size
+        Path(target).unlink()
+
+
+def work(name: str, server: Server) -> None:
+    """The body of a child: steps from the standard input, peaks of memory to the output."""
+    worker = Worker(PEERS[name](server))
+    for line in sys.stdin:
+        step, arguments = json.loads(line)
+        getattr(worker, step)(**arguments)
+        # KiB on Linux, bytes on macOS.
+        unit = MIB if sys.platform == "darwin" else 1024
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, flush=True)
+
+
+def small_objects(peers: Sequence[str], server: Server, small: bool) -> None:
+    """Many small objects up and down, questions one after the other, reads all at once."""
+    size, rounds = 4096, 1 if small else 3
+    many, asked, at_once = (20, 5, 20) if small else (2_000, 300, 1_000)
+    with contextlib.ExitStack() as stack:
+        started = {name: stack.enter_context(Contestant(name, server)) for name in peers}
+
+        def race(title: str, step: str, count: int) -> None:
+            # Everybody works on objects of their own.
+            contestants = {
+                name: functools.partial(
+                    each.do, step, keys=[f"{name}/k{n}" for n in range(count)], size=size
+                )
+                for name, each in started.items()
+            }
+            compare(title, contestants, rounds=rounds)
+
+        race(f"{many:,} objects of 4 KiB up, 16 threads", "up", many)
+        race(f"{many:,} objects of 4 KiB down, 16 threads", "down", many)
+        race(f"{asked} x (exists, size, read)", "ask", asked)
+        race(f"{at_once:,} reads at once, async", "at_once", at_once)
+
+
+def large_object(peers: Sequence[str], server: Server, small: bool, directory: Path) -> None:
+    """One large object up and down, and what memory that takes."""
+    size, word = (8 * MIB, "8 MiB") if small else (1024 * MIB, "1 GiB")
+    source = directory / "large.bin"
+    with source.open("wb") as sink:
+        for number in range(size // MIB):
+            sink.write(number.to_bytes(4, "big") * (MIB // 4))
+    peaks: dict[str, dict[str, float]] = {}
+
+    def go(name: str, step: str, **arguments: Any) -> None:
+        # A new process, whose peak is that of this step.
+        contestant = fresh.pop(name)
+        contestant.do(step, **arguments)
+        peaks.setdefault(step, {})[name] = contestant.peak
+
+    fresh: dict[str, Contestant] = {}
+    for step, arguments in (
+        ("upload", {"source": str(source), "key": "large.bin"}),
+        ("download", {"key": "large.bin", "target": str(directory / "got.bin"), "size": size}),
+    ):
+        with contextlib.ExitStack() as stack:
+
+            def renew(stack: contextlib.ExitStack = stack) -> None:
+                for name in peers:
+                    if name not in fresh:
+                        fresh[name] = stack.enter_context(Contestant(name, server))
+
+            contestants = {name: functools.partial(go, name, step, **arguments) for name in peers}
+            compare(
+                f"{word}, {step}", contestants, rounds=1 if small else 2, before=renew, warm=False
+            )
+            fresh.clear()
+    print("\npeak memory of the process, MiB  (upload, download)")
+    for name in peers:
+        print(f"  {name:<34} {peaks['upload'][name]:9.0f} {peaks['download'][name]:9.0f}")
+
+
+def main() -> None:
+    """Start the server, race, and stop it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", choices=("moto", "rclone"), default="moto")
+    parser.add_argument("--small", action="store_true", help="a few objects only")
+    parser.add_argument("--peers", default=",".join(PEERS), help="names, separated by commas")
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.worker:
+        name, server = given.worker
+        work(name, Server(*json.loads(server)))
+        return
+    peers = []
+    print(machine(), f"server: {given.server}", sep=", ")
+    for name in given.peers.split(","):
+        if find_spec(PEERS[name].package) is None:
+            print(f"without {name}: install it with: {PEERS[name].install}")
+        else:
+            peers.append(name)
+    with tempfile.TemporaryDirectory(prefix="genro-bench-") as text:
+        kind = Moto if given.server == "moto" else RcloneS3
+        missing = kind.missing()
+        if missing is not None:
+            sys.exit(f"{missing}; install it with: {kind.install}")
+        service = kind(Path(text) / "server").start()
+        server = Server(f"http://127.0.0.1:{service.port}", BUCKET, KEY, SECRET)
+        try:
+            small_objects(peers, server, given.small)
+            large_object(peers, server, given.small, Path(text))
+        finally:
+            service.stop()
+
+
+if __name__ == "__main__":
+    main()
