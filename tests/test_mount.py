@@ -79,6 +79,8 @@ DOORS = {
     "versions": lambda mount, here: mount.versions("p"),
     "stat_version": lambda mount, here: mount.stat_version("p", "1"),
     "delete_version": lambda mount, here: mount.delete_version("p", "1"),
+    "restore_version": lambda mount, here: mount.restore_version("p", "1"),
+    "require_versions": lambda mount, here: mount.require_versions("p"),
     "get_metadata": lambda mount, here: mount.get_metadata("p"),
     "set_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}),
     "set_mtime": lambda mount, here: mount.set_mtime("p", 1.0),
@@ -98,6 +100,7 @@ DOORS = {
     ),
     "abort_upload": lambda mount, here: mount.abort_upload("p", "id"),
     "local_path": lambda mount, here: mount.local_path("p"),
+    "diagnose": lambda mount, here: mount.diagnose(),
     "cleanup": lambda mount, here: mount.cleanup("p", 0.0),
     "address": lambda mount, here: mount.same_place("p", mount, "p"),
     "begin_batch": lambda mount, here: mount.begin_batch(),
@@ -105,7 +108,7 @@ DOORS = {
     "close": lambda mount, here: mount.close(),
 }
 #: The verbs that take no single path of the user's, so no message can name one.
-PATHLESS = {"remove_many", "begin_batch", "check", "close"}
+PATHLESS = {"remove_many", "begin_batch", "check", "close", "diagnose"}
 
 
 class Nothing(WriteHandle):
@@ -180,7 +183,7 @@ def test_a_verb_reaches_the_backend_below_the_prefix(verb, tmp_path):
     DOORS[verb](mount, tmp_path)
     called = [arguments for name, arguments in spying.calls if name == verb]
     assert called, spying.calls
-    if verb not in ("begin_batch", "check", "close"):
+    if verb not in PATHLESS - {"remove_many"}:
         first = called[0][1] if verb == "upload" else called[0][0]
         if verb == "remove_many":
             first = next(iter(first))
@@ -203,6 +206,7 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "can_compare_places",
         "contains",
         "why_not",
+        "latest_version_is_fixed",
         "guessed_type",
     }
     rights = {"require_write", "require_delete"}
@@ -214,7 +218,7 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
 
 WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
-    "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
+    "set_mtime", "begin_batch", "restore_version", "upload_url", "upload_form", "upload_session", "begin_upload",
     "sign_part", "upload_parts", "complete_upload", "abort_upload",
 }  # fmt: skip
 DELETES = {"remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move"}
@@ -240,7 +244,7 @@ def test_the_matrix_of_permissions(verb, permissions, tmp_path):
 def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
     reads = {
         "stat", "scan", "find", "open_read", "read_bytes", "download", "checksum", "versions",
-        "stat_version", "get_metadata", "url", "internal_url", "public_url", "local_path", "address",
+        "stat_version", "require_versions", "diagnose", "get_metadata", "url", "internal_url", "public_url", "local_path", "address",
         "check", "close",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS

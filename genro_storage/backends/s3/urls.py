@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import errno
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,8 +27,6 @@ from .transfer import _creation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
-    from datetime import datetime
-
     from ...uploads import FormTerms, UploadTerms
     from .filesystem import S3Filesystem
 
@@ -83,9 +82,10 @@ class S3Urls(FsspecBackend):
 
         async def once(sdk: Any) -> _Signed:
             made = await step(sdk)
-            # Signing has renewed them if that was due. botocore tells the time nowhere else.
-            found = getattr(sdk._request_signer._credentials, "_expiry_time", None)
-            return _Signed(made, found)
+            # Signing has renewed them if that was due.
+            lent = None if client.source is None else client.source.peek()
+            ends = None if lent is None else lent.expires_at
+            return _Signed(made, None if ends is None else datetime.fromtimestamp(ends, UTC))
 
         return client.run(lambda: client._attempt(once))
 
