@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .exceptions import MountNotFoundError as MountNotFoundError
     from .exceptions import MountRootNotFoundError as MountRootNotFoundError
     from .exceptions import StorageConfigError as StorageConfigError
+    from .exceptions import StorageConflictError as StorageConflictError
     from .exceptions import StorageConnectionError as StorageConnectionError
     from .exceptions import StorageError as StorageError
     from .exceptions import StorageExistsError as StorageExistsError
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
     from .exceptions import StorageVersionError as StorageVersionError
     from .health import MountHealth as MountHealth
     from .info import Checksum as Checksum
+    from .info import Descriptor as Descriptor
     from .info import FileInfo as FileInfo
     from .info import FileVersion as FileVersion
+    from .info import WriteOptions as WriteOptions
     from .manager import StorageManager as StorageManager
     from .node import StorageNode as StorageNode
     from .registry import BackendType as BackendType
@@ -49,6 +52,7 @@ _HOMES = {
     "BackendType": "registry",
     "Checksum": "info",
     "CopyPlan": "transfer",
+    "Descriptor": "info",
     "FileInfo": "info",
     "FileVersion": "info",
     "MountHealth": "health",
@@ -56,6 +60,7 @@ _HOMES = {
     "MountRootNotFoundError": "exceptions",
     "SkipStrategy": "strategy",
     "StorageConfigError": "exceptions",
+    "StorageConflictError": "exceptions",
     "StorageConnectionError": "exceptions",
     "StorageError": "exceptions",
     "StorageExistsError": "exceptions",
@@ -75,6 +80,7 @@ _HOMES = {
     "StorageValueError": "exceptions",
     "StorageVersionError": "exceptions",
     "TransferReport": "transfer",
+    "WriteOptions": "info",
     "register": "registry",
 }
 
@@ -83,6 +89,7 @@ __all__ = [
     "BackendType",
     "Checksum",
     "CopyPlan",
+    "Descriptor",
     "FileInfo",
     "FileVersion",
     "MountHealth",
@@ -90,6 +97,7 @@ __all__ = [
     "MountRootNotFoundError",
     "SkipStrategy",
     "StorageConfigError",
+    "StorageConflictError",
     "StorageConnectionError",
     "StorageError",
     "StorageExistsError",
@@ -109,6 +117,7 @@ __all__ = [
     "StorageValueError",
     "StorageVersionError",
     "TransferReport",
+    "WriteOptions",
     "__version__",
     "register",
 ]

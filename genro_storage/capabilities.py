@@ -26,6 +26,7 @@ class BackendCapabilities:
     means that writing stores nothing and gives the node a new path instead.
     ``atomic_operations`` means that a write is visible whole or not at all, also when the
     process is killed; without it that holds for exceptions, not for a kill.
+    ``conditional_writes``: ``if_match`` works, and ``if_absent`` is exact.
 
     >>> str(BackendCapabilities(versioning=True, readonly=True))
     'versioning, read-only'
@@ -51,6 +52,7 @@ class BackendCapabilities:
     readonly: bool = False
     temporary: bool = False
     path_is_content: bool = False
+    conditional_writes: bool = False
 
     def __str__(self) -> str:
         named = [text for flag, text in _NAMES if getattr(self, flag)]
@@ -65,6 +67,7 @@ class BackendCapabilities:
             mkdir=False,
             append_mode=False,
             path_is_content=False,
+            conditional_writes=False,
             readonly=True,
         )
 

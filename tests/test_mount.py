@@ -22,6 +22,7 @@ import pytest
 from genro_storage import (
     BackendCapabilities,
     Checksum,
+    Descriptor,
     FileInfo,
     StorageError,
     StorageManager,
@@ -78,6 +79,10 @@ DOORS = {
     "delete_version": lambda mount, here: mount.delete_version("p", "1"),
     "get_metadata": lambda mount, here: mount.get_metadata("p"),
     "set_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}),
+    "merge_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}, merge=True),
+    "descriptor": lambda mount, here: mount.descriptor("p"),
+    "write_if_match": lambda mount, here: mount.write_if_match("p", b"x", "etag"),
+    "copy_if_absent": lambda mount, here: mount.copy("p", mount, "q", if_absent=True),
     "set_mtime": lambda mount, here: mount.set_mtime("p", 1.0),
     "url": lambda mount, here: mount.url("p"),
     "internal_url": lambda mount, here: mount.internal_url("p"),
@@ -121,6 +126,7 @@ def _spying(verb):
         "open_write": lambda path, **_: Nothing(),
         "address": lambda path: ("spied", path),
         "checksum": lambda info: Checksum("md5", "0" * 32),
+        "descriptor": lambda path: Descriptor(path, "file"),
     }
 
     def method(self, *arguments, **options):
@@ -187,16 +193,18 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "contains",
         "why_not",
     }
-    rights = {"require_write", "require_delete"}
-    composed = {"exists", "clear"}  # of stat; of scan and remove_tree
-    assert verbs_of(Mount) == (VERBS - {"address"}) | values | rights | composed
+    rights = {"require_write", "require_delete", "require_attributes"}
+    # Of stat; of scan and remove_tree; of write_if_match.
+    composed = {"exists", "clear", "open_write_if_match"}
+    options = {"merge_metadata", "copy_if_absent"}  # of set_metadata and copy
+    assert verbs_of(Mount) == (VERBS - {"address"} - options) | values | rights | composed
 
 
 # -- permissions ----------------------------------------------------------------------------------
 
 WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
-    "set_mtime", "begin_batch",
+    "set_mtime", "begin_batch", "merge_metadata", "write_if_match", "copy_if_absent",
 }  # fmt: skip
 DELETES = {"remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move"}
 
@@ -221,7 +229,7 @@ def test_the_matrix_of_permissions(verb, permissions, tmp_path):
 def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
     reads = {
         "stat", "scan", "find", "open_read", "read_bytes", "download", "checksum", "versions",
-        "stat_version", "get_metadata", "url", "internal_url", "local_path", "address", "check",
+        "stat_version", "get_metadata", "descriptor", "url", "internal_url", "local_path", "address", "check",
         "close",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from ...exceptions import StorageConfigError
 from ...paths import normalise, physical
+from ..object_stores.write_defaults import EncryptedDefaults, TaggedDefaults
 from ..remote import NetworkOptions, missing_extra
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _ENVIRONMENT = {
 _SUFFIX = "core.windows.net"
 
 
-class AzureOptions(NetworkOptions):
+class AzureOptions(EncryptedDefaults, TaggedDefaults, NetworkOptions):
     """A container of Azure Blob Storage."""
 
     synonyms: ClassVar[Mapping[str, str]] = {
@@ -239,7 +240,10 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
 
     Raises ``StorageConfigError`` where the account is not named, or several credentials are.
     """
+    from ..object_stores.attributes import Keeping
+    from ..object_stores.kept import rfc3339
     from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
+    from .keeping import encode_metadata
     from .names import check_key
 
     access = AzureAccess.of(options, f"mount {context.mount!r} (azure)", context.mount)
@@ -272,4 +276,11 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         ordered=False,
         folders=True,
         sign=sign if access.key is not None else None,
+        keeping=Keeping(
+            options.write_defaults(),
+            encode_metadata,
+            rfc3339 if options.keep_mtime else None,
+            tags=True,
+            verify=options.verify_downloads,
+        ),
     )

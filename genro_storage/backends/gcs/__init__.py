@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from ...exceptions import StorageConfigError
 from ...paths import normalise, physical
+from ..object_stores.write_defaults import EncryptedDefaults
 from ..remote import NetworkOptions, missing_extra
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _KEYWORDS = ("anon", "cloud", "google_default")
 _INTERACTIVE = ("browser", "cache")
 
 
-class GcsOptions(NetworkOptions):
+class GcsOptions(EncryptedDefaults, NetworkOptions):
     """A bucket of Google Cloud Storage."""
 
     synonyms: ClassVar[Mapping[str, str]] = {"prefix": "base_path"}
@@ -124,7 +125,10 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
 
     Raises ``StorageConfigError`` for credentials that contradict each other.
     """
+    from ..object_stores.attributes import Keeping
+    from ..object_stores.kept import rfc3339
     from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
+    from .keeping import encode_metadata
     from .names import check_key
 
     label = f"mount {context.mount!r} (gcs)"
@@ -164,6 +168,12 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         check_key=check_key,
         ordered=True,
         sign=sign if key is not None else None,
+        keeping=Keeping(
+            options.write_defaults(),
+            encode_metadata,
+            rfc3339 if options.keep_mtime else None,
+            verify=options.verify_downloads,
+        ),
     )
 
 

@@ -12,14 +12,13 @@ import itertools
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
 
 from ...capabilities import BackendCapabilities
-from ...content import mimetype
 from ...info import FileInfo
 from ...paths import join
 from ..errors import RootNotFoundError, root_missing
-from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Filesystem, Profile
 from ..remote import Bounds, RemoteFilesystem, is_transient, repeated
 from ..temporary_names import is_temporary
+from .attributes import Keeping, StoreAttributes
 from .client import ObjectClient, in_parallel
 from .listing import Entry, Page, in_any_order, in_key_order, level, pages
 from .reader import FIRST, PIECE, Chunk, ObjectReader
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from ...info import Attributes
-    from ..fsspec_write import Content
-
 __all__ = ["ObjectStoreBackend", "PublicStoreBackend"]
 
 T = TypeVar("T")
@@ -39,7 +35,7 @@ T = TypeVar("T")
 _DELETERS = 8
 
 
-class ObjectStoreBackend(FsspecBackend):
+class ObjectStoreBackend(StoreAttributes):
     """A bucket, from a prefix downwards.
 
     ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.
@@ -68,6 +64,7 @@ class ObjectStoreBackend(FsspecBackend):
         ordered: bool,
         folders: bool = False,
         sign: Callable[[str, int], str] | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         self._remote = RemoteFilesystem(
             lambda: cast("Filesystem", connect()), kind, bounds=bounds, explain=_as_it_is
@@ -78,6 +75,7 @@ class ObjectStoreBackend(FsspecBackend):
         self._ordered = ordered
         self._folders = folders
         self._sign = sign
+        self._keep(keeping or Keeping())
         super().__init__(
             self._remote,
             root,
@@ -89,12 +87,13 @@ class ObjectStoreBackend(FsspecBackend):
                 threadsafe=True,
             ),
             capabilities=BackendCapabilities(
-                mkdir=False, copy_optimization=True, presigned_urls=sign is not None
+                mkdir=False,
+                copy_optimization=True,
+                presigned_urls=sign is not None,
+                metadata=True,
+                conditional_writes=True,
             ),
         )
-
-    def _ask(self, step: Callable[[ObjectClient], T]) -> T:
-        return self._remote.call(lambda client: step(cast("ObjectClient", client)))
 
     def _again(self, step: Callable[[], T]) -> T:
         """A part of a long transfer, repeated on its own."""
@@ -278,28 +277,6 @@ class ObjectStoreBackend(FsspecBackend):
         if path:
             self._check_key(self._full(path))
         super()._require_write(path, if_absent)
-
-    def _put_options(self, attributes: Attributes | None) -> dict[str, Any]:
-        wanted = attributes.content_type if attributes is not None else None
-        return {} if wanted is None else {"content_type": wanted}
-
-    def _put(self, content: Content, full: str, options: dict[str, Any]) -> None:
-        create = options.get("mode") == "create"
-        content_type = options.get("content_type") or mimetype(full)
-        size = len(content) if isinstance(content, bytes) else content.stat().st_size
-        if size > self.single_put:
-            self._remote.once(
-                lambda client: cast("ObjectClient", client).put_large(
-                    full, content, content_type, create=create, again=self._again
-                )
-            )
-            return
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        # A creation that is repeated would find what its first attempt may have made.
-        repeat = self._remote.once if create else self._remote.call
-        repeat(
-            lambda client: cast("ObjectClient", client).put(full, data, content_type, create=create)
-        )
 
     def _copy_file(self, source: str, target: str) -> None:
         self._ask(lambda client: client.copy(source, target))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ...paths import is_addressable
+from ..object_stores.write_defaults import TaggedDefaults
 from ..remote import NetworkOptions
+from .conditional_copy import CopyCondition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +26,7 @@ __all__ = ["S3Options", "build"]
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:aws[A-Za-z-]*:s3[A-Za-z0-9/:._-]+", re.ASCII)
 
 
-class S3Options(NetworkOptions):
+class S3Options(TaggedDefaults, NetworkOptions):
     """A bucket of Amazon S3, or of a server that speaks its protocol."""
 
     synonyms: ClassVar[Mapping[str, str]] = {
@@ -77,6 +79,27 @@ class S3Options(NetworkOptions):
         min_length=1,
         description="The name of a profile in `~/.aws/config` that says who we are.",
     )
+
+    copy_if_not_exists: str | None = Field(
+        default=None,
+        min_length=1,
+        description="How the server copies only where nothing has the target's name: `multipart` "
+        "(Amazon), `header:NAME:VALUE` (R2: `header:cf-copy-destination-if-none-match:*`) or "
+        "`header-with-status:NAME:VALUE:STATUS`. Without it such a copy goes through this machine.",
+    )
+    store_checksums: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Keep the MD5 of the content in the user metadata `md5chksum`, as rclone does. "
+        "`auto`: of what is uploaded by one request; `always`: also of large files, which are read "
+        "once more for it.",
+    )
+
+    @field_validator("copy_if_not_exists")
+    @classmethod
+    def _check_condition(cls, value: str | None) -> str | None:
+        if value is not None:
+            CopyCondition.of(value)
+        return value
 
     @field_validator("bucket")
     @classmethod

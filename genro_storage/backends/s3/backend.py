@@ -12,19 +12,19 @@ from urllib.parse import urlsplit
 
 from ...info import Checksum, CleanupCount, FileInfo
 from ..errors import root_missing
-from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import GuardedReader
+from ..object_stores.kept import kept_checksum, shown
 from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, level
 from ..temporary_names import is_temporary
-from .metadata import as_headers, as_metadata
+from .attributes import S3Attributes
+from .metadata import as_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from ...capabilities import BackendCapabilities
-    from ...info import Attributes
     from .filesystem import S3Filesystem
 
 __all__ = ["LONGEST_URL", "PROFILE", "S3Backend"]
@@ -36,10 +36,9 @@ PROFILE = Profile(
 LONGEST_URL = 7 * 24 * 3600
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_ATTEMPTS = 3
 
 
-class S3Backend(FsspecBackend):
+class S3Backend(S3Attributes):
     """Keys as paths: a directory is there as long as some key begins with its name.
 
     A file and a directory of one name, which keys allow, are listed as the file; what is below it
@@ -60,6 +59,7 @@ class S3Backend(FsspecBackend):
         return replace(
             super()._declare(),
             metadata=True,
+            conditional_writes=True,
             presigned_urls=not anonymous,
             public_urls=anonymous,
         )
@@ -87,10 +87,14 @@ class S3Backend(FsspecBackend):
             info = info._replace(mtime=float(math.floor(info.mtime)))
         if "Metadata" not in raw:
             return info
+        metadata = as_metadata(raw["Metadata"])
         return info._replace(
-            metadata=as_metadata(raw["Metadata"]),
-            checksum=self._digest(info.etag) if _is_plain(raw) else None,
+            metadata=shown(metadata),
+            checksum=self._plain_digest(raw, info.etag) or kept_checksum(metadata),
         )
+
+    def _plain_digest(self, answer: Mapping[str, Any], etag: str | None) -> Checksum | None:
+        return self._digest(etag) if _is_plain(answer) else None
 
     @property
     def _is_express(self) -> bool:
@@ -106,9 +110,9 @@ class S3Backend(FsspecBackend):
         return Checksum("md5", etag)
 
     def checksum(self, info: FileInfo) -> Checksum | None:
-        if info.checksum is not None or info.type != "file" or self._digest(info.etag) is None:
+        if info.checksum is not None or info.type != "file" or info.metadata is not None:
             return info.checksum
-        # It may be an MD5. A listing does not say whether the object is encrypted, a HEAD does.
+        # A listing does not say whether the object is encrypted, nor what digest we have kept.
         found = self.stat(info.path)
         return found.checksum if found.etag == info.etag else None
 
@@ -202,37 +206,12 @@ class S3Backend(FsspecBackend):
 
     # -- writing ------------------------------------------------------------------------------
 
-    def _put_options(self, attributes: Attributes | None) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        if attributes is None:
-            return found
-        if attributes.content_type is not None:
-            found["ContentType"] = attributes.content_type
-        if attributes.metadata:
-            found["Metadata"] = as_headers(attributes.metadata)
-        return found
-
     def copy(self, source: str, target: str) -> None:
         self._require_write(target, False)
         with self._reading(source):
             about = self._store.head(self._full(source))
         if self._full(source) != self._full(target):
-            self._store.copy(self._full(source), self._full(target), about)
-
-    def get_metadata(self, path: str) -> dict[str, str]:
-        return dict(self._require_file(path).metadata or {})
-
-    def set_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
-        headers = as_headers(metadata)
-        with self._reading(path):
-            for attempt in range(_ATTEMPTS):
-                try:
-                    self._store.replace_metadata(self._full(path), headers)
-                    return
-                except OSError as error:
-                    # Somebody wrote between the look and the copy: look again.
-                    if error.errno != errno.EBUSY or attempt == _ATTEMPTS - 1:
-                        raise
+            self._store.copy(self._full(source), self._full(target), about, self._new_copy())
 
     # -- removing -----------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ..remote import Opened, is_transient, missing_extra, repeated_async
+from .headers import more_headers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -337,6 +338,10 @@ class S3Client:
 
     async def _send(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
         call = getattr(client, operation)
+        if "ExtraHeaders" in parameters:
+            parameters = dict(parameters)
+            with more_headers(client, parameters.pop("ExtraHeaders")):
+                return await call(Bucket=self.bucket, **parameters)
         if "Body" not in parameters:
             return await call(Bucket=self.bucket, **parameters)
         body = _Body(parameters["Body"])

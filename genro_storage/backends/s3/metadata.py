@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from email.errors import HeaderParseError
-from email.header import decode_header
 from typing import TYPE_CHECKING, Any
+
+from ..object_stores.header_text import decoded, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +14,6 @@ __all__ = ["as_headers", "as_metadata", "kept_facts"]
 
 # RFC 9110 §5.6.2, a token; in lower case, as S3 returns it.
 _KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
-_PLAIN = re.compile(r"[!-~]([ -~]*[!-~])?|", re.ASCII)
 
 #: What belongs to an object beside its content, and a copy with new metadata would lose.
 _FACTS = (
@@ -50,17 +48,8 @@ def as_headers(metadata: Mapping[str, str]) -> dict[str, str]:
             )
         if lower in found:
             raise ValueError(f"two metadata keys differ only in case: {lower!r}")
-        found[lower] = value if _is_plain(value) else _encoded(value)
+        found[lower] = encoded(value)
     return found
-
-
-def _is_plain(value: str) -> bool:
-    return _PLAIN.fullmatch(value) is not None and "=?" not in value
-
-
-def _encoded(value: str) -> str:
-    # Not by email.header, which splits long words and loses the ends of lines.
-    return f"=?utf-8?b?{base64.b64encode(value.encode()).decode('ascii')}?="
 
 
 def as_metadata(headers: Mapping[str, str]) -> dict[str, str]:
@@ -69,20 +58,7 @@ def as_metadata(headers: Mapping[str, str]) -> dict[str, str]:
     >>> as_metadata({"Town": "=?utf-8?b?S8O2bG4=?="})
     {'town': 'Köln'}
     """
-    return {key.lower(): _decoded(value) for key, value in headers.items()}
-
-
-def _decoded(value: str) -> str:
-    if "=?" not in value:
-        return value
-    try:
-        parts = decode_header(value)
-        return "".join(
-            part if isinstance(part, str) else part.decode(charset or "ascii")
-            for part, charset in parts
-        )
-    except (HeaderParseError, LookupError, UnicodeError):
-        return value  # it only looks so
+    return {key.lower(): decoded(value) for key, value in headers.items()}
 
 
 def kept_facts(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,9 +93,8 @@ class S3Transfers:
         if len(data) > self.put_at_once:
             await self.put_large(key, Source(data), create, extra)
         else:
-            await self._client.request(
-                "put_object", **_creation(create), Key=key, Body=data, **extra
-            )
+            condition, facts = _condition(create, extra)
+            await self._client.request("put_object", **condition, Key=key, Body=data, **facts)
 
     async def put_large(
         self, key: str, source: Source, create: bool, extra: dict[str, Any]
@@ -115,7 +114,8 @@ class S3Transfers:
             for number, offset in enumerate(range(0, size, length), 1):
                 yield upload_part(upload, number, offset)
 
-        await self._in_parts(key, parts, _creation(create), extra, source.require_unchanged)
+        condition, facts = _condition(create, extra)
+        await self._in_parts(key, parts, condition, facts, source.require_unchanged)
 
     async def copy(
         self, source: str, target: str, size: int, etag: str | None, extra: dict[str, Any]
@@ -128,6 +128,31 @@ class S3Transfers:
             await self._client.request("copy_object", Key=target, **origin, **extra)
             return
 
+        await self._copy_in_parts(target, size, origin, extra, {})
+
+    async def copy_in_parts_if_absent(
+        self, source: str, target: str, size: int, etag: str | None, extra: dict[str, Any]
+    ) -> None:
+        """The same for any size, and ``FileExistsError`` where something has the target's name.
+
+        ``extra`` are all facts of the copy.
+        """
+        if size == 0:  # of nothing there are no parts
+            await self.put(target, b"", True, extra)
+            return
+        origin: dict[str, Any] = {"CopySource": {"Bucket": self._client.bucket, "Key": source}}
+        if etag is not None:
+            origin["CopySourceIfMatch"] = etag
+        await self._copy_in_parts(target, size, origin, extra, _condition(True, {})[0])
+
+    async def _copy_in_parts(
+        self,
+        target: str,
+        size: int,
+        origin: dict[str, Any],
+        extra: dict[str, Any],
+        condition: dict[str, Any],
+    ) -> None:
         async def copy_part(upload: str, number: int, offset: int) -> dict[str, Any]:
             last = min(offset + self.copy_part, size) - 1
             answer = await self._client.request(
@@ -145,7 +170,7 @@ class S3Transfers:
                 yield copy_part(upload, number, offset)
 
         about = {name: extra[name] for name in extra if name != "MetadataDirective"}
-        await self._in_parts(target, parts, {}, about)
+        await self._in_parts(target, parts, condition, about)
 
     async def _in_parts(
         self,
@@ -201,11 +226,17 @@ class S3Transfers:
         return True
 
 
-def _creation(create: bool) -> dict[str, Any]:
-    """The condition, and when to ask again: not where the first may have worked after all."""
+def _condition(create: bool, extra: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The condition, with when to ask again, and the facts without it.
+
+    Not again where the first may have worked after all.
+    """
+    facts = {name: extra[name] for name in extra if name != "IfMatch"}
     if create:
-        return {"IfNoneMatch": "*", "repeat": is_refused_before_it_began}
-    return {"repeat": is_transient}
+        return {"IfNoneMatch": "*", "repeat": is_refused_before_it_began}, facts
+    if "IfMatch" in extra:
+        return {"IfMatch": extra["IfMatch"], "repeat": is_refused_before_it_began}, facts
+    return {"repeat": is_transient}, facts
 
 
 def _etag_of(parts: list[dict[str, Any]]) -> str | None:
