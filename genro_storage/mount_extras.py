@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .attributes import check_attributes
@@ -65,6 +66,28 @@ class MountExtras(MountReach):
         with translating(self.label(path), "looking at it"):
             found = backend.descriptor(real)
         return found if real == path else replace(found, path=path)
+
+    def has_content_of(self, info: FileInfo, other: MountExtras, there: FileInfo) -> bool:
+        """Whether two files surely have one content, because an ETag says so; False: unknown.
+
+        One of them is a local file, which is read for it.
+        """
+        if info.size is None or info.size != there.size:
+            return False
+        for mount, mine, local, named in (
+            (self, info, other, there),
+            (other, there, self, info),
+        ):
+            if mine.etag is None or "-" not in mine.etag:
+                continue  # an upload in parts
+            path: str | None = local._run(named.path, "finding the local path", "local_path")
+            if path is None:
+                continue
+            backend, real = mount._at(mine.path)
+            with translating(local.label(named.path), "hashing"):
+                if backend.has_content_of(mine._replace(path=real), Path(path)):
+                    return True
+        return False
 
     def require_attributes(self, path: str, attributes: Attributes | None) -> None:
         """``StorageUnsupportedError`` for what was asked for and would be dropped."""

@@ -33,6 +33,7 @@ from genro_storage import (
 )
 from genro_storage.backends.base import Backend, WriteHandle
 from genro_storage.backends.base64 import Base64Backend
+from genro_storage.backends.local import LocalBackend
 from genro_storage.backends.memory import MemoryBackend
 from genro_storage.mount import Mount
 
@@ -80,6 +81,11 @@ DOORS = {
     "get_metadata": lambda mount, here: mount.get_metadata("p"),
     "set_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}),
     "merge_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}, merge=True),
+    "has_content_of": lambda mount, here: mount.has_content_of(
+        FileInfo("p", "file", 1, etag="a-1"),
+        Mount("l", LocalBackend(here)),
+        FileInfo("f", "file", 1),
+    ),
     "descriptor": lambda mount, here: mount.descriptor("p"),
     "write_if_match": lambda mount, here: mount.write_if_match("p", b"x", "etag"),
     "copy_if_absent": lambda mount, here: mount.copy("p", mount, "q", if_absent=True),
@@ -229,7 +235,7 @@ def test_the_matrix_of_permissions(verb, permissions, tmp_path):
 def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
     reads = {
         "stat", "scan", "find", "open_read", "read_bytes", "download", "checksum", "versions",
-        "stat_version", "get_metadata", "descriptor", "url", "internal_url", "local_path", "address", "check",
+        "stat_version", "get_metadata", "descriptor", "has_content_of", "url", "internal_url", "local_path", "address", "check",
         "close",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS

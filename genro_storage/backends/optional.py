@@ -14,6 +14,7 @@ from ..info import Descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ..info import Attributes, FileInfo, FileVersion
     from .fsspec_write import Content
@@ -74,6 +75,13 @@ class OptionalVerbs(ABC):
     def set_mtime(self, path: str, mtime: float) -> None:
         """Set the time of the last modification (seconds since the epoch, UTC)."""
         raise self._unsupported("setting modification times")
+
+    def has_content_of(self, info: FileInfo, local: Path) -> bool:
+        """Whether a file surely has the content of one of this machine; False: nobody knows.
+
+        Only what ``info`` says is used, and the local file read.
+        """
+        return False
 
     # -- conditions -----------------------------------------------------------------------------
 

@@ -316,6 +316,8 @@ class NodeContents(NodeFacts):
             known, there = self._mount.checksum(ours), other._mount.checksum(theirs)
             if known is not None and there is not None and known.algorithm == there.algorithm:
                 return known.hexdigest == there.hexdigest
+            if self._mount.has_content_of(ours, other._mount, theirs):
+                return True
         return self._reads_like(other)
 
     def _is_identical(self, other: NodeContents) -> bool:

@@ -192,7 +192,9 @@ class Transfer:
         with (
             mount.open_read(info.path, version=self._version) as reader,
             self.target.mount.open_write(
-                target_path, if_absent=self._if_absent, attributes=_attributes(info)
+                target_path,
+                if_absent=self._if_absent,
+                attributes=_attributes(info, getattr(reader.raw, "kept_mtime", None)),
             ) as writer,
         ):
             while chunk := reader.read(CHUNK):
@@ -310,8 +312,9 @@ def copy_file(
     return Transfer(source, target, version=version).copy(info, target.path)
 
 
-def _attributes(info: FileInfo) -> Attributes:
-    return Attributes(info.mtime, None, info.content_type, info.metadata, offered=True)
+def _attributes(info: FileInfo, kept_mtime: float | None = None) -> Attributes:
+    mtime = info.mtime if kept_mtime is None else kept_mtime
+    return Attributes(mtime, None, info.content_type, info.metadata, offered=True)
 
 
 def same_content(
@@ -333,6 +336,12 @@ def same_content(
     # Asking the storage would ask about the current content, not about this version's.
     ours = source_info.checksum if version else source.mount.checksum(source_info)
     theirs = target.mount.checksum(target_info)
+    if (
+        version is None
+        and (ours is None or theirs is None)
+        and source.mount.has_content_of(source_info, target.mount, target_info)
+    ):
+        return Checksum("etag", source_info.etag or target_info.etag or "")
     if ours is None and theirs is None:
         return _same_when_read(source.mount, source_info, target.mount, target_info, version)
     if ours is not None and theirs is not None and ours.algorithm == theirs.algorithm:

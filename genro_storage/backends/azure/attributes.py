@@ -11,7 +11,8 @@ from azure.storage.blob import BlobClient, ContentSettings
 from ...exceptions import ChangedError
 from ...info import Checksum, Descriptor
 from ..fsspec_info import moment
-from ..object_stores.kept import shown
+from ..object_stores.kept import kept_mtime, shown
+from ..object_stores.verifying import Known
 from .keeping import FOLDER, decode_metadata
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
     "blob_checksum",
     "blob_metadata",
     "is_folder",
+    "known_of",
     "settings",
     "upload_options",
 ]
@@ -71,6 +73,11 @@ def blob_checksum(found: BlobProperties) -> Checksum | None:
     """The MD5 that the service knows of a blob."""
     digest = found.content_settings.content_md5
     return Checksum("md5", bytes(digest).hex()) if digest else None
+
+
+def known_of(found: BlobProperties) -> Known:
+    """What the answer to a GET says of the whole blob."""
+    return Known(blob_checksum(found), kept_mtime(found.metadata))
 
 
 def blob_metadata(found: BlobProperties) -> dict[str, str]:

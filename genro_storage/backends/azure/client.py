@@ -46,6 +46,7 @@ from .attributes import (
     blob_checksum,
     blob_metadata,
     is_folder,
+    known_of,
     settings,
     upload_options,
 )
@@ -288,7 +289,7 @@ class AzureClient(AzureAttributes):
         size = (found.content_range or "").rpartition("/")[2]
         if not size.isdigit():
             raise self._strange()
-        return Chunk(data, int(size), found.etag)
+        return Chunk(data, int(size), found.etag, known_of(found))
 
     # -- writing ------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ...exceptions import ChangedError
 from ...info import Checksum, Descriptor
 from ..fsspec_info import moment
-from ..object_stores.kept import shown
+from ..object_stores.kept import MTIME, kept_mtime, shown
+from ..object_stores.verifying import Known
 from .service import GcsService
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...info import Attributes
 
-__all__ = ["GcsAttributes", "item_checksum", "item_metadata", "resource"]
+__all__ = ["GcsAttributes", "item_checksum", "item_metadata", "known_of", "resource"]
 
 _FIELDS = (
     "name,size,updated,etag,md5Hash,crc32c,contentType,generation,metadata,cacheControl,"
@@ -56,6 +57,21 @@ def item_metadata(item: Mapping[str, Any]) -> dict[str, str] | None:
     if "generation" not in item:
         return None
     return shown(item.get("metadata") or {})
+
+
+def known_of(headers: Mapping[str, str]) -> Known:
+    """What the headers of a content say of the whole: the better digest, and the time we kept."""
+    found: dict[str, Checksum] = {}
+    for part in headers.get("X-Goog-Hash", "").split(","):
+        name, sign, value = part.strip().partition("=")
+        with contextlib.suppress(ValueError):
+            if sign:
+                found[name] = Checksum(name, base64.b64decode(value, validate=True).hex())
+    packed = headers.get("X-Goog-Stored-Content-Encoding") == "gzip"
+    if packed and headers.get("Content-Encoding") != "gzip":
+        found = {}  # somebody on the way has unpacked it
+    mtime = kept_mtime({MTIME: headers.get(f"X-Goog-Meta-{MTIME}", "")})
+    return Known(found.get("md5") or found.get("crc32c"), mtime)
 
 
 class GcsAttributes(GcsService):

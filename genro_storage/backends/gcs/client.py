@@ -21,7 +21,7 @@ from ..object_stores.facts import NO_FACTS, Facts
 from ..object_stores.listing import Entry, Page
 from ..object_stores.reader import Chunk
 from ..object_stores.source import Source, in_small_sends
-from .attributes import GcsAttributes, item_checksum, item_metadata, resource
+from .attributes import GcsAttributes, item_checksum, item_metadata, known_of, resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,7 +110,8 @@ class GcsClient(GcsAttributes):
                 size = skipped + len(data) + _skip(response.raw, None)
             else:
                 raise self._strange()
-            return Chunk(data, size, response.headers.get("X-Goog-Generation", ""))
+            pin = response.headers.get("X-Goog-Generation", "")
+            return Chunk(data, size, pin, known_of(response.headers))
 
     # -- writing ------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from .client import ObjectClient, in_parallel
 from .listing import Entry, Page, in_any_order, in_key_order, level, pages
 from .reader import FIRST, PIECE, Chunk, ObjectReader
 from .target import Target
+from .verifying import VerifiedReader, Verifier, VerifyingSink, verifier_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -232,11 +233,16 @@ class ObjectStoreBackend(StoreAttributes):
 
         return self._again(whole)
 
+    def _verifier(self, first: Chunk) -> Verifier | None:
+        """What compares the whole of which this is the beginning."""
+        return verifier_for(first.known.checksum, first.size) if self._keeping.verify else None
+
     def open_read(self, path: str, *, version: str | None = None) -> BinaryIO:
         self._refuse_version(version)
         first = self._read(path, 0, FIRST)
         reader = ObjectReader(first, lambda start, end: self._rest(path, start, end, first.pin))
-        return cast("BinaryIO", reader)
+        verifier, mtime = self._verifier(first), first.known.mtime
+        return cast("BinaryIO", VerifiedReader(reader, self._guard, verifier, mtime))
 
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
@@ -248,7 +254,11 @@ class ObjectStoreBackend(StoreAttributes):
         limit = start + PIECE if end is None else min(end, start + PIECE)
         first = self._read(path, start, limit)
         last = first.size if end is None else min(end, first.size)
+        verifier = self._verifier(first) if (start, last) == (0, first.size) else None
         if limit >= last:
+            if verifier is not None:
+                verifier.feed(0, first.data)
+                verifier.finish()
             return first.data
         whole = bytearray(last - start)
         whole[: len(first.data)] = first.data
@@ -258,18 +268,26 @@ class ObjectStoreBackend(StoreAttributes):
             whole[at - start : until - start] = self._rest(path, at, until, first.pin)
 
         in_parallel(part, range(limit, last, PIECE))
-        return bytes(whole)
+        data = bytes(whole)
+        if verifier is not None:
+            verifier.feed(0, data)
+            verifier.finish()
+        return data
 
     def download(self, path: str, target: Path, *, version: str | None = None) -> None:
         self._refuse_version(version)
         first = self._read(path, 0, PIECE)
+        verifier = self._verifier(first)
         with Target(target) as sink:
-            sink.write(0, first.data)
+            write = sink.write if verifier is None else VerifyingSink(sink, verifier).write
+            write(0, first.data)
 
             def part(at: int) -> None:
-                sink.write(at, self._rest(path, at, min(at + PIECE, first.size), first.pin))
+                write(at, self._rest(path, at, min(at + PIECE, first.size), first.pin))
 
             in_parallel(part, range(PIECE, first.size, PIECE))
+            if verifier is not None:
+                verifier.finish(sink.read)
 
     # -- writing ------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import errno
 import io
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -17,15 +18,19 @@ from ...info import Attributes, Checksum, Descriptor
 from ..errors import RootNotFoundError
 from ..fsspec_backend import FsspecBackend
 from ..object_stores.attributes import with_kept
+from ..object_stores.etags import has_etag
 from ..object_stores.facts import facts_of, merged_metadata
 from ..object_stores.kept import decimal, internal, kept_checksum, refuse_internal
 from .codes import server_code
 from .metadata import as_headers, as_metadata
+from .transfer import PART
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
+    from ...info import FileInfo
     from ..fsspec_write import Content
     from .filesystem import S3Filesystem
 
@@ -101,6 +106,10 @@ class S3Attributes(FsspecBackend):
         raise NotImplementedError
 
     @property
+    def _verifies(self) -> bool:
+        return self._store.client.options.verify_downloads
+
+    @property
     def _defaults(self) -> Attributes:
         return self._store.client.options.write_defaults()
 
@@ -117,7 +126,13 @@ class S3Attributes(FsspecBackend):
     ) -> None:
         self._require_write(path, False)
         options = {**self._put_options(attributes), "IfMatch": f'"{etag.strip(chr(34))}"'}
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
         try:
+            if size > self._store.transfers.put_at_once:
+                # Before much travels in vain. What decides is the condition of the last request.
+                found = str(self._store.head(self._full(path)).get("ETag", ""))
+                if found.strip('"') != etag.strip('"'):
+                    raise ChangedError
             self._put(content, self._full(path), options)
         except RootNotFoundError:
             raise
@@ -147,6 +162,14 @@ class S3Attributes(FsspecBackend):
         return put_options(
             Attributes(storage_class=defaults.storage_class, encryption=defaults.encryption)
         )
+
+    def has_content_of(self, info: FileInfo, local: Path) -> bool:
+        if info.etag is None or "-" not in info.etag or info.size is None:
+            return False
+        with local.open("rb") as stream:
+            if os.fstat(stream.fileno()).st_size != info.size:
+                return False
+            return has_etag(stream, info.size, info.etag, PART)
 
     # -- metadata -----------------------------------------------------------------------------
 

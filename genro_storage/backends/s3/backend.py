@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from ...info import Checksum, CleanupCount, FileInfo
 from ..errors import root_missing
 from ..fsspec_info import Profile
-from ..fsspec_write import GuardedReader
 from ..object_stores.kept import kept_checksum, shown
 from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, level
+from ..object_stores.verifying import VerifiedReader, verifier_for
 from ..temporary_names import is_temporary
 from .attributes import S3Attributes
-from .metadata import as_metadata
+from .metadata import as_metadata, is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -94,7 +94,7 @@ class S3Backend(S3Attributes):
         )
 
     def _plain_digest(self, answer: Mapping[str, Any], etag: str | None) -> Checksum | None:
-        return self._digest(etag) if _is_plain(answer) else None
+        return self._digest(etag) if is_plain(answer) else None
 
     @property
     def _is_express(self) -> bool:
@@ -110,8 +110,10 @@ class S3Backend(S3Attributes):
         return Checksum("md5", etag)
 
     def checksum(self, info: FileInfo) -> Checksum | None:
-        if info.checksum is not None or info.type != "file" or info.metadata is not None:
+        if info.checksum is not None or info.type != "file":
             return info.checksum
+        if info.metadata is not None and self._digest(info.etag) is None:
+            return None  # somebody has looked: nothing was kept
         # A listing does not say whether the object is encrypted, nor what digest we have kept.
         found = self.stat(info.path)
         return found.checksum if found.etag == info.etag else None
@@ -187,7 +189,9 @@ class S3Backend(S3Attributes):
         self._refuse_version(version)
         with self._reading(path):
             stream = self._store.open(self._full(path))
-        return cast("BinaryIO", GuardedReader(stream, self._guard))
+        known = stream.known
+        verifier = verifier_for(known.checksum, stream.size) if self._verifies else None
+        return cast("BinaryIO", VerifiedReader(stream, self._guard, verifier, known.mtime))
 
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
@@ -261,11 +265,3 @@ class S3Backend(S3Attributes):
                 f"expires_in is {expires_in}; a signature is good for 1 to {LONGEST_URL} seconds"
             )
         return self._store.sign(self._full(path), int(expires_in))
-
-
-def _is_plain(answer: Mapping[str, Any]) -> bool:
-    """Whether a HEAD shows no encryption under which an ETag is no MD5."""
-    return (
-        answer.get("ServerSideEncryption") in (None, "AES256")
-        and answer.get("SSECustomerAlgorithm") is None
-    )

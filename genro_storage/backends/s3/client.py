@@ -21,8 +21,10 @@ import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from ..object_stores.verifying import Known
 from ..remote import Opened, is_transient, missing_extra, repeated_async
 from .headers import more_headers
+from .metadata import known_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -48,6 +50,7 @@ class Fetched(NamedTuple):
     data: bytes
     total: int
     etag: str | None
+    known: Known = Known()
 
 
 class Place(NamedTuple):
@@ -295,7 +298,9 @@ class S3Client:
                 data = bytes(await body.read())
             finally:
                 body.close()
-            found = _part(answer, data, start, end)
+            found = _part(answer, data, start, end)._replace(
+                known=known_of(answer, express=self.bucket.endswith("--x-s3"))
+            )
             if etag is not None and found.etag not in (None, etag):
                 # There are servers that do not know conditions.
                 raise OSError(errno.EBUSY, "another content came in its place meanwhile; try again")

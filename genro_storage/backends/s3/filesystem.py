@@ -6,6 +6,7 @@ Every call is one request where S3 allows it. Nothing is cached.
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import itertools
 import re
@@ -21,7 +22,7 @@ from ..object_stores.source import Source
 from ..remote import is_transient
 from .codes import is_refused_before_it_began
 from .conditional_copy import CopyCondition
-from .metadata import kept_facts
+from .metadata import kept_facts, with_md5
 from .stream import S3Stream
 from .transfer import S3Transfers
 
@@ -149,7 +150,7 @@ class S3Filesystem:
         return sink.getvalue()
 
     def get_file(self, rpath: str, lpath: str) -> None:
-        with open(lpath, "wb") as sink:
+        with open(lpath, "w+b") as sink:
             self.client.run(lambda: self.transfers.fetch(rpath, sink))
 
     # -- writing ------------------------------------------------------------------------------
@@ -157,6 +158,8 @@ class S3Filesystem:
     def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
         """Store ``value``; ``mode="create"`` refuses to replace. Other options are facts to keep."""
         extra = self._facts(path, options)
+        if self.client.options.store_checksums != "never":
+            extra = with_md5(extra, hashlib.md5(value, usedforsecurity=False).digest())
         create = options.get("mode") == "create"
         self._create(path, create, lambda only: self.transfers.put(path, value, only, extra))
 
@@ -169,6 +172,8 @@ class S3Filesystem:
                 self.pipe_file(rpath, data, **options)
                 return
             extra = self._facts(rpath, options)
+            if self.client.options.store_checksums == "always":
+                extra = with_md5(extra, source.md5())
             create = options.get("mode") == "create"
             self._create(
                 rpath, create, lambda only: self.transfers.put_large(rpath, source, only, extra)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
 import hashlib
 import logging
@@ -10,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..object_stores.source import Source
+from ..object_stores.verifying import Verifier, verifier_for
 from ..remote import is_transient
 from .codes import is_refused_before_it_began, server_code
 
@@ -39,6 +41,7 @@ class Sink(Protocol):
 
     def seek(self, offset: int, /) -> int: ...
     def write(self, data: bytes, /) -> int: ...
+    def read(self, size: int, /) -> bytes: ...
 
 
 class S3Transfers:
@@ -60,10 +63,11 @@ class S3Transfers:
         end: int | None = None,
         *,
         etag: str | None = None,
+        verify: bool = True,
     ) -> None:
         """Write the bytes of a range to ``sink``, from its beginning on: all of one content.
 
-        With ``etag``, ``OSError`` where the object has another one by now.
+        A whole object is compared with the digest that the server knows. With ``etag``, ``OSError`` where the object has another one by now.
         """
         stop = start + PART if end is None else min(end, start + PART)
         try:
@@ -74,7 +78,16 @@ class S3Transfers:
             raise
         last = first.total if end is None else min(end, first.total)
         _require_whole(first.data, min(stop, last) - start)
-        await asyncio.to_thread(_write_at, sink, 0, first.data)
+        verifier: Verifier | None = None
+        if verify and (start, last) == (0, first.total) and self._client.options.verify_downloads:
+            verifier = verifier_for(first.known.checksum, first.total)
+
+        def keep(offset: int, data: bytes) -> None:
+            _write_at(sink, offset, data)
+            if verifier is not None:
+                verifier.feed(offset, data)
+
+        await asyncio.to_thread(keep, 0, first.data)
         turn = asyncio.Lock()
 
         async def fetch_part(offset: int) -> None:
@@ -82,9 +95,11 @@ class S3Transfers:
             part = await self._client.fetch(key, offset, wanted, first.etag)
             _require_whole(part.data, wanted - offset)
             async with turn:
-                await asyncio.to_thread(_write_at, sink, offset - start, part.data)
+                await asyncio.to_thread(keep, offset - start, part.data)
 
         await _few_at_a_time(fetch_part(offset) for offset in range(stop, last, PART))
+        if verifier is not None:
+            await asyncio.to_thread(verifier.finish, lambda at, until: _read_at(sink, at, until))
 
     # -- uploading ----------------------------------------------------------------------------
 
@@ -94,7 +109,18 @@ class S3Transfers:
             await self.put_large(key, Source(data), create, extra)
         else:
             condition, facts = _condition(create, extra)
-            await self._client.request("put_object", **condition, Key=key, Body=data, **facts)
+            digest: dict[str, Any] = await self._sent_digest(data)
+            await self._client.request(
+                "put_object", **condition, Key=key, Body=data, **digest, **facts
+            )
+
+    async def _sent_digest(self, data: bytes) -> dict[str, Any]:
+        """What goes along with a body that no signature and no checksum of botocore's covers."""
+        options = self._client.options
+        if not (options.anon or getattr(options, "unsigned_payload", False)):
+            return {}
+        digest = await asyncio.to_thread(hashlib.md5, data, usedforsecurity=False)
+        return {"ContentMD5": base64.b64encode(digest.digest()).decode("ascii")}
 
     async def put_large(
         self, key: str, source: Source, create: bool, extra: dict[str, Any]
@@ -106,7 +132,12 @@ class S3Transfers:
         async def upload_part(upload: str, number: int, offset: int) -> dict[str, Any]:
             data = await asyncio.to_thread(source.piece, offset, min(offset + length, size))
             answer = await self._client.request(
-                "upload_part", Key=key, UploadId=upload, PartNumber=number, Body=data
+                "upload_part",
+                Key=key,
+                UploadId=upload,
+                PartNumber=number,
+                Body=data,
+                **await self._sent_digest(data),
             )
             return {"PartNumber": number, "ETag": answer["ETag"]}
 
@@ -283,6 +314,11 @@ async def _first(pending: set[asyncio.Task[Any]]) -> Any:
 def _write_at(sink: Sink, offset: int, data: bytes) -> None:
     sink.seek(offset)
     sink.write(data)
+
+
+def _read_at(sink: Sink, start: int, end: int) -> bytes:
+    sink.seek(start)
+    return sink.read(end - start)
 
 
 def _require_whole(data: bytes, length: int) -> None:
