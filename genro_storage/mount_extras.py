@@ -84,7 +84,7 @@ class MountExtras(MountReach):
             if path is None:
                 continue
             backend, real = mount._at(mine.path)
-            with translating(local.label(named.path), "hashing"):
+            with translating(mount.label(mine.path), "comparing"):
                 if backend.has_content_of(mine._replace(path=real), Path(path)):
                     return True
         return False

@@ -295,6 +295,9 @@ class NodeContents(NodeFacts):
             known = self._mount.checksum(info)
             if known is not None and known.algorithm == algorithm:
                 return known.hexdigest
+        return self._read_digest(algorithm)
+
+    def _read_digest(self, algorithm: str) -> str:
         with self._mount.open_read(self._path, version=self._version_id()) as stream:
             return content.digest(stream, algorithm)
 
@@ -316,6 +319,10 @@ class NodeContents(NodeFacts):
             known, there = self._mount.checksum(ours), other._mount.checksum(theirs)
             if known is not None and there is not None and known.algorithm == there.algorithm:
                 return known.hexdigest == there.hexdigest
+            if known is not None and there is None and content.is_algorithm(known.algorithm):
+                return other._read_digest(known.algorithm) == known.hexdigest
+            if there is not None and known is None and content.is_algorithm(there.algorithm):
+                return self._read_digest(there.algorithm) == there.hexdigest
             if self._mount.has_content_of(ours, other._mount, theirs):
                 return True
         return self._reads_like(other)
