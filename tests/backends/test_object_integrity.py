@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import json
 import os
+import subprocess
+from datetime import datetime
 
 import pytest
 
 from genro_storage import Checksum, StorageIOError
 from genro_storage.backends.object_stores.etags import MIB, has_etag, part_sizes
 from genro_storage.backends.object_stores.verifying import verifier_for
+from tests.services.base import find_program, skip_or_fail
+from tests.services.s3 import RcloneS3
 
 from .test_object_attributes import KINDS, manager, mount_of, small_uploads, store_key
 from .test_object_conditions import noted
@@ -187,6 +192,58 @@ def test_what_somebody_else_means_by_our_names_is_theirs(request):
         assert node.get_metadata() == theirs
         assert node.md5hash == hashlib.md5(b"x").hexdigest()
         assert node.descriptor().mtime == node.stat().mtime
+
+
+def rclone(mount, *arguments):
+    program = find_program("rclone")
+    if program is None:
+        skip_or_fail(f"rclone is not there; install it with: {RcloneS3.install}")
+    environment = {
+        **os.environ,
+        "RCLONE_CONFIG": os.devnull,
+        "RCLONE_S3_PROVIDER": "Other",
+        "RCLONE_S3_ENDPOINT": mount["endpoint_url"],
+        "RCLONE_S3_ACCESS_KEY_ID": mount["key"],
+        "RCLONE_S3_SECRET_ACCESS_KEY": mount["secret"],
+        "RCLONE_S3_REGION": "us-east-1",
+        "RCLONE_S3_CHUNK_SIZE": "5Mi",
+        "RCLONE_S3_UPLOAD_CUTOFF": "6Mi",
+    }
+    done = subprocess.run(
+        [str(program), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_rclone_and_we_read_each_others_times_and_digests(request, tmp_path):
+    mount = mount_of(request, "s3", store_checksums="always")
+    place = f":s3:{mount['bucket']}/{mount['prefix']}"
+    data = os.urandom(9 * MIB)
+    digest = hashlib.md5(data).hexdigest()
+    (tmp_path / "big").write_bytes(data)
+    os.utime(tmp_path / "big", (1_600_000_000.5, 1_600_000_000.5))
+    with manager(mount) as storage:
+        storage.add_mount({"name": "disk", "type": "local", "path": str(tmp_path)})
+        rclone(mount, "copyto", str(tmp_path / "big"), f"{place}/theirs")
+        theirs = storage.node("store:theirs")
+        assert "-" in theirs.stat().etag
+        asked = noted(theirs)
+        assert theirs.descriptor().mtime == 1_600_000_000.5
+        assert theirs.md5hash == digest
+        assert theirs.get_metadata() == {}
+        assert "get_object" not in asked
+        storage.node("disk:big").copy_to("store:ours")
+        (found,) = json.loads(rclone(mount, "lsjson", "--hash", f"{place}/ours"))
+        assert found["ModTime"].startswith("2020-09-13T")
+        assert datetime.fromisoformat(found["ModTime"]).timestamp() == 1_600_000_000.5
+        assert found["Hashes"]["md5"] == digest
 
 
 # -- what goes along with an upload -----------------------------------------------------------
