@@ -78,6 +78,8 @@ DOORS = {
     "versions": lambda mount, here: mount.versions("p"),
     "stat_version": lambda mount, here: mount.stat_version("p", "1"),
     "delete_version": lambda mount, here: mount.delete_version("p", "1"),
+    "restore_version": lambda mount, here: mount.restore_version("p", "1"),
+    "require_versions": lambda mount, here: mount.require_versions("p"),
     "get_metadata": lambda mount, here: mount.get_metadata("p"),
     "set_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}),
     "merge_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}, merge=True),
@@ -198,6 +200,7 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "can_compare_places",
         "contains",
         "why_not",
+        "latest_version_is_fixed",
     }
     rights = {"require_write", "require_delete", "require_attributes"}
     # Of stat; of scan and remove_tree; of write_if_match.
@@ -211,6 +214,7 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
 WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
     "set_mtime", "begin_batch", "merge_metadata", "write_if_match", "copy_if_absent",
+    "restore_version",
 }  # fmt: skip
 DELETES = {"remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move"}
 
@@ -235,7 +239,7 @@ def test_the_matrix_of_permissions(verb, permissions, tmp_path):
 def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
     reads = {
         "stat", "scan", "find", "open_read", "read_bytes", "download", "checksum", "versions",
-        "stat_version", "get_metadata", "descriptor", "has_content_of", "url", "internal_url", "local_path", "address", "check",
+        "stat_version", "require_versions", "get_metadata", "descriptor", "has_content_of", "url", "internal_url", "local_path", "address", "check",
         "close",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS

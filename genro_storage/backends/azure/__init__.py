@@ -32,6 +32,8 @@ _ENVIRONMENT = {
     "connection_string": "AZURE_STORAGE_CONNECTION_STRING",
 }
 _SUFFIX = "core.windows.net"
+#: The account that Microsoft's emulators have. They keep no versions.
+_EMULATED = "devstoreaccount1"
 
 
 class AzureOptions(EncryptedDefaults, TaggedDefaults, NetworkOptions):
@@ -242,7 +244,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
     """
     from ..object_stores.attributes import Keeping
     from ..object_stores.kept import rfc3339
-    from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
+    from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
     from .keeping import encode_metadata
     from .names import check_key
 
@@ -250,9 +252,9 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
 
     def connect() -> ObjectClient:
         try:
-            from .client import AzureClient
+            from .versions import AzureVersionClient
 
-            return AzureClient(access, options.container, options.bounds)
+            return AzureVersionClient(access, options.container, options.bounds)
         except ImportError as error:
             raise missing_extra(error, context.mount, "azure", "azure") from error
 
@@ -264,7 +266,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         return signed_url(access, options.container, name, seconds)
 
     public = access.endpoint == f"https://{access.account}.blob.{_SUFFIX}".lower()
-    kind = PublicStoreBackend if public else ObjectStoreBackend
+    kind = PublicVersionedStoreBackend if public else VersionedStoreBackend
     return kind(
         connect,
         kind="azure",
@@ -283,4 +285,5 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
             tags=True,
             verify=options.verify_downloads,
         ),
+        versioned=access.account != _EMULATED,
     )

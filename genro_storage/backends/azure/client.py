@@ -370,10 +370,13 @@ class AzureClient(AzureAttributes):
         commit()
 
     def copy(self, source: str, target: str, *, create: bool = False) -> None:
+        self._copy_from(self._blob(source).url, target, create=create)
+
+    def _copy_from(self, url: str, target: str, *, create: bool = False) -> None:
         blob = self._blob(target)
         options: dict[str, Any] = {"match_condition": MatchConditions.IfMissing} if create else {}
         with self._explained():
-            found: dict[str, Any] = blob.start_copy_from_url(self._blob(source).url, **options)
+            found: dict[str, Any] = blob.start_copy_from_url(url, **options)
             state = found.get("copy_status")
             if state == "pending":
                 state = self._await_copy(blob, found.get("copy_id"))

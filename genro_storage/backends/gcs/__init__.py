@@ -127,7 +127,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
     """
     from ..object_stores.attributes import Keeping
     from ..object_stores.kept import rfc3339
-    from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
+    from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
     from .keeping import encode_metadata
     from .names import check_key
 
@@ -144,9 +144,9 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
 
     def connect() -> ObjectClient:
         try:
-            from .client import GcsClient
+            from .versions import GcsVersionClient
 
-            return GcsClient(options, endpoint, base)
+            return GcsVersionClient(options, endpoint, base)
         except ImportError as error:
             raise missing_extra(error, context.mount, "gcs", "gcs") from error
 
@@ -158,7 +158,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         assert key is not None
         return signed_url(endpoint, options.bucket, name, key, seconds)
 
-    kind = PublicStoreBackend if endpoint == GOOGLE else ObjectStoreBackend
+    kind = PublicVersionedStoreBackend if endpoint == GOOGLE else VersionedStoreBackend
     return kind(
         connect,
         kind="gcs",

@@ -257,13 +257,19 @@ class GcsClient(GcsAttributes):
         ):
             pass
 
-    def copy(self, source: str, target: str, *, create: bool = False) -> None:
+    def copy(
+        self, source: str, target: str, generation: str | None = None, *, create: bool = False
+    ) -> None:
         path = f"{self._object(source)}/rewriteTo/b/{self._quoted}/o/{quote(target, safe='')}"
         token: str | None = None
         pause, seen, since = _PAUSE, None, time.monotonic()
         while True:
-            condition = {"rewriteToken": token, "ifGenerationMatch": "0" if create else None}
-            found = self._call("POST", path, source, params=condition)
+            asked = {
+                "rewriteToken": token,
+                "sourceGeneration": generation,
+                "ifGenerationMatch": "0" if create else None,
+            }
+            found = self._call("POST", path, source, params=asked)
             if found.get("done") is True:
                 return
             token, copied = found.get("rewriteToken"), found.get("totalBytesRewritten")

@@ -158,8 +158,8 @@ class S3Options(TaggedDefaults, NetworkOptions):
 
 def build(options: S3Options, context: BuildContext) -> Backend:
     """The backend over a bucket; nothing is asked of the server before its first use."""
-    from .backend import S3Backend
     from .client import S3Client
     from .filesystem import S3Filesystem
+    from .versions import VersionedS3Backend
 
-    return S3Backend(S3Filesystem(S3Client(options, context.mount)), options.prefix)
+    return VersionedS3Backend(S3Filesystem(S3Client(options, context.mount)), options.prefix)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ...capabilities import BackendCapabilities
     from .filesystem import S3Filesystem
+    from .stream import S3Stream
 
 __all__ = ["LONGEST_URL", "PROFILE", "S3Backend"]
 
@@ -189,6 +190,10 @@ class S3Backend(S3Attributes):
         self._refuse_version(version)
         with self._reading(path):
             stream = self._store.open(self._full(path))
+        return self._verified(stream)
+
+    def _verified(self, stream: S3Stream) -> BinaryIO:
+        """The stream for whoever reads, compared where all of it is read."""
         known = stream.known
         verifier = verifier_for(known.checksum, stream.size) if self._verifies else None
         return cast("BinaryIO", VerifiedReader(stream, self._guard, verifier, known.mtime))
