@@ -39,11 +39,15 @@ if TYPE_CHECKING:
     from .info import WriteOptions as WriteOptions
     from .manager import StorageManager as StorageManager
     from .node import StorageNode as StorageNode
+    from .node.multipart import MultipartUpload as MultipartUpload
     from .registry import BackendType as BackendType
     from .registry import register as register
     from .strategy import SkipStrategy as SkipStrategy
     from .transfer import CopyPlan as CopyPlan
     from .transfer import TransferReport as TransferReport
+    from .uploads import UploadForm as UploadForm
+    from .uploads import UploadPart as UploadPart
+    from .uploads import UploadURL as UploadURL
 
     __version__: str
 
@@ -58,6 +62,7 @@ _HOMES = {
     "MountHealth": "health",
     "MountNotFoundError": "exceptions",
     "MountRootNotFoundError": "exceptions",
+    "MultipartUpload": "node.multipart",
     "SkipStrategy": "strategy",
     "StorageConfigError": "exceptions",
     "StorageConflictError": "exceptions",
@@ -80,6 +85,9 @@ _HOMES = {
     "StorageValueError": "exceptions",
     "StorageVersionError": "exceptions",
     "TransferReport": "transfer",
+    "UploadForm": "uploads",
+    "UploadPart": "uploads",
+    "UploadURL": "uploads",
     "WriteOptions": "info",
     "register": "registry",
 }
@@ -95,6 +103,7 @@ __all__ = [
     "MountHealth",
     "MountNotFoundError",
     "MountRootNotFoundError",
+    "MultipartUpload",
     "SkipStrategy",
     "StorageConfigError",
     "StorageConflictError",
@@ -117,6 +126,9 @@ __all__ = [
     "StorageValueError",
     "StorageVersionError",
     "TransferReport",
+    "UploadForm",
+    "UploadPart",
+    "UploadURL",
     "WriteOptions",
     "__version__",
     "register",

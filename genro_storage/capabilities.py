@@ -27,6 +27,8 @@ class BackendCapabilities:
     ``atomic_operations`` means that a write is visible whole or not at all, also when the
     process is killed; without it that holds for exceptions, not for a kill.
     ``conditional_writes``: ``if_match`` works, and ``if_absent`` is exact.
+    ``presigned_uploads``, ``upload_forms``, ``upload_sessions`` and ``multipart_uploads`` are ways
+    for clients to upload straight to the store (``node.upload_url()`` and its neighbours).
 
     >>> str(BackendCapabilities(versioning=True, readonly=True))
     'versioning, read-only'
@@ -53,6 +55,10 @@ class BackendCapabilities:
     temporary: bool = False
     path_is_content: bool = False
     conditional_writes: bool = False
+    presigned_uploads: bool = False
+    upload_forms: bool = False
+    upload_sessions: bool = False
+    multipart_uploads: bool = False
 
     def __str__(self) -> str:
         named = [text for flag, text in _NAMES if getattr(self, flag)]
@@ -68,6 +74,10 @@ class BackendCapabilities:
             append_mode=False,
             path_is_content=False,
             conditional_writes=False,
+            presigned_uploads=False,
+            upload_forms=False,
+            upload_sessions=False,
+            multipart_uploads=False,
             readonly=True,
         )
 

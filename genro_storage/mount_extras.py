@@ -1,14 +1,14 @@
-"""The verbs of a mount that only some backends have: versions, metadata, URLs."""
+"""The verbs of a mount that only some backends have: versions and metadata, on top of URLs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .attributes import check_attributes
 from .exceptions import translating
-from .mount_reach import MountReach
+from .mount_urls import MountUrls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ __all__ = ["MountExtras"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class MountExtras(MountReach):
+class MountExtras(MountUrls):
     """Each behind a capability; ``StorageUnsupportedError`` where it is not declared."""
 
     # -- versions ---------------------------------------------------------------------------------
@@ -129,15 +129,3 @@ class MountExtras(MountReach):
         self._require("conditional_writes", path, "writing on the condition of an ETag")
         self.require_attributes(path, attributes)
         self._run(path, "writing", "write_if_match", content, etag, attributes=attributes)
-
-    # -- URLs -------------------------------------------------------------------------------------
-
-    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
-        """A URL for the outside world, None where the backend has none."""
-        found: str | None = self._run(path, "making a URL", "url", expires_in=expires_in, **options)
-        return found
-
-    def internal_url(self, path: str, *, nocache: bool = False) -> str | None:
-        """A URL for use inside the application, None where there is none."""
-        found: str | None = self._run(path, "making a URL", "internal_url", nocache=nocache)
-        return found

@@ -36,6 +36,7 @@ from genro_storage.backends.base64 import Base64Backend
 from genro_storage.backends.local import LocalBackend
 from genro_storage.backends.memory import MemoryBackend
 from genro_storage.mount import Mount
+from genro_storage.uploads import FormTerms, UploadPart, UploadTerms
 
 EVERYTHING = BackendCapabilities(
     **dict.fromkeys(BackendCapabilities.__dataclass_fields__, True)
@@ -54,6 +55,8 @@ def verbs_of(kind):
 
 
 VERBS = verbs_of(Backend)
+TERMS = UploadTerms("text/plain", None, None, 60, False, {})
+FORM = FormTerms("text/plain", 0, 1, 60, {})
 RIGHTS = ["readonly", "readwrite", "delete"]
 
 #: How a mount reaches each verb of a backend. "p" lies below the prefix of the mount under test.
@@ -94,6 +97,19 @@ DOORS = {
     "set_mtime": lambda mount, here: mount.set_mtime("p", 1.0),
     "url": lambda mount, here: mount.url("p"),
     "internal_url": lambda mount, here: mount.internal_url("p"),
+    "public_url": lambda mount, here: mount.public_url("p"),
+    "upload_url": lambda mount, here: mount.upload_url("p", TERMS),
+    "upload_form": lambda mount, here: mount.upload_form("p", FORM),
+    "upload_session": lambda mount, here: mount.upload_session("p", TERMS, None),
+    "begin_upload": lambda mount, here: mount.begin_upload("p", "text/plain", {}, None),
+    "sign_part": lambda mount, here: mount.sign_part(
+        "p", "id", 1, content_length=None, checksum=None, expires_in=60
+    ),
+    "upload_parts": lambda mount, here: mount.upload_parts("p", "id"),
+    "complete_upload": lambda mount, here: mount.complete_upload(
+        "p", "id", None, size=None, if_absent=False
+    ),
+    "abort_upload": lambda mount, here: mount.abort_upload("p", "id"),
     "local_path": lambda mount, here: mount.local_path("p"),
     "cleanup": lambda mount, here: mount.cleanup("p", 0.0),
     "address": lambda mount, here: mount.same_place("p", mount, "p"),
@@ -135,6 +151,7 @@ def _spying(verb):
         "address": lambda path: ("spied", path),
         "checksum": lambda info: Checksum("md5", "0" * 32),
         "descriptor": lambda path: Descriptor(path, "file"),
+        "upload_parts": lambda path, upload: [UploadPart(1, "etag", 5)],
     }
 
     def method(self, *arguments, **options):
@@ -201,6 +218,7 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "contains",
         "why_not",
         "latest_version_is_fixed",
+        "guessed_type",
     }
     rights = {"require_write", "require_delete", "require_attributes"}
     # Of stat; of scan and remove_tree; of write_if_match.
@@ -213,8 +231,9 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
 
 WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
-    "set_mtime", "begin_batch", "merge_metadata", "write_if_match", "copy_if_absent",
-    "restore_version",
+    "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
+    "sign_part", "upload_parts", "complete_upload", "abort_upload", "merge_metadata",
+    "write_if_match", "copy_if_absent", "restore_version",
 }  # fmt: skip
 DELETES = {"remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move"}
 
@@ -239,8 +258,8 @@ def test_the_matrix_of_permissions(verb, permissions, tmp_path):
 def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
     reads = {
         "stat", "scan", "find", "open_read", "read_bytes", "download", "checksum", "versions",
-        "stat_version", "require_versions", "get_metadata", "descriptor", "has_content_of", "url", "internal_url", "local_path", "address", "check",
-        "close",
+        "stat_version", "require_versions", "get_metadata", "descriptor", "has_content_of", "url",
+        "internal_url", "public_url", "local_path", "address", "check", "close",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS
     assert not reads & (WRITES | DELETES)

@@ -8,7 +8,7 @@ from ..exceptions import (
     StorageValueError,
 )
 from ..strategy import SkipStrategy
-from .tree import NodeTree
+from .urls import NodeUrls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["SkipStrategy", "StorageNode"]
 
 
-class StorageNode(NodeTree):
+class StorageNode(NodeUrls):
     """A file or directory on a mount, existing or not.
 
     Nodes are cheap and hold no connection. ``==`` compares contents, so a node cannot be a
@@ -111,7 +111,7 @@ class StorageNode(NodeTree):
             )
         return found
 
-    # -- metadata and URLs --------------------------------------------------------------------
+    # -- metadata -----------------------------------------------------------------------------
 
     def get_metadata(self) -> dict[str, str]:
         """The user metadata; empty where the backend keeps none.
@@ -153,16 +153,6 @@ class StorageNode(NodeTree):
         """
         self._require_current("descriptor")
         return self._mount.descriptor(self._path)
-
-    def url(self, expires_in: int = 3600, **kwargs: Any) -> str | None:
-        """A URL that serves the file (for ``expires_in`` seconds); None where there is none."""
-        self._require_current("URL")
-        return self._mount.url(self._path, expires_in=expires_in, **kwargs)
-
-    def internal_url(self, nocache: bool = False) -> str | None:
-        """A URL for use inside the application; None where there is none."""
-        self._require_current("URL")
-        return self._mount.internal_url(self._path, nocache=nocache)
 
 
 def _binding(argument: object) -> PathBinding | None:

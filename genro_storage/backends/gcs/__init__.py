@@ -13,7 +13,8 @@ from pydantic import Field, SecretStr, field_validator
 from ...exceptions import StorageConfigError
 from ...paths import normalise, physical
 from ..object_stores.write_defaults import EncryptedDefaults
-from ..remote import NetworkOptions, missing_extra
+from ..public import PublicOptions
+from ..remote import missing_extra
 
 if TYPE_CHECKING:
     from ..base import Backend
@@ -30,7 +31,7 @@ _KEYWORDS = ("anon", "cloud", "google_default")
 _INTERACTIVE = ("browser", "cache")
 
 
-class GcsOptions(EncryptedDefaults, NetworkOptions):
+class GcsOptions(EncryptedDefaults, PublicOptions):
     """A bucket of Google Cloud Storage."""
 
     synonyms: ClassVar[Mapping[str, str]] = {"prefix": "base_path"}
@@ -130,6 +131,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
     from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
     from .keeping import encode_metadata
     from .names import check_key
+    from .urls import GcsDirect
 
     label = f"mount {context.mount!r} (gcs)"
     if options.anon and options.token not in (None, SecretStr("anon")):
@@ -150,14 +152,6 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         except ImportError as error:
             raise missing_extra(error, context.mount, "gcs", "gcs") from error
 
-    def sign(name: str, seconds: int) -> str:
-        try:
-            from .sign import signed_url
-        except ImportError as error:
-            raise missing_extra(error, context.mount, "gcs", "gcs") from error
-        assert key is not None
-        return signed_url(endpoint, options.bucket, name, key, seconds)
-
     kind = PublicVersionedStoreBackend if endpoint == GOOGLE else VersionedStoreBackend
     return kind(
         connect,
@@ -167,13 +161,13 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         bounds=options.bounds,
         check_key=check_key,
         ordered=True,
-        sign=sign if key is not None else None,
         keeping=Keeping(
             options.write_defaults(),
             encode_metadata,
             rfc3339 if options.keep_mtime else None,
             verify=options.verify_downloads,
         ),
+        direct=GcsDirect(options, endpoint, key, context.mount),
     )
 
 

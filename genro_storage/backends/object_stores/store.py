@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar, cast
 
 from ...capabilities import BackendCapabilities
 from ...info import FileInfo
@@ -20,6 +20,7 @@ from ..remote import Bounds, RemoteFilesystem, is_transient, repeated
 from ..temporary_names import is_temporary
 from .attributes import Keeping, StoreAttributes
 from .client import ObjectClient, in_parallel
+from .direct import DirectAccess, ObjectUrls
 from .listing import Entry, Page, in_any_order, in_key_order, level, pages
 from .reader import FIRST, PIECE, Chunk, ObjectReader
 from .target import Target
@@ -36,13 +37,14 @@ T = TypeVar("T")
 _DELETERS = 8
 
 
-class ObjectStoreBackend(StoreAttributes):
+class ObjectStoreBackend(StoreAttributes, ObjectUrls):
     """A bucket, from a prefix downwards.
 
     ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.
     ``check_key`` raises for a key that the service cannot hold, before anything is sent.
     ``ordered`` says that the service lists keys in the order of their UTF-8 bytes, ``folders``
-    that an object without a slash can stand for a directory.
+    that an object without a slash can stand for a directory, ``direct`` what clients can do
+    themselves.
 
     ``address`` is not sure here, since one server can be known by several names; it is in
     ``PublicStoreBackend``.
@@ -64,7 +66,7 @@ class ObjectStoreBackend(StoreAttributes):
         check_key: Callable[[str], None],
         ordered: bool,
         folders: bool = False,
-        sign: Callable[[str, int], str] | None = None,
+        direct: DirectAccess,
         keeping: Keeping | None = None,
     ) -> None:
         self._remote = RemoteFilesystem(
@@ -75,7 +77,7 @@ class ObjectStoreBackend(StoreAttributes):
         self._check_key = check_key
         self._ordered = ordered
         self._folders = folders
-        self._sign = sign
+        self._direct = direct
         self._keep(keeping or Keeping())
         super().__init__(
             self._remote,
@@ -90,9 +92,9 @@ class ObjectStoreBackend(StoreAttributes):
             capabilities=BackendCapabilities(
                 mkdir=False,
                 copy_optimization=True,
-                presigned_urls=sign is not None,
                 metadata=True,
                 conditional_writes=True,
+                **direct.declared,
             ),
         )
 
@@ -378,17 +380,6 @@ class ObjectStoreBackend(StoreAttributes):
             if is_transient(error):
                 raise  # who is silent once is silent for all of them, one timeout after the other
             failed[key] = error
-
-    # -- urls ---------------------------------------------------------------------------------
-
-    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
-        if self._sign is None or not path:
-            return None
-        if options:
-            raise ValueError(f"unknown options for a URL: {', '.join(sorted(options))}")
-        if expires_in <= 0:
-            raise ValueError("expires_in must be positive: it is a number of seconds")
-        return self._sign(self._full(path), expires_in)
 
 
 class PublicStoreBackend(ObjectStoreBackend):

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ...paths import is_addressable
 from ..object_stores.write_defaults import TaggedDefaults
-from ..remote import NetworkOptions
+from ..public import PublicOptions
 from .conditional_copy import CopyCondition
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ __all__ = ["S3Options", "build"]
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:aws[A-Za-z-]*:s3[A-Za-z0-9/:._-]+", re.ASCII)
 
 
-class S3Options(TaggedDefaults, NetworkOptions):
+class S3Options(TaggedDefaults, PublicOptions):
     """A bucket of Amazon S3, or of a server that speaks its protocol."""
 
     synonyms: ClassVar[Mapping[str, str]] = {

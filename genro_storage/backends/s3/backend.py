@@ -19,6 +19,7 @@ from ..object_stores.verifying import VerifiedReader, verifier_for
 from ..temporary_names import is_temporary
 from .attributes import S3Attributes
 from .metadata import as_metadata, is_plain
+from .urls import S3Urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -28,18 +29,16 @@ if TYPE_CHECKING:
     from .filesystem import S3Filesystem
     from .stream import S3Stream
 
-__all__ = ["LONGEST_URL", "PROFILE", "S3Backend"]
+__all__ = ["PROFILE", "S3Backend"]
 
 PROFILE = Profile(
     commit="put", implicit_directories=True, exclusive=True, copies=True, threadsafe=True
 )
-#: Seconds that a signature of version 4 may be good for.
-LONGEST_URL = 7 * 24 * 3600
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
-class S3Backend(S3Attributes):
+class S3Backend(S3Attributes, S3Urls):
     """Keys as paths: a directory is there as long as some key begins with its name.
 
     A file and a directory of one name, which keys allow, are listed as the file; what is below it
@@ -56,13 +55,17 @@ class S3Backend(S3Attributes):
     def _declare(self) -> BackendCapabilities:
         from dataclasses import replace
 
-        anonymous = self._store.client.options.anon
+        options = self._store.client.options
+        signs = not options.anon
         return replace(
             super()._declare(),
             metadata=True,
             conditional_writes=True,
-            presigned_urls=not anonymous,
-            public_urls=anonymous,
+            presigned_urls=signs,
+            public_urls=options.anon or options.is_public,
+            presigned_uploads=signs,
+            upload_forms=signs,
+            multipart_uploads=signs,
         )
 
     def __repr__(self) -> str:
@@ -256,17 +259,3 @@ class S3Backend(S3Attributes):
             return below
         itself = self._store.abort_uploads(full, limit, exactly=True)
         return CleanupCount(below + itself, below.left + itself.left)
-
-    # -- URLs ---------------------------------------------------------------------------------
-
-    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
-        """A URL signed for ``expires_in`` seconds; of an anonymous mount, the plain one."""
-        if options:
-            raise ValueError(f"unknown options of a URL: {', '.join(sorted(options))}")
-        if not path:
-            return None
-        if not 0 < expires_in <= LONGEST_URL:
-            raise ValueError(
-                f"expires_in is {expires_in}; a signature is good for 1 to {LONGEST_URL} seconds"
-            )
-        return self._store.sign(self._full(path), int(expires_in))

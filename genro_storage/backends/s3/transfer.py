@@ -108,7 +108,7 @@ class S3Transfers:
         if len(data) > self.put_at_once:
             await self.put_large(key, Source(data), create, extra)
         else:
-            condition, facts = _condition(create, extra)
+            condition, facts = condition_of(create, extra)
             digest: dict[str, Any] = await self._sent_digest(data)
             await self._client.request(
                 "put_object", **condition, Key=key, Body=data, **digest, **facts
@@ -145,7 +145,7 @@ class S3Transfers:
             for number, offset in enumerate(range(0, size, length), 1):
                 yield upload_part(upload, number, offset)
 
-        condition, facts = _condition(create, extra)
+        condition, facts = condition_of(create, extra)
         await self._in_parts(key, parts, condition, facts, source.require_unchanged)
 
     async def copy(
@@ -183,7 +183,7 @@ class S3Transfers:
         origin: dict[str, Any] = {"CopySource": {"Bucket": self._client.bucket, "Key": source}}
         if etag is not None:
             origin["CopySourceIfMatch"] = etag
-        await self._copy_in_parts(target, size, origin, extra, _condition(True, {})[0])
+        await self._copy_in_parts(target, size, origin, extra, condition_of(True, {})[0])
 
     async def _copy_in_parts(
         self,
@@ -266,7 +266,7 @@ class S3Transfers:
         return True
 
 
-def _condition(create: bool, extra: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def condition_of(create: bool, extra: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The condition, with when to ask again, and the facts without it.
 
     Not again where the first may have worked after all.
