@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .exceptions import MountNotFoundError as MountNotFoundError
     from .exceptions import MountRootNotFoundError as MountRootNotFoundError
     from .exceptions import StorageConfigError as StorageConfigError
+    from .exceptions import StorageConflictError as StorageConflictError
     from .exceptions import StorageConnectionError as StorageConnectionError
     from .exceptions import StorageError as StorageError
     from .exceptions import StorageExistsError as StorageExistsError
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from .exceptions import StorageVersionError as StorageVersionError
     from .health import MountHealth as MountHealth
     from .info import Checksum as Checksum
+    from .info import Descriptor as Descriptor
     from .info import FileInfo as FileInfo
     from .info import FileVersion as FileVersion
     from .info import Finding as Finding
+    from .info import WriteOptions as WriteOptions
     from .manager import StorageManager as StorageManager
     from .node import StorageNode as StorageNode
     from .node.multipart import MultipartUpload as MultipartUpload
@@ -54,6 +57,7 @@ _HOMES = {
     "BackendType": "registry",
     "Checksum": "info",
     "CopyPlan": "transfer",
+    "Descriptor": "info",
     "FileInfo": "info",
     "FileVersion": "info",
     "Finding": "info",
@@ -63,6 +67,7 @@ _HOMES = {
     "MultipartUpload": "node.multipart",
     "SkipStrategy": "strategy",
     "StorageConfigError": "exceptions",
+    "StorageConflictError": "exceptions",
     "StorageConnectionError": "exceptions",
     "StorageError": "exceptions",
     "StorageExistsError": "exceptions",
@@ -85,6 +90,7 @@ _HOMES = {
     "UploadForm": "uploads",
     "UploadPart": "uploads",
     "UploadURL": "uploads",
+    "WriteOptions": "info",
     "register": "registry",
 }
 
@@ -93,6 +99,7 @@ __all__ = [
     "BackendType",
     "Checksum",
     "CopyPlan",
+    "Descriptor",
     "FileInfo",
     "FileVersion",
     "Finding",
@@ -102,6 +109,7 @@ __all__ = [
     "MultipartUpload",
     "SkipStrategy",
     "StorageConfigError",
+    "StorageConflictError",
     "StorageConnectionError",
     "StorageError",
     "StorageExistsError",
@@ -124,6 +132,7 @@ __all__ = [
     "UploadForm",
     "UploadPart",
     "UploadURL",
+    "WriteOptions",
     "__version__",
     "register",
 ]

@@ -26,6 +26,7 @@ class BackendCapabilities:
     means that writing stores nothing and gives the node a new path instead.
     ``atomic_operations`` means that a write is visible whole or not at all, also when the
     process is killed; without it that holds for exceptions, not for a kill.
+    ``conditional_writes``: ``if_match`` works, and ``if_absent`` is exact.
     ``presigned_uploads``, ``upload_forms``, ``upload_sessions`` and ``multipart_uploads`` are ways
     for clients to upload straight to the store (``node.upload_url()`` and its neighbours).
 
@@ -53,6 +54,7 @@ class BackendCapabilities:
     readonly: bool = False
     temporary: bool = False
     path_is_content: bool = False
+    conditional_writes: bool = False
     presigned_uploads: bool = False
     upload_forms: bool = False
     upload_sessions: bool = False
@@ -71,6 +73,7 @@ class BackendCapabilities:
             mkdir=False,
             append_mode=False,
             path_is_content=False,
+            conditional_writes=False,
             presigned_uploads=False,
             upload_forms=False,
             upload_sessions=False,

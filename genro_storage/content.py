@@ -31,6 +31,7 @@ __all__ = [
     "data_uri",
     "decode_text",
     "digest",
+    "is_algorithm",
     "mimetype",
     "new_hash",
     "safe_names",
@@ -73,6 +74,11 @@ def digest(stream: BinaryIO, algorithm: str = "md5") -> str:
     while block := stream.read(_BLOCK):
         made.update(block)
     return made.hexdigest()
+
+
+def is_algorithm(name: str) -> bool:
+    """Whether ``digest`` can make it."""
+    return name in hashlib.algorithms_available and _fixed(name)
 
 
 def _fixed(algorithm: str) -> bool:

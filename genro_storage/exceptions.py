@@ -5,7 +5,8 @@ Each class is also the standard exception that people would catch::
     StorageError
     ├── StorageNotFoundError          FileNotFoundError
     │   └── MountNotFoundError        KeyError
-    ├── StorageExistsError            FileExistsError
+    ├── StorageConflictError          OSError (EBUSY)
+    │   └── StorageExistsError        FileExistsError
     ├── StoragePermissionError        PermissionError
     ├── StorageUnsupportedError       PermissionError, io.UnsupportedOperation
     ├── StorageIsDirectoryError       IsADirectoryError, ValueError
@@ -41,6 +42,7 @@ __all__ = [
     "MountNotFoundError",
     "MountRootNotFoundError",
     "StorageConfigError",
+    "StorageConflictError",
     "StorageConnectionError",
     "StorageError",
     "StorageExistsError",
@@ -107,7 +109,13 @@ class MountNotFoundError(StorageNotFoundError, KeyError):
     """No mount of that name is configured."""
 
 
-class StorageExistsError(StorageError, FileExistsError):
+class StorageConflictError(StorageError, OSError):
+    """What is there is not what the caller has said: ``if_match`` or ``if_absent`` did not hold."""
+
+    default_errno: ClassVar[int | None] = _errno.EBUSY
+
+
+class StorageExistsError(StorageConflictError, FileExistsError):
     """Something is already there, and the call was not allowed to replace it."""
 
     default_errno: ClassVar[int | None] = _errno.EEXIST
@@ -191,6 +199,16 @@ class StorageMissingExtraError(StorageError, ImportError):
     """An optional dependency is not installed; the message says what to install."""
 
 
+class ChangedError(OSError):
+    """What a backend raises where a file has not the ETag, any more, that a write was bound to."""
+
+    def __init__(self, message: str = "it was changed or deleted meanwhile; read it again") -> None:
+        super().__init__(_errno.EBUSY, message)
+
+    def __reduce__(self) -> tuple[type[ChangedError], tuple[str]]:
+        return type(self), (str(self.strerror),)
+
+
 class TemporaryFileError(OSError):
     """A temporary file of this machine failed, and no storage did; its text names the fix.
 
@@ -237,6 +255,7 @@ def place_of(error: BaseException) -> str | None:
 
 # Order matters: the first row whose types match wins, subclasses before their bases.
 _BY_TYPE: tuple[tuple[type[BaseException], type[StorageError], str], ...] = (
+    (ChangedError, StorageConflictError, "has another ETag"),
     (FileNotFoundError, StorageNotFoundError, "not found"),
     (FileExistsError, StorageExistsError, "already exists"),
     (IsADirectoryError, StorageIsDirectoryError, "is a directory"),

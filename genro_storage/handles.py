@@ -63,6 +63,12 @@ class _RawReader(io.RawIOBase):
         self._inner = inner
         self.name = node
 
+    @property
+    def kept_mtime(self) -> float | None:
+        """The time that was kept with the content by whoever stored it, where there is one."""
+        found: float | None = getattr(self._inner, "kept_mtime", None)
+        return found
+
     def readable(self) -> bool:
         return True
 

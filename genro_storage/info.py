@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,10 +14,12 @@ __all__ = [
     "Attributes",
     "Checksum",
     "CleanupCount",
+    "Descriptor",
     "EntryType",
     "FileInfo",
     "FileVersion",
     "Finding",
+    "WriteOptions",
 ]
 
 EntryType = Literal["file", "directory", "link", "other"]
@@ -107,15 +109,102 @@ class FileInfo(NamedTuple):
 
 
 class Attributes(NamedTuple):
-    """What a writer asks a backend to keep beside the content, as far as the backend can.
+    """What a writer asks a backend to keep beside the content.
 
-    ``mtime`` in seconds since the epoch (UTC), ``mode`` the permission bits of a local file.
+    ``mtime`` in seconds since the epoch (UTC), ``mode`` the permission bits of a local file. The
+    headers are those of HTTP. ``encryption`` is what the service calls it: ``AES256``, ``aws:kms``
+    or ``aws:kms:KEY`` on S3, the name of a key of Cloud KMS, the name of an encryption scope of
+    Azure. ``offered`` says that nobody has asked for them: they are kept as far as the backend
+    can, and otherwise dropped, as a copy does with what it knows of its source.
+
+    >>> Attributes(content_type="text/html", metadata={}).given
+    ('content_type',)
     """
 
     mtime: float | None = None
     mode: int | None = None
     content_type: str | None = None
     metadata: Mapping[str, str] | None = None
+    cache_control: str | None = None
+    content_disposition: str | None = None
+    content_encoding: str | None = None
+    content_language: str | None = None
+    storage_class: str | None = None
+    tags: Mapping[str, str] | None = None
+    encryption: str | None = None
+    offered: bool = False
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The names of those that say something."""
+        named = zip(self._fields[:-1], self[:-1], strict=True)
+        return tuple(name for name, value in named if value is not None and value != {})
+
+
+class WriteOptions(TypedDict, total=False):
+    """The keywords of everything that writes: what to keep, and when to write at all.
+
+    All but the last two are :class:`Attributes`. ``if_absent`` writes only where nothing is;
+    ``if_match`` only where what is there still has this ETag.
+    """
+
+    mtime: float | None
+    content_type: str | None
+    metadata: Mapping[str, str] | None
+    cache_control: str | None
+    content_disposition: str | None
+    content_encoding: str | None
+    content_language: str | None
+    storage_class: str | None
+    tags: Mapping[str, str] | None
+    encryption: str | None
+    if_absent: bool
+    if_match: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """Everything that one request tells about a file; None where the storage does not say.
+
+    ``size`` in bytes. ``mtime`` in seconds since the epoch (UTC): the one that the uploader kept
+    with the object, else that of ``stat()``. ``etag`` is what ``if_match`` takes. ``checksums``
+    are digests of the whole content, the surest first. ``encryption`` can be written again as it is.
+    """
+
+    path: str
+    type: EntryType
+    size: int | None = None
+    mtime: float | None = None
+    content_type: str | None = None
+    etag: str | None = None
+    checksums: tuple[Checksum, ...] = ()
+    version: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    cache_control: str | None = None
+    content_disposition: str | None = None
+    content_encoding: str | None = None
+    content_language: str | None = None
+    storage_class: str | None = None
+    encryption: str | None = None
+
+    @classmethod
+    def of(cls, info: FileInfo) -> Self:
+        """What a stat says, and no more."""
+        return cls(
+            info.path,
+            info.type,
+            info.size,
+            info.mtime,
+            info.content_type,
+            info.etag,
+            () if info.checksum is None else (info.checksum,),
+            info.version,
+            dict(info.metadata or {}),
+        )
+
+    def checksum(self, algorithm: str) -> str | None:
+        """The hex digest by this algorithm, if it is among those that are known."""
+        return next((each.hexdigest for each in self.checksums if each[0] == algorithm), None)
 
 
 @dataclass(frozen=True, slots=True)

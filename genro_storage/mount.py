@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import paths
 from .backends.dynamic import DynamicRoot
+from .backends.fsspec_write import SpooledWrite
 from .batch import MountBatch
 from .exceptions import (
     StorageNotDirectoryError,
@@ -210,6 +211,7 @@ class Mount(MountExtras):
         self.require_write(path, "appending" if append else "writing")
         if append:
             self._require("append_mode", path, "appending; read, join and write instead")
+        self.require_attributes(path, attributes)
         handle = self._run(
             path,
             "opening for writing",
@@ -217,6 +219,24 @@ class Mount(MountExtras):
             append=append,
             if_absent=if_absent,
             attributes=attributes,
+        )
+        return BinaryWriter(handle, self.label(path), on_commit)
+
+    def open_write_if_match(
+        self,
+        path: str,
+        etag: str,
+        *,
+        attributes: Attributes | None = None,
+        on_commit: Callable[[str | None], None] | None = None,
+    ) -> BinaryWriter:
+        """As ``open_write``, and ``close()`` is bound to the file's ETag (``write_if_match``)."""
+        self.require_write(path)
+        self._require("conditional_writes", path, "writing on the condition of an ETag")
+        self.require_attributes(path, attributes)
+        backend, real = self._at(path)
+        handle = SpooledWrite(
+            lambda content: backend.write_if_match(real, content, etag, attributes=attributes)
         )
         return BinaryWriter(handle, self.label(path), on_commit)
 
@@ -230,6 +250,7 @@ class Mount(MountExtras):
     ) -> str | None:
         """Replace the whole content; the new path where the content decides it."""
         self.require_write(path)
+        self.require_attributes(path, attributes)
         backend, real = self._at(path)
         with translating(lambda: self.label(path), "writing"):
             return backend.write_bytes(real, data, if_absent=if_absent, attributes=attributes)
@@ -244,6 +265,7 @@ class Mount(MountExtras):
     ) -> str | None:
         """Copy a local file to ``path``; returns what ``write_bytes`` returns."""
         self.require_write(path)
+        self.require_attributes(path, attributes)
         backend, real = self._at(path)
         with translating(lambda: self.label(path), "writing"):
             return backend.upload(source, real, if_absent=if_absent, attributes=attributes)
@@ -257,7 +279,7 @@ class Mount(MountExtras):
             batch = self.backend.begin_batch()
         return None if batch is None else MountBatch(replace(self, backend=batch), batch)
 
-    def copy(self, path: str, target: Mount, target_path: str) -> None:
+    def copy(self, path: str, target: Mount, target_path: str, *, if_absent: bool = False) -> None:
         """Copy one file to another place of the same store, on the store's own side."""
         target.require_write(target_path, "copying")
         backend, real = self._at(path)
@@ -265,7 +287,10 @@ class Mount(MountExtras):
         if backend is not there or not backend.capabilities.copy_optimization:
             raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
         with translating(lambda: f"{self.label(path)} -> {target.label(target_path)}", "copying"):
-            backend.copy(real, target_real)
+            if if_absent:
+                backend.copy_if_absent(real, target_real)
+            else:
+                backend.copy(real, target_real)
 
     def move(self, path: str, target: Mount, target_path: str) -> None:
         """Rename one file or directory inside the same store."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .attributes import check_attributes
 from .exceptions import translating
 from .mount_urls import MountUrls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .info import FileInfo, FileVersion, Finding
+    from .backends.fsspec_write import Content
+    from .info import Attributes, Descriptor, FileInfo, FileVersion, Finding
 
 __all__ = ["MountExtras"]
 
@@ -65,11 +68,67 @@ class MountExtras(MountUrls):
         found: dict[str, str] = self._run(path, "reading metadata", "get_metadata")
         return found
 
-    def set_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
-        """Replace the user metadata."""
+    def set_metadata(self, path: str, metadata: Mapping[str, str], *, merge: bool = False) -> None:
+        """Replace the user metadata, or with ``merge`` only the keys that are given."""
         self.require_write(path, "setting metadata")
         self._require("metadata", path, "metadata (the backend does not support metadata)")
-        self._run(path, "setting metadata", "set_metadata", metadata)
+        verb = "merge_metadata" if merge else "set_metadata"
+        self._run(path, "setting metadata", verb, metadata)
+
+    def descriptor(self, path: str) -> Descriptor:
+        """All that is known of a file without reading it."""
+        backend, real = self._at(path)
+        with translating(self.label(path), "looking at it"):
+            found = backend.descriptor(real)
+        return found if real == path else replace(found, path=path)
+
+    def has_content_of(self, info: FileInfo, other: MountExtras, there: FileInfo) -> bool:
+        """Whether two files surely have one content, because an ETag says so; False: unknown.
+
+        One of them is a local file, which is read for it.
+        """
+        if info.size is None or info.size != there.size:
+            return False
+        for mount, mine, local, named in (
+            (self, info, other, there),
+            (other, there, self, info),
+        ):
+            if mine.etag is None or "-" not in mine.etag:
+                continue  # an upload in parts
+            path: str | None = local._run(named.path, "finding the local path", "local_path")
+            if path is None:
+                continue
+            backend, real = mount._at(mine.path)
+            with translating(mount.label(mine.path), "comparing"):
+                if backend.has_content_of(mine._replace(path=real), Path(path)):
+                    return True
+        return False
+
+    def require_attributes(self, path: str, attributes: Attributes | None) -> None:
+        """``StorageUnsupportedError`` for what was asked for and would be dropped."""
+        if attributes is None or attributes.offered:
+            return
+        with translating(self.label(path), "writing"):
+            check_attributes(attributes)
+        kept = self._at(path)[0].kept_attributes
+        dropped = [name for name in attributes.given if name not in kept]
+        if dropped:
+            able = f"of these it keeps {', '.join(sorted(kept))}" if kept else "it keeps none"
+            raise self._unsupported(
+                path,
+                f"cannot keep {' and '.join(map(repr, dropped))} with a file; {able}",
+            )
+
+    # -- conditions -------------------------------------------------------------------------------
+
+    def write_if_match(
+        self, path: str, content: Content, etag: str, *, attributes: Attributes | None = None
+    ) -> None:
+        """Replace the content where the file still has this ETag; ``StorageConflictError``."""
+        self.require_write(path)
+        self._require("conditional_writes", path, "writing on the condition of an ETag")
+        self.require_attributes(path, attributes)
+        self._run(path, "writing", "write_if_match", content, etag, attributes=attributes)
 
     # -- facts ------------------------------------------------------------------------------------
 

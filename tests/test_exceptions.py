@@ -16,6 +16,7 @@ from genro_storage.exceptions import (
     MountNotFoundError,
     MountRootNotFoundError,
     StorageConfigError,
+    StorageConflictError,
     StorageConnectionError,
     StorageError,
     StorageExistsError,
@@ -39,7 +40,8 @@ KINDS = {
     StorageError: (Exception,),
     StorageNotFoundError: (FileNotFoundError,),
     MountNotFoundError: (FileNotFoundError, KeyError, StorageNotFoundError),
-    StorageExistsError: (FileExistsError,),
+    StorageConflictError: (OSError,),
+    StorageExistsError: (FileExistsError, StorageConflictError),
     StoragePermissionError: (PermissionError,),
     StorageUnsupportedError: (PermissionError, io.UnsupportedOperation, ValueError),
     StorageIsDirectoryError: (IsADirectoryError, ValueError),
@@ -58,6 +60,7 @@ KINDS = {
 }
 NUMBERS = {
     StorageNotFoundError: errno.ENOENT,
+    StorageConflictError: errno.EBUSY,
     StorageExistsError: errno.EEXIST,
     StoragePermissionError: errno.EACCES,
     StorageUnsupportedError: errno.ENOTSUP,

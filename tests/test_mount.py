@@ -22,6 +22,7 @@ import pytest
 from genro_storage import (
     BackendCapabilities,
     Checksum,
+    Descriptor,
     FileInfo,
     StorageError,
     StorageManager,
@@ -32,6 +33,7 @@ from genro_storage import (
 )
 from genro_storage.backends.base import Backend, WriteHandle
 from genro_storage.backends.base64 import Base64Backend
+from genro_storage.backends.local import LocalBackend
 from genro_storage.backends.memory import MemoryBackend
 from genro_storage.mount import Mount
 from genro_storage.uploads import FormTerms, UploadPart, UploadTerms
@@ -83,6 +85,15 @@ DOORS = {
     "require_versions": lambda mount, here: mount.require_versions("p"),
     "get_metadata": lambda mount, here: mount.get_metadata("p"),
     "set_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}),
+    "merge_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}, merge=True),
+    "has_content_of": lambda mount, here: mount.has_content_of(
+        FileInfo("p", "file", 1, etag="a-1"),
+        Mount("l", LocalBackend(here)),
+        FileInfo("f", "file", 1),
+    ),
+    "descriptor": lambda mount, here: mount.descriptor("p"),
+    "write_if_match": lambda mount, here: mount.write_if_match("p", b"x", "etag"),
+    "copy_if_absent": lambda mount, here: mount.copy("p", mount, "q", if_absent=True),
     "set_mtime": lambda mount, here: mount.set_mtime("p", 1.0),
     "url": lambda mount, here: mount.url("p"),
     "internal_url": lambda mount, here: mount.internal_url("p"),
@@ -140,6 +151,7 @@ def _spying(verb):
         "open_write": lambda path, **_: Nothing(),
         "address": lambda path: ("spied", path),
         "checksum": lambda info: Checksum("md5", "0" * 32),
+        "descriptor": lambda path: Descriptor(path, "file"),
         "upload_parts": lambda path, upload: [UploadPart(1, "etag", 5)],
     }
 
@@ -209,17 +221,20 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "latest_version_is_fixed",
         "guessed_type",
     }
-    rights = {"require_write", "require_delete"}
-    composed = {"exists", "clear"}  # of stat; of scan and remove_tree
-    assert verbs_of(Mount) == (VERBS - {"address"}) | values | rights | composed
+    rights = {"require_write", "require_delete", "require_attributes"}
+    # Of stat; of scan and remove_tree; of write_if_match.
+    composed = {"exists", "clear", "open_write_if_match"}
+    options = {"merge_metadata", "copy_if_absent"}  # of set_metadata and copy
+    assert verbs_of(Mount) == (VERBS - {"address"} - options) | values | rights | composed
 
 
 # -- permissions ----------------------------------------------------------------------------------
 
 WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
-    "set_mtime", "begin_batch", "restore_version", "upload_url", "upload_form", "upload_session", "begin_upload",
-    "sign_part", "upload_parts", "complete_upload", "abort_upload",
+    "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
+    "sign_part", "upload_parts", "complete_upload", "abort_upload", "merge_metadata",
+    "write_if_match", "copy_if_absent", "restore_version",
 }  # fmt: skip
 DELETES = {"remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move"}
 
@@ -244,8 +259,9 @@ def test_the_matrix_of_permissions(verb, permissions, tmp_path):
 def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
     reads = {
         "stat", "scan", "find", "open_read", "read_bytes", "download", "checksum", "versions",
-        "stat_version", "require_versions", "diagnose", "get_metadata", "url", "internal_url", "public_url", "local_path", "address",
-        "check", "close",
+        "stat_version", "require_versions", "diagnose", "get_metadata", "descriptor",
+        "has_content_of", "url", "internal_url", "public_url", "local_path", "address", "check",
+        "close",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS
     assert not reads & (WRITES | DELETES)

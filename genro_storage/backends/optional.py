@@ -10,13 +10,16 @@ import io
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..info import Descriptor
 from .direct import DirectVerbs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ..capabilities import BackendCapabilities
-    from ..info import FileInfo, FileVersion, Finding
+    from ..info import Attributes, FileInfo, FileVersion, Finding
+    from .fsspec_write import Content
 
 __all__ = ["OptionalVerbs"]
 
@@ -24,6 +27,9 @@ __all__ = ["OptionalVerbs"]
 class OptionalVerbs(DirectVerbs, ABC):
     """The optional half of :class:`~genro_storage.backends.base.Backend`."""
 
+    #: The names of the ``Attributes`` that a write keeps. What is asked for and not among them is
+    #: refused by the mount, and what a copy offers is dropped.
+    kept_attributes: frozenset[str] = frozenset()
     #: Whether the latest version is the file: it is not deleted by its id, and no other one takes
     #: its place.
     latest_version_is_fixed: ClassVar[bool] = False
@@ -84,9 +90,45 @@ class OptionalVerbs(DirectVerbs, ABC):
         """Replace the user metadata of a file."""
         raise self._unsupported("metadata")
 
+    def merge_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
+        """Set these keys of the user metadata, and keep the others.
+
+        Override it where nobody else can come between the look and the change.
+        """
+        self.set_metadata(path, {**self.get_metadata(path), **metadata})
+
+    def descriptor(self, path: str) -> Descriptor:
+        """All that is known of a file without reading it, from one request where that is enough."""
+        return Descriptor.of(self.stat(path))
+
     def set_mtime(self, path: str, mtime: float) -> None:
         """Set the time of the last modification (seconds since the epoch, UTC)."""
         raise self._unsupported("setting modification times")
+
+    def has_content_of(self, info: FileInfo, local: Path) -> bool:
+        """Whether a file surely has the content of one of this machine; False: nobody knows.
+
+        Only what ``info`` says is used, and the local file read.
+        """
+        return False
+
+    # -- conditions -----------------------------------------------------------------------------
+
+    def write_if_match(
+        self, path: str, content: Content, etag: str, *, attributes: Attributes | None = None
+    ) -> None:
+        """Replace the content where the file still has this ETag; else ``ChangedError``.
+
+        So too where it is gone. ``content`` is bytes, or the path of a local file.
+        """
+        raise self._unsupported("writing on the condition of an ETag")
+
+    def copy_if_absent(self, source: str, target: str) -> None:
+        """Copy inside the store where nothing has the name of the target: ``FileExistsError``.
+
+        ``io.UnsupportedOperation`` where only reading and writing can do that.
+        """
+        raise self._unsupported("copying inside the store where nothing is yet")
 
     # -- URLs ---------------------------------------------------------------------------------
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from .. import content
+from ..attributes import parse_write_options
 from ..exceptions import (
     StorageExistsError,
     StorageIsDirectoryError,
@@ -19,6 +20,8 @@ from .modes import OpenMode, parse_mode
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from ..info import Attributes, WriteOptions
 
 __all__ = ["NodeContents"]
 
@@ -41,41 +44,68 @@ class NodeContents(NodeFacts):
         encoding: str = "utf-8",
         errors: str | None = None,
         newline: str | None = None,
+        **options: Unpack[WriteOptions],
     ) -> IO[Any]:
         """A file object, in the modes of the builtin ``open``.
 
         A write becomes visible whole when the handle is closed; an exception inside ``with``
         leaves the old content. ``r+``, ``w+`` and ``a+`` work on a private copy that replaces the
         file at the end. ``version`` (index or id) and ``as_of`` (a time; naive means UTC) read
-        the past where the backend keeps versions.
+        the past where the backend keeps versions. What writes takes the keywords of ``write_bytes``;
+        ``StorageConflictError`` then comes at the end.
 
         Raises ``StorageNotFoundError`` for ``r`` on nothing, ``StorageExistsError`` for ``x`` on
         something, ``StorageUnsupportedError`` for ``a`` or a version that the mount cannot do.
         """
         wanted = parse_mode(mode, self._label)
         chosen = self._version_to_open(wanted, version, as_of)
-        binary = self._open_binary(wanted, chosen)
+        if options and not wanted.writes:
+            raise StorageValueError(
+                f"{self._label}: {', '.join(sorted(options))} belong to writing, not to mode {mode!r}"
+            )
+        binary = self._open_binary(wanted, chosen, options)
         if wanted.binary:
             return binary
         return TextHandle(binary, encoding=encoding, errors=errors, newline=newline)
 
-    def _open_binary(self, wanted: OpenMode, version: str | None) -> IO[bytes]:
+    def _open_binary(
+        self, wanted: OpenMode, version: str | None, options: WriteOptions
+    ) -> IO[bytes]:
         mount, path = self._mount, self._path
         if not wanted.writes:
             return mount.open_read(path, version=version)
+        attributes, if_absent, if_match = parse_write_options(options, self._label)
+        if_absent = if_absent or wanted.action == "x"
+        if if_match is not None and (if_absent or wanted.action == "a"):
+            raise StorageValueError(
+                f"{self._label}: if_match replaces what is there; use the mode 'w' or 'r+'",
+                node=self._label,
+            )
         self._info = None
         if wanted.update:
-            return self._open_update(wanted)
+            return self._open_update(wanted, attributes, if_absent, if_match)
+        if if_match is not None:
+            return mount.open_write_if_match(
+                path, if_match, attributes=attributes, on_commit=self._changed
+            )
         return mount.open_write(
             path,
             append=wanted.action == "a",
-            if_absent=wanted.action == "x",
+            if_absent=if_absent,
+            attributes=attributes,
             on_commit=self._changed,
         )
 
-    def _open_update(self, wanted: OpenMode) -> BinaryUpdater:
+    def _open_update(
+        self,
+        wanted: OpenMode,
+        attributes: Attributes | None,
+        if_absent: bool,
+        if_match: str | None,
+    ) -> BinaryUpdater:
         mount, path, action = self._mount.bind(), self._path, wanted.action
         mount.require_write(path, "updating")
+        mount.require_attributes(path, attributes)
         try:
             kind = mount.stat(path).type
         except StorageNotFoundError:
@@ -84,11 +114,15 @@ class NodeContents(NodeFacts):
                 raise
         if kind == "directory":
             raise StorageIsDirectoryError(f"{self._label}: is a directory", node=self._label)
-        if kind is not None and action == "x":
+        if kind is not None and if_absent:
             raise StorageExistsError(f"{self._label}: already exists", node=self._label)
 
         def publish(stream: BinaryIO) -> str | None:
-            with mount.open_write(path, if_absent=action == "x") as sink:
+            with (
+                mount.open_write(path, if_absent=if_absent, attributes=attributes)
+                if if_match is None
+                else mount.open_write_if_match(path, if_match, attributes=attributes)
+            ) as sink:
                 while chunk := stream.read(_BLOCK):
                     sink.write(chunk)
             self._changed(sink.new_path)
@@ -145,21 +179,26 @@ class NodeContents(NodeFacts):
         mode: str = "w",
         encoding: str = "utf-8",
         skip_if_unchanged: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> bool:
         """Replace the content: text with ``"w"``, bytes with ``"wb"``; as the ``write_*`` do."""
         if mode == "wb":
             if isinstance(data, str):
                 raise TypeError(f"{self._label}: write(mode='wb') needs bytes, not str")
-            return self.write_bytes(data, skip_if_unchanged)
+            return self.write_bytes(data, skip_if_unchanged, **options)
         if mode != "w":
             raise StorageValueError(f"{self._label}: write(mode={mode!r}); use 'w' or 'wb'")
         if not isinstance(data, str):
             kind = type(data).__name__
             raise TypeError(f"{self._label}: write() needs str, not {kind}; add mode='wb'")
-        return self.write_text(data, encoding, skip_if_unchanged)
+        return self.write_text(data, encoding, skip_if_unchanged, **options)
 
     def write_text(
-        self, text: str, encoding: str = "utf-8", skip_if_unchanged: bool = False
+        self,
+        text: str,
+        encoding: str = "utf-8",
+        skip_if_unchanged: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> bool:
         """Replace the content by text; True where written, False where it was skipped.
 
@@ -174,24 +213,38 @@ class NodeContents(NodeFacts):
                 f"{self._label}: the text cannot be written as {encoding} ({error})",
                 node=self._label,
             ) from error
-        return self.write_bytes(data, skip_if_unchanged)
+        return self.write_bytes(data, skip_if_unchanged, **options)
 
-    def write_bytes(self, data: bytes, skip_if_unchanged: bool = False) -> bool:
+    def write_bytes(
+        self, data: bytes, skip_if_unchanged: bool = False, **options: Unpack[WriteOptions]
+    ) -> bool:
         """Replace the content, making parents; True where written.
 
         With ``skip_if_unchanged``, a file that holds exactly ``data`` is left alone and the
         answer is False. A file that cannot be read for the comparison raises. So do a mount that
         may not be written (``StoragePermissionError``) and anything but bytes (``TypeError``).
+
+        ``content_type``, ``metadata``, ``cache_control``, ``tags`` and the other names of
+        ``WriteOptions`` are kept with the file; what the mount cannot keep raises
+        ``StorageUnsupportedError``. ``if_absent=True`` raises ``StorageExistsError`` where something
+        is, ``if_match=etag`` a ``StorageConflictError`` where the file has another ETag by now.
         """
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"write_bytes needs bytes, not {type(data).__name__}; use write_text")
         self._refuse_snapshot()
+        attributes, if_absent, if_match = parse_write_options(options, self._label)
         here = self._bound() if skip_if_unchanged else self
         if skip_if_unchanged:
             here._mount.require_write(self._path)
             if here._holds(data):
                 return False
-        self._changed(here._mount.write_bytes(self._path, data))
+        if if_match is not None:
+            here._mount.write_if_match(self._path, bytes(data), if_match, attributes=attributes)
+            self._changed()
+            return True
+        self._changed(
+            here._mount.write_bytes(self._path, data, if_absent=if_absent, attributes=attributes)
+        )
         return True
 
     def _holds(self, data: bytes) -> bool:
@@ -242,6 +295,9 @@ class NodeContents(NodeFacts):
         known = self._mount.checksum(info) if self._snapshot is None else info.checksum
         if known is not None and known.algorithm == algorithm:
             return known.hexdigest
+        return self._read_digest(algorithm)
+
+    def _read_digest(self, algorithm: str) -> str:
         with self._mount.open_read(self._path, version=self._version_id()) as stream:
             return content.digest(stream, algorithm)
 
@@ -263,6 +319,12 @@ class NodeContents(NodeFacts):
             known, there = self._mount.checksum(ours), other._mount.checksum(theirs)
             if known is not None and there is not None and known.algorithm == there.algorithm:
                 return known.hexdigest == there.hexdigest
+            if known is not None and there is None and content.is_algorithm(known.algorithm):
+                return other._read_digest(known.algorithm) == known.hexdigest
+            if there is not None and known is None and content.is_algorithm(there.algorithm):
+                return self._read_digest(there.algorithm) == there.hexdigest
+            if self._mount.has_content_of(ours, other._mount, theirs):
+                return True
         return self._reads_like(other)
 
     def _is_identical(self, other: NodeContents) -> bool:

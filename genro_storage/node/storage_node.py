@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..compat import MountView
     from ..external import PathBinding
+    from ..info import Descriptor
 
 
 __all__ = ["SkipStrategy", "StorageNode"]
@@ -122,17 +123,36 @@ class StorageNode(NodeUrls):
             return self._metadata_of_version()
         return self._mount.get_metadata(self._path)
 
-    def set_metadata(self, metadata: Mapping[str, str]) -> None:
-        """Replace the user metadata. Raises ``StorageUnsupportedError`` (a PermissionError)
-        where the backend keeps none, ``StorageValueError`` for anything but text.
+    def set_metadata(self, metadata: Mapping[str, str], *, merge: bool = False) -> None:
+        """Replace the user metadata; with ``merge`` only the keys that are given.
+
+        What else is kept with the file stays. Raises ``StorageUnsupportedError`` (a
+        PermissionError) where the backend keeps none, ``StorageValueError`` for anything but text.
         """
         self._refuse_snapshot()
         if not isinstance(metadata, dict) or not all(
             isinstance(text, str) for pair in metadata.items() for text in pair
         ):
             raise StorageValueError(f"{self._label}: metadata must be a dict of str to str")
-        self._mount.set_metadata(self._path, metadata)
+        self._mount.set_metadata(self._path, metadata, merge=merge)
         self._changed()
+
+    def descriptor(self) -> Descriptor:
+        """All that is known of the file without reading it; one request on an object store.
+
+        ``StorageUnsupportedError`` for a snapshot.
+
+        >>> from genro_storage import StorageManager
+        >>> storage = StorageManager()
+        >>> storage.configure([{"name": "m", "type": "memory"}])
+        >>> storage.node("m:a.html").write_text("<p>", content_type="text/html")
+        True
+        >>> found = storage.node("m:a.html").descriptor()
+        >>> found.size, found.content_type
+        (3, 'text/html')
+        """
+        self._require_current("descriptor")
+        return self._mount.descriptor(self._path)
 
 
 def _binding(argument: object) -> PathBinding | None:

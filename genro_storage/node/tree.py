@@ -245,6 +245,7 @@ class NodeTree(NodePacking):
         filter: Callable[[Self, str], object] | None = None,
         skip: str | SkipStrategy = "never",
         skip_fn: Callable[[Self, StorageNode], object] | None = None,
+        if_absent: bool = False,
     ) -> CopyPlan:
         """What :meth:`copy_to` would do, as a value: iterate over it, or ``apply()`` it."""
         # Loading the transfer modules costs more than most programs' nodes do.
@@ -273,6 +274,7 @@ class NodeTree(NodePacking):
             skip=skip,
             skip_fn=None if skip_fn is None else compare,
             version=self._version_id(),
+            if_absent=if_absent,
         )
 
     def _source_node(self, info: FileInfo) -> Self:
@@ -290,6 +292,8 @@ class NodeTree(NodePacking):
         progress: Callable[[int, int], object] | None = None,
         on_file: Callable[[Self], object] | None = None,
         on_skip: Callable[[Self, str], object] | None = None,
+        *,
+        if_absent: bool = False,
     ) -> StorageNode:
         """Copy this file or tree onto ``dest``, a node or ``"mount:path"``; returns its node.
 
@@ -297,7 +301,8 @@ class NodeTree(NodePacking):
         ``exclude`` (fnmatch patterns on the path below this directory; ``*`` matches ``/`` too)
         and ``filter(node, relpath)`` choose files. ``skip`` leaves a file alone that is there
         already: ``never``, ``exists``, ``size``, ``hash``, or ``custom`` with
-        ``skip_fn(source, dest)``. A comparison that fails raises, it never overwrites.
+        ``skip_fn(source, dest)``. A comparison that fails raises, it never overwrites. With
+        ``if_absent`` no file is replaced: ``StorageExistsError`` where one is there, or comes meanwhile.
         ``progress(current, total)`` counts files, ``on_file(node)`` follows each copy,
         ``on_skip(node, reason)`` each file left out.
 
@@ -307,7 +312,13 @@ class NodeTree(NodePacking):
         """
         target = self._resolve(dest)
         plan = self.plan_copy(
-            target, include=include, exclude=exclude, filter=filter, skip=skip, skip_fn=skip_fn
+            target,
+            include=include,
+            exclude=exclude,
+            filter=filter,
+            skip=skip,
+            skip_fn=skip_fn,
+            if_absent=if_absent,
         )
 
         def copied(action: CopyFile) -> None:

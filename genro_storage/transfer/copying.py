@@ -64,6 +64,8 @@ class CopyPlan:
     """Source and target are one place: there is nothing to do."""
     overlapping: bool = False
     """The source lies inside the target, so that copying writes among what is being copied."""
+    if_absent: bool = False
+    """A file that is at the destination by the time it is written is an error."""
 
     def __iter__(self) -> Iterator[Action]:
         return self._as_of_now()._actions(pruned=True)
@@ -127,7 +129,9 @@ class CopyPlan:
             kept = self._keep(tally, on_skip)
             total = sum(1 for info in kept if info.type != "directory")
         current = 0
-        transfer = Transfer(self.source, self.target, version=self.version)
+        transfer = Transfer(
+            self.source, self.target, version=self.version, if_absent=self.if_absent
+        )
         actions = self._actions(kept, pruned=on_skip is None)
         for action, result in executor.run(actions, transfer):
             kind = action.__class__
@@ -241,12 +245,14 @@ def plan_copy(
     skip: str | SkipStrategy = SkipStrategy.NEVER,
     skip_fn: SkipFunction | None = None,
     version: str | None = None,
+    if_absent: bool = False,
 ) -> CopyPlan:
     """Decide how to copy a file or directory onto ``target``; nothing is written yet.
 
     A directory's content merges into the target directory. ``filter(info, relpath)`` and the
     patterns choose files of a directory (a single file is always chosen); ``skip`` says when
-    one that is there already is left alone, ``skip_fn(source, target)`` decides for ``custom``.
+    one that is there already is left alone, ``skip_fn(source, target)`` decides for ``custom``;
+    with ``if_absent`` nothing that is there, or comes meanwhile, is replaced.
     Raised at once: unknown values, a target that may not be written, a missing source, a file
     in a directory's place or the reverse, a directory copied into itself.
     """
@@ -270,7 +276,17 @@ def plan_copy(
             overlapping = target.mount.contains(target.path, source.mount, source.path)
         target_info = _target_info(target, info)
     return CopyPlan(
-        source, target, info, target_info, filters, strategy, decide, version, same, overlapping
+        source,
+        target,
+        info,
+        target_info,
+        filters,
+        strategy,
+        decide,
+        version,
+        same,
+        overlapping,
+        if_absent,
     )
 
 

@@ -14,6 +14,7 @@ from ..exceptions import (
     StorageIsDirectoryError,
     StorageNotDirectoryError,
     StoragePathError,
+    StorageUnsupportedError,
     StorageValueError,
 )
 from ..info import Attributes, Checksum
@@ -82,12 +83,29 @@ class Transfer:
     copies by itself, else from a local file as a whole, else as a stream in blocks.
     """
 
-    __slots__ = ("_directory", "_in_store", "_local", "_prefix", "_version", "source", "target")
+    __slots__ = (
+        "_directory",
+        "_if_absent",
+        "_in_store",
+        "_local",
+        "_prefix",
+        "_version",
+        "source",
+        "target",
+    )
 
-    def __init__(self, source: Place, target: Place, *, version: str | None = None) -> None:
+    def __init__(
+        self,
+        source: Place,
+        target: Place,
+        *,
+        version: str | None = None,
+        if_absent: bool = False,
+    ) -> None:
         self.source: Place = source
         self.target: Place = target
         self._version = version
+        self._if_absent = if_absent
         self._prefix = target.path + "/" if target.path else ""
         self._directory: tuple[str | None, str | None] = None, None
         self._in_store = version is None and source.mount.can_copy_to(target.mount)
@@ -99,7 +117,8 @@ class Transfer:
 
     def to(self, mount: Mount) -> Transfer:
         """The same into the same path of another mount."""
-        return Transfer(self.source, Place(mount, self.target.path), version=self._version)
+        place = Place(mount, self.target.path)
+        return Transfer(self.source, place, version=self._version, if_absent=self._if_absent)
 
     def perform(self, action: Action) -> CopyResult | None:
         """Carry out one action; a ``Conflict`` is raised as an error that names the node.
@@ -123,13 +142,17 @@ class Transfer:
         """Copy one file of the source's mount to a path of the target's; see ``copy_file``."""
         source, target = self.source.mount, self.target.mount
         try:
-            if self._in_store:
-                source.copy(info.path, target, target_path)
+            if self._in_store and self._copies_inside(info.path, target_path):
                 return CopyResult(None, info.size or 0)
             if self._local:
                 local = self._local_path(info.path)
                 if local is not None:
-                    new_path = target.upload(local, target_path, attributes=_attributes(info))
+                    new_path = target.upload(
+                        local,
+                        target_path,
+                        if_absent=self._if_absent,
+                        attributes=_attributes(info),
+                    )
                     return CopyResult(new_path, info.size or 0)
         except StorageError:
             # The target's mount can name only the target; where the source is what cannot be
@@ -137,6 +160,19 @@ class Transfer:
             source.open_read(info.path).close()
             raise
         return self._stream(info, target_path)
+
+    def _copies_inside(self, path: str, target_path: str) -> bool:
+        """Whether the store has copied it; not where it cannot on the condition that is asked for."""
+        source, target = self.source.mount, self.target.mount
+        if not self._if_absent:
+            source.copy(path, target, target_path)
+            return True
+        target.require_write(target_path, "copying")
+        try:
+            source.copy(path, target, target_path, if_absent=True)
+        except StorageUnsupportedError:
+            return False
+        return True
 
     def _local_path(self, path: str) -> str | None:
         # A listing comes directory by directory, and finding out where one really is costs a
@@ -155,7 +191,11 @@ class Transfer:
         count = 0
         with (
             mount.open_read(info.path, version=self._version) as reader,
-            self.target.mount.open_write(target_path, attributes=_attributes(info)) as writer,
+            self.target.mount.open_write(
+                target_path,
+                if_absent=self._if_absent,
+                attributes=_attributes(info, getattr(reader.raw, "kept_mtime", None)),
+            ) as writer,
         ):
             while chunk := reader.read(CHUNK):
                 writer.write(chunk)
@@ -272,8 +312,9 @@ def copy_file(
     return Transfer(source, target, version=version).copy(info, target.path)
 
 
-def _attributes(info: FileInfo) -> Attributes:
-    return Attributes(info.mtime, None, info.content_type, info.metadata)
+def _attributes(info: FileInfo, kept_mtime: float | None = None) -> Attributes:
+    mtime = info.mtime if kept_mtime is None else kept_mtime
+    return Attributes(mtime, None, info.content_type, info.metadata, offered=True)
 
 
 def same_content(
@@ -295,6 +336,12 @@ def same_content(
     # Asking the storage would ask about the current content, not about this version's.
     ours = source_info.checksum if version else source.mount.checksum(source_info)
     theirs = target.mount.checksum(target_info)
+    if (
+        version is None
+        and (ours is None or theirs is None)
+        and source.mount.has_content_of(source_info, target.mount, target_info)
+    ):
+        return Checksum("etag", source_info.etag or target_info.etag or "")
     if ours is None and theirs is None:
         return _same_when_read(source.mount, source_info, target.mount, target_info, version)
     if ours is not None and theirs is not None and ours.algorithm == theirs.algorithm:

@@ -99,6 +99,8 @@ class _Compressing:
 class TarBackend(WritableArchive):
     """One tar archive. ``compression`` is that of an archive that is made."""
 
+    kept_attributes = frozenset({"mtime", "mode"})
+
     def __init__(
         self,
         place: Place,

@@ -66,6 +66,8 @@ class _Prepared:
 class ZipBackend(WritableArchive):
     """One zip archive. ``encoding`` is that of names without the UTF-8 flag, None what fits."""
 
+    kept_attributes = frozenset({"mtime", "mode"})
+
     def __init__(
         self,
         place: Place,

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from ...exceptions import StorageConfigError
 from ...paths import normalise, physical
+from ..object_stores.write_defaults import EncryptedDefaults, TaggedDefaults
 from ..public import PublicOptions
 from ..remote import missing_extra
 
@@ -36,7 +37,7 @@ _SUFFIX = "core.windows.net"
 _EMULATED = "devstoreaccount1"
 
 
-class AzureOptions(PublicOptions):
+class AzureOptions(EncryptedDefaults, TaggedDefaults, PublicOptions):
     """A container of Azure Blob Storage."""
 
     synonyms: ClassVar[Mapping[str, str]] = {
@@ -242,8 +243,11 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
 
     Raises ``StorageConfigError`` where the account is not named, or several credentials are.
     """
+    from ..object_stores.attributes import Keeping
+    from ..object_stores.kept import rfc3339
     from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
     from .doctor import facts
+    from .keeping import encode_metadata
     from .names import check_key
     from .urls import AzureDirect
 
@@ -269,6 +273,13 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         # Documented nowhere, and another one where the account has real folders.
         ordered=False,
         folders=True,
+        keeping=Keeping(
+            options.write_defaults(),
+            encode_metadata,
+            rfc3339 if options.keep_mtime else None,
+            tags=True,
+            verify=options.verify_downloads,
+        ),
         direct=AzureDirect(options, access, context.mount),
         facts=lambda asking: facts(options, access, asking),
         versioned=access.account != _EMULATED,

@@ -27,18 +27,29 @@ from azure.core.exceptions import (
     ServiceResponseTimeoutError,
 )
 from azure.core.pipeline.transport import RequestsTransport
-from azure.storage.blob import BlobBlock, BlobClient, ContainerClient, ContentSettings
+from azure.storage.blob import BlobBlock, BlobClient, ContainerClient
 from urllib3.exceptions import HTTPError as Urllib3Error
 
-from ...info import Checksum, FileInfo
+from ...info import FileInfo
 from ..errors import RootNotFoundError
 from ..fsspec_info import moment
 from ..object_stores.client import in_parallel
 from ..object_stores.errors import is_timeout, root_name
+from ..object_stores.facts import NO_FACTS, Facts
 from ..object_stores.http import StoreAdapter, without_passwords
 from ..object_stores.listing import Entry, Page
 from ..object_stores.reader import PIECE, Chunk
 from ..object_stores.source import Source, in_small_sends
+from .attributes import (
+    AzureAttributes,
+    ConditionError,
+    blob_checksum,
+    blob_metadata,
+    is_folder,
+    known_of,
+    settings,
+    upload_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -93,7 +104,7 @@ class _Transport(RequestsTransport):  # type: ignore[misc]
         return response
 
 
-class AzureClient:
+class AzureClient(AzureAttributes):
     """An ``ObjectClient`` for one container. Threads share it: so does ``requests``' pool."""
 
     def __init__(self, access: AzureAccess, container: str, bounds: Bounds) -> None:
@@ -209,7 +220,7 @@ class AzureClient:
         if status in (401, 403):
             return PermissionError(errno.EACCES, f"access denied{said}; {self._fix(code)}")
         if status == 412:
-            return OSError(errno.ESTALE, "it was replaced while it was read; read it again")
+            return ConditionError(errno.ESTALE, "it was replaced while it was read; read it again")
         if status in (408, 429) or status >= 500:
             return ConnectionError(
                 errno.ECONNRESET, f"{self._host} cannot answer now (status {status}){said}"
@@ -235,7 +246,7 @@ class AzureClient:
     def head(self, key: str) -> FileInfo:
         with self._explained():
             found = self._blob(key).get_blob_properties()
-        return FileInfo(key, "directory") if _is_folder(found) else _info(found, key)
+        return FileInfo(key, "directory") if is_folder(found) else _info(found, key)
 
     def page(
         self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
@@ -267,33 +278,32 @@ class AzureClient:
                 if error.status_code != 416:
                     raise
                 # Nothing begins here: the end of a file, or a folder, which is empty.
-                if start == 0 and _is_folder(self._blob(key).get_blob_properties()):
+                if start == 0 and is_folder(self._blob(key).get_blob_properties()):
                     raise FileNotFoundError(errno.ENOENT, "not a file") from None
                 return Chunk(b"", start, "")
             except ValueError:  # no Content-Range, or none that it can read
                 raise self._strange() from None
         found = stream.properties
-        if _is_folder(found):
+        if is_folder(found):
             raise FileNotFoundError(errno.ENOENT, "not a file")
         size = (found.content_range or "").rpartition("/")[2]
         if not size.isdigit():
             raise self._strange()
-        return Chunk(data, int(size), found.etag)
+        return Chunk(data, int(size), found.etag, known_of(found))
 
     # -- writing ------------------------------------------------------------------------------
 
-    @staticmethod
-    def _settings(content_type: str, md5: bytes) -> ContentSettings:
-        return ContentSettings(content_type=content_type, content_md5=bytearray(md5))
-
-    def put(self, key: str, data: bytes, content_type: str, *, create: bool) -> None:
-        with Source(data) as source, self._explained():
+    def put(
+        self, key: str, data: bytes, content_type: str, *, create: bool, facts: Facts = NO_FACTS
+    ) -> None:
+        with Source(data) as source, self._conditional(facts.match):
             self._blob(key).upload_blob(
                 data,
                 length=len(data),
-                overwrite=not create,
+                overwrite=True,
                 validate_content=True,
-                content_settings=self._settings(content_type, source.md5()),
+                content_settings=settings(facts.attributes, content_type, source.md5()),
+                **upload_options(facts, create),
             )
 
     def put_large(
@@ -304,12 +314,14 @@ class AzureClient:
         *,
         create: bool,
         again: Callable[[Callable[[], Any]], Any],
+        facts: Facts = NO_FACTS,
     ) -> None:
         with Source(content) as source:
-            settings = self._settings(content_type, source.md5())
+            options = upload_options(facts, create)
+            options["content_settings"] = settings(facts.attributes, content_type, source.md5())
             for attempt in range(self._bounds.retries + 1):
                 try:
-                    self._put_blocks(key, source, settings, create, again)
+                    self._put_blocks(key, source, options, facts.match, again)
                 except _BlocksLostError:
                     # Whoever finishes first takes the blocks of all others away.
                     if attempt == self._bounds.retries:
@@ -321,8 +333,8 @@ class AzureClient:
         self,
         key: str,
         source: Source,
-        settings: ContentSettings,
-        create: bool,
+        options: dict[str, Any],
+        match: str | None,
         again: Callable[[Callable[[], Any]], Any],
     ) -> None:
         blob = self._blob(key)
@@ -335,38 +347,36 @@ class AzureClient:
             for number, start in enumerate(starts)
         }
 
+        scope = {name: options[name] for name in options if name == "encryption_scope"}
+
         def stage(start: int) -> None:
             data = source.piece(start, min(start + size, source.size))
 
             def step() -> None:
                 with self._explained():
-                    blob.stage_block(names[start], data, len(data), validate_content=True)
+                    blob.stage_block(names[start], data, len(data), validate_content=True, **scope)
 
             again(step)
 
         in_parallel(stage, starts)
         source.require_unchanged()
-        options: dict[str, Any] = {"match_condition": MatchConditions.IfMissing} if create else {}
 
         def commit() -> None:
-            with self._explained():
-                blob.commit_block_list(
-                    [BlobBlock(names[start]) for start in starts],
-                    content_settings=settings,
-                    **options,
-                )
+            with self._conditional(match):
+                blob.commit_block_list([BlobBlock(names[start]) for start in starts], **options)
 
         # A creation that is repeated would find what its first attempt may have made; and a list
         # that was committed already is no longer there to be committed.
         commit()
 
-    def copy(self, source: str, target: str) -> None:
-        self._copy_from(self._blob(source).url, target)
+    def copy(self, source: str, target: str, *, create: bool = False) -> None:
+        self._copy_from(self._blob(source).url, target, create=create)
 
-    def _copy_from(self, url: str, target: str) -> None:
+    def _copy_from(self, url: str, target: str, *, create: bool = False) -> None:
         blob = self._blob(target)
+        options: dict[str, Any] = {"match_condition": MatchConditions.IfMissing} if create else {}
         with self._explained():
-            found: dict[str, Any] = blob.start_copy_from_url(url)
+            found: dict[str, Any] = blob.start_copy_from_url(url, **options)
             state = found.get("copy_status")
             if state == "pending":
                 state = self._await_copy(blob, found.get("copy_id"))
@@ -417,29 +427,21 @@ class _BlocksLostError(OSError):
     """Blocks that were sent are no longer there: another writer has committed meanwhile."""
 
 
-def _is_folder(found: BlobProperties) -> bool:
-    """Whether a blob stands for a directory, as in accounts with a hierarchical namespace."""
-    metadata = found.metadata or {}
-    return any(
-        name.lower() == "hdi_isfolder" and value == "true" for name, value in metadata.items()
-    )
-
-
 def _entry(item: Any) -> Entry:
     name = str(item.name)
-    if name.endswith("/") or not hasattr(item, "etag") or _is_folder(item):
+    if name.endswith("/") or not hasattr(item, "etag") or is_folder(item):
         return Entry(name)
     return Entry(name, _info(item, name))
 
 
 def _info(found: BlobProperties, key: str) -> FileInfo:
-    digest = found.content_settings.content_md5
     return FileInfo(
         key,
         "file",
         found.size,
         moment(found.last_modified),
         (found.etag or "").strip('"') or None,
-        Checksum("md5", bytes(digest).hex()) if digest else None,
+        blob_checksum(found),
         found.content_settings.content_type,
+        blob_metadata(found),
     )

@@ -15,7 +15,8 @@ from urllib.parse import quote, urlsplit
 
 from ...info import Checksum, FileVersion
 from ..object_stores.versions import no_version
-from .client import AzureClient, _info, _is_folder
+from .attributes import is_folder
+from .client import AzureClient, _info
 
 if TYPE_CHECKING:
     from typing import Self
@@ -51,7 +52,7 @@ class AzureVersionClient(AzureClient):
         found: list[FileVersion] = []
         with self._explained():
             for item in self._client.list_blobs(name_starts_with=key, include=["versions"]):
-                if item.name == key and not _is_folder(item):
+                if item.name == key and not is_folder(item):
                     found.append(_version(item))
                 elif item.name != key:
                     break  # keys come in their order, and this one before those it begins
@@ -72,7 +73,7 @@ class AzureVersionClient(AzureClient):
     def _properties(self, key: str, version: str) -> BlobProperties:
         with self._explained():
             found: BlobProperties = self._at(version)._blob(key).get_blob_properties()
-        if _is_folder(found) or (version == CURRENT and found.version_id is not None):
+        if is_folder(found) or (version == CURRENT and found.version_id is not None):
             raise no_version(version)
         return found
 

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from ...exceptions import StorageConfigError
 from ...paths import normalise, physical
+from ..object_stores.write_defaults import EncryptedDefaults
 from ..public import PublicOptions
 from ..remote import missing_extra
 
@@ -30,7 +31,7 @@ _KEYWORDS = ("anon", "cloud", "google_default")
 _INTERACTIVE = ("browser", "cache")
 
 
-class GcsOptions(PublicOptions):
+class GcsOptions(EncryptedDefaults, PublicOptions):
     """A bucket of Google Cloud Storage."""
 
     synonyms: ClassVar[Mapping[str, str]] = {"prefix": "base_path"}
@@ -125,8 +126,11 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
 
     Raises ``StorageConfigError`` for credentials that contradict each other.
     """
+    from ..object_stores.attributes import Keeping
+    from ..object_stores.kept import rfc3339
     from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
     from .doctor import facts
+    from .keeping import encode_metadata
     from .names import check_key
     from .urls import GcsDirect
 
@@ -158,6 +162,12 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         bounds=options.bounds,
         check_key=check_key,
         ordered=True,
+        keeping=Keeping(
+            options.write_defaults(),
+            encode_metadata,
+            rfc3339 if options.keep_mtime else None,
+            verify=options.verify_downloads,
+        ),
         direct=GcsDirect(options, endpoint, key, context.mount),
         facts=lambda asking: facts(options, endpoint, asking),
     )

@@ -15,12 +15,13 @@ import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from ...info import Checksum, FileInfo
+from ...info import FileInfo
 from ..fsspec_info import moment
+from ..object_stores.facts import NO_FACTS, Facts
 from ..object_stores.listing import Entry, Page
 from ..object_stores.reader import Chunk
 from ..object_stores.source import Source, in_small_sends
-from .service import GcsService
+from .attributes import GcsAttributes, item_checksum, item_metadata, known_of, resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ __all__ = ["GcsClient"]
 
 _FIELDS = "name,size,updated,etag,md5Hash,contentType"
 _LISTED = f"nextPageToken,prefixes,items({_FIELDS})"
+_LOOKED_AT = f"{_FIELDS},metadata,generation"
 _PAGE = 1000
 #: Bytes of one request of a resumable upload; the service wants a multiple of 256 KiB.
 _CHUNK = 16 * 1024 * 1024
@@ -42,13 +44,13 @@ class _LostUploadError(OSError):
     """When its last piece was sent, the service did not know of an upload."""
 
 
-class GcsClient(GcsService):
+class GcsClient(GcsAttributes):
     """An ``ObjectClient`` for one bucket."""
 
     # -- looking ------------------------------------------------------------------------------
 
     def head(self, key: str) -> FileInfo:
-        found = self._call("GET", self._object(key), key, params={"fields": _FIELDS})
+        found = self._call("GET", self._object(key), key, params={"fields": _LOOKED_AT})
         if "name" not in found:
             raise self._strange()
         return _info(found)
@@ -108,19 +110,23 @@ class GcsClient(GcsService):
                 size = skipped + len(data) + _skip(response.raw, None)
             else:
                 raise self._strange()
-            return Chunk(data, size, response.headers.get("X-Goog-Generation", ""))
+            pin = response.headers.get("X-Goog-Generation", "")
+            return Chunk(data, size, pin, known_of(response.headers))
 
     # -- writing ------------------------------------------------------------------------------
 
     @staticmethod
-    def _describe(key: str, content_type: str, md5: bytes) -> dict[str, str]:
+    def _describe(key: str, content_type: str, md5: bytes, facts: Facts) -> dict[str, Any]:
         # The service compares the digest with what has arrived, and makes no object otherwise.
         digest = base64.b64encode(md5).decode("ascii")
-        return {"name": key, "contentType": content_type, "md5Hash": digest}
+        about = {"name": key, "contentType": content_type, "md5Hash": digest}
+        return about | resource(facts.attributes)
 
-    def put(self, key: str, data: bytes, content_type: str, *, create: bool) -> None:
+    def put(
+        self, key: str, data: bytes, content_type: str, *, create: bool, facts: Facts = NO_FACTS
+    ) -> None:
         with Source(data) as source:
-            about = json.dumps(self._describe(key, content_type, source.md5()))
+            about = json.dumps(self._describe(key, content_type, source.md5(), facts))
         boundary = uuid.uuid4().hex
         body = b"".join(
             (
@@ -131,18 +137,20 @@ class GcsClient(GcsService):
                 f"\r\n--{boundary}--\r\n".encode(),
             )
         )
-        self._call(
-            "POST",
-            f"/upload/storage/v1/b/{self._quoted}/o",
-            None,
-            params={
-                "uploadType": "multipart",
-                "ifGenerationMatch": "0" if create else None,
-                "fields": "name",
-            },
-            data=in_small_sends(body),
-            headers={"Content-Type": f"multipart/related; boundary={boundary}"},
-        )
+        with self._conditional(facts.match):
+            self._call(
+                "POST",
+                f"/upload/storage/v1/b/{self._quoted}/o",
+                None,
+                params={
+                    "uploadType": "multipart",
+                    "ifGenerationMatch": "0" if create else None,
+                    "fields": "name",
+                    **self._upload_params(key, facts.attributes, facts.match),
+                },
+                data=in_small_sends(body),
+                headers={"Content-Type": f"multipart/related; boundary={boundary}"},
+            )
 
     def put_large(
         self,
@@ -152,22 +160,23 @@ class GcsClient(GcsService):
         *,
         create: bool,
         again: Callable[[Callable[[], Any]], Any],
+        facts: Facts = NO_FACTS,
     ) -> None:
-        with Source(content) as source:
-            about = self._describe(key, content_type, source.md5())
-            session = again(lambda: self._begin(key, about, source.size, create))
+        with Source(content) as source, self._conditional(facts.match):
+            about = self._describe(key, content_type, source.md5(), facts)
+            session = again(lambda: self._begin(key, about, source.size, create, facts))
             try:
                 self._send(session, source, about["md5Hash"], again)
             except _LostUploadError:
                 # An emulator forgets an upload with its last piece, and the answer to that may have
                 # been lost. Who wanted to be the first cannot tell another's object from this one.
-                if create or not self._holds(key, about["md5Hash"]):
+                if create or facts.match is not None or not self._holds(key, about["md5Hash"]):
                     raise
             except BaseException:
                 self._cancel(session)
                 raise
 
-    def _begin(self, key: str, about: dict[str, str], size: int, create: bool) -> str:
+    def _begin(self, key: str, about: dict[str, Any], size: int, create: bool, facts: Facts) -> str:
         with self._answer(
             "POST",
             f"{self._endpoint}/upload/storage/v1/b/{self._quoted}/o",
@@ -176,6 +185,7 @@ class GcsClient(GcsService):
                 "uploadType": "resumable",
                 "name": key,
                 "ifGenerationMatch": "0" if create else None,
+                **self._upload_params(key, facts.attributes, facts.match),
             },
             json=about,
             headers={
@@ -247,12 +257,18 @@ class GcsClient(GcsService):
         ):
             pass
 
-    def copy(self, source: str, target: str, generation: str | None = None) -> None:
+    def copy(
+        self, source: str, target: str, generation: str | None = None, *, create: bool = False
+    ) -> None:
         path = f"{self._object(source)}/rewriteTo/b/{self._quoted}/o/{quote(target, safe='')}"
         token: str | None = None
         pause, seen, since = _PAUSE, None, time.monotonic()
         while True:
-            asked = {"rewriteToken": token, "sourceGeneration": generation}
+            asked = {
+                "rewriteToken": token,
+                "sourceGeneration": generation,
+                "ifGenerationMatch": "0" if create else None,
+            }
             found = self._call("POST", path, source, params=asked)
             if found.get("done") is True:
                 return
@@ -277,16 +293,15 @@ class GcsClient(GcsService):
 
 
 def _info(item: Mapping[str, Any]) -> FileInfo:
-    key = str(item["name"])
-    digest = item.get("md5Hash")
     return FileInfo(
-        key,
+        str(item["name"]),
         "file",
         int(item.get("size", 0)),
         moment(item.get("updated")),
         item.get("etag"),
-        Checksum("md5", base64.b64decode(digest).hex()) if digest else None,
+        item_checksum(item),
         item.get("contentType"),
+        item_metadata(item),
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+from .facts import NO_FACTS, Facts
 
-    from ...info import FileInfo
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ...info import Descriptor, FileInfo
     from ..fsspec_write import Content
     from .listing import Page
     from .reader import Chunk
@@ -45,8 +47,13 @@ class ObjectClient(Protocol):
         """
         ...
 
-    def put(self, key: str, data: bytes, content_type: str, *, create: bool) -> None:
-        """Replace the object in one request; ``create``: ``FileExistsError`` if it is there."""
+    def put(
+        self, key: str, data: bytes, content_type: str, *, create: bool, facts: Facts = NO_FACTS
+    ) -> None:
+        """Replace the object in one request; ``create``: ``FileExistsError`` if it is there.
+
+        ``ChangedError`` where it has not, or no more, the ETag of ``facts``.
+        """
         ...
 
     def put_large(
@@ -57,12 +64,23 @@ class ObjectClient(Protocol):
         *,
         create: bool,
         again: Callable[[Callable[[], Any]], Any],
+        facts: Facts = NO_FACTS,
     ) -> None:
         """The same in pieces, in bounded memory; each request is made through ``again``."""
         ...
 
-    def copy(self, source: str, target: str) -> None:
-        """Copy inside the service."""
+    def copy(self, source: str, target: str, *, create: bool = False) -> None:
+        """Copy inside the service; ``create``: ``FileExistsError`` if the target is there."""
+        ...
+
+    def descriptor(self, key: str) -> Descriptor:
+        """All that one request tells, with the metadata as they are stored."""
+        ...
+
+    def set_metadata(
+        self, key: str, change: Callable[[Mapping[str, str]], Mapping[str, str]]
+    ) -> None:
+        """Make the metadata what ``change`` makes of them; ``ChangedError`` if others did so."""
         ...
 
     def delete(self, key: str) -> None:

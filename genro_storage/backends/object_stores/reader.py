@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..positioned import PositionedStream
+from .verifying import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ class Chunk(NamedTuple):
     data: bytes
     size: int
     pin: str
+    known: Known = Known()
 
 
 class ObjectReader(PositionedStream):

@@ -13,25 +13,25 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
 
 from ...capabilities import BackendCapabilities
-from ...content import mimetype
 from ...info import FileInfo
 from ...paths import join
 from ..errors import RootNotFoundError, root_missing
 from ..fsspec_info import Filesystem, Profile
 from ..remote import Bounds, RemoteFilesystem, is_transient, repeated
 from ..temporary_names import is_temporary
+from .attributes import Keeping, StoreAttributes
 from .client import ObjectClient, in_parallel
 from .direct import DirectAccess, ObjectUrls
 from .listing import Entry, Page, in_any_order, in_key_order, level, pages
 from .reader import FIRST, PIECE, Chunk, ObjectReader
 from .target import Target
+from .verifying import VerifiedReader, Verifier, VerifyingSink, verifier_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from ...info import Attributes, Finding
-    from ..fsspec_write import Content
+    from ...info import Finding
 
 __all__ = ["Asking", "ObjectStoreBackend", "PublicStoreBackend"]
 
@@ -42,7 +42,7 @@ Asking = Callable[[Callable[[Any], Any]], Any]
 _DELETERS = 8
 
 
-class ObjectStoreBackend(ObjectUrls):
+class ObjectStoreBackend(StoreAttributes, ObjectUrls):
     """A bucket, from a prefix downwards.
 
     ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.
@@ -73,6 +73,7 @@ class ObjectStoreBackend(ObjectUrls):
         folders: bool = False,
         direct: DirectAccess,
         facts: Callable[[Asking | None], list[Finding]] | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         self._remote = RemoteFilesystem(
             lambda: cast("Filesystem", connect()), kind, bounds=bounds, explain=_as_it_is
@@ -84,6 +85,7 @@ class ObjectStoreBackend(ObjectUrls):
         self._folders = folders
         self._direct = direct
         self._facts = facts
+        self._keep(keeping or Keeping())
         super().__init__(
             self._remote,
             root,
@@ -95,12 +97,13 @@ class ObjectStoreBackend(ObjectUrls):
                 threadsafe=True,
             ),
             capabilities=BackendCapabilities(
-                mkdir=False, copy_optimization=True, **direct.declared
+                mkdir=False,
+                copy_optimization=True,
+                metadata=True,
+                conditional_writes=True,
+                **direct.declared,
             ),
         )
-
-    def _ask(self, step: Callable[[ObjectClient], T]) -> T:
-        return self._remote.call(lambda client: step(cast("ObjectClient", client)))
 
     def _again(self, step: Callable[[], T]) -> T:
         """A part of a long transfer, repeated on its own."""
@@ -242,11 +245,16 @@ class ObjectStoreBackend(ObjectUrls):
 
         return self._again(whole)
 
+    def _verifier(self, first: Chunk) -> Verifier | None:
+        """What compares the whole of which this is the beginning."""
+        return verifier_for(first.known.checksum, first.size) if self._keeping.verify else None
+
     def open_read(self, path: str, *, version: str | None = None) -> BinaryIO:
         self._refuse_version(version)
         first = self._read(path, 0, FIRST)
         reader = ObjectReader(first, lambda start, end: self._rest(path, start, end, first.pin))
-        return cast("BinaryIO", reader)
+        verifier, mtime = self._verifier(first), first.known.mtime
+        return cast("BinaryIO", VerifiedReader(reader, self._guard, verifier, mtime))
 
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
@@ -258,7 +266,11 @@ class ObjectStoreBackend(ObjectUrls):
         limit = start + PIECE if end is None else min(end, start + PIECE)
         first = self._read(path, start, limit)
         last = first.size if end is None else min(end, first.size)
+        verifier = self._verifier(first) if (start, last) == (0, first.size) else None
         if limit >= last:
+            if verifier is not None:
+                verifier.feed(0, first.data)
+                verifier.finish()
             return first.data
         whole = bytearray(last - start)
         whole[: len(first.data)] = first.data
@@ -268,18 +280,26 @@ class ObjectStoreBackend(ObjectUrls):
             whole[at - start : until - start] = self._rest(path, at, until, first.pin)
 
         in_parallel(part, range(limit, last, PIECE))
-        return bytes(whole)
+        data = bytes(whole)
+        if verifier is not None:
+            verifier.feed(0, data)
+            verifier.finish()
+        return data
 
     def download(self, path: str, target: Path, *, version: str | None = None) -> None:
         self._refuse_version(version)
         first = self._read(path, 0, PIECE)
+        verifier = self._verifier(first)
         with Target(target) as sink:
-            sink.write(0, first.data)
+            write = sink.write if verifier is None else VerifyingSink(sink, verifier).write
+            write(0, first.data)
 
             def part(at: int) -> None:
-                sink.write(at, self._rest(path, at, min(at + PIECE, first.size), first.pin))
+                write(at, self._rest(path, at, min(at + PIECE, first.size), first.pin))
 
             in_parallel(part, range(PIECE, first.size, PIECE))
+            if verifier is not None:
+                verifier.finish(sink.read)
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -287,28 +307,6 @@ class ObjectStoreBackend(ObjectUrls):
         if path:
             self._check_key(self._full(path))
         super()._require_write(path, if_absent)
-
-    def _put_options(self, attributes: Attributes | None) -> dict[str, Any]:
-        wanted = attributes.content_type if attributes is not None else None
-        return {} if wanted is None else {"content_type": wanted}
-
-    def _put(self, content: Content, full: str, options: dict[str, Any]) -> None:
-        create = options.get("mode") == "create"
-        content_type = options.get("content_type") or mimetype(full)
-        size = len(content) if isinstance(content, bytes) else content.stat().st_size
-        if size > self.single_put:
-            self._remote.once(
-                lambda client: cast("ObjectClient", client).put_large(
-                    full, content, content_type, create=create, again=self._again
-                )
-            )
-            return
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        # A creation that is repeated would find what its first attempt may have made.
-        repeat = self._remote.once if create else self._remote.call
-        repeat(
-            lambda client: cast("ObjectClient", client).put(full, data, content_type, create=create)
-        )
 
     def _copy_file(self, source: str, target: str) -> None:
         self._ask(lambda client: client.copy(source, target))

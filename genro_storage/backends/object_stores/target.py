@@ -23,7 +23,7 @@ class Target:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
-        self._file = path.open("wb", buffering=0)
+        self._file = path.open("w+b", buffering=0)
 
     def write(self, at: int, data: bytes) -> None:
         """All of ``data``, from the byte ``at`` on."""
@@ -32,6 +32,11 @@ class Target:
             while view:
                 written = os.pwrite(self._file.fileno(), view, at)
                 view, at = view[written:], at + written
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes from ``start`` up to ``end``, as far as they were written."""
+        with self._lock:
+            return os.pread(self._file.fileno(), end - start, start)
 
     def __enter__(self) -> Self:
         return self

@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 from ...info import Checksum, CleanupCount, FileInfo
 from ..errors import root_missing
 from ..fsspec_info import Profile
-from ..fsspec_write import GuardedReader
+from ..object_stores.kept import kept_checksum, shown
 from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, level
+from ..object_stores.verifying import VerifiedReader, verifier_for
 from ..temporary_names import is_temporary
-from .metadata import as_headers, as_metadata
+from .attributes import S3Attributes
+from .metadata import as_metadata, is_plain
 from .urls import S3Urls
 
 if TYPE_CHECKING:
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...capabilities import BackendCapabilities
-    from ...info import Attributes, Finding
+    from ...info import Finding
     from .filesystem import S3Filesystem
+    from .stream import S3Stream
 
 __all__ = ["PROFILE", "S3Backend"]
 
@@ -34,10 +37,9 @@ PROFILE = Profile(
 )
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_ATTEMPTS = 3
 
 
-class S3Backend(S3Urls):
+class S3Backend(S3Attributes, S3Urls):
     """Keys as paths: a directory is there as long as some key begins with its name.
 
     A file and a directory of one name, which keys allow, are listed as the file; what is below it
@@ -64,6 +66,7 @@ class S3Backend(S3Urls):
         return replace(
             super()._declare(),
             metadata=True,
+            conditional_writes=True,
             presigned_urls=signs,
             public_urls=options.anon or options.is_public,
             presigned_uploads=signs,
@@ -94,10 +97,14 @@ class S3Backend(S3Urls):
             info = info._replace(mtime=float(math.floor(info.mtime)))
         if "Metadata" not in raw:
             return info
+        metadata = as_metadata(raw["Metadata"])
         return info._replace(
-            metadata=as_metadata(raw["Metadata"]),
-            checksum=self._digest(info.etag) if _is_plain(raw) else None,
+            metadata=shown(metadata),
+            checksum=self._plain_digest(raw, info.etag) or kept_checksum(metadata),
         )
+
+    def _plain_digest(self, answer: Mapping[str, Any], etag: str | None) -> Checksum | None:
+        return self._digest(etag) if is_plain(answer) else None
 
     @property
     def _is_express(self) -> bool:
@@ -113,9 +120,11 @@ class S3Backend(S3Urls):
         return Checksum("md5", etag)
 
     def checksum(self, info: FileInfo) -> Checksum | None:
-        if info.checksum is not None or info.type != "file" or self._digest(info.etag) is None:
+        if info.checksum is not None or info.type != "file":
             return info.checksum
-        # It may be an MD5. A listing does not say whether the object is encrypted, a HEAD does.
+        if info.metadata is not None and self._digest(info.etag) is None:
+            return None  # somebody has looked: nothing was kept
+        # A listing does not say whether the object is encrypted, nor what digest we have kept.
         found = self._describe(info.path, self._store.head(self._full(info.path)))
         return found.checksum if found.etag == info.etag else None
 
@@ -190,7 +199,13 @@ class S3Backend(S3Urls):
         self._refuse_version(version)
         with self._reading(path):
             stream = self._store.open(self._full(path))
-        return cast("BinaryIO", GuardedReader(stream, self._guard))
+        return self._verified(stream)
+
+    def _verified(self, stream: S3Stream) -> BinaryIO:
+        """The stream for whoever reads, compared where all of it is read."""
+        known = stream.known
+        verifier = verifier_for(known.checksum, stream.size) if self._verifies else None
+        return cast("BinaryIO", VerifiedReader(stream, self._guard, verifier, known.mtime))
 
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
@@ -209,37 +224,12 @@ class S3Backend(S3Urls):
 
     # -- writing ------------------------------------------------------------------------------
 
-    def _put_options(self, attributes: Attributes | None) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        if attributes is None:
-            return found
-        if attributes.content_type is not None:
-            found["ContentType"] = attributes.content_type
-        if attributes.metadata:
-            found["Metadata"] = as_headers(attributes.metadata)
-        return found
-
     def copy(self, source: str, target: str) -> None:
         self._require_write(target, False)
         with self._reading(source):
             about = self._store.head(self._full(source))
         if self._full(source) != self._full(target):
-            self._store.copy(self._full(source), self._full(target), about)
-
-    def get_metadata(self, path: str) -> dict[str, str]:
-        return dict(self._require_file(path).metadata or {})
-
-    def set_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
-        headers = as_headers(metadata)
-        with self._reading(path):
-            for attempt in range(_ATTEMPTS):
-                try:
-                    self._store.replace_metadata(self._full(path), headers)
-                    return
-                except OSError as error:
-                    # Somebody wrote between the look and the copy: look again.
-                    if error.errno != errno.EBUSY or attempt == _ATTEMPTS - 1:
-                        raise
+            self._store.copy(self._full(source), self._full(target), about, self._new_copy())
 
     # -- removing -----------------------------------------------------------------------------
 
@@ -286,12 +276,3 @@ class S3Backend(S3Urls):
         from .doctor import facts
 
         return facts(self._store.client, lambda: self._prefix(""), ask=ask)
-
-
-def _is_plain(answer: Mapping[str, Any]) -> bool:
-    """Whether a HEAD shows no encryption under which an ETag is no MD5."""
-    return (
-        not answer.get("EncryptionUntold")
-        and answer.get("ServerSideEncryption") in (None, "AES256")
-        and answer.get("SSECustomerAlgorithm") is None
-    )

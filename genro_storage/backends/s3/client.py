@@ -20,12 +20,15 @@ import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from ..object_stores.verifying import Known
 from ..remote import Opened, is_transient, missing_extra, repeated_async
 from .body import Body
 from .broker import Broker
 from .codes import OVER, server_code
 from .environment import configured_endpoint
+from .headers import more_headers
 from .location import Spot
+from .metadata import known_of
 from .providers import make_source, sdk_credentials
 from .requests import along_with
 from .sdk_settings import load_models, needs_own_session, prepare, sdk_settings
@@ -55,6 +58,7 @@ class Fetched(NamedTuple):
     data: bytes
     total: int
     etag: str | None
+    known: Known = Known()
 
 
 class Place(NamedTuple):
@@ -286,7 +290,9 @@ class S3Client:
                 data = bytes(await body.read())
             finally:
                 body.close()
-            found = _part(answer, data, start, end)
+            found = _part(answer, data, start, end)._replace(
+                known=known_of(answer, express=self.bucket.endswith("--x-s3"))
+            )
             if etag is not None and found.etag not in (None, etag):
                 # There are servers that do not know conditions.
                 raise OSError(errno.EBUSY, "another content came in its place meanwhile; try again")
@@ -333,6 +339,9 @@ class S3Client:
     async def _send(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
         call = getattr(client, operation)
         parameters = {**along_with(self.options, operation), **parameters}
+        if "ExtraHeaders" in parameters:
+            with more_headers(client, parameters.pop("ExtraHeaders")):
+                return await call(Bucket=self.bucket, **parameters)
         if "Body" not in parameters:
             return await call(Bucket=self.bucket, **parameters)
         body = Body(parameters["Body"])

@@ -6,18 +6,22 @@ Every call is one request where S3 allows it. Nothing is cached.
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from ...info import CleanupCount
 from ..errors import RootNotFoundError
 from ..object_stores.listing import pages
 from ..object_stores.source import Source
 from ..remote import is_transient
-from .metadata import kept_facts
+from .codes import is_refused_before_it_began
+from .conditional_copy import CopyCondition
+from .metadata import kept_facts, with_md5
 from .stream import S3Stream
 from .transfer import S3Transfers
 
@@ -65,9 +69,9 @@ class S3Filesystem:
 
     # -- looking ------------------------------------------------------------------------------
 
-    def head(self, path: str) -> Raw:
+    def head(self, path: str, **asked: Any) -> Raw:
         """What a HEAD says about one object; ``FileNotFoundError`` where there is none."""
-        return self._ask("head_object", Key=path)
+        return self._ask("head_object", Key=path, **asked)
 
     def _look(self, path: str) -> Raw:
         """As ``head``, perhaps without what only a copy must know."""
@@ -149,7 +153,7 @@ class S3Filesystem:
         return sink.getvalue()
 
     def get_file(self, rpath: str, lpath: str) -> None:
-        with open(lpath, "wb") as sink:
+        with open(lpath, "w+b") as sink:
             self.client.run(lambda: self.transfers.fetch(rpath, sink))
 
     # -- writing ------------------------------------------------------------------------------
@@ -157,6 +161,8 @@ class S3Filesystem:
     def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
         """Store ``value``; ``mode="create"`` refuses to replace. Other options are facts to keep."""
         extra = self._facts(path, options)
+        if self.client.options.store_checksums != "never":
+            extra = with_md5(extra, hashlib.md5(value, usedforsecurity=False).digest())
         create = options.get("mode") == "create"
         self._create(path, create, lambda only: self._put_now(path, value, only, extra))
 
@@ -172,6 +178,8 @@ class S3Filesystem:
                 self.pipe_file(rpath, data, **options)
                 return
             extra = self._facts(rpath, options)
+            if self.client.options.store_checksums == "always":
+                extra = with_md5(extra, source.md5())
             create = options.get("mode") == "create"
             self._create(
                 rpath,
@@ -205,24 +213,74 @@ class S3Filesystem:
     def cp_file(self, path1: str, path2: str) -> None:
         self.copy(path1, path2, self.head(path1))
 
-    def copy(self, source: str, target: str, about: Mapping[str, Any]) -> None:
-        """Copy with what belongs to the object; ``about`` is its HEAD."""
+    def copy(
+        self,
+        source: str,
+        target: str,
+        about: Mapping[str, Any],
+        new: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Copy with what belongs to the object; ``about`` is its HEAD, ``new`` goes before that."""
         _check_length(target)
         size, transfers = int(about["ContentLength"]), self.transfers
-        extra: dict[str, Any] = {}
+        extra: dict[str, Any] = dict(new or {})
         if size > transfers.copy_at_once:  # the server keeps these itself when it copies at once
-            extra = {"Metadata": about.get("Metadata", {}), **kept_facts(about)}
+            extra = {**self._whole_facts(source, about), **extra}
         self.client.run(lambda: transfers.copy(source, target, size, about.get("ETag"), extra))
 
-    def replace_metadata(self, path: str, metadata: Mapping[str, str]) -> None:
-        """Copy an object onto itself with other user metadata; the rest stays."""
+    def _whole_facts(self, path: str, about: Mapping[str, Any]) -> dict[str, Any]:
+        """All that a copy in parts must be told anew."""
+        facts = {"Metadata": about.get("Metadata", {}), **kept_facts(about)}
+        if about.get("TagCount"):
+            found = self._ask("get_object_tagging", Key=path)
+            facts["Tagging"] = urlencode({tag["Key"]: tag["Value"] for tag in found["TagSet"]})
+        return facts
+
+    def copy_if_absent(
+        self,
+        source: str,
+        target: str,
+        about: Mapping[str, Any],
+        mode: str,
+        new: Mapping[str, Any],
+    ) -> None:
+        """The same where nothing has the target's name; ``FileExistsError``."""
+        _check_length(target)
+        condition, size = CopyCondition.of(mode), int(about["ContentLength"])
+        if condition.name is None or size > self.transfers.copy_at_once:
+            extra = {**self._whole_facts(source, about), **new}
+            self.client.run(
+                lambda: self.transfers.copy_in_parts_if_absent(
+                    source, target, size, about.get("ETag"), extra
+                )
+            )
+            return
+        headers = {condition.name: condition.value}
+        extra = {**new, "ExtraHeaders": headers, "repeat": is_refused_before_it_began}
+        try:
+            self.client.run(
+                lambda: self.transfers.copy(source, target, size, about.get("ETag"), extra)
+            )
+        except OSError as error:
+            explained = condition.explained(error, target)
+            if explained is error:
+                raise
+            raise explained from error
+
+    def replace_metadata(
+        self, path: str, change: Callable[[Mapping[str, str]], Mapping[str, str]]
+    ) -> None:
+        """Copy an object onto itself with what ``change`` makes of its metadata; the rest stays."""
         about = self.head(path)
-        extra = {
-            "MetadataDirective": "REPLACE",
-            "Metadata": dict(metadata),
-            **kept_facts(about),
-        }
         size, etag = int(about["ContentLength"]), about.get("ETag")
+        facts = kept_facts(about)
+        if size > self.transfers.copy_at_once:
+            facts = self._whole_facts(path, about)
+        extra = {
+            **facts,
+            "MetadataDirective": "REPLACE",
+            "Metadata": dict(change(about.get("Metadata", {}))),
+        }
         self.client.run(lambda: self.transfers.copy(path, path, size, etag, extra))
 
     def mv(self, path1: str, path2: str) -> None:

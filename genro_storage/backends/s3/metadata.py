@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 import re
-from email.errors import HeaderParseError
-from email.header import decode_header
 from typing import TYPE_CHECKING, Any
+
+from ...info import Checksum
+from ..object_stores.header_text import decoded, encoded
+from ..object_stores.kept import MD5, kept_checksum, kept_mtime
+from ..object_stores.verifying import Known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["as_headers", "as_metadata", "kept_facts"]
+__all__ = ["as_headers", "as_metadata", "is_plain", "kept_facts", "known_of", "with_md5"]
 
+_MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 # RFC 9110 §5.6.2, a token; in lower case, as S3 returns it.
 _KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
-_PLAIN = re.compile(r"[!-~]([ -~]*[!-~])?|", re.ASCII)
 
 #: What belongs to an object beside its content, and a copy with new metadata would lose.
 _FACTS = (
@@ -50,17 +53,8 @@ def as_headers(metadata: Mapping[str, str]) -> dict[str, str]:
             )
         if lower in found:
             raise ValueError(f"two metadata keys differ only in case: {lower!r}")
-        found[lower] = value if _is_plain(value) else _encoded(value)
+        found[lower] = encoded(value)
     return found
-
-
-def _is_plain(value: str) -> bool:
-    return _PLAIN.fullmatch(value) is not None and "=?" not in value
-
-
-def _encoded(value: str) -> str:
-    # Not by email.header, which splits long words and loses the ends of lines.
-    return f"=?utf-8?b?{base64.b64encode(value.encode()).decode('ascii')}?="
 
 
 def as_metadata(headers: Mapping[str, str]) -> dict[str, str]:
@@ -69,22 +63,39 @@ def as_metadata(headers: Mapping[str, str]) -> dict[str, str]:
     >>> as_metadata({"Town": "=?utf-8?b?S8O2bG4=?="})
     {'town': 'Köln'}
     """
-    return {key.lower(): _decoded(value) for key, value in headers.items()}
-
-
-def _decoded(value: str) -> str:
-    if "=?" not in value:
-        return value
-    try:
-        parts = decode_header(value)
-        return "".join(
-            part if isinstance(part, str) else part.decode(charset or "ascii")
-            for part, charset in parts
-        )
-    except (HeaderParseError, LookupError, UnicodeError):
-        return value  # it only looks so
+    return {key.lower(): decoded(value) for key, value in headers.items()}
 
 
 def kept_facts(answer: Mapping[str, Any]) -> dict[str, Any]:
     """What a HEAD said that a copy must be told again."""
     return {name: answer[name] for name in _FACTS if answer.get(name) is not None}
+
+
+def is_plain(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer shows no encryption under which an ETag is no MD5."""
+    return (
+        answer.get("ServerSideEncryption") in (None, "AES256")
+        and answer.get("SSECustomerAlgorithm") is None
+    )
+
+
+def known_of(answer: Mapping[str, Any], *, express: bool = False) -> Known:
+    """What the answer to a GET or HEAD says of the whole object.
+
+    ``express``: a directory bucket, whose ETags are of another kind.
+
+    >>> known_of({"ETag": '"900150983cd24fb0d6963f7d28e17f72"'}).checksum.algorithm
+    'md5'
+    """
+    metadata: Mapping[str, str] = answer.get("Metadata") or {}
+    etag = str(answer.get("ETag") or "").strip('"')
+    is_digest = not express and is_plain(answer) and _MD5.fullmatch(etag) is not None
+    return Known(
+        Checksum("md5", etag) if is_digest else kept_checksum(metadata), kept_mtime(metadata)
+    )
+
+
+def with_md5(options: Mapping[str, Any], digest: bytes) -> dict[str, Any]:
+    """The parameters of an upload that keep the MD5 of its content, too."""
+    metadata = {**options.get("Metadata", {}), MD5: base64.b64encode(digest).decode("ascii")}
+    return {**options, "Metadata": metadata}

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, PrivateAttr, model_validator
 
 from ..object_stores.client_options import ClientOptions, flattened
+from ..object_stores.write_defaults import TaggedDefaults
 from ..options import renamed
 from ..public import PublicOptions
 from .engines import check_engine
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["S3Options"]
 
 
-class S3Options(ClientOptions, RequestSettings, IdentitySettings, Location, PublicOptions):
+class S3Options(
+    ClientOptions, RequestSettings, IdentitySettings, Location, TaggedDefaults, PublicOptions
+):
     """A bucket of Amazon S3, or of a server that speaks its protocol.
 
     Keys of obstore's ``S3Config`` may have ``aws_`` before them, in small or capital letters, as

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ..options import BackendOptions
+from .conditional_copy import CopyCondition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-__all__ = ["CopyCondition", "RequestSettings", "along_with"]
-
-
-class CopyCondition(NamedTuple):
-    """How a copy is told not to replace: by a header and the status of the refusal, or multipart."""
-
-    header: str | None = None
-    value: str | None = None
-    status: int = 412
-
-    @property
-    def is_multipart(self) -> bool:
-        """Whether the copy is made of parts, and completed on the condition that nothing is there."""
-        return self.header is None
+__all__ = ["RequestSettings", "along_with"]
 
 
 class RequestSettings(BackendOptions):
@@ -73,8 +61,15 @@ class RequestSettings(BackendOptions):
     copy_if_not_exists: str | None = Field(
         default=None,
         min_length=1,
-        description="How copies are told not to replace: `multipart`, `header:NAME:VALUE`, or "
-        "`header-with-status:NAME:VALUE:STATUS`.",
+        description="How the server copies only where nothing has the target's name: `multipart` "
+        "(Amazon), `header:NAME:VALUE` (R2: `header:cf-copy-destination-if-none-match:*`) or "
+        "`header-with-status:NAME:VALUE:STATUS`. Without it such a copy goes through this machine.",
+    )
+    store_checksums: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Keep the MD5 of the content in the user metadata `md5chksum`, as rclone does. "
+        "`auto`: of what is uploaded by one request; `always`: also of large files, which are read "
+        "once more for it.",
     )
     disable_bulk_delete: bool = Field(
         default=False,
@@ -110,7 +105,7 @@ class RequestSettings(BackendOptions):
     @classmethod
     def _check_copy(cls, value: str | None) -> str | None:
         if value is not None:
-            _copy_condition(value)
+            CopyCondition.of(value)
         return value
 
     @model_validator(mode="after")
@@ -127,25 +122,15 @@ class RequestSettings(BackendOptions):
     @property
     def copy_condition(self) -> CopyCondition | None:
         """How copies are told not to replace; None where nothing was said."""
-        return None if self.copy_if_not_exists is None else _copy_condition(self.copy_if_not_exists)
+        return (
+            None if self.copy_if_not_exists is None else CopyCondition.of(self.copy_if_not_exists)
+        )
 
     @property
     def customer_key(self) -> bytes | None:
         """The key of ``sse-c``."""
         found = self.sse_customer_key_base64
         return None if found is None else base64.b64decode(found.get_secret_value())
-
-
-def _copy_condition(text: str) -> CopyCondition:
-    if text == "multipart":
-        return CopyCondition()
-    kind, _, rest = text.partition(":")
-    parts = [part.strip() for part in rest.split(":")]
-    if kind == "header" and len(parts) == 2 and all(parts):
-        return CopyCondition(parts[0], parts[1])
-    if kind == "header-with-status" and len(parts) == 3 and all(parts) and parts[2].isdigit():
-        return CopyCondition(parts[0], parts[1], int(parts[2]))
-    raise ValueError("write multipart, header:NAME:VALUE or header-with-status:NAME:VALUE:STATUS")
 
 
 _WRITES = ("put_object", "create_multipart_upload", "copy_object")

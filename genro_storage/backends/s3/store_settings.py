@@ -103,10 +103,10 @@ def _copy_mode(options: S3Options) -> str | None:
     condition = options.copy_condition
     if condition is None:
         return None
-    if condition.is_multipart:
+    if condition.name is None:
         return "multipart"
     # Its own parser takes every blank for a part of the name.
-    pair = f"{condition.header}:{condition.value}"
+    pair = f"{condition.name}:{condition.value}"
     if condition.status == 412:
         return f"header:{pair}"
     return f"header-with-status:{pair}:{condition.status}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
 import hashlib
 import logging
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..object_stores.source import Source
+from ..object_stores.verifying import Verifier, verifier_for
 from ..remote import is_transient
 from .codes import is_refused_before_it_began, server_code
 
@@ -44,6 +46,7 @@ class Sink(Protocol):
 
     def seek(self, offset: int, /) -> int: ...
     def write(self, data: bytes, /) -> int: ...
+    def read(self, size: int, /) -> bytes: ...
 
 
 class S3Transfers:
@@ -65,10 +68,11 @@ class S3Transfers:
         end: int | None = None,
         *,
         etag: str | None = None,
+        verify: bool = True,
     ) -> None:
         """Write the bytes of a range to ``sink``, from its beginning on: all of one content.
 
-        With ``etag``, ``OSError`` where the object has another one by now.
+        A whole object is compared with the digest that the server knows. With ``etag``, ``OSError`` where the object has another one by now.
         """
         stop = start + PART if end is None else min(end, start + PART)
         try:
@@ -79,7 +83,16 @@ class S3Transfers:
             raise
         last = first.total if end is None else min(end, first.total)
         _require_whole(first.data, min(stop, last) - start)
-        await asyncio.to_thread(_write_at, sink, 0, first.data)
+        verifier: Verifier | None = None
+        if verify and (start, last) == (0, first.total) and self._client.options.verify_downloads:
+            verifier = verifier_for(first.known.checksum, first.total)
+
+        def keep(offset: int, data: bytes) -> None:
+            _write_at(sink, offset, data)
+            if verifier is not None:
+                verifier.feed(offset, data)
+
+        await asyncio.to_thread(keep, 0, first.data)
         turn = asyncio.Lock()
 
         async def fetch_part(offset: int) -> None:
@@ -87,9 +100,11 @@ class S3Transfers:
             part = await self._client.fetch(key, offset, wanted, first.etag)
             _require_whole(part.data, wanted - offset)
             async with turn:
-                await asyncio.to_thread(_write_at, sink, offset - start, part.data)
+                await asyncio.to_thread(keep, offset - start, part.data)
 
         await _few_at_a_time(fetch_part(offset) for offset in range(stop, last, PART))
+        if verifier is not None:
+            await asyncio.to_thread(verifier.finish, lambda at, until: _read_at(sink, at, until))
 
     # -- uploading ----------------------------------------------------------------------------
 
@@ -98,9 +113,19 @@ class S3Transfers:
         if len(data) > self.put_at_once:
             await self.put_large(key, Source(data), create, extra)
         else:
+            condition, facts = condition_of(create, extra)
+            digest: dict[str, Any] = await self._sent_digest(data)
             await self._client.request(
-                "put_object", **_creation(create), Key=key, Body=data, **extra
+                "put_object", **condition, Key=key, Body=data, **digest, **facts
             )
+
+    async def _sent_digest(self, data: bytes) -> dict[str, Any]:
+        """What goes along with a body that no signature and no checksum of botocore's covers."""
+        options = self._client.options
+        if not (options.anon or getattr(options, "unsigned_payload", False)):
+            return {}
+        digest = await asyncio.to_thread(hashlib.md5, data, usedforsecurity=False)
+        return {"ContentMD5": base64.b64encode(digest.digest()).decode("ascii")}
 
     async def put_large(
         self, key: str, source: Source, create: bool, extra: dict[str, Any]
@@ -113,7 +138,12 @@ class S3Transfers:
             end = min(offset + length, size)
             data = await loop.run_in_executor(reader, source.piece, offset, end)
             answer = await self._client.request(
-                "upload_part", Key=key, UploadId=upload, PartNumber=number, Body=data
+                "upload_part",
+                Key=key,
+                UploadId=upload,
+                PartNumber=number,
+                Body=data,
+                **await self._sent_digest(data),
             )
             return {"PartNumber": number, **_named(answer)}
 
@@ -121,10 +151,11 @@ class S3Transfers:
             for number, offset in enumerate(range(0, size, length), 1):
                 yield upload_part(upload, number, offset)
 
+        condition, facts = condition_of(create, extra)
         loop = asyncio.get_running_loop()
         # One thread: each keeps the memory of the parts that it has read to itself.
         with ThreadPoolExecutor(1, thread_name_prefix="genro-storage") as reader:
-            await self._in_parts(key, parts, _creation(create), extra, source.require_unchanged)
+            await self._in_parts(key, parts, condition, facts, source.require_unchanged)
 
     async def copy(
         self,
@@ -146,6 +177,31 @@ class S3Transfers:
             await self._client.request("copy_object", Key=target, **origin, **extra)
             return
 
+        await self._copy_in_parts(target, size, origin, extra, {})
+
+    async def copy_in_parts_if_absent(
+        self, source: str, target: str, size: int, etag: str | None, extra: dict[str, Any]
+    ) -> None:
+        """The same for any size, and ``FileExistsError`` where something has the target's name.
+
+        ``extra`` are all facts of the copy.
+        """
+        if size == 0:  # of nothing there are no parts
+            await self.put(target, b"", True, extra)
+            return
+        origin: dict[str, Any] = {"CopySource": {"Bucket": self._client.bucket, "Key": source}}
+        if etag is not None:
+            origin["CopySourceIfMatch"] = etag
+        await self._copy_in_parts(target, size, origin, extra, condition_of(True, {})[0])
+
+    async def _copy_in_parts(
+        self,
+        target: str,
+        size: int,
+        origin: dict[str, Any],
+        extra: dict[str, Any],
+        condition: dict[str, Any],
+    ) -> None:
         async def copy_part(upload: str, number: int, offset: int) -> dict[str, Any]:
             last = min(offset + self.copy_part, size) - 1
             answer = await self._client.request(
@@ -163,7 +219,7 @@ class S3Transfers:
                 yield copy_part(upload, number, offset)
 
         about = {name: extra[name] for name in extra if name != "MetadataDirective"}
-        await self._in_parts(target, parts, {}, about)
+        await self._in_parts(target, parts, condition, about)
 
     async def _in_parts(
         self,
@@ -223,11 +279,17 @@ def _named(part: Mapping[str, Any]) -> dict[str, Any]:
     return {name: part[name] for name in _NAMES if name in part}
 
 
-def _creation(create: bool) -> dict[str, Any]:
-    """The condition, and when to ask again: not where the first may have worked after all."""
+def condition_of(create: bool, extra: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The condition, with when to ask again, and the facts without it.
+
+    Not again where the first may have worked after all.
+    """
+    facts = {name: extra[name] for name in extra if name != "IfMatch"}
     if create:
-        return {"IfNoneMatch": "*", "repeat": is_refused_before_it_began}
-    return {"repeat": is_transient}
+        return {"IfNoneMatch": "*", "repeat": is_refused_before_it_began}, facts
+    if "IfMatch" in extra:
+        return {"IfMatch": extra["IfMatch"], "repeat": is_refused_before_it_began}, facts
+    return {"repeat": is_transient}, facts
 
 
 def _etag_of(parts: list[dict[str, Any]]) -> str | None:
@@ -274,6 +336,11 @@ async def _first(pending: set[asyncio.Task[Any]]) -> Any:
 def _write_at(sink: Sink, offset: int, data: bytes) -> None:
     sink.seek(offset)
     sink.write(data)
+
+
+def _read_at(sink: Sink, start: int, end: int) -> bytes:
+    sink.seek(start)
+    return sink.read(end - start)
 
 
 def _require_whole(data: bytes, length: int) -> None:

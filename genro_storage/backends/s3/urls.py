@@ -23,10 +23,11 @@ from ..signing import (
 from .codes import server_code
 from .filesystem import _check_length
 from .metadata import as_headers
-from .transfer import _creation
+from .transfer import condition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
+
     from ...uploads import FormTerms, UploadTerms
     from .filesystem import S3Filesystem
 
@@ -264,7 +265,7 @@ class S3Urls(FsspecBackend):
             for part in parts
         ]
         client, transfers = self._store.client, self._store.transfers
-        key, condition = self._full(path), _creation(if_absent)
+        key, condition = self._full(path), condition_of(if_absent, {})[0]
         client.run(lambda: transfers._complete(key, upload, wanted, condition))
 
     def abort_upload(self, path: str, upload: str) -> None:

@@ -16,7 +16,6 @@ from urllib.parse import urlencode
 
 from ...info import FileVersion
 from ..errors import RootNotFoundError
-from ..fsspec_write import GuardedReader
 from ..object_stores.listing import pages
 from ..remote import repeated_async
 from .backend import S3Backend
@@ -59,6 +58,7 @@ class _OneVersion:
     def __init__(self, client: S3Client, version: str) -> None:
         self._client = client
         self._version = version
+        self.options = client.options
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return self._client.run(work)
@@ -217,7 +217,7 @@ class VersionedS3Backend(S3Backend):
             return super().open_read(path)
         with self._finding(path, version):
             stream = self._at(version).open(self._full(path))
-        return cast("BinaryIO", GuardedReader(stream, self._guard))
+        return self._verified(stream)
 
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None

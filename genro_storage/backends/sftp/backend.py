@@ -77,6 +77,8 @@ class SftpBackend(FsspecBackend):
     ``copy_optimization`` is declared from the moment when a server has said that it copies.
     """
 
+    kept_attributes = frozenset({"mtime", "mode"})
+
     def __init__(
         self,
         connect: Callable[[Callable[[dict[bytes, bytes]], None]], SftpFiles],

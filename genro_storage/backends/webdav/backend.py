@@ -59,6 +59,8 @@ class WebdavBackend(FsspecBackend):
     to make room.
     """
 
+    kept_attributes = frozenset({"content_type"})
+
     def __init__(self, settings: Settings, root: str = "", *, direct: bool = False) -> None:
         self._settings = settings
         self._direct = direct

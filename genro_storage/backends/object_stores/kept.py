@@ -1,0 +1,131 @@
+"""What our uploads keep among the user metadata, under names that rclone reads and writes too. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ...info import Checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "MD5",
+    "MTIME",
+    "decimal",
+    "internal",
+    "kept_checksum",
+    "kept_mtime",
+    "refuse_internal",
+    "rfc3339",
+    "shown",
+]
+
+#: The time of the last modification, in decimal seconds (S3) or as RFC 3339 has it (others).
+MTIME = "mtime"
+#: The MD5 of the whole content, in base64.
+MD5 = "md5chksum"
+
+_SECONDS = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
+)
+_OURS = (MTIME, MD5)
+
+
+def decimal(mtime: float) -> str:
+    """Seconds since the epoch as rclone writes them on S3.
+
+    >>> decimal(1700000000.25), decimal(7.0)
+    ('1700000000.25', '7')
+    """
+    return f"{mtime:.6f}".rstrip("0").rstrip(".")
+
+
+def rfc3339(mtime: float) -> str:
+    """The same as rclone writes it elsewhere.
+
+    >>> rfc3339(1700000000.25)
+    '2023-11-14T22:13:20.250000Z'
+    """
+    whole = math.floor(mtime)
+    micro = round((mtime - whole) * 1_000_000)
+    whole, micro = (whole + 1, 0) if micro == 1_000_000 else (whole, micro)
+    text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text.zfill(19)}.{micro:06}Z"
+
+
+def kept_mtime(metadata: Mapping[str, str] | None) -> float | None:
+    """The time that was kept, in either notation; None where there is none.
+
+    >>> kept_mtime({"Mtime": "1700000000.25"}), kept_mtime({"mtime": "2023-11-14T22:13:20.25Z"})
+    (1700000000.25, 1700000000.25)
+    """
+    text = _value(metadata, MTIME)
+    if text is None:
+        return None
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(found[1] + found[3].upper())
+    except ValueError:  # a 13th month
+        return None
+    return moment.timestamp() + float(found[2] or 0)
+
+
+def kept_checksum(metadata: Mapping[str, str] | None) -> Checksum | None:
+    """The MD5 that was kept; None where there is none.
+
+    >>> kept_checksum({"md5chksum": "kAFQmDzST7DWlj99KOF/cg=="})
+    Checksum(algorithm='md5', hexdigest='900150983cd24fb0d6963f7d28e17f72')
+    """
+    text = _value(metadata, MD5)
+    if text is None:
+        return None
+    try:
+        digest = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return Checksum("md5", digest.hex()) if len(digest) == 16 else None
+
+
+def _value(metadata: Mapping[str, str] | None, key: str) -> str | None:
+    return next((value for name, value in (metadata or {}).items() if name.lower() == key), None)
+
+
+def internal(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """What is among the metadata for our own sake; not what somebody else has meant by its name."""
+    found: dict[str, str] = {}
+    for name, value in (metadata or {}).items():
+        is_mtime = name.lower() == MTIME and kept_mtime({name: value}) is not None
+        if is_mtime or (name.lower() == MD5 and kept_checksum({name: value}) is not None):
+            found[name] = value
+    return found
+
+
+def shown(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """The user metadata without what is ours.
+
+    >>> shown({"colour": "blue", "mtime": "1700000000.25"})
+    {'colour': 'blue'}
+    """
+    hidden = internal(metadata)
+    return {name: value for name, value in (metadata or {}).items() if name not in hidden}
+
+
+def refuse_internal(metadata: Mapping[str, str]) -> None:
+    """``ValueError`` for keys that would be taken for ours."""
+    for name in metadata:
+        if name.lower() in _OURS:
+            raise ValueError(
+                f"the metadata key {name!r} is kept for the library's own use; "
+                + ("write(mtime=...) sets it" if name.lower() == MTIME else "choose another")
+            )

@@ -1,0 +1,196 @@
+"""Whether what arrived is what was stored: a digest of the whole, fed while it comes.
+
+MD5 does some hundred MiB a second on one core; it runs beside the network and lets other threads
+run. Only whole contents are compared: a digest says nothing about a part.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import threading
+import zlib
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from ..fsspec_write import GuardedReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from ...info import Checksum
+
+__all__ = ["Known", "VerifiedReader", "Verifier", "VerifyingSink", "damaged", "verifier_for"]
+
+_BLOCK = 1024 * 1024
+_HASHES = ("md5", "sha1", "sha256")
+
+
+class Known(NamedTuple):
+    """What an answer says of the whole object: a digest of it, and the time that was kept."""
+
+    checksum: Checksum | None = None
+    mtime: float | None = None
+
+
+class _Crc32:
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: bytes | memoryview) -> None:
+        self._value = zlib.crc32(data, self._value)
+
+    def hexdigest(self) -> str:
+        return f"{self._value:08x}"
+
+
+class _Crc32c:
+    def __init__(self) -> None:
+        import google_crc32c
+
+        kind: Any = google_crc32c.Checksum
+        self._crc = kind()
+
+    def update(self, data: bytes | memoryview) -> None:
+        self._crc.update(bytes(data))
+
+    def hexdigest(self) -> str:
+        found: bytes = self._crc.digest()
+        return found.hex()
+
+
+def _new_digest(algorithm: str) -> Any:
+    if algorithm in _HASHES:
+        return hashlib.new(algorithm, usedforsecurity=False)
+    if algorithm == "crc32":
+        return _Crc32()
+    if algorithm == "crc32c" and find_spec("google_crc32c") is not None:
+        return _Crc32c()
+    return None
+
+
+def damaged() -> OSError:
+    """The error for a content that has another digest than the store says."""
+    return OSError(errno.EIO, "what arrived is not what was stored; try again")
+
+
+def verifier_for(known: Checksum | None, size: int) -> Verifier | None:
+    """A verifier, where a digest is known that can be computed here.
+
+    >>> from genro_storage import Checksum
+    >>> verifier = verifier_for(Checksum("crc32", "352441c2"), 3)
+    >>> verifier.feed(0, b"abc")
+    >>> verifier.finish()
+    True
+    """
+    if known is None:
+        return None
+    made = _new_digest(known.algorithm)
+    return None if made is None else Verifier(known.hexdigest, size, made)
+
+
+class Verifier:
+    """Digests a content in its order. ``feed`` may be called by several threads.
+
+    What comes before its turn is left out: ``finish`` reads it back from where it went.
+    """
+
+    def __init__(self, expected: str, size: int, digest: Any) -> None:
+        self._expected = expected
+        self._size = size
+        self._digest = digest
+        self._lock = threading.Lock()
+        self.position = 0
+
+    def feed(self, at: int, data: bytes | memoryview) -> None:
+        """The bytes from ``at`` on."""
+        if at > self.position:
+            return
+        with self._lock:
+            fresh = at + len(data) - self.position
+            if at <= self.position and fresh > 0:
+                self._digest.update(memoryview(data)[len(data) - fresh :])
+                self.position += fresh
+
+    def finish(self, read: Callable[[int, int], bytes] | None = None) -> bool:
+        """Compare: ``OSError`` where it is another content, False where not all of it was seen.
+
+        ``read(start, end)`` gives what has arrived and was not fed in its turn.
+        """
+        while read is not None and self.position < self._size:
+            data = read(self.position, min(self.position + _BLOCK, self._size))
+            if not data:
+                break
+            self.feed(self.position, data)
+        if self.position < self._size:
+            return False
+        if self.position > self._size or self._digest.hexdigest() != self._expected:
+            raise damaged()
+        return True
+
+
+class _Written(Protocol):
+    """A sink that can say what was written to it."""
+
+    def write(self, at: int, data: bytes, /) -> None: ...
+    def read(self, start: int, end: int, /) -> bytes: ...
+
+
+class VerifyingSink:
+    """A sink in front of another one, whose content is compared by ``finish``."""
+
+    def __init__(self, sink: _Written, verifier: Verifier) -> None:
+        self._sink = sink
+        self._verifier = verifier
+
+    def write(self, at: int, data: bytes) -> None:
+        """All of ``data``, from the byte ``at`` on."""
+        self._sink.write(at, data)
+        self._verifier.feed(at, data)
+
+    def finish(self) -> None:
+        """``OSError`` where it is another content than was stored."""
+        self._verifier.finish(self._sink.read)
+
+
+class VerifiedReader(GuardedReader):
+    """A stream that is compared where somebody reads it from its start to its end.
+
+    The last bytes are not given where it is another content. ``kept_mtime`` is the time that the
+    uploader has kept with the object.
+    """
+
+    def __init__(
+        self,
+        stream: Any,
+        guard: AbstractContextManager[Any],
+        verifier: Verifier | None,
+        kept_mtime: float | None,
+    ) -> None:
+        super().__init__(stream, guard)
+        self._verifier = verifier
+        self.kept_mtime = kept_mtime
+
+    def readinto(self, buffer: Any) -> int:
+        if self._verifier is None:
+            return super().readinto(buffer)
+        at = self.tell()
+        count = super().readinto(buffer)
+        self._check(at, memoryview(buffer).cast("B")[:count])
+        return count
+
+    def readall(self) -> bytes:
+        if self._verifier is None:
+            return super().readall()
+        at = self.tell()
+        data = super().readall()
+        self._check(at, data)
+        return data
+
+    def _check(self, at: int, data: bytes | memoryview) -> None:
+        verifier = self._verifier
+        assert verifier is not None
+        verifier.feed(at, data)
+        if verifier.finish():
+            self._verifier = None  # reading it again needs no proof
