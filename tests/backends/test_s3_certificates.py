@@ -51,7 +51,12 @@ def server(authority):
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority / "server.pem", authority / "server.key")
-    with AnswerServer(answer, tls=context) as server:
+    with AnswerServer(answer) as server:
+        # The same file descriptor, on which its thread goes on waiting.
+        server._server.socket = context.wrap_socket(
+            server._server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        server.url = server.url.replace("http://", "https://")
         yield server
 
 

@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
     from typing import Self
 
@@ -48,13 +47,7 @@ class _Server(http.server.ThreadingHTTPServer):
 class AnswerServer:
     """Answers every request by calling ``answer``, and notes it in ``requests``."""
 
-    def __init__(
-        self,
-        answer: Callable[[Request], Answer],
-        *,
-        pause: float = 0.0,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
+    def __init__(self, answer: Callable[[Request], Answer], *, pause: float = 0.0) -> None:
         """``pause`` seconds pass for every 256 KiB that are received."""
         self.requests: list[Request] = []
         outer = self
@@ -94,12 +87,8 @@ class AnswerServer:
 
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
         self.port = int(self._server.server_address[1])
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
