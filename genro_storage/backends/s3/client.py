@@ -173,6 +173,8 @@ class S3Client:
         from aiobotocore.session import AioSession
         from botocore.loaders import create_loader
 
+        from .parsing import ParserFactory
+
         has_key = self.options.key is not None
         environment = {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}
         for known, session in _keyed:
@@ -182,6 +184,7 @@ class S3Client:
             _models.append(create_loader())
         session = AioSession(profile=self.options.profile)
         session.register_component("data_loader", _models[0])
+        session.register_component("response_parser_factory", ParserFactory())
         if has_key:
             _keyed[:] = [(environment, session)]
         return session
