@@ -43,6 +43,21 @@ class MountExtras(MountReach):
         self._require("delete", path, "version deletion: the backend is read-only")
         self._run(path, "deleting a version", "delete_version", version)
 
+    def restore_version(self, path: str, version: str) -> None:
+        """Make an older version the current one."""
+        self.require_write(path, "restoring a version")
+        self._require("versioning", path, "restoring versions: it does not support versioning")
+        self._run(path, "restoring a version", "restore_version", version)
+
+    def require_versions(self, path: str) -> None:
+        """Raise ``StorageUnsupportedError`` where no versions are kept, though they could be."""
+        self._require("versioning", path, "versioning")
+        self._run(path, "asking for versions", "require_versions")
+
+    def latest_version_is_fixed(self, path: str) -> bool:
+        """Whether deleting the latest version would delete the file."""
+        return self._at(path)[0].latest_version_is_fixed
+
     # -- metadata ---------------------------------------------------------------------------------
 
     def get_metadata(self, path: str) -> dict[str, str]:

@@ -12,6 +12,8 @@ pytestmark = pytest.mark.services
 
 
 class TestAzure(BackendConformance):
+    #: Azurite declares none; of an account, it would have to be switched on.
+    keeps_versions: ClassVar[bool] = False
     refused_names: ClassVar[frozenset[str]] = frozenset(
         {"a\\b.txt", "trailing dot.", "...", "line\nbreak.txt", "tab\there.txt"}
     )

@@ -31,6 +31,8 @@ _ENVIRONMENT = {
     "connection_string": "AZURE_STORAGE_CONNECTION_STRING",
 }
 _SUFFIX = "core.windows.net"
+#: The account that Microsoft's emulators have. They keep no versions.
+_EMULATED = "devstoreaccount1"
 
 
 class AzureOptions(NetworkOptions):
@@ -239,16 +241,16 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
 
     Raises ``StorageConfigError`` where the account is not named, or several credentials are.
     """
-    from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
+    from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
     from .names import check_key
 
     access = AzureAccess.of(options, f"mount {context.mount!r} (azure)", context.mount)
 
     def connect() -> ObjectClient:
         try:
-            from .client import AzureClient
+            from .versions import AzureVersionClient
 
-            return AzureClient(access, options.container, options.bounds)
+            return AzureVersionClient(access, options.container, options.bounds)
         except ImportError as error:
             raise missing_extra(error, context.mount, "azure", "azure") from error
 
@@ -260,7 +262,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         return signed_url(access, options.container, name, seconds)
 
     public = access.endpoint == f"https://{access.account}.blob.{_SUFFIX}".lower()
-    kind = PublicStoreBackend if public else ObjectStoreBackend
+    kind = PublicVersionedStoreBackend if public else VersionedStoreBackend
     return kind(
         connect,
         kind="azure",
@@ -272,4 +274,5 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         ordered=False,
         folders=True,
         sign=sign if access.key is not None else None,
+        versioned=access.account != _EMULATED,
     )

@@ -124,7 +124,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
 
     Raises ``StorageConfigError`` for credentials that contradict each other.
     """
-    from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
+    from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
     from .names import check_key
 
     label = f"mount {context.mount!r} (gcs)"
@@ -140,9 +140,9 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
 
     def connect() -> ObjectClient:
         try:
-            from .client import GcsClient
+            from .versions import GcsVersionClient
 
-            return GcsClient(options, endpoint, base)
+            return GcsVersionClient(options, endpoint, base)
         except ImportError as error:
             raise missing_extra(error, context.mount, "gcs", "gcs") from error
 
@@ -154,7 +154,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         assert key is not None
         return signed_url(endpoint, options.bucket, name, key, seconds)
 
-    kind = PublicStoreBackend if endpoint == GOOGLE else ObjectStoreBackend
+    kind = PublicVersionedStoreBackend if endpoint == GOOGLE else VersionedStoreBackend
     return kind(
         connect,
         kind="gcs",

@@ -147,16 +147,16 @@ class S3Options(NetworkOptions):
 
 def build(options: S3Options, context: BuildContext) -> Backend:
     """The backend over a bucket; nothing is asked of the server before its first use."""
-    from .backend import S3Backend
     from .client import S3Client
     from .filesystem import S3Filesystem
+    from .versions import VersionedS3Backend
 
     client = S3Client(options, context.mount)
     if options.engine == "fsspec" or (options.engine == "auto" and not _suits_obstore(options)):
-        return S3Backend(S3Filesystem(client), options.prefix)
+        return VersionedS3Backend(S3Filesystem(client), options.prefix)
     from .fast import ObstoreFilesystem
 
-    return S3Backend(ObstoreFilesystem(client), options.prefix)
+    return VersionedS3Backend(ObstoreFilesystem(client), options.prefix)
 
 
 def _suits_obstore(options: S3Options) -> bool:

@@ -267,19 +267,27 @@ class S3Client:
 
         return await repeated_async(self.bounds, attempt, repeat)
 
-    async def fetch(self, key: str, start: int, end: int, etag: str | None = None) -> Fetched:
+    async def fetch(
+        self, key: str, start: int, end: int, etag: str | None = None, version: str | None = None
+    ) -> Fetched:
         """The bytes from ``start`` up to ``end``, or to the end of the object if that is nearer.
 
-        With ``etag``, ``OSError`` where the object has another one by now.
+        With ``etag``, ``OSError`` where the object has another one by now. With ``version``, of
+        that one; ``FileNotFoundError`` also from servers that do not know what that is.
         """
         asked: dict[str, Any] = {"Key": key, "Range": f"bytes={start}-{end - 1}"}
         if etag is not None:
             asked["IfMatch"] = etag
 
+        if version is not None:
+            asked["VersionId"] = version
+
         async def once(client: Any) -> Fetched:
             answer = await self._send(client, "get_object", asked)
             body = answer["Body"]
             try:
+                if version is not None and answer.get("VersionId", "null") != version:
+                    raise FileNotFoundError(errno.ENOENT, "the server does not know of versions")
                 data = bytes(await body.read())
             finally:
                 body.close()

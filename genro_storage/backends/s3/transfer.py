@@ -123,10 +123,19 @@ class S3Transfers:
             await self._in_parts(key, parts, creation(create), extra, source.require_unchanged)
 
     async def copy(
-        self, source: str, target: str, size: int, etag: str | None, extra: dict[str, Any]
+        self,
+        source: str,
+        target: str,
+        size: int,
+        etag: str | None,
+        extra: dict[str, Any],
+        *,
+        version: str | None = None,
     ) -> None:
         """Copy inside the bucket. ``extra`` are the facts to give the copy instead of its own."""
         origin: dict[str, Any] = {"CopySource": {"Bucket": self._client.bucket, "Key": source}}
+        if version is not None:
+            origin["CopySource"]["VersionId"] = version
         if etag is not None:
             origin["CopySourceIfMatch"] = etag
         if size <= self.copy_at_once:
