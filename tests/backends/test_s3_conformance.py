@@ -11,7 +11,6 @@ from genro_storage.testing.listing import ListingConformance
 from genro_storage.testing.processes import ProcessConformance
 from genro_storage.testing.reading import ReadingConformance
 from genro_storage.testing.writing import WritingConformance
-from genro_storage.testing.writing import WritingConformance
 
 pytestmark = pytest.mark.services
 
