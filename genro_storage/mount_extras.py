@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .exceptions import translating
+from .exceptions import StoragePermissionError, translating
 from .mount_reach import MountReach
 
 if TYPE_CHECKING:
@@ -82,3 +82,25 @@ class MountExtras(MountReach):
         """A URL for use inside the application, None where there is none."""
         found: str | None = self._run(path, "making a URL", "internal_url", nocache=nocache)
         return found
+
+    # -- for other libraries ----------------------------------------------------------------------
+
+    def filesystem(self) -> Any:
+        """The fsspec filesystem of the whole storage, which knows nothing of this mount's rights."""
+        return self._client("filesystem")
+
+    def store(self) -> Any:
+        """The obstore store of the whole storage, which knows nothing of this mount's rights."""
+        return self._client("store")
+
+    def _client(self, verb: str) -> Any:
+        label = self.label("")
+        if self.prefix or self.permissions != "delete":
+            raise StoragePermissionError(
+                f"{label}: a client of the storage itself would lead around the rights of this "
+                "mount; ask the mount that it stands on, or give it permissions: delete",
+                node=label,
+            )
+        backend, _ = self._at("")
+        with translating(label, "opening a client"):
+            return getattr(backend, verb)()

@@ -96,6 +96,16 @@ class OptionalVerbs(ABC):
         """A URL for use inside the application; None where there is none."""
         return None
 
+    # -- for other libraries ------------------------------------------------------------------
+
+    def filesystem(self) -> Any:
+        """An fsspec filesystem with the settings of this storage, for other libraries."""
+        raise self._unsupported("fsspec: it stands on no filesystem of it")
+
+    def store(self) -> Any:
+        """The obstore store of this storage, for other libraries."""
+        raise self._unsupported("obstore: it stands on no store of it")
+
     # -- for subclasses -----------------------------------------------------------------------
 
     def _unsupported(self, what: str) -> io.UnsupportedOperation:
