@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ..fsspec_write import SpooledWrite
-from .transfer import PART, creation
+from .transfer import PART, creation, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,8 +65,8 @@ class StreamedWrite(SpooledWrite):
         self._facts = facts
         self._upload: str | None = None
         self._length = 0
-        self._etags: dict[int, str] = {}  # by the number of the part, from 0
-        self._sending: deque[tuple[int, Future[str]]] = deque()
+        self._names: dict[int, dict[str, Any]] = {}  # by the number of the part, from 0
+        self._sending: deque[tuple[int, Future[dict[str, Any]]]] = deque()
         self._running: set[Any] = set()  # the tasks of the loop that send them
         self._next = 0
         self._process = os.getpid()
@@ -102,9 +102,9 @@ class StreamedWrite(SpooledWrite):
         if start >= edge(self._next):
             return
         self._settle(0)
-        for number in list(self._etags):
+        for number in list(self._names):
             if edge(number) < end and edge(number + 1) > start:
-                del self._etags[number]
+                del self._names[number]
 
     def _send_full_parts(self) -> None:
         if self._length <= self._store.transfers.put_at_once:
@@ -123,7 +123,7 @@ class StreamedWrite(SpooledWrite):
             self._upload = str(begun["UploadId"])
         upload, data = self._upload, self._piece(edge(number), edge(number + 1))
 
-        async def send() -> str:
+        async def send() -> dict[str, Any]:
             task = asyncio.current_task()
             self._running.add(task)
             try:
@@ -132,7 +132,7 @@ class StreamedWrite(SpooledWrite):
                 )
             finally:
                 self._running.discard(task)
-            return str(answer["ETag"])
+            return named(answer)
 
         self._sending.append((number, client.begin(send)))
 
@@ -140,7 +140,7 @@ class StreamedWrite(SpooledWrite):
         """Wait until so many parts at most are on their way."""
         while len(self._sending) > left:
             number, sending = self._sending[0]
-            self._etags[number] = sending.result()
+            self._names[number] = sending.result()
             self._sending.popleft()
 
     def _piece(self, start: int, end: int) -> bytes:
@@ -170,10 +170,10 @@ class StreamedWrite(SpooledWrite):
             return
         self._settle(0)
         for number in range(count):
-            if number not in self._etags:
+            if number not in self._names:
                 self._send(number)
         self._settle(0)
-        parts = [{"PartNumber": number + 1, "ETag": self._etags[number]} for number in range(count)]
+        parts = [{"PartNumber": number + 1, **self._names[number]} for number in range(count)]
         self._store.create(
             self._key,
             self._create,

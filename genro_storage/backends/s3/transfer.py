@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from .client import S3Client
 
-__all__ = ["COPY_AT_ONCE", "COPY_PART", "PART", "PUT_AT_ONCE", "S3Transfers", "Sink", "creation"]
+__all__ = [
+    "COPY_AT_ONCE",
+    "COPY_PART",
+    "PART",
+    "PUT_AT_ONCE",
+    "S3Transfers",
+    "Sink",
+    "creation",
+    "named",
+]
 
 _log = logging.getLogger("genro_storage")
 
@@ -115,7 +124,7 @@ class S3Transfers:
             answer = await self._client.request(
                 "upload_part", Key=key, UploadId=upload, PartNumber=number, Body=data
             )
-            return {"PartNumber": number, **_named(answer)}
+            return {"PartNumber": number, **named(answer)}
 
         def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
             for number, offset in enumerate(range(0, size, length), 1):
@@ -156,7 +165,7 @@ class S3Transfers:
                 CopySourceRange=f"bytes={offset}-{last}",
                 **origin,
             )
-            return {"PartNumber": number, **_named(answer["CopyPartResult"])}
+            return {"PartNumber": number, **named(answer["CopyPartResult"])}
 
         def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
             for number, offset in enumerate(range(0, size, self.copy_part), 1):
@@ -220,7 +229,8 @@ class S3Transfers:
         return True
 
 
-def _named(part: Mapping[str, Any]) -> dict[str, Any]:
+def named(part: Mapping[str, Any]) -> dict[str, Any]:
+    """What an answer about a part says that completing the upload needs."""
     return {name: part[name] for name in _NAMES if name in part}
 
 
