@@ -482,6 +482,14 @@ def provided(broker, provider, **options):
     return storage
 
 
+def test_other_libraries_get_a_filesystem_that_asks_the_same_source(broker):
+    with mount_of(broker) as storage:
+        filesystem = storage.fs("store")
+        assert filesystem.cat_file("team-files/team-1/a.txt") == b"abc"
+        assert len(broker.asked) == 1
+    assert "Credential=ASIA1/" in str(broker.requests[-1].headers)
+
+
 @pytest.mark.parametrize(
     ("returned", "message"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..remote import missing_extra
+from .sdk_settings import needs_own_session, prepare
 
 if TYPE_CHECKING:
     from .client import S3Client
@@ -21,11 +22,18 @@ def open_filesystem(client: S3Client) -> Any:
         from s3fs import S3FileSystem
     except ImportError as error:
         raise missing_extra(error, client.mount, "s3", "s3") from error
+    options = client.options
+    _ = client.root  # where a broker says which bucket, it is asked before
     settings = client._settings()
     settings["asynchronous"] = False
+    if options.identities not in (("key",), ("anon",), ("profile",)) or needs_own_session(options):
+        # The mount's own source, asked for each signature; such a one cannot be pickled.
+        settings["session"] = client._session()
+        prepare(settings["session"], options)
     config = dict(settings["config_kwargs"])
     config["retries"] = {"total_max_attempts": client.bounds.retries + 1}
-    profile = client.options.profile
+    profile = options.profile
     if profile is not None:
         settings["profile"] = profile
-    return S3FileSystem(**{**settings, "config_kwargs": config})
+    kind: Any = S3FileSystem
+    return kind(**{**settings, "config_kwargs": config})
