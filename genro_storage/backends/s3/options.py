@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from ..object_stores.client_options import ClientOptions, flattened
 from ..options import renamed
+from ..public import PublicOptions
 from .engines import check_engine
 from .identity import IdentitySettings
 from .location import Location, is_address, with_url
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["S3Options"]
 
 
-class S3Options(ClientOptions, RequestSettings, IdentitySettings, Location):
+class S3Options(ClientOptions, PublicOptions, RequestSettings, IdentitySettings, Location):
     """A bucket of Amazon S3, or of a server that speaks its protocol.
 
     Keys of obstore's ``S3Config`` may have ``aws_`` before them, in small or capital letters, as
