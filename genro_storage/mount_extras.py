@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .attributes import check_attributes
-from .exceptions import translating
+from .exceptions import StoragePermissionError, translating
 from .mount_urls import MountUrls
 
 if TYPE_CHECKING:
@@ -137,3 +137,25 @@ class MountExtras(MountUrls):
         backend = self._at("")[0]
         with translating(self.label(""), "looking at its settings"):
             return backend.diagnose(ask=ask)
+
+    # -- for other libraries ----------------------------------------------------------------------
+
+    def filesystem(self) -> Any:
+        """The fsspec filesystem of the whole storage, which knows nothing of this mount's rights."""
+        return self._client("filesystem")
+
+    def store(self) -> Any:
+        """The obstore store of the whole storage, which knows nothing of this mount's rights."""
+        return self._client("store")
+
+    def _client(self, verb: str) -> Any:
+        label = self.label("")
+        if self.prefix or self.permissions != "delete":
+            raise StoragePermissionError(
+                f"{label}: a client of the storage itself would lead around the rights of this "
+                "mount; ask the mount that it stands on, or give it permissions: delete",
+                node=label,
+            )
+        backend, _ = self._at("")
+        with translating(label, "opening a client"):
+            return getattr(backend, verb)()

@@ -158,6 +158,16 @@ class OptionalVerbs(DirectVerbs, ABC):
         """
         return []
 
+    # -- for other libraries ------------------------------------------------------------------
+
+    def filesystem(self) -> Any:
+        """An fsspec filesystem with the settings of this storage, for other libraries."""
+        raise self._unsupported("fsspec: it stands on no filesystem of it")
+
+    def store(self) -> Any:
+        """The obstore store of this storage, for other libraries."""
+        raise self._unsupported("obstore: it stands on no store of it")
+
     # -- for subclasses -----------------------------------------------------------------------
 
     def _unsupported(self, what: str) -> io.UnsupportedOperation:

@@ -6,7 +6,9 @@ import pytest
 
 from genro_storage.testing import BackendConformance
 from genro_storage.testing.capability import CapabilityConformance
+from genro_storage.testing.errors import ErrorConformance
 from genro_storage.testing.listing import ListingConformance
+from genro_storage.testing.processes import ProcessConformance
 from genro_storage.testing.reading import ReadingConformance
 from genro_storage.testing.writing import WritingConformance
 
@@ -29,6 +31,20 @@ class TestMotoVersioned(ReadingConformance, WritingConformance, CapabilityConfor
     @pytest.fixture
     def mount_config(self, moto_server):
         return moto_server.mount(bucket=moto_server.versioned_bucket())
+
+
+class TestMotoSdk(ReadingConformance, WritingConformance, ErrorConformance, ProcessConformance):
+    """Single files by the SDK alone; the rest is the same code on both engines."""
+
+    kills = 3
+
+    @pytest.fixture(params=["plain"])
+    def root(self, storage):
+        return storage.node("mine:")
+
+    @pytest.fixture
+    def mount_config(self, s3_mount):
+        return {**s3_mount, "engine": "fsspec"}
 
 
 class TestRclone(ReadingConformance, ListingConformance, CapabilityConformance):

@@ -19,6 +19,8 @@ from ..object_stores.verifying import VerifiedReader, verifier_for
 from ..temporary_names import is_temporary
 from .attributes import S3Attributes
 from .metadata import as_metadata, is_plain
+from .other_clients import open_filesystem
+from .streaming import StreamedWrite
 from .urls import S3Urls
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...capabilities import BackendCapabilities
-    from ...info import Finding
+    from ...info import Attributes, Finding
+    from ..base import WriteHandle
     from .filesystem import S3Filesystem
     from .stream import S3Stream
 
@@ -224,6 +227,26 @@ class S3Backend(S3Attributes, S3Urls):
 
     # -- writing ------------------------------------------------------------------------------
 
+    def open_write(
+        self,
+        path: str,
+        *,
+        append: bool = False,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> WriteHandle:
+        if append:
+            raise self._unsupported("appending")
+        self._require_write(path, if_absent)
+        full = self._full(path)
+        return StreamedWrite(
+            self._store,
+            full,
+            if_absent,
+            self._store.facts(full, self._put_options(attributes)),
+            lambda content: self._publish(content, path, if_absent, attributes),
+        )
+
     def copy(self, source: str, target: str) -> None:
         self._require_write(target, False)
         with self._reading(source):
@@ -271,6 +294,16 @@ class S3Backend(S3Attributes, S3Urls):
             below.names + itself.names,
             below.left_names + itself.left_names,
         ).below(root)
+
+    # -- for other libraries ------------------------------------------------------------------
+
+    def filesystem(self) -> Any:
+        """A new ``s3fs.S3FileSystem``; paths in it begin with the bucket."""
+        return open_filesystem(self._store.client)
+
+    def store(self) -> Any:
+        """The obstore store of the bucket, without the prefix."""
+        return self._store.store()
 
     def diagnose(self, *, ask: bool = True) -> list[Finding]:
         from .doctor import facts

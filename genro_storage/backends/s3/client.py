@@ -211,6 +211,8 @@ class S3Client:
     def _session(self) -> Any:
         from aiobotocore.session import AioSession
 
+        from .parsing import ParserFactory
+
         options, source = self.options, self.source
         # With a key of its own a session has no credentials to find, and can serve several mounts.
         shared = options.identities == ("key",) and not needs_own_session(options)
@@ -220,6 +222,7 @@ class S3Client:
                 return session
         session = AioSession(profile=options.profile)
         session.register_component("data_loader", load_models())
+        session.register_component("response_parser_factory", ParserFactory())
         if shared:
             _keyed[:] = [(environment, session)]
         elif source is not None:

@@ -25,7 +25,7 @@ __all__ = ["S3Options"]
 
 
 class S3Options(
-    ClientOptions, RequestSettings, IdentitySettings, Location, TaggedDefaults, PublicOptions
+    ClientOptions, TaggedDefaults, PublicOptions, RequestSettings, IdentitySettings, Location
 ):
     """A bucket of Amazon S3, or of a server that speaks its protocol.
 

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import inspect
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from .credentials import Credentials, CredentialSource
@@ -219,6 +219,13 @@ def sdk_credentials(source: CredentialSource) -> Any:
         def __init__(self) -> None:
             # Nothing to keep: what there is at this moment may be over soon.
             super().__init__("", "", method="genro-storage")
+
+        @property
+        def _expiry_time(self) -> datetime | None:
+            # Where botocore keeps it, and whoever signs a URL looks for it.
+            found = source.peek()
+            ends = None if found is None else found.expires_at
+            return None if ends is None else datetime.fromtimestamp(ends, UTC)
 
         async def get_frozen_credentials(self) -> Any:
             # A thread only where they are to be fetched: that may take its time.

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     from .client import S3Client
 
-__all__ = ["COPY_AT_ONCE", "COPY_PART", "PART", "PUT_AT_ONCE", "S3Transfers", "Sink"]
+__all__ = [
+    "COPY_AT_ONCE",
+    "COPY_PART",
+    "PART",
+    "PUT_AT_ONCE",
+    "S3Transfers",
+    "Sink",
+    "condition_of",
+    "named",
+]
 
 _log = logging.getLogger("genro_storage")
 
@@ -114,12 +123,12 @@ class S3Transfers:
             await self.put_large(key, Source(data), create, extra)
         else:
             condition, facts = condition_of(create, extra)
-            digest: dict[str, Any] = await self._sent_digest(data)
+            digest: dict[str, Any] = await self.sent_digest(data)
             await self._client.request(
                 "put_object", **condition, Key=key, Body=data, **digest, **facts
             )
 
-    async def _sent_digest(self, data: bytes) -> dict[str, Any]:
+    async def sent_digest(self, data: bytes) -> dict[str, Any]:
         """What goes along with a body that no signature and no checksum of botocore's covers."""
         options = self._client.options
         if not (options.anon or getattr(options, "unsigned_payload", False)):
@@ -143,9 +152,9 @@ class S3Transfers:
                 UploadId=upload,
                 PartNumber=number,
                 Body=data,
-                **await self._sent_digest(data),
+                **await self.sent_digest(data),
             )
-            return {"PartNumber": number, **_named(answer)}
+            return {"PartNumber": number, **named(answer)}
 
         def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
             for number, offset in enumerate(range(0, size, length), 1):
@@ -212,7 +221,7 @@ class S3Transfers:
                 CopySourceRange=f"bytes={offset}-{last}",
                 **origin,
             )
-            return {"PartNumber": number, **_named(answer["CopyPartResult"])}
+            return {"PartNumber": number, **named(answer["CopyPartResult"])}
 
         def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
             for number, offset in enumerate(range(0, size, self.copy_part), 1):
@@ -235,15 +244,16 @@ class S3Transfers:
             done = await _few_at_a_time(parts(upload))
             if before_it_shows is not None:
                 before_it_shows()
-            await self._complete(key, upload, done, condition)
+            await self.complete(key, upload, done, condition)
         except BaseException:
             # Also where it was cancelled. No part is on its way any more.
             await asyncio.shield(self.abort(key, upload))
             raise
 
-    async def _complete(
+    async def complete(
         self, key: str, upload: str, parts: list[dict[str, Any]], condition: dict[str, Any]
     ) -> None:
+        """Put the parts of an upload together, which makes the object visible."""
         asked: dict[str, Any] = {
             "Key": key,
             "UploadId": upload,
@@ -275,7 +285,8 @@ class S3Transfers:
         return True
 
 
-def _named(part: Mapping[str, Any]) -> dict[str, Any]:
+def named(part: Mapping[str, Any]) -> dict[str, Any]:
+    """What an answer about a part says that completing the upload needs."""
     return {name: part[name] for name in _NAMES if name in part}
 
 

@@ -266,7 +266,7 @@ class S3Urls(FsspecBackend):
         ]
         client, transfers = self._store.client, self._store.transfers
         key, condition = self._full(path), condition_of(if_absent, {})[0]
-        client.run(lambda: transfers._complete(key, upload, wanted, condition))
+        client.run(lambda: transfers.complete(key, upload, wanted, condition))
 
     def abort_upload(self, path: str, upload: str) -> None:
         try:
