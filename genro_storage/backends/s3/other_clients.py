@@ -28,4 +28,5 @@ def open_filesystem(client: S3Client) -> Any:
     profile = client.options.profile
     if profile is not None:
         settings["profile"] = profile
-    return S3FileSystem(**{**settings, "config_kwargs": config})
+    kind: Any = S3FileSystem
+    return kind(**{**settings, "config_kwargs": config})
