@@ -36,11 +36,15 @@ if TYPE_CHECKING:
     from .info import FileVersion as FileVersion
     from .manager import StorageManager as StorageManager
     from .node import StorageNode as StorageNode
+    from .node.multipart import MultipartUpload as MultipartUpload
     from .registry import BackendType as BackendType
     from .registry import register as register
     from .strategy import SkipStrategy as SkipStrategy
     from .transfer import CopyPlan as CopyPlan
     from .transfer import TransferReport as TransferReport
+    from .uploads import UploadForm as UploadForm
+    from .uploads import UploadPart as UploadPart
+    from .uploads import UploadURL as UploadURL
 
     __version__: str
 
@@ -54,6 +58,7 @@ _HOMES = {
     "MountHealth": "health",
     "MountNotFoundError": "exceptions",
     "MountRootNotFoundError": "exceptions",
+    "MultipartUpload": "node.multipart",
     "SkipStrategy": "strategy",
     "StorageConfigError": "exceptions",
     "StorageConnectionError": "exceptions",
@@ -75,6 +80,9 @@ _HOMES = {
     "StorageValueError": "exceptions",
     "StorageVersionError": "exceptions",
     "TransferReport": "transfer",
+    "UploadForm": "uploads",
+    "UploadPart": "uploads",
+    "UploadURL": "uploads",
     "register": "registry",
 }
 
@@ -88,6 +96,7 @@ __all__ = [
     "MountHealth",
     "MountNotFoundError",
     "MountRootNotFoundError",
+    "MultipartUpload",
     "SkipStrategy",
     "StorageConfigError",
     "StorageConnectionError",
@@ -109,6 +118,9 @@ __all__ = [
     "StorageValueError",
     "StorageVersionError",
     "TransferReport",
+    "UploadForm",
+    "UploadPart",
+    "UploadURL",
     "__version__",
     "register",
 ]

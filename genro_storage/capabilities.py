@@ -26,6 +26,8 @@ class BackendCapabilities:
     means that writing stores nothing and gives the node a new path instead.
     ``atomic_operations`` means that a write is visible whole or not at all, also when the
     process is killed; without it that holds for exceptions, not for a kill.
+    ``presigned_uploads``, ``upload_forms``, ``upload_sessions`` and ``multipart_uploads`` are ways
+    for clients to upload straight to the store (``node.upload_url()`` and its neighbours).
 
     >>> str(BackendCapabilities(versioning=True, readonly=True))
     'versioning, read-only'
@@ -51,6 +53,10 @@ class BackendCapabilities:
     readonly: bool = False
     temporary: bool = False
     path_is_content: bool = False
+    presigned_uploads: bool = False
+    upload_forms: bool = False
+    upload_sessions: bool = False
+    multipart_uploads: bool = False
 
     def __str__(self) -> str:
         named = [text for flag, text in _NAMES if getattr(self, flag)]
@@ -65,6 +71,10 @@ class BackendCapabilities:
             mkdir=False,
             append_mode=False,
             path_is_content=False,
+            presigned_uploads=False,
+            upload_forms=False,
+            upload_sessions=False,
+            multipart_uploads=False,
             readonly=True,
         )
 

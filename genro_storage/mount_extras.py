@@ -1,4 +1,4 @@
-"""The verbs of a mount that only some backends have: versions, metadata, URLs."""
+"""The verbs of a mount that only some backends have: versions and metadata, on top of URLs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import StoragePermissionError, translating
-from .mount_reach import MountReach
+from .mount_urls import MountUrls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ __all__ = ["MountExtras"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class MountExtras(MountReach):
+class MountExtras(MountUrls):
     """Each behind a capability; ``StorageUnsupportedError`` where it is not declared."""
 
     # -- versions ---------------------------------------------------------------------------------
@@ -70,18 +70,6 @@ class MountExtras(MountReach):
         self.require_write(path, "setting metadata")
         self._require("metadata", path, "metadata (the backend does not support metadata)")
         self._run(path, "setting metadata", "set_metadata", metadata)
-
-    # -- URLs -------------------------------------------------------------------------------------
-
-    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
-        """A URL for the outside world, None where the backend has none."""
-        found: str | None = self._run(path, "making a URL", "url", expires_in=expires_in, **options)
-        return found
-
-    def internal_url(self, path: str, *, nocache: bool = False) -> str | None:
-        """A URL for use inside the application, None where there is none."""
-        found: str | None = self._run(path, "making a URL", "internal_url", nocache=nocache)
-        return found
 
     # -- for other libraries ----------------------------------------------------------------------
 

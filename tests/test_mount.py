@@ -34,6 +34,7 @@ from genro_storage.backends.base import Backend, WriteHandle
 from genro_storage.backends.base64 import Base64Backend
 from genro_storage.backends.memory import MemoryBackend
 from genro_storage.mount import Mount
+from genro_storage.uploads import FormTerms, UploadPart, UploadTerms
 
 EVERYTHING = BackendCapabilities(
     **dict.fromkeys(BackendCapabilities.__dataclass_fields__, True)
@@ -52,6 +53,8 @@ def verbs_of(kind):
 
 
 VERBS = verbs_of(Backend)
+TERMS = UploadTerms("text/plain", None, None, 60, False, {})
+FORM = FormTerms("text/plain", 0, 1, 60, {})
 RIGHTS = ["readonly", "readwrite", "delete"]
 
 #: How a mount reaches each verb of a backend. "p" lies below the prefix of the mount under test.
@@ -81,6 +84,19 @@ DOORS = {
     "set_mtime": lambda mount, here: mount.set_mtime("p", 1.0),
     "url": lambda mount, here: mount.url("p"),
     "internal_url": lambda mount, here: mount.internal_url("p"),
+    "public_url": lambda mount, here: mount.public_url("p"),
+    "upload_url": lambda mount, here: mount.upload_url("p", TERMS),
+    "upload_form": lambda mount, here: mount.upload_form("p", FORM),
+    "upload_session": lambda mount, here: mount.upload_session("p", TERMS, None),
+    "begin_upload": lambda mount, here: mount.begin_upload("p", "text/plain", {}, None),
+    "sign_part": lambda mount, here: mount.sign_part(
+        "p", "id", 1, content_length=None, checksum=None, expires_in=60
+    ),
+    "upload_parts": lambda mount, here: mount.upload_parts("p", "id"),
+    "complete_upload": lambda mount, here: mount.complete_upload(
+        "p", "id", None, size=None, if_absent=False
+    ),
+    "abort_upload": lambda mount, here: mount.abort_upload("p", "id"),
     "local_path": lambda mount, here: mount.local_path("p"),
     "cleanup": lambda mount, here: mount.cleanup("p", 0.0),
     "address": lambda mount, here: mount.same_place("p", mount, "p"),
@@ -123,6 +139,7 @@ def _spying(verb):
         "open_write": lambda path, **_: Nothing(),
         "address": lambda path: ("spied", path),
         "checksum": lambda info: Checksum("md5", "0" * 32),
+        "upload_parts": lambda path, upload: [UploadPart(1, "etag", 5)],
     }
 
     def method(self, *arguments, **options):
@@ -192,6 +209,7 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "can_compare_places",
         "contains",
         "why_not",
+        "guessed_type",
     }
     rights = {"require_write", "require_delete"}
     composed = {"exists", "clear"}  # of stat; of scan and remove_tree
@@ -202,7 +220,8 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
 
 WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
-    "set_mtime", "begin_batch",
+    "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
+    "sign_part", "upload_parts", "complete_upload", "abort_upload",
 }  # fmt: skip
 DELETES = {
     "remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move", "filesystem", "store",
@@ -229,8 +248,8 @@ def test_the_matrix_of_permissions(verb, permissions, tmp_path):
 def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
     reads = {
         "stat", "scan", "find", "open_read", "read_bytes", "download", "checksum", "versions",
-        "stat_version", "get_metadata", "url", "internal_url", "local_path", "address", "check",
-        "close",
+        "stat_version", "get_metadata", "url", "internal_url", "public_url", "local_path", "address",
+        "check", "close",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS
     assert not reads & (WRITES | DELETES)

@@ -10,6 +10,8 @@ import io
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .direct import DirectVerbs
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["OptionalVerbs"]
 
 
-class OptionalVerbs(ABC):
+class OptionalVerbs(DirectVerbs, ABC):
     """The optional half of :class:`~genro_storage.backends.base.Backend`."""
 
     #: Whether the latest version is the file: it is not deleted by its id, and no other one takes
@@ -89,8 +91,17 @@ class OptionalVerbs(ABC):
     # -- URLs ---------------------------------------------------------------------------------
 
     def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
-        """A URL that serves the file for ``expires_in`` seconds; None where there is none."""
+        """A URL that serves the file for ``expires_in`` seconds; None where there is none.
+
+        Where ``presigned_urls`` is declared, ``options`` are ``method``, ``download_name``,
+        ``content_type`` and ``version``; nobody else is given these.
+        """
         return None
+
+    def public_url(self, path: str) -> str:
+        """The URL for everybody; without an override ``url()``, where it needs no signature."""
+        found = self.url(path) if self.capabilities.public_urls else None
+        return super().public_url(path) if found is None else found
 
     def internal_url(self, path: str, *, nocache: bool = False) -> str | None:
         """A URL for use inside the application; None where there is none."""

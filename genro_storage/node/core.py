@@ -18,7 +18,7 @@ class NodeCore:
     """The state of a node, and how one node makes another.
 
     The classes of this package build on each other in one line, so that each may use those below
-    it: core, names, history, facts, contents, tree, and ``StorageNode`` on top.
+    it: core, names, history, facts, contents, tree, URLs, and ``StorageNode`` on top.
     """
 
     __slots__ = ("__weakref__", "_info", "_manager", "_mount", "_path", "_snapshot")

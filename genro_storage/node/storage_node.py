@@ -8,7 +8,7 @@ from ..exceptions import (
     StorageValueError,
 )
 from ..strategy import SkipStrategy
-from .tree import NodeTree
+from .urls import NodeUrls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["SkipStrategy", "StorageNode"]
 
 
-class StorageNode(NodeTree):
+class StorageNode(NodeUrls):
     """A file or directory on a mount, existing or not.
 
     Nodes are cheap and hold no connection. ``==`` compares contents, so a node cannot be a
@@ -110,7 +110,7 @@ class StorageNode(NodeTree):
             )
         return found
 
-    # -- metadata and URLs --------------------------------------------------------------------
+    # -- metadata -----------------------------------------------------------------------------
 
     def get_metadata(self) -> dict[str, str]:
         """The user metadata; empty where the backend keeps none.
@@ -133,16 +133,6 @@ class StorageNode(NodeTree):
             raise StorageValueError(f"{self._label}: metadata must be a dict of str to str")
         self._mount.set_metadata(self._path, metadata)
         self._changed()
-
-    def url(self, expires_in: int = 3600, **kwargs: Any) -> str | None:
-        """A URL that serves the file (for ``expires_in`` seconds); None where there is none."""
-        self._require_current("URL")
-        return self._mount.url(self._path, expires_in=expires_in, **kwargs)
-
-    def internal_url(self, nocache: bool = False) -> str | None:
-        """A URL for use inside the application; None where there is none."""
-        self._require_current("URL")
-        return self._mount.internal_url(self._path, nocache=nocache)
 
 
 def _binding(argument: object) -> PathBinding | None:

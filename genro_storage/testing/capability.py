@@ -124,6 +124,38 @@ class CapabilityConformance(VersionConformance):
         internal = node.internal_url()
         assert internal is None or isinstance(internal, str)
 
+    def test_uploads_by_clients(self, storage: StorageManager) -> None:
+        node = storage.node("mine:uploaded.txt")
+        for flag, step in (
+            ("presigned_uploads", node.upload_url),
+            ("upload_forms", lambda: node.upload_form(max_size=1)),
+            ("upload_sessions", node.upload_session),
+        ):
+            if getattr(node.capabilities, flag):
+                assert ":" in step().url
+            else:
+                with pytest.raises(StorageUnsupportedError):
+                    step()
+        if node.capabilities.multipart_uploads:
+            upload = node.begin_upload()
+            assert upload.parts() == []
+            assert ":" in upload.sign_part(1).url
+            upload.abort()
+        else:
+            with pytest.raises(StorageUnsupportedError):
+                node.begin_upload()
+        # What was prepared is nothing yet.
+        if node.capabilities.list_dir:
+            assert not node.exists
+
+    def test_public_urls(self, shelf: Shelf) -> None:
+        node = shelf.put("served.txt")
+        if node.capabilities.public_urls:
+            assert ":" in node.public_url()
+        else:
+            with pytest.raises(StorageUnsupportedError):
+                node.public_url()
+
     def test_a_read_only_backend_declares_nothing_that_writes(
         self, storage: StorageManager
     ) -> None:

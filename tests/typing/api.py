@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import assert_type
 
 from genro_storage import (
+    MultipartUpload,
     SkipStrategy,
     StorageConfigError,
     StorageError,
@@ -13,6 +14,9 @@ from genro_storage import (
     StorageNode,
     StorageNotFoundError,
     StoragePermissionError,
+    UploadForm,
+    UploadPart,
+    UploadURL,
 )
 
 
@@ -51,6 +55,20 @@ def copies(node: StorageNode, target: StorageNode) -> None:
     assert_type(node.copy_to(target, skip="hash"), StorageNode)
     assert_type(node.copy_to("b:c", skip=SkipStrategy.SIZE), StorageNode)
     assert_type(node.move_to(target), StorageNode)
+
+
+def urls(node: StorageNode) -> None:
+    assert_type(node.url(), str | None)
+    assert_type(node.public_url(), str)
+    assert_type(node.upload_url(content_length=5), UploadURL)
+    assert_type(node.upload_form(max_size=5), UploadForm)
+    upload = node.begin_upload()
+    assert_type(upload, MultipartUpload)
+    assert_type(upload.sign_part(1), UploadURL)
+    parts = upload.parts()
+    assert_type(parts, list[UploadPart])
+    upload.complete(parts)
+    upload.complete([(1, "etag"), (2, None)], size=10)
 
 
 def errors() -> list[type[StorageError]]:

@@ -13,7 +13,8 @@ from pydantic import Field, SecretStr, field_validator
 
 from ...exceptions import StorageConfigError
 from ...paths import normalise, physical
-from ..remote import NetworkOptions, missing_extra
+from ..public import PublicOptions
+from ..remote import missing_extra
 
 if TYPE_CHECKING:
     from typing import Self
@@ -35,7 +36,7 @@ _SUFFIX = "core.windows.net"
 _EMULATED = "devstoreaccount1"
 
 
-class AzureOptions(NetworkOptions):
+class AzureOptions(PublicOptions):
     """A container of Azure Blob Storage."""
 
     synonyms: ClassVar[Mapping[str, str]] = {
@@ -243,6 +244,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
     """
     from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
     from .names import check_key
+    from .urls import AzureDirect
 
     access = AzureAccess.of(options, f"mount {context.mount!r} (azure)", context.mount)
 
@@ -253,13 +255,6 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
             return AzureVersionClient(access, options.container, options.bounds)
         except ImportError as error:
             raise missing_extra(error, context.mount, "azure", "azure") from error
-
-    def sign(name: str, seconds: int) -> str:
-        try:
-            from .sign import signed_url
-        except ImportError as error:
-            raise missing_extra(error, context.mount, "azure", "azure") from error
-        return signed_url(access, options.container, name, seconds)
 
     public = access.endpoint == f"https://{access.account}.blob.{_SUFFIX}".lower()
     kind = PublicVersionedStoreBackend if public else VersionedStoreBackend
@@ -273,6 +268,6 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         # Documented nowhere, and another one where the account has real folders.
         ordered=False,
         folders=True,
-        sign=sign if access.key is not None else None,
+        direct=AzureDirect(options, access, context.mount),
         versioned=access.account != _EMULATED,
     )

@@ -1,4 +1,4 @@
-"""URLs that let whoever has them read one blob for a while: a service SAS for it."""
+"""URLs that let whoever has them do one thing with one blob for a while: a service SAS for it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,21 @@ if TYPE_CHECKING:
 __all__ = ["signed_url"]
 
 
-def signed_url(access: AzureAccess, container: str, key: str, expires_in: int) -> str:
-    """A GET of ``key`` that works for ``expires_in`` seconds, signed with the account's key."""
+def signed_url(
+    access: AzureAccess,
+    container: str,
+    key: str,
+    expires_in: int,
+    *,
+    permission: str = "r",
+    disposition: str | None = None,
+    content_type: str | None = None,
+    version: str | None = None,
+) -> str:
+    """``key`` for ``expires_in`` seconds, signed with the account's key.
+
+    ``permission`` has the letters of a SAS: ``r`` read, ``c`` create, ``w`` write, ``d`` delete.
+    """
     assert access.account is not None
     try:
         expiry = datetime.now(UTC) + timedelta(seconds=expires_in)
@@ -26,7 +39,11 @@ def signed_url(access: AzureAccess, container: str, key: str, expires_in: int) -
         container,
         key,
         account_key=access.key,
-        permission=BlobSasPermissions(read=True),
+        permission=BlobSasPermissions.from_string(permission),
         expiry=expiry,
+        content_disposition=disposition,
+        content_type=content_type,
+        version_id=version,
     )
-    return f"{access.endpoint}/{quote(container)}/{quote(key, safe='/~')}?{signature}"
+    which = "" if version is None else f"versionid={quote(version, safe='')}&"
+    return f"{access.endpoint}/{quote(container)}/{quote(key, safe='/~')}?{which}{signature}"

@@ -12,7 +12,8 @@ from pydantic import Field, SecretStr, field_validator
 
 from ...exceptions import StorageConfigError
 from ...paths import normalise, physical
-from ..remote import NetworkOptions, missing_extra
+from ..public import PublicOptions
+from ..remote import missing_extra
 
 if TYPE_CHECKING:
     from ..base import Backend
@@ -29,7 +30,7 @@ _KEYWORDS = ("anon", "cloud", "google_default")
 _INTERACTIVE = ("browser", "cache")
 
 
-class GcsOptions(NetworkOptions):
+class GcsOptions(PublicOptions):
     """A bucket of Google Cloud Storage."""
 
     synonyms: ClassVar[Mapping[str, str]] = {"prefix": "base_path"}
@@ -126,6 +127,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
     """
     from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
     from .names import check_key
+    from .urls import GcsDirect
 
     label = f"mount {context.mount!r} (gcs)"
     if options.anon and options.token not in (None, SecretStr("anon")):
@@ -146,14 +148,6 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         except ImportError as error:
             raise missing_extra(error, context.mount, "gcs", "gcs") from error
 
-    def sign(name: str, seconds: int) -> str:
-        try:
-            from .sign import signed_url
-        except ImportError as error:
-            raise missing_extra(error, context.mount, "gcs", "gcs") from error
-        assert key is not None
-        return signed_url(endpoint, options.bucket, name, key, seconds)
-
     kind = PublicVersionedStoreBackend if endpoint == GOOGLE else VersionedStoreBackend
     return kind(
         connect,
@@ -163,7 +157,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         bounds=options.bounds,
         check_key=check_key,
         ordered=True,
-        sign=sign if key is not None else None,
+        direct=GcsDirect(options, endpoint, key, context.mount),
     )
 
 

@@ -16,11 +16,11 @@ from ...content import mimetype
 from ...info import FileInfo
 from ...paths import join
 from ..errors import RootNotFoundError, root_missing
-from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Filesystem, Profile
 from ..remote import Bounds, RemoteFilesystem, is_transient, repeated
 from ..temporary_names import is_temporary
 from .client import ObjectClient, in_parallel
+from .direct import DirectAccess, ObjectUrls
 from .listing import Entry, Page, in_any_order, in_key_order, level, pages
 from .reader import FIRST, PIECE, Chunk, ObjectReader
 from .target import Target
@@ -39,13 +39,14 @@ T = TypeVar("T")
 _DELETERS = 8
 
 
-class ObjectStoreBackend(FsspecBackend):
+class ObjectStoreBackend(ObjectUrls):
     """A bucket, from a prefix downwards.
 
     ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.
     ``check_key`` raises for a key that the service cannot hold, before anything is sent.
     ``ordered`` says that the service lists keys in the order of their UTF-8 bytes, ``folders``
-    that an object without a slash can stand for a directory.
+    that an object without a slash can stand for a directory, ``direct`` what clients can do
+    themselves.
 
     ``address`` is not sure here, since one server can be known by several names; it is in
     ``PublicStoreBackend``.
@@ -67,7 +68,7 @@ class ObjectStoreBackend(FsspecBackend):
         check_key: Callable[[str], None],
         ordered: bool,
         folders: bool = False,
-        sign: Callable[[str, int], str] | None = None,
+        direct: DirectAccess,
     ) -> None:
         self._remote = RemoteFilesystem(
             lambda: cast("Filesystem", connect()), kind, bounds=bounds, explain=_as_it_is
@@ -77,7 +78,7 @@ class ObjectStoreBackend(FsspecBackend):
         self._check_key = check_key
         self._ordered = ordered
         self._folders = folders
-        self._sign = sign
+        self._direct = direct
         super().__init__(
             self._remote,
             root,
@@ -89,7 +90,7 @@ class ObjectStoreBackend(FsspecBackend):
                 threadsafe=True,
             ),
             capabilities=BackendCapabilities(
-                mkdir=False, copy_optimization=True, presigned_urls=sign is not None
+                mkdir=False, copy_optimization=True, **direct.declared
             ),
         )
 
@@ -383,17 +384,6 @@ class ObjectStoreBackend(FsspecBackend):
             if is_transient(error):
                 raise  # who is silent once is silent for all of them, one timeout after the other
             failed[key] = error
-
-    # -- urls ---------------------------------------------------------------------------------
-
-    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
-        if self._sign is None or not path:
-            return None
-        if options:
-            raise ValueError(f"unknown options for a URL: {', '.join(sorted(options))}")
-        if expires_in <= 0:
-            raise ValueError("expires_in must be positive: it is a number of seconds")
-        return self._sign(self._full(path), expires_in)
 
 
 class PublicStoreBackend(ObjectStoreBackend):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ...paths import is_addressable
-from ..remote import NetworkOptions
+from ..public import PublicOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ __all__ = ["S3Options", "build"]
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:aws[A-Za-z-]*:s3[A-Za-z0-9/:._-]+", re.ASCII)
 
 
-class S3Options(NetworkOptions):
+class S3Options(PublicOptions):
     """A bucket of Amazon S3, or of a server that speaks its protocol."""
 
     synonyms: ClassVar[Mapping[str, str]] = {

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from ...info import Checksum, CleanupCount, FileInfo
 from ..errors import root_missing
-from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import GuardedReader
 from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, level
@@ -20,6 +19,7 @@ from ..temporary_names import is_temporary
 from .metadata import as_headers, as_metadata
 from .other_clients import open_filesystem
 from .streaming import StreamedWrite
+from .urls import S3Urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -30,19 +30,17 @@ if TYPE_CHECKING:
     from ..base import WriteHandle
     from .filesystem import S3Filesystem
 
-__all__ = ["LONGEST_URL", "PROFILE", "S3Backend"]
+__all__ = ["PROFILE", "S3Backend"]
 
 PROFILE = Profile(
     commit="put", implicit_directories=True, exclusive=True, copies=True, threadsafe=True
 )
-#: Seconds that a signature of version 4 may be good for.
-LONGEST_URL = 7 * 24 * 3600
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _ATTEMPTS = 3
 
 
-class S3Backend(FsspecBackend):
+class S3Backend(S3Urls):
     """Keys as paths: a directory is there as long as some key begins with its name.
 
     A file and a directory of one name, which keys allow, are listed as the file; what is below it
@@ -59,12 +57,16 @@ class S3Backend(FsspecBackend):
     def _declare(self) -> BackendCapabilities:
         from dataclasses import replace
 
-        anonymous = self._store.client.options.anon
+        options = self._store.client.options
+        signs = not options.anon
         return replace(
             super()._declare(),
             metadata=True,
-            presigned_urls=not anonymous,
-            public_urls=anonymous,
+            presigned_urls=signs,
+            public_urls=options.anon or options.is_public,
+            presigned_uploads=signs,
+            upload_forms=signs,
+            multipart_uploads=signs,
         )
 
     def __repr__(self) -> str:
@@ -301,20 +303,6 @@ class S3Backend(FsspecBackend):
     def store(self) -> Any:
         """The obstore store of the bucket, without the prefix."""
         return self._store.store()
-
-    # -- URLs ---------------------------------------------------------------------------------
-
-    def url(self, path: str, *, expires_in: int = 3600, **options: Any) -> str | None:
-        """A URL signed for ``expires_in`` seconds; of an anonymous mount, the plain one."""
-        if options:
-            raise ValueError(f"unknown options of a URL: {', '.join(sorted(options))}")
-        if not path:
-            return None
-        if not 0 < expires_in <= LONGEST_URL:
-            raise ValueError(
-                f"expires_in is {expires_in}; a signature is good for 1 to {LONGEST_URL} seconds"
-            )
-        return self._store.sign(self._full(path), int(expires_in))
 
 
 def _is_plain(answer: Mapping[str, Any]) -> bool:

@@ -302,18 +302,6 @@ class S3Client:
 
         return await repeated_async(self.bounds, attempt)
 
-    async def sign(self, operation: str, seconds: int, **parameters: Any) -> str:
-        """A URL that does one operation; unsigned for an anonymous mount."""
-
-        async def once(client: Any) -> str:
-            return str(
-                await client.generate_presigned_url(
-                    operation, Params={"Bucket": self.bucket, **parameters}, ExpiresIn=seconds
-                )
-            )
-
-        return await self._attempt(once)
-
     def explain(self, error: Mapping[str, Any], operation: str) -> Exception:
         """The exception for an error that an answer lists (``Code``, ``Message``)."""
         from botocore.exceptions import ClientError

@@ -326,10 +326,6 @@ class S3Filesystem:
 
     # -- the rest -----------------------------------------------------------------------------
 
-    def sign(self, path: str, seconds: int) -> str:
-        """A URL that serves the object."""
-        return self.client.run(lambda: self.client.sign("get_object", seconds, Key=path))
-
     def close(self) -> None:
         self.client.close()
 
