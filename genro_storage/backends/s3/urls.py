@@ -22,7 +22,7 @@ from ..signing import (
 from .codes import server_code
 from .filesystem import _check_length
 from .metadata import as_headers
-from .transfer import _creation
+from .transfer import creation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -264,8 +264,8 @@ class S3Urls(FsspecBackend):
             for part in parts
         ]
         client, transfers = self._store.client, self._store.transfers
-        key, condition = self._full(path), _creation(if_absent)
-        client.run(lambda: transfers._complete(key, upload, wanted, condition))
+        key, condition = self._full(path), creation(if_absent)
+        client.run(lambda: transfers.complete(key, upload, wanted, condition))
 
     def abort_upload(self, path: str, upload: str) -> None:
         try:
