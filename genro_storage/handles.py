@@ -15,13 +15,15 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Protocol, cast
 
-from .exceptions import translate, translating
+from .draining import DescriptorSink, TargetFailedError
+from .exceptions import StorageError, translate, translating
 from .temporary_files import TemporaryFile, tempdir_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .backends.base import WriteHandle
+    from .draining import Drained
 
 __all__ = ["BinaryUpdater", "BinaryWriter", "TextHandle", "Transaction", "open_reader"]
 
@@ -68,6 +70,19 @@ class _RawReader(io.RawIOBase):
         """The time that was kept with the content by whoever stored it, where there is one."""
         found: float | None = getattr(self._inner, "kept_mtime", None)
         return found
+
+    def drain(self, sink: DescriptorSink) -> bool:
+        """All of the content into ``sink``; False where it is to be read instead."""
+        if not hasattr(self._inner, "drain"):
+            return False
+        try:
+            return cast("Drained", self._inner).drain(sink)
+        except TargetFailedError:
+            raise  # the writer's, who says so in its own words
+        except Exception as error:
+            if isinstance(error, StorageError):
+                raise
+            raise translate(error, node=self.name, action="reading") from error
 
     def readable(self) -> bool:
         return True
@@ -131,6 +146,24 @@ class _RawWriter(io.RawIOBase):
             if not isinstance(error, Exception):
                 raise
             raise translate(error, node=self.name, action="writing") from error
+
+    def fill(self, source: _RawReader) -> int | None:
+        """All of ``source``; its bytes, or None where nothing was written and all is to be read."""
+        descriptor = self.inner.random_access()
+        if descriptor is None:
+            return None
+        try:
+            with DescriptorSink(descriptor) as sink:
+                if source.drain(sink):
+                    return sink.size()
+        except BaseException as error:
+            self.inner.fail()
+            if isinstance(error, StorageError) or not isinstance(error, Exception):
+                raise
+            cause = error.error if isinstance(error, TargetFailedError) else error
+            raise translate(cause, node=self.name, action="writing") from cause
+        self.truncate(0)
+        return None
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         with translating(self.name, "seeking"):
@@ -236,6 +269,14 @@ class BinaryWriter(_WholeOrNothing, io.BufferedWriter):
     def new_path(self) -> str | None:
         """The node's new path where the content decides it (base64); known after ``close()``."""
         return self._writer.inner.new_path
+
+    def fill(self, reader: io.BufferedReader) -> int | None:
+        """The whole content of a mount's reader at once, before anything else; how many bytes.
+
+        None where one of the two cannot do that: then nothing is written yet, and nothing read.
+        """
+        source = reader.raw
+        return self._writer.fill(source) if isinstance(source, _RawReader) else None
 
     def _label(self) -> str:
         return self._writer.name

@@ -180,6 +180,11 @@ class Mount(MountExtras):
         stream = self._run(path, "opening for reading", "open_read", version=version)
         return open_reader(stream, self.label(path))
 
+    def open_whole(self, path: str) -> io.BufferedReader:
+        """As ``open_read``, for whoever will read all of a large file, from its start on."""
+        stream = self._run(path, "opening for reading", "open_whole")
+        return open_reader(stream, self.label(path))
+
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
     ) -> bytes:

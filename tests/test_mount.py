@@ -65,6 +65,7 @@ DOORS = {
     "scan": lambda mount, here: list(mount.scan("p")),
     "find": lambda mount, here: list(mount.find("p")),
     "open_read": lambda mount, here: mount.open_read("p").close(),
+    "open_whole": lambda mount, here: mount.open_whole("p").close(),
     "open_write": lambda mount, here: mount.open_write("p").close(),
     "mkdir": lambda mount, here: mount.mkdir("p"),
     "make_parents": lambda mount, here: mount.make_parents("p"),

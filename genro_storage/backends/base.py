@@ -60,6 +60,13 @@ class WriteHandle(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
+    def random_access(self) -> int | None:
+        """A descriptor that any thread may write to, at any position, instead of ``write``.
+
+        None where ``write`` is the only way. The file is open for reading, too.
+        """
+        return None
+
     def fail(self) -> None:
         """Remember that a write went wrong: from now on closing means aborting."""
         self._failed = True
@@ -221,6 +228,13 @@ class Backend(OptionalVerbs, ABC):
                 followed.add(there)
         # A link sorts as a file, by its bare name.
         return sorted(level, key=order_key) if renamed else level
+
+    def open_whole(self, path: str) -> BinaryIO:
+        """As ``open_read``, for whoever will read all of a large file, from its start on.
+
+        The stream may have ``drain(sink)``, which brings everything by several threads at once.
+        """
+        return self.open_read(path)
 
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None

@@ -251,6 +251,9 @@ class AtomicFile(WriteHandle):
     def fileno(self) -> int:
         return self._descriptor
 
+    def random_access(self) -> int | None:
+        return self._descriptor if hasattr(os, "pwrite") else None
+
     def set_mtime_ns(self, mtime_ns: int) -> None:
         """Give the file this time of modification when it is published."""
         os.utime(self._descriptor, ns=(mtime_ns, mtime_ns))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from ..exceptions import (
     StorageError,
@@ -38,6 +38,9 @@ __all__ = [
 ]
 
 CHUNK = 1024 * 1024
+
+#: Bytes of the files that are worth the threads of ``BinaryWriter.fill``.
+_LARGE = 8 * CHUNK
 
 _CONFLICTS: dict[str, type[StorageError]] = {
     "is_directory": StorageIsDirectoryError,
@@ -188,18 +191,21 @@ class Transfer:
 
     def _stream(self, info: FileInfo, target_path: str) -> CopyResult:
         mount, expected = self.source.mount, info.size
-        count = 0
+        is_large = self._version is None and expected is not None and expected > _LARGE
         with (
-            mount.open_read(info.path, version=self._version) as reader,
+            (
+                mount.open_whole(info.path)
+                if is_large
+                else mount.open_read(info.path, version=self._version)
+            ) as reader,
             self.target.mount.open_write(
                 target_path,
                 if_absent=self._if_absent,
                 attributes=_attributes(info, getattr(reader.raw, "kept_mtime", None)),
             ) as writer,
         ):
-            while chunk := reader.read(CHUNK):
-                writer.write(chunk)
-                count += len(chunk)
+            filled = writer.fill(reader) if is_large else None
+            count = _pump(reader, writer) if filled is None else filled
             if expected is not None and count != expected:
                 # Raised inside the block, so that the writer leaves the target as it was.
                 label = mount.label(info.path)
@@ -226,6 +232,15 @@ class Transfer:
                 ) from error
             return None
         return CopyResult(None, 0)
+
+
+def _pump(reader: BinaryIO, writer: BinaryIO) -> int:
+    """The whole content, block by block; how many bytes."""
+    count = 0
+    while chunk := reader.read(CHUNK):
+        writer.write(chunk)
+        count += len(chunk)
+    return count
 
 
 class Executor(Protocol):

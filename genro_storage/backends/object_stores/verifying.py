@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
     from ...info import Checksum
 
-__all__ = ["Known", "VerifiedReader", "Verifier", "VerifyingSink", "damaged", "verifier_for"]
+__all__ = [
+    "Known",
+    "VerifiedReader",
+    "Verifier",
+    "VerifyingSink",
+    "Written",
+    "damaged",
+    "verifier_for",
+]
 
 _BLOCK = 1024 * 1024
 _HASHES = ("md5", "sha1", "sha256")
@@ -93,7 +101,7 @@ def verifier_for(known: Known, size: int) -> Verifier | None:
     made = _new_digest(known.checksum.algorithm)
     if made is None:
         return None
-    return Verifier(known.checksum.hexdigest, size, made, known.confirm)
+    return Verifier(known.checksum, size, made, known.confirm)
 
 
 class Verifier:
@@ -104,7 +112,7 @@ class Verifier:
 
     def __init__(
         self,
-        expected: str,
+        expected: Checksum,
         size: int,
         digest: Any,
         confirm: Callable[[], bool] | None = None,
@@ -116,6 +124,11 @@ class Verifier:
         self._lock = threading.Lock()
         #: How many bytes were seen, from the first on.
         self.position: int = 0
+
+    def fresh(self) -> Verifier:
+        """Another one for the same content, that has seen nothing of it."""
+        made = _new_digest(self._expected.algorithm)
+        return Verifier(self._expected, self._size, made, self._confirm)
 
     def feed(self, at: int, data: bytes | memoryview) -> None:
         """The bytes from ``at`` on."""
@@ -141,13 +154,13 @@ class Verifier:
             return False
         if self.position > self._size:
             raise damaged()
-        differs = self._digest.hexdigest() != self._expected
+        differs = self._digest.hexdigest() != self._expected.hexdigest
         if differs and (self._confirm is None or self._confirm()):
             raise damaged()
         return True
 
 
-class _Written(Protocol):
+class Written(Protocol):
     """A sink that can say what was written to it."""
 
     def write(self, at: int, data: bytes, /) -> None: ...
@@ -157,7 +170,7 @@ class _Written(Protocol):
 class VerifyingSink:
     """A sink in front of another one, whose content is compared by ``finish``."""
 
-    def __init__(self, sink: _Written, verifier: Verifier) -> None:
+    def __init__(self, sink: Written, verifier: Verifier) -> None:
         self._sink = sink
         self._verifier = verifier
 
@@ -204,6 +217,26 @@ class VerifiedReader(GuardedReader):
         data = super().readall()
         self._check(at, data)
         return data
+
+    def drain(self, sink: Written) -> bool:
+        """All of the content into ``sink``, compared; False where it is to be read instead.
+
+        ``OSError`` where it is another content: what is in the sink is then not to be used.
+        """
+        self._require_open()
+        drain: Callable[[object], bool] | None = getattr(self._stream, "drain", None)
+        if drain is None:
+            return False
+        if self._verifier is None:
+            with self._guard:
+                return drain(sink)
+        # Not the reader's own, which would have seen what the stream does not bring after all.
+        verifying = VerifyingSink(sink, self._verifier.fresh())
+        with self._guard:
+            if not drain(verifying):
+                return False
+        verifying.finish()
+        return True
 
     def _check(self, at: int, data: bytes | memoryview) -> None:
         verifier = self._verifier

@@ -205,6 +205,11 @@ class S3Backend(S3Attributes, S3Urls):
             stream = self._store.open(self._full(path))
         return self._verified(stream)
 
+    def open_whole(self, path: str) -> BinaryIO:
+        with self._reading(path):
+            stream = self._store.open(self._full(path), whole=True)
+        return self._verified(stream)
+
     def _verified(self, stream: S3Stream | FastStream) -> BinaryIO:
         """The stream for whoever reads, compared where all of it is read."""
         known = stream.known

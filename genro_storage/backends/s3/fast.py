@@ -94,7 +94,11 @@ class ObstoreFilesystem(S3Filesystem):
         return self._try(
             path,
             lambda: FastStream(
-                self.engine, self.client, path, lambda facts: self._known(path, facts)
+                self.engine,
+                self.client,
+                path,
+                lambda facts: self._known(path, facts),
+                whole=bool(options.get("whole")),
             ),
             lambda: slow(path),
         )

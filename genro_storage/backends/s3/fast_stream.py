@@ -18,6 +18,7 @@ from .transfer import PART, S3Transfers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..object_stores.downloads import PositionedSink
     from ..object_stores.engine import Body, Engine, Facts
     from .client import S3Client
 
@@ -29,11 +30,18 @@ class FastStream(PositionedStream):
 
     Opening it is one request, which is all for a small file or a look at a header. Who reads on
     from there gets a second, to the end, whose bytes come as they are read; going elsewhere leaves
-    it and begins anew. A connection that breaks is replaced where it was.
+    it and begins anew. A connection that breaks is replaced where it was. Who will read all of it
+    (``whole``) gets that one answer at once.
     """
 
     def __init__(
-        self, engine: Engine, client: S3Client, key: str, known: Callable[[Facts], Known]
+        self,
+        engine: Engine,
+        client: S3Client,
+        key: str,
+        known: Callable[[Facts], Known],
+        *,
+        whole: bool = False,
     ) -> None:
         """``known``: what the headers of the first answer say of the whole."""
         super().__init__()
@@ -45,7 +53,7 @@ class FastStream(PositionedStream):
         self._fit = True
         self._of_parent: Body | None = None
         try:
-            body, data = engine.read(key, 0, FIRST)
+            body, data = self._whole() if whole else engine.read(key, 0, FIRST)
         except OSError as error:
             if server_code(error) not in ("InvalidRange", "416"):
                 raise
@@ -54,7 +62,15 @@ class FastStream(PositionedStream):
         else:
             self._start, self._data = 0, data or b""
             self._size, self._etag = body.facts.size, body.facts.etag
+            self._body = body if whole else None
             self.known = known(body.facts)
+
+    def _whole(self) -> tuple[Body, None]:
+        """One answer with all of it, and nothing read of it yet."""
+        body = repeated(self._client.bounds, lambda _: self._engine.open(self._key))
+        if (body.start, body.stop) != (0, body.facts.size):
+            raise Unfit("a range came that nobody has asked for")
+        return body, None
 
     @property
     def size(self) -> int:
@@ -100,6 +116,31 @@ class FastStream(PositionedStream):
         self._position += wanted
         return data
 
+    def drain(self, sink: PositionedSink) -> bool:
+        """All of the content into ``sink``, by more connections where that is faster.
+
+        False where it is to be read instead, for which nothing has changed. The sink must then
+        forget what it has.
+        """
+        self._require_open()
+        start, size, etag = len(self._data), self._size, self._etag
+        if self._position or self._start or not self._is_fit():
+            return False
+        body, self._body = self._body, None
+        sink.write(0, self._data)
+        if start < size:
+            try:
+                if body is None or body.start != start:
+                    body = repeated(self._client.bounds, lambda _: self._again(start, size, etag))
+                if (body.start, body.stop) != (start, size):
+                    raise Unfit
+                download(body, self._again, sink, self._client.bounds, base=0)
+            except Unfit:
+                self._fit = False
+                return False
+        self._position = size
+        return True
+
     def _is_fit(self) -> bool:
         """Whether obstore may be used, as it may not after a fork."""
         return self._fit and self._engine.can(self._key)
@@ -114,7 +155,8 @@ class FastStream(PositionedStream):
             # Kept, since what it belongs to is in the parent, and has no thread here.
             self._of_parent, self._body = self._body, None
             self._adopt()
-        goes_on = at > 0 and at == self._start + len(self._data)
+        follows = at == self._start + len(self._data)
+        goes_on = follows and (at > 0 or self._body is not None)
         if not goes_on:
             self._body = None
         try:

@@ -145,6 +145,7 @@ class S3Filesystem:
     def open(self, path: str, mode: str = "rb", **options: Any) -> S3Stream:
         if mode != "rb":
             raise io.UnsupportedOperation("objects are written whole")
+        # What is asked for at once is the same, whether all is to be read or not (``whole``).
         return S3Stream(self.client, path)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
