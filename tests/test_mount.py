@@ -151,6 +151,7 @@ def _spying(verb):
         "scan": lambda path: iter(()),
         "find": lambda path: iter(()),
         "open_read": lambda path, **_: io.BytesIO(),
+        "open_whole": lambda path: io.BytesIO(),
         "open_write": lambda path, **_: Nothing(),
         "address": lambda path: ("spied", path),
         "checksum": lambda info: Checksum("md5", "0" * 32),
@@ -270,7 +271,7 @@ def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
         "stat", "scan", "find", "open_read", "read_bytes", "download", "checksum", "versions",
         "stat_version", "require_versions", "diagnose", "get_metadata", "descriptor",
         "has_content_of", "url", "internal_url", "public_url", "local_path", "address", "check",
-        "close",
+        "close", "open_whole",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS
     assert not reads & (WRITES | DELETES)

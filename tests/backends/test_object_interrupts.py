@@ -30,13 +30,17 @@ def ctrl_c():
 
 
 def _workers():
-    return [each for each in threading.enumerate() if each.name.startswith("genro-storage_")]
+    names = ("genro-storage_", "genro-storage-download")
+    return [each for each in threading.enumerate() if each.name.startswith(names)]
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("kind", ["s3", "gcs", "azure"])
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [("s3", "download"), ("gcs", "download"), ("azure", "download"), ("s3", "copy_to")],
+)
 def test_a_download_that_was_interrupted_twice_writes_nowhere_any_more(
-    kind, request, tmp_path, ctrl_c
+    kind, step, request, tmp_path, ctrl_c
 ):
     release, left = threading.Event(), threading.Event()
 
@@ -56,14 +60,20 @@ def test_a_download_that_was_interrupted_twice_writes_nowhere_any_more(
         storage.add_mount({"name": "direct", **config})
         storage.add_mount({**wired, "name": "wired", "timeout": 20, "retries": 0})
         storage.node("direct:big.bin").write_bytes(b"of the object..." * (40 * _MIB // 16))
-        mount = storage.node("wired:")._mount
+        storage.add_mount({"name": "disk", "type": "local", "path": str(tmp_path)})
+        node = storage.node("wired:big.bin")
+        steps = {
+            "download": lambda: node._mount.download("big.bin", target),
+            "copy_to": lambda: node.copy_to("disk:target"),
+        }
         cable.after(16 * _MIB, hold)
         try:
             with pytest.raises(KeyboardInterrupt), within(15):
-                mount.download("big.bin", target)
+                steps[step]()
         finally:
             left.set()
         assert not cable.is_due
+        assert step == "download" or not list(tmp_path.glob("*target*"))
         # The next attempt, and files that get the numbers of the descriptors that are free again.
         target.write_bytes(b"another attempt")
         others = [(tmp_path / f"other{number}").open("wb") for number in range(8)]
