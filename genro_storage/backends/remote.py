@@ -85,15 +85,24 @@ class NetworkOptions(BackendOptions):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How long (``timeout``, seconds an attempt) and how often (``retries`` more) to try."""
+    """How long (``timeout``, seconds an attempt) and how often (``retries`` more) to try.
+
+    No attempt is begun ``deadline`` seconds after the first one. The pauses between them begin
+    with ``pause`` and are multiplied by ``growth``, up to ``longest_pause``.
+    """
 
     timeout: float = 30.0
     retries: int = 2
+    connect_timeout: float | None = None
+    deadline: float | None = None
+    pause: float = _PAUSE
+    longest_pause: float = _LONGEST_PAUSE
+    growth: float = 2.0
 
     @property
     def connect(self) -> float:
         """Seconds to wait for a connection."""
-        return min(self.timeout, _CONNECT)
+        return self.connect_timeout or min(self.timeout, _CONNECT)
 
 
 class BusyError(ConnectionError):
@@ -177,7 +186,9 @@ def _rules(bounds: Bounds, when: Callable[[BaseException], bool]) -> dict[str, A
         too_long = isinstance(error, BusyError) and (error.wait or 0) > bounds.timeout
         return isinstance(error, Exception) and not too_long and when(error)
 
-    usual = tenacity.wait_exponential(_PAUSE, _LONGEST_PAUSE) + tenacity.wait_random(0, _PAUSE)
+    usual = tenacity.wait_exponential(
+        bounds.pause, bounds.longest_pause, bounds.growth
+    ) + tenacity.wait_random(0, bounds.pause)
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = None if state.outcome is None else state.outcome.exception()
@@ -194,8 +205,11 @@ def _rules(bounds: Bounds, when: Callable[[BaseException], bool]) -> dict[str, A
             error,
         )
 
+    stop: Any = tenacity.stop_after_attempt(bounds.retries + 1)
+    if bounds.deadline is not None:
+        stop = stop | tenacity.stop_before_delay(bounds.deadline)
     return {
-        "stop": tenacity.stop_after_attempt(bounds.retries + 1),
+        "stop": stop,
         "retry": tenacity.retry_if_exception(again),
         "wait": pause,
         "before_sleep": tell,
