@@ -37,6 +37,8 @@ __all__ = ["ObjectStoreBackend", "PublicStoreBackend"]
 T = TypeVar("T")
 
 _DELETERS = 8
+#: What ``mimetype`` says of a name that tells nothing.
+_UNKNOWN = "application/octet-stream"
 
 
 class ObjectStoreBackend(FsspecBackend):
@@ -45,7 +47,8 @@ class ObjectStoreBackend(FsspecBackend):
     ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.
     ``check_key`` raises for a key that the service cannot hold, before anything is sent.
     ``ordered`` says that the service lists keys in the order of their UTF-8 bytes, ``folders``
-    that an object without a slash can stand for a directory.
+    that an object without a slash can stand for a directory. ``default_type`` is the content type
+    of a file whose name tells none.
 
     ``address`` is not sure here, since one server can be known by several names; it is in
     ``PublicStoreBackend``.
@@ -68,6 +71,7 @@ class ObjectStoreBackend(FsspecBackend):
         ordered: bool,
         folders: bool = False,
         sign: Callable[[str, int], str] | None = None,
+        default_type: str | None = None,
     ) -> None:
         self._remote = RemoteFilesystem(
             lambda: cast("Filesystem", connect()), kind, bounds=bounds, explain=_as_it_is
@@ -78,6 +82,7 @@ class ObjectStoreBackend(FsspecBackend):
         self._ordered = ordered
         self._folders = folders
         self._sign = sign
+        self._default_type = default_type
         super().__init__(
             self._remote,
             root,
@@ -283,9 +288,13 @@ class ObjectStoreBackend(FsspecBackend):
         wanted = attributes.content_type if attributes is not None else None
         return {} if wanted is None else {"content_type": wanted}
 
+    def _type_of(self, full: str) -> str:
+        guessed = mimetype(full)
+        return self._default_type or guessed if guessed == _UNKNOWN else guessed
+
     def _put(self, content: Content, full: str, options: dict[str, Any]) -> None:
         create = options.get("mode") == "create"
-        content_type = options.get("content_type") or mimetype(full)
+        content_type = options.get("content_type") or self._type_of(full)
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
         if size > self.single_put:
             self._remote.once(
