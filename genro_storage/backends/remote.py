@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import Field
 
 from ..exceptions import StorageMissingExtraError
+from .durations import Duration
 from .errors import RootNotFoundError
 from .options import BackendOptions
 
@@ -61,11 +62,9 @@ _UNREACHABLE = (
 class NetworkOptions(BackendOptions):
     """The keys that every type of mount behind a network has."""
 
-    timeout: float = Field(
+    timeout: Duration = Field(
         default=30.0,
-        gt=0,
         le=3600,
-        allow_inf_nan=False,
         description="How many seconds one attempt waits for the server: for a connection (ten at "
         "most), and then for each answer. A transfer that moves on may take any time.",
     )
@@ -87,22 +86,24 @@ class NetworkOptions(BackendOptions):
 class Bounds:
     """How long (``timeout``, seconds an attempt) and how often (``retries`` more) to try.
 
-    No attempt is begun ``deadline`` seconds after the first one. The pauses between them begin
-    with ``pause`` and are multiplied by ``growth``, up to ``longest_pause``.
+    Before the first repetition pass ``pause`` seconds, ``base`` times as many before each further
+    one, and never more than ``longest_pause``. None begins later than ``deadline`` seconds after
+    the first attempt (None: whenever). ``connecting`` are the seconds for a connection, where it
+    is not ``timeout``, ten at most.
     """
 
     timeout: float = 30.0
     retries: int = 2
-    connect_timeout: float | None = None
-    deadline: float | None = None
     pause: float = _PAUSE
     longest_pause: float = _LONGEST_PAUSE
-    growth: float = 2.0
+    base: float = 2.0
+    deadline: float | None = None
+    connecting: float | None = None
 
     @property
     def connect(self) -> float:
         """Seconds to wait for a connection."""
-        return self.connect_timeout or min(self.timeout, _CONNECT)
+        return min(self.timeout, _CONNECT) if self.connecting is None else self.connecting
 
 
 class BusyError(ConnectionError):
@@ -142,7 +143,8 @@ def repeated(
 ) -> T:
     """``step(attempt)``, again where it fails as ``when`` says; attempts count from 0.
 
-    The pauses grow from 0.1 to 2 seconds, with jitter, so that many clients do not return at once.
+    The pauses grow as ``bounds`` say, by default from 0.1 to 2 seconds, with jitter, so that many
+    clients do not return at once.
 
     >>> def step(attempt):
     ...     if attempt < 1:
@@ -187,8 +189,11 @@ def _rules(bounds: Bounds, when: Callable[[BaseException], bool]) -> dict[str, A
         return isinstance(error, Exception) and not too_long and when(error)
 
     usual = tenacity.wait_exponential(
-        bounds.pause, bounds.longest_pause, bounds.growth
+        bounds.pause, bounds.longest_pause, bounds.base
     ) + tenacity.wait_random(0, bounds.pause)
+    stop: Any = tenacity.stop_after_attempt(bounds.retries + 1)
+    if bounds.deadline is not None:
+        stop = stop | tenacity.stop_before_delay(bounds.deadline)
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = None if state.outcome is None else state.outcome.exception()
@@ -205,9 +210,6 @@ def _rules(bounds: Bounds, when: Callable[[BaseException], bool]) -> dict[str, A
             error,
         )
 
-    stop: Any = tenacity.stop_after_attempt(bounds.retries + 1)
-    if bounds.deadline is not None:
-        stop = stop | tenacity.stop_before_delay(bounds.deadline)
     return {
         "stop": stop,
         "retry": tenacity.retry_if_exception(again),

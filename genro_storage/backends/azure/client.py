@@ -35,10 +35,11 @@ from ..errors import RootNotFoundError
 from ..fsspec_info import moment
 from ..object_stores.client import in_parallel
 from ..object_stores.errors import is_timeout, root_name
-from ..object_stores.http import StoreAdapter, without_passwords
+from ..object_stores.http import client_options, connected
 from ..object_stores.listing import Entry, Page
 from ..object_stores.reader import PIECE, Chunk
 from ..object_stores.source import Source, in_small_sends
+from .credentials import AzureCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties
 
     from ..remote import Bounds
-    from . import AzureAccess
+    from .access import AzureAccess
 
 __all__ = ["AzureClient"]
 
@@ -59,10 +60,6 @@ _LONGEST_PAUSE = 2.0
 
 class _Session(requests.Session):
     """Sends large bodies in small steps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.auth = without_passwords
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
         if isinstance(options.get("data"), bytes):
@@ -96,34 +93,34 @@ class _Transport(RequestsTransport):  # type: ignore[misc]
 class AzureClient:
     """An ``ObjectClient`` for one container. Threads share it: so does ``requests``' pool."""
 
-    def __init__(self, access: AzureAccess, container: str, bounds: Bounds) -> None:
+    def __init__(self, access: AzureAccess, bounds: Bounds) -> None:
         self._access = access
-        self._container = container
+        self._container = access.container
         self._bounds = bounds
         self._host = urlsplit(access.endpoint).netloc
-        self._identity: Any = None
-        credential: Any = None
-        if access.key is not None:
-            credential = {"account_name": access.account, "account_key": access.key}
-        elif access.sas is not None:
-            credential = access.sas
-        elif not access.anonymous:
-            from azure.identity import DefaultAzureCredential
+        self._session = connected(_Session(), access.network)
+        self.credentials = AzureCredentials(access, bounds)
+        self._made: tuple[object, ContainerClient] | None = None
 
-            credential = self._identity = DefaultAzureCredential()
-        session = _Session()
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, StoreAdapter())
-        self._session = session
-        self._client = ContainerClient(
-            access.endpoint,
-            container,
+    @property
+    def _client(self) -> ContainerClient:
+        """Microsoft's client, made anew where a provider has given another key or signature."""
+        version, credential = self.credentials.current()
+        made = self._made
+        if made is None or made[0] != version:
+            made = self._made = version, self._make(credential)
+        return made[1]
+
+    def _make(self, credential: Any) -> ContainerClient:
+        return ContainerClient(
+            self._access.endpoint,
+            self._container,
             credential=credential,
             transport=_Transport(
-                session=session,
+                session=self._session,
                 session_owner=False,
-                connection_timeout=bounds.connect,
-                read_timeout=bounds.timeout,
+                connection_timeout=self._bounds.connect,
+                read_timeout=self._bounds.timeout,
             ),
             # Retries are ours: RemoteFilesystem knows what may be repeated.
             retry_total=0,
@@ -132,13 +129,14 @@ class AzureClient:
             permit_redirects=False,
             max_single_get_size=2 * PIECE,
             max_single_put_size=2 * PIECE,
+            **client_options(self._access.network),
         )
 
     def close(self) -> None:
-        self._client.close()
+        if self._made is not None:
+            self._made[1].close()
         self._session.close()
-        if self._identity is not None:
-            self._identity.close()
+        self.credentials.close()
 
     def _blob(self, key: str) -> BlobClient:
         return self._client.get_blob_client(key)
@@ -325,7 +323,6 @@ class AzureClient:
         create: bool,
         again: Callable[[Callable[[], Any]], Any],
     ) -> None:
-        blob = self._blob(key)
         size = max(PIECE, -(-source.size // _MOST_BLOCKS // _MIB) * _MIB)
         # Names of our own, so that two writers never mix their blocks.
         mine = uuid.uuid4().hex
@@ -340,7 +337,9 @@ class AzureClient:
 
             def step() -> None:
                 with self._explained():
-                    blob.stage_block(names[start], data, len(data), validate_content=True)
+                    self._blob(key).stage_block(
+                        names[start], data, len(data), validate_content=True
+                    )
 
             again(step)
 
@@ -350,7 +349,7 @@ class AzureClient:
 
         def commit() -> None:
             with self._explained():
-                blob.commit_block_list(
+                self._blob(key).commit_block_list(
                     [BlobBlock(names[start]) for start in starts],
                     content_settings=settings,
                     **options,

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
 if TYPE_CHECKING:
-    from . import AzureAccess
+    from .access import AzureAccess
 
 __all__ = ["signed_url"]
 

@@ -69,7 +69,7 @@ def authorised_session(access: GcsAccess, timeouts: tuple[float, float]) -> requ
     """
     if access.anonymous:
         return connected(requests.Session(), access.network)
-    fetching = connected(requests.Session(), access.network)
+    fetching = connected(requests.Session(), access.network.for_signing_in())
     fetch: Any = Request(fetching)
     request: Any = functools.partial(fetch, timeout=timeouts)
     try:
@@ -112,14 +112,14 @@ def find_credentials(access: GcsAccess, request: Any) -> Any:
     return _user.Credentials(text)  # an access token, good until it ends
 
 
-class ProvidedCredentials(credentials.Credentials):  # type: ignore[no-any-unimported]
+class ProvidedCredentials(credentials.Credentials):
     """Tokens that a function hands out; ``CredentialSource`` asks it when it must."""
 
     def __init__(self, source: CredentialSource[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._source = source
 
-    def refresh(self, _request: Any) -> None:
+    def refresh(self, request: Any) -> None:
         self.token = self._source.get()
 
     def before_request(self, request: Any, method: Any, url: Any, headers: Any) -> None:
@@ -161,7 +161,9 @@ def _from_key(text: str, what: str, name: str) -> Any:
     except (ValueError, AttributeError, TypeError, KeyError, auth_errors.GoogleAuthError):
         known = False
     # Federated identities name programs and hosts of their own: the environment may, not a mount.
-    fix = "set GOOGLE_APPLICATION_CREDENTIALS, write 'google_default'" if known else f"check {name!r}"
+    fix = (
+        "set GOOGLE_APPLICATION_CREDENTIALS, write 'google_default'" if known else f"check {name!r}"
+    )
     raise PermissionError(
         errno.EACCES, f"{what} is no key of a service account or user ({name!r}); {fix}"
     )

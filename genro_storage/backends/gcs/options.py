@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 
 from ...paths import normalise, physical
-from ..object_stores.client_options import ClientOptions
-from ..object_stores.locations import expand_url
+from ..object_stores.cloud_options import CloudOptions
 from ..object_stores.provided import check_provider
 
 __all__ = ["KEYWORDS", "GcsOptions", "checked_endpoint"]
@@ -23,11 +22,11 @@ _INTERACTIVE = ("browser", "cache")
 _HOST = "storage.googleapis.com"
 
 
-class GcsOptions(ClientOptions):
+class GcsOptions(CloudOptions):
     """A bucket of Google Cloud Storage."""
 
     synonyms: ClassVar[Mapping[str, str]] = {
-        **ClientOptions.synonyms,
+        **CloudOptions.client_synonyms,
         "prefix": "base_path",
         "bucket_name": "bucket",
         "base_url": "endpoint_url",
@@ -93,10 +92,9 @@ class GcsOptions(ClientOptions):
     )
     anon: bool = Field(default=False, description="Send no credentials: for public buckets.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _take_url_apart(cls, data: Any) -> Any:
-        return expand_url(data, cls.synonyms, _location)
+    def location(cls, url: str) -> Mapping[str, Any]:
+        return _location(url)
 
     @field_validator("credential_provider")
     @classmethod

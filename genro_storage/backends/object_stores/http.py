@@ -11,7 +11,7 @@ from urllib3.connection import HTTPConnection
 from .network import Network
 from .source import BRIEF_QUEUE
 
-__all__ = ["StoreAdapter", "connected", "without_passwords"]
+__all__ = ["StoreAdapter", "client_options", "connected", "without_passwords"]
 
 _POOL = 32
 _connection: Any = HTTPConnection
@@ -70,6 +70,14 @@ class StoreAdapter(HTTPAdapter):
             cert=cert,
             proxies=proxies if found is None else found,
         )
+
+
+def client_options(network: Network) -> dict[str, Any]:
+    """The same headers for a client of Microsoft's, which signs some and so must know of all."""
+    headers = dict(network.headers)
+    if network.user_agent is not None:
+        headers["User-Agent"] = network.user_agent
+    return {"headers": headers} if headers else {}
 
 
 def connected(session: requests.Session, network: Network) -> requests.Session:

@@ -35,9 +35,7 @@ def expand_url(
         given = [spelling for spelling in spellings if data.get(spelling) is not None]
         for spelling in given:
             if _plain(data[spelling]) != _plain(value):
-                raise ValueError(
-                    f"'url' and {spelling!r} say different things; keep one of them"
-                )
+                raise ValueError(f"'url' and {spelling!r} say different things; keep one of them")
         if not given:
             whole[name] = value
     return whole

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ class Network:
 
     def __repr__(self) -> str:
         return "<Network>"
+
+    def for_signing_in(self) -> Network:
+        """The same for the services that give tokens, which are not shown the headers."""
+        return replace(self, headers=())
 
     def proxies_for(self, url: str) -> dict[str, str] | None:
         """What ``requests`` takes for one URL; None where the environment decides."""

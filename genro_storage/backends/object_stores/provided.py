@@ -54,14 +54,12 @@ def found_provider(provider: Any) -> Callable[[], Any]:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
+        return found.__call__  # type: ignore[no-any-return]
     except (ImportError, AttributeError) as error:
         raise ValueError(
             f"'credential_provider' leads to nothing: {provider!r} ({type(error).__name__}); "
             "check the module's name, and that it can be imported"
         ) from error
-    if not callable(found):
-        raise ValueError(f"'credential_provider' {provider!r} is nothing that can be called")
-    return found  # type: ignore[no-any-return]
 
 
 class CredentialSource(Generic[T]):

@@ -1,0 +1,86 @@
+"""What ``gcs`` and ``azure`` mounts share: connections, the engine, and a place as one URL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from .client_options import ClientOptions, flattened
+from .locations import expand_url
+from .network import Network, pem_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Self
+
+    from ..remote import Bounds
+
+__all__ = ["CloudOptions"]
+
+_HTTP1 = "the HTTP client speaks HTTP/1.1"
+#: What ``requests`` cannot do, on which the libraries of both services stand. Whatever the engine
+#: is, these send a part of the requests.
+_IMPOSSIBLE: Mapping[str, str] = {
+    "request_timeout": "only the wait for each answer is bounded, by 'timeout'",
+    "pool_idle_timeout": "the HTTP client keeps a connection until the server ends it",
+    "http2_only": _HTTP1,
+    "http2_keep_alive_interval": _HTTP1,
+    "http2_keep_alive_timeout": _HTTP1,
+    "http2_keep_alive_while_idle": _HTTP1,
+    "http2_max_frame_size": _HTTP1,
+    "randomize_addresses": "the HTTP client takes addresses in the order of the resolver",
+}
+
+
+class CloudOptions(ClientOptions):
+    """A subclass names its keys, and ``location`` takes a URL apart into them."""
+
+    engine: Literal["auto", "obstore", "fsspec"] = Field(
+        default="auto",
+        description="What moves the contents: `obstore`, a native client beside the service's own "
+        "library, or `fsspec`, that library alone. `auto` decides.",
+    )
+    config: dict[str, Any] | None = Field(
+        default=None, description="Any of these keys, nested as in obstore."
+    )
+
+    @classmethod
+    def location(cls, url: str) -> Mapping[str, Any]:
+        """The keys that a URL stands for; ``ValueError`` for one of another kind."""
+        raise NotImplementedError
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, data: Any) -> Any:
+        return expand_url(flattened(data), cls.synonyms, cls.location)
+
+    @model_validator(mode="after")
+    def _check_possible(self) -> Self:
+        for name, reason in _IMPOSSIBLE.items():
+            if getattr(self, name) not in (None, False):
+                raise ValueError(f"{name!r} cannot be honoured here: {reason}; remove it")
+        if self.http1_only is False:
+            raise ValueError(f"'http1_only' cannot be false here: {_HTTP1}; remove it")
+        return self
+
+    @property
+    def bounds(self) -> Bounds:
+        return replace(super().bounds, timeout=self.patience)
+
+    def network(self, base: Path | None) -> Network:
+        """What the connections are told; files are read now. ``ValueError`` names the key."""
+        proxy = self.proxy_url
+        return Network(
+            verify=not self.allow_invalid_certificates,
+            authorities=pem_of("root_certificate", self.root_certificate, base),
+            only_authorities=self.disable_system_certificates,
+            proxy=None if proxy is None else proxy.get_secret_value(),
+            proxy_authorities=pem_of("proxy_ca_certificate", self.proxy_ca_certificate, base),
+            no_proxy=self.proxy_excludes,
+            user_agent=self.user_agent,
+            headers=tuple(self.headers.items()),
+            pool=self.pool_max_idle_per_host,
+        )
