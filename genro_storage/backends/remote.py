@@ -153,13 +153,20 @@ def repeated(
     >>> repeated(Bounds(retries=1), step)
     1
     """
-    if bounds.retries == 0:
-        return step(0)
+    try:
+        return step(0)  # tenacity takes longer to begin than a small request to be answered
+    except Exception as error:
+        if bounds.retries == 0 or not when(error):
+            raise
+        first = error
     import tenacity
 
     for attempt in tenacity.Retrying(**_rules(bounds, when)):
         with attempt:
-            return step(attempt.retry_state.attempt_number - 1)
+            number = attempt.retry_state.attempt_number - 1
+            if number == 0:
+                raise first
+            return step(number)
     raise AssertionError("unreachable")  # it returns or raises
 
 
@@ -169,13 +176,20 @@ async def repeated_async(
     when: Callable[[BaseException], bool] = is_transient,
 ) -> T:
     """As ``repeated``, where ``step`` is a coroutine function."""
-    if bounds.retries == 0:
+    try:
         return await step(0)
+    except Exception as error:
+        if bounds.retries == 0 or not when(error):
+            raise
+        first = error
     import tenacity
 
     async for attempt in tenacity.AsyncRetrying(**_rules(bounds, when)):
         with attempt:
-            return await step(attempt.retry_state.attempt_number - 1)
+            number = attempt.retry_state.attempt_number - 1
+            if number == 0:
+                raise first
+            return await step(number)
     raise AssertionError("unreachable")  # it returns or raises
 
 

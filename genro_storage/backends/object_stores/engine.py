@@ -1,0 +1,241 @@
+"""The fast way to the contents of an object store: obstore, a native client, for single requests.
+
+It serves S3, Azure and GCS alike, beside the SDK of each, which does what obstore cannot: an
+``Unfit`` says so before anything has happened, or after nothing that may not be repeated.
+Listings, copies, deletions and uploads in parts are the SDK's: obstore takes the marker ``d/`` for
+a file ``d``, fails as a whole on a key like ``a//b``, deletes by bulk requests only, and does not
+tell the id of an upload that somebody must forget when it is interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from ..remote import Opened, is_transient, repeated
+from .failures import failure_of
+from .handoff import interruptible, is_inherited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..remote import Bounds
+    from .failures import Failure
+
+__all__ = ["AT_ONCE", "CHUNK", "PUT_AT_ONCE", "Body", "Engine", "Facts", "Unfit"]
+
+T = TypeVar("T")
+
+MIB = 1024 * 1024
+#: Bytes that are fetched as one; what is larger comes as a stream.
+AT_ONCE = 8 * MIB
+#: Bytes of a step of a stream, at least.
+CHUNK = MIB
+#: Bytes of the largest body that is sent. obstore waits for an answer while it still sends, so
+#: that a large body on a slow line would fail after ``timeout`` though it moves on.
+PUT_AT_ONCE = MIB
+
+_HEAD = {"head": True}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What obstore takes for another key, or for none: "a/" becomes "a", and "a//b" is refused.
+_NO_KEY = re.compile(r"[\x00-\x1f\x7f]|(?:^|/)\.{0,2}(?:/|$)")
+
+
+class Unfit(Exception):  # noqa: N818 - it is no error: somebody else does it
+    """obstore cannot do this, here or with this answer; the service's own SDK is to be asked."""
+
+
+class Facts(NamedTuple):
+    """What the headers of an answer say. ``etag`` with its quotes; ``mtime`` timezone-aware.
+
+    ``attributes``: the well-known headers under their names, user metadata in lower case.
+    """
+
+    size: int
+    etag: str
+    mtime: datetime
+    version: str | None
+    attributes: Mapping[str, str]
+
+
+class Body:
+    """The content of an answer, or a range of it, that is still to be read; by one thread."""
+
+    def __init__(self, engine: Engine, result: Any) -> None:
+        self._engine = engine
+        self._result = result
+        self._chunks: Any = None
+        self.facts = _facts(result)
+        self.start: int
+        self.stop: int
+        self.start, self.stop = result.range
+
+    def all(self) -> bytes:
+        """All of it."""
+        data = self._engine.once(lambda: bytes(self._result.bytes()))
+        if len(data) != self.stop - self.start:
+            raise OSError(errno.EIO, "the server sent less than there is")
+        return data
+
+    def next(self) -> bytes:
+        """The next bytes; none at the end. A connection that breaks raises."""
+        if self._chunks is None:
+            self._chunks = self._result.stream(min_chunk_size=CHUNK)
+        return self._engine.once(lambda: bytes(next(self._chunks, b"")))
+
+
+class Engine:
+    """obstore's store of one bucket; made at the first request. Thread-safe.
+
+    ``explain`` returns the exception to raise for a failure, None where the SDK is to be asked.
+    Requests are repeated where the network fails; an interrupt ends the waiting for them.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        explain: Callable[[Failure, BaseException], Exception | None],
+        bounds: Bounds,
+    ) -> None:
+        self._opened: Opened[Any] = Opened(make)
+        self._explain = explain
+        self._bounds = bounds
+        self._given_up = False
+
+    def can(self, key: str) -> bool:
+        """Whether requests about this key may be made by it, in this process."""
+        return not self._given_up and not is_inherited() and _NO_KEY.search(key) is None
+
+    def give_up(self) -> None:
+        """Leave everything to the SDK from now on: this place needs what obstore cannot."""
+        self._given_up = True
+
+    def store(self) -> Any:
+        """The obstore store itself."""
+        if is_inherited():
+            raise Unfit("obstore does not survive a fork")
+        return self._opened.get()
+
+    # -- requests -----------------------------------------------------------------------------
+
+    def head(self, key: str) -> Facts:
+        """What is known about one object; ``FileNotFoundError``."""
+        get, store = _obstore().get, self.store()
+        return self._repeat(lambda: _facts(get(store, key, options=_HEAD)))
+
+    def read(
+        self, key: str, start: int = 0, end: int | None = None, etag: str | None = None
+    ) -> tuple[Body, bytes | None]:
+        """The bytes from ``start`` up to ``end``; where they are many, the body to read them from.
+
+        With ``etag``, ``OSError`` where the object has another one by now.
+        """
+        get, store, options = _obstore().get, self.store(), _range(start, end, etag)
+
+        def step() -> tuple[Body, bytes | None]:
+            body = Body(self, get(store, key, options=options))
+            if body.stop - body.start > AT_ONCE:
+                return body, None
+            data = bytes(body._result.bytes())
+            if len(data) != body.stop - body.start:
+                raise OSError(errno.EIO, "the server sent less than there is")
+            return body, data
+
+        found = self._repeat(step)
+        _require_same(found[0], etag)
+        return found
+
+    def open(
+        self, key: str, start: int = 0, end: int | None = None, etag: str | None = None
+    ) -> Body:
+        """As ``read``, always to be read as it comes. Asked once: the caller knows what is left."""
+        get, store, options = _obstore().get, self.store(), _range(start, end, etag)
+        body = self.once(lambda: Body(self, get(store, key, options=options)))
+        _require_same(body, etag)
+        return body
+
+    def put(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        attributes: Mapping[str, str],
+        tags: Mapping[str, str] | None = None,
+        create: bool = False,
+        repeat: Callable[[BaseException], bool] = is_transient,
+    ) -> str:
+        """Replace the object in one request; its ETag. ``create``: only where there is none.
+
+        ``repeat`` says after which errors it may be tried again.
+        """
+        put, store = _obstore().put, self.store()
+        options: dict[str, Any] = {"attributes": dict(attributes)}
+        if tags:
+            options["tags"] = dict(tags)
+        if create:
+            options["mode"] = "create"
+
+        def step() -> Any:
+            return put(store, key, data, use_multipart=False, **options)
+
+        return str(self._repeat(step, repeat)["e_tag"] or "")
+
+    # -- calling ------------------------------------------------------------------------------
+
+    def once(self, step: Callable[[], T]) -> T:
+        """``step()``, interruptible, with its errors explained."""
+        try:
+            return interruptible(step)
+        except (Unfit, ImportError):
+            raise
+        except Exception as error:
+            raise self._explained(error) from None
+
+    def _explained(self, error: Exception) -> BaseException:
+        if isinstance(error, OSError) and type(error) is not FileNotFoundError:
+            return error  # ours
+        failure = failure_of(error)
+        if failure.kind == "redirect":
+            self.give_up()
+            return Unfit("the server redirects, which is the SDK's to follow or refuse")
+        found = self._explain(failure, error)
+        return Unfit(f"obstore has failed ({failure.kind})") if found is None else found
+
+    def _repeat(
+        self, step: Callable[[], T], when: Callable[[BaseException], bool] = is_transient
+    ) -> T:
+        return repeated(self._bounds, lambda _: self.once(step), when)
+
+
+def _obstore() -> Any:
+    import obstore
+
+    return obstore
+
+
+def _range(start: int, end: int | None, etag: str | None) -> dict[str, Any] | None:
+    options: dict[str, Any] = {}
+    if end is not None:
+        options["range"] = (start, end)
+    elif start:
+        options["range"] = {"offset": start}
+    if etag is not None:
+        options["if_match"] = etag
+    return options or None
+
+
+def _facts(result: Any) -> Facts:
+    meta = result.meta
+    etag, mtime = meta["e_tag"], meta["last_modified"]
+    if not etag or mtime == _EPOCH:
+        # No answer of an object store: obstore follows redirections, to somebody's login page too.
+        raise Unfit("the answer has no ETag or no date")
+    return Facts(int(meta["size"]), etag, mtime, meta["version"], result.attributes)
+
+
+def _require_same(body: Body, etag: str | None) -> None:
+    if etag is not None and body.facts.etag != etag:
+        # There are servers that do not know conditions.
+        raise OSError(errno.EBUSY, "another content came in its place meanwhile; try again")

@@ -1,0 +1,117 @@
+"""What has gone wrong, told from the text of an exception of obstore. Pure.
+
+obstore has few classes of exceptions, and says the rest in the text: what it shows, and after
+``Debug source:`` the same as Rust prints values. Only whole lines of that second part are read, in
+which no key and no answer of a server can have lines of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+from xml.etree import ElementTree
+
+__all__ = ["Failure", "FailureKind", "failure_of"]
+
+FailureKind = Literal[
+    "status", "unreachable", "unanswered", "timeout", "insecure", "broken", "redirect", "strange"
+]
+
+_STATUS = re.compile(r"^\s+status: (\d{3}),$", re.MULTILINE)
+_METHOD = re.compile(r"^\s+method: ([A-Z]+),$", re.MULTILINE)
+_KIND = re.compile(r"^\s+kind: (\w+),$", re.MULTILINE)
+_BODY = re.compile(r'^\s+(?:body: )?"((?:[^"\\\n]|\\.)*)",$', re.MULTILINE)
+_ESCAPE = re.compile(r"\\(?:u\{([0-9a-f]{1,6})\}|(.))")
+_PLAIN = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
+#: How rustls says that it does not trust whom it talks to, or that nobody there speaks TLS.
+_TLS = (
+    "invalid peer certificate",
+    "InvalidCertificate",
+    "tls handshake",
+    "received corrupt message",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed request.
+
+    ``kind``: the server has answered (``status``), nobody is there (``unreachable``), or lets no
+    connection come about in time (``unanswered``), has fallen silent (``timeout``), cannot be
+    trusted (``insecure``), has hung up (``broken``), sends us to another place (``redirect``), or
+    has answered what obstore cannot make anything of (``strange``).
+    ``code``, ``message`` and ``region`` are what the answer itself says.
+    """
+
+    kind: FailureKind
+    status: int | None = None
+    method: str = ""
+    code: str = ""
+    message: str = ""
+    region: str = ""
+    body: str = field(default="", repr=False)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What an exception of obstore stands for.
+
+    >>> failure_of(ValueError("Could not parse path: …")).kind
+    'strange'
+    """
+    _, _, told = str(error).rpartition("\n\nDebug source:\n")
+    method = _found(_METHOD, told)
+    status = _STATUS.search(told)
+    if status is not None:
+        text = _unescaped(_found(_BODY, told[status.end() :]))
+        code, message, region = _answer(text)
+        kind: FailureKind = "redirect" if 300 <= int(status[1]) < 400 else "status"
+        return Failure(kind, int(status[1]), method, code, message, region, text)
+    if re.search(r"^\s+inner: BareRedirect,$", told, re.MULTILINE):
+        return Failure("redirect", None, method)
+    kind = _network(_found(_KIND, told), told)
+    return Failure(kind, None, method)
+
+
+def _network(kind: str, told: str) -> FailureKind:
+    """The kinds are object_store's ``HttpErrorKind``."""
+    if not kind:
+        return "strange"
+    if any(sign in told for sign in _TLS):
+        return "insecure"
+    connecting = kind == "Connect" or re.search(r"^\s+Connect,$", told, re.MULTILINE) is not None
+    if kind == "Timeout" or (connecting and "TimedOut" in told):
+        return "unanswered" if connecting else "timeout"
+    if connecting:
+        return "unreachable"
+    # Unknown is HTTP that is none; the others break off in the middle.
+    return "broken"
+
+
+def _found(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return found[1] if found is not None else ""
+
+
+def _unescaped(text: str) -> str:
+    """What Rust's debug output shows of a text, as it was."""
+
+    def plain(escape: re.Match[str]) -> str:
+        if escape[1] is not None:
+            number = int(escape[1], 16)
+            return chr(number) if number <= 0x10FFFF else escape[0]
+        return _PLAIN.get(escape[2], escape[2])
+
+    return _ESCAPE.sub(plain, text)
+
+
+def _answer(body: str) -> tuple[str, str, str]:
+    """Code, message and region of an error in XML, as S3 and Azure send it; else nothing."""
+    if "<Code>" not in body:
+        return "", "", ""
+    try:
+        root = ElementTree.fromstring(body.lstrip("\ufeff \t\r\n"))
+    except ElementTree.ParseError:
+        return "", "", ""
+    found = {each.tag.rpartition("}")[2]: (each.text or "").strip() for each in root.iter()}
+    return found.get("Code", ""), found.get("Message", ""), found.get("Region", "")

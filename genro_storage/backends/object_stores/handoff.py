@@ -1,0 +1,126 @@
+"""Calls into native code that the main thread can be interrupted in.
+
+Python handles Control-C between its own steps, and a call of obstore is one step until the server
+has answered. So the main thread has another one make the call, and waits for a lock, which an
+interrupt ends. Other threads get no interrupts and call directly. This costs some 25 microseconds;
+a ``Future`` costs a hundred, a coroutine on another thread's loop four hundred.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import os
+import sys
+import threading
+import time
+from collections import deque
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["interruptible", "is_inherited"]
+
+T = TypeVar("T")
+
+#: Seconds that the end of the process waits for calls which nobody waits for any more: a thread
+#: that comes back from native code while Python ends takes the whole process down.
+_GOODBYE = 2.0
+
+
+class _Call:
+    """One call, and what has come of it."""
+
+    __slots__ = ("done", "error", "result", "step")
+
+    def __init__(self, step: Callable[[], Any]) -> None:
+        self.step = step
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.done = _thread.allocate_lock()
+        self.done.acquire()
+
+
+class _Worker:
+    """A thread for one call at a time."""
+
+    def __init__(self) -> None:
+        self.calls: SimpleQueue[_Call] = SimpleQueue()
+        threading.Thread(target=self._run, name="genro-storage-call", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            call = self.calls.get()
+            try:
+                call.result = call.step()
+            except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+                call.error = error
+            _idle.append(self)
+            call.done.release()
+            del call  # what it holds may be large
+
+
+_idle: deque[_Worker] = deque()
+_abandoned: deque[_Call] = deque(maxlen=64)
+
+
+def interruptible(step: Callable[[], T]) -> T:
+    """``step()``; in the main thread an interrupt is raised at once, and the call goes on alone.
+
+    What it does then happens or not, whole: nobody hears of it.
+    """
+    if _thread.get_ident() != _main:
+        return step()
+    try:
+        worker = _idle.pop()
+    except IndexError:
+        worker = _Worker()
+    call = _Call(step)
+    worker.calls.put(call)
+    try:
+        call.done.acquire()
+    except BaseException:
+        _abandoned.append(call)
+        raise
+    if call.error is not None:
+        try:
+            raise call.error
+        finally:
+            del call  # with its traceback it would be a circle
+    found: T = call.result
+    return found
+
+
+def is_inherited() -> bool:
+    """Whether this process was forked from one that had obstore, whose threads are not here.
+
+    Each of its calls would wait for ever. Whoever starts processes by ``spawn`` has none of this.
+    """
+    return _has_parents_obstore
+
+
+_main = threading.main_thread().ident
+_has_parents_obstore = False
+
+
+def _after_fork() -> None:
+    global _main, _has_parents_obstore
+    _main = threading.get_ident()
+    _idle.clear()
+    _abandoned.clear()
+    # Also where it was not used yet as far as we know: another library may have.
+    _has_parents_obstore = _has_parents_obstore or "obstore" in sys.modules
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@atexit.register
+def _wait_for_abandoned() -> None:
+    until = time.monotonic() + _GOODBYE
+    while _abandoned and time.monotonic() < until:
+        call = _abandoned.popleft()
+        call.done.acquire(timeout=max(0.0, until - time.monotonic()))
