@@ -21,6 +21,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
 
     Raises ``StorageConfigError`` where the account is not named, or several credentials are.
     """
+    from ..object_stores.cloud_options import by_obstore
     from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
     from .names import check_key
 
@@ -29,6 +30,10 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
 
     def connect() -> ObjectClient:
         try:
+            if by_obstore(options):
+                from .fast import FastAzureClient
+
+                return FastAzureClient(access, options.bounds)
             from .client import AzureClient
 
             return AzureClient(access, options.bounds)
@@ -55,4 +60,6 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         folders=True,
         sign=sign if access.key is not None else None,
         default_type=options.default_content_type,
+        # The service makes none of what it cannot decrypt.
+        copies=access.encryption_key is None,
     )

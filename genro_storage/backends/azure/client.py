@@ -40,6 +40,7 @@ from ..object_stores.listing import Entry, Page
 from ..object_stores.reader import PIECE, Chunk
 from ..object_stores.source import Source, in_small_sends
 from .credentials import AzureCredentials
+from .encryption import key_hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -100,6 +101,8 @@ class AzureClient:
         self._host = urlsplit(access.endpoint).netloc
         self._session = connected(_Session(), access.network)
         self.credentials = AzureCredentials(access, bounds)
+        key = access.encryption_key
+        self._hook: dict[str, Any] = {} if key is None else {"raw_request_hook": key_hook(key)}
         self._made: tuple[object, ContainerClient] | None = None
 
     @property
@@ -130,6 +133,7 @@ class AzureClient:
             max_single_get_size=2 * PIECE,
             max_single_put_size=2 * PIECE,
             **client_options(self._access.network),
+            **self._hook,
         )
 
     def close(self) -> None:
@@ -234,6 +238,9 @@ class AzureClient:
         with self._explained():
             found = self._blob(key).get_blob_properties()
         return FileInfo(key, "directory") if _is_folder(found) else _info(found, key)
+
+    def checksum(self, key: str, etag: str | None) -> Checksum | None:
+        return None  # what ``head`` does not tell is not there
 
     def page(
         self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..remote import Bounds
 
-__all__ = ["CloudOptions"]
+__all__ = ["CloudOptions", "by_obstore"]
 
 _HTTP1 = "the HTTP client speaks HTTP/1.1"
 #: What ``requests`` cannot do, on which the libraries of both services stand. Whatever the engine
@@ -62,6 +62,8 @@ class CloudOptions(ClientOptions):
         for name, reason in _IMPOSSIBLE.items():
             if getattr(self, name) not in (None, False):
                 raise ValueError(f"{name!r} cannot be honoured here: {reason}; remove it")
+        if self.pool_max_idle_per_host == 0:
+            raise ValueError("'pool_max_idle_per_host' must be 1 at least here")
         if self.http1_only is False:
             raise ValueError(f"'http1_only' cannot be false here: {_HTTP1}; remove it")
         return self
@@ -84,3 +86,19 @@ class CloudOptions(ClientOptions):
             headers=tuple(self.headers.items()),
             pool=self.pool_max_idle_per_host,
         )
+
+
+def by_obstore(options: CloudOptions, *, auto: bool = True) -> bool:
+    """Whether obstore moves what it can; ``auto``: also where nothing is said, if it is installed.
+
+    ``ImportError`` where it is wanted and not there.
+    """
+    if options.engine == "fsspec" or (options.engine == "auto" and not auto):
+        return False
+    try:
+        import obstore.store as _  # noqa: F401
+    except ImportError:
+        if options.engine == "obstore":
+            raise
+        return False
+    return True

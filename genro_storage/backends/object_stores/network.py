@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Network", "pem_of"]
+    from ..remote import Bounds
+
+__all__ = ["Network", "pem_of", "retry_config"]
 
 _PEM = "-----BEGIN"
 
@@ -134,3 +136,20 @@ def pem_of(option: str, value: str | bytes | None, base: Path | None) -> str | N
     except (ssl.SSLError, ValueError):
         raise ValueError(f"{option!r} must hold certificates as PEM") from None
     return value
+
+
+def retry_config(bounds: Bounds) -> dict[str, Any]:
+    """A mount's bounds as obstore's RetryConfig."""
+    from datetime import timedelta
+
+    found: dict[str, Any] = {
+        "max_retries": bounds.retries,
+        "backoff": {
+            "init_backoff": timedelta(seconds=bounds.pause),
+            "max_backoff": timedelta(seconds=bounds.longest_pause),
+            "base": bounds.base,
+        },
+    }
+    if bounds.deadline is not None:
+        found["retry_timeout"] = timedelta(seconds=bounds.deadline)
+    return found

@@ -54,12 +54,14 @@ def found_provider(provider: Any) -> Callable[[], Any]:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-        return found.__call__  # type: ignore[no-any-return]
-    except (ImportError, AttributeError) as error:
+        if not callable(found):
+            raise TypeError("it cannot be called")
+    except (ImportError, AttributeError, TypeError) as error:
         raise ValueError(
             f"'credential_provider' leads to nothing: {provider!r} ({type(error).__name__}); "
             "check the module's name, and that it can be imported"
         ) from error
+    return found  # type: ignore[no-any-return]
 
 
 class CredentialSource(Generic[T]):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from ...info import Attributes
+    from ...info import Attributes, Checksum
     from ..fsspec_write import Content
 
 __all__ = ["ObjectStoreBackend", "PublicStoreBackend"]
@@ -48,7 +48,7 @@ class ObjectStoreBackend(FsspecBackend):
     ``check_key`` raises for a key that the service cannot hold, before anything is sent.
     ``ordered`` says that the service lists keys in the order of their UTF-8 bytes, ``folders``
     that an object without a slash can stand for a directory. ``default_type`` is the content type
-    of a file whose name tells none.
+    of a file whose name tells none. ``copies``: the service copies inside.
 
     ``address`` is not sure here, since one server can be known by several names; it is in
     ``PublicStoreBackend``.
@@ -72,6 +72,7 @@ class ObjectStoreBackend(FsspecBackend):
         folders: bool = False,
         sign: Callable[[str, int], str] | None = None,
         default_type: str | None = None,
+        copies: bool = True,
     ) -> None:
         self._remote = RemoteFilesystem(
             lambda: cast("Filesystem", connect()), kind, bounds=bounds, explain=_as_it_is
@@ -90,11 +91,11 @@ class ObjectStoreBackend(FsspecBackend):
                 commit="put",
                 implicit_directories=True,
                 exclusive=True,
-                copies=True,
+                copies=copies,
                 threadsafe=True,
             ),
             capabilities=BackendCapabilities(
-                mkdir=False, copy_optimization=True, presigned_urls=sign is not None
+                mkdir=False, copy_optimization=copies, presigned_urls=sign is not None
             ),
         )
 
@@ -121,6 +122,11 @@ class ObjectStoreBackend(FsspecBackend):
         if self._some(path, 1) or not path:
             return FileInfo(path, "directory")
         raise FileNotFoundError(errno.ENOENT, "not found", path)
+
+    def checksum(self, info: FileInfo) -> Checksum | None:
+        if info.checksum is not None or info.type != "file":
+            return info.checksum
+        return self._ask(lambda client: client.checksum(self._full(info.path), info.etag))
 
     def check(self) -> None:
         try:
