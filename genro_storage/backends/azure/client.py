@@ -239,9 +239,6 @@ class AzureClient:
             found = self._blob(key).get_blob_properties()
         return FileInfo(key, "directory") if _is_folder(found) else _info(found, key)
 
-    def checksum(self, key: str, etag: str | None) -> Checksum | None:
-        return None  # what ``head`` does not tell is not there
-
     def page(
         self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
     ) -> Page:

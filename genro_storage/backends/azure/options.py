@@ -172,6 +172,10 @@ class AzureOptions(CloudOptions):
     def location(cls, url: str) -> Mapping[str, Any]:
         return _location(url)
 
+    @property
+    def must_not_leak(self) -> bool:
+        return super().must_not_leak or self.encryption_key is not None
+
     @field_validator("credential_provider")
     @classmethod
     def _check_provider(cls, value: Any) -> Any:

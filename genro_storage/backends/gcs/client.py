@@ -53,9 +53,6 @@ class GcsClient(GcsService):
             raise self._strange()
         return _info(found)
 
-    def checksum(self, key: str, etag: str | None) -> Checksum | None:
-        return None  # what ``head`` does not tell is not there
-
     def page(
         self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
     ) -> Page:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import functools
 import json
+import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import google.auth
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from .access import GcsAccess
 
-__all__ = ["ProvidedCredentials", "authorised_session", "find_credentials"]
+__all__ = ["ProvidedCredentials", "TokenSession", "authorised_session", "find_credentials"]
 
 # google-auth annotates little of itself.
 _auth: Any = google.auth
@@ -36,7 +38,7 @@ _service: Any = service_account
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 
 
-class _Session(AuthorizedSession):
+class TokenSession(AuthorizedSession):
     """Renews a token that is refused, once, and closes the session that fetches tokens."""
 
     def __init__(self, found: Any, fetching: requests.Session, fetch: Any) -> None:
@@ -45,6 +47,7 @@ class _Session(AuthorizedSession):
         self._found = found
         self._fetching = fetching
         self._fetch = fetch
+        self._lock = threading.Lock()
 
     def request(self, *args: Any, **options: Any) -> Any:
         response: requests.Response = super().request(*args, **options)  # type: ignore[no-untyped-call]
@@ -56,6 +59,18 @@ class _Session(AuthorizedSession):
         if rewind is not None:
             rewind(0)
         return super().request(*args, **options)  # type: ignore[no-untyped-call]
+
+    def token(self) -> dict[str, Any]:
+        """The current token as obstore's credential provider returns it."""
+        headers: dict[str, str] = {}
+        with self._lock:
+            self._found.before_request(self._fetch, "GET", "https://storage.googleapis.com/", headers)
+            if isinstance(self._found, ProvidedCredentials):
+                ends = self._found.ends
+            else:
+                expiry = getattr(self._found, "expiry", None)  # naive, in UTC
+                ends = None if expiry is None else expiry.replace(tzinfo=UTC)
+        return {"token": headers["authorization"].removeprefix("Bearer "), "expires_at": ends}
 
     def close(self) -> None:
         super().close()  # type: ignore[no-untyped-call]
@@ -80,7 +95,7 @@ def authorised_session(access: GcsAccess, timeouts: tuple[float, float]) -> requ
     if found is None:
         fetching.close()
         return connected(requests.Session(), access.network)
-    return connected(_Session(found, fetching, request), access.network)
+    return connected(TokenSession(found, fetching, request), access.network)
 
 
 def find_credentials(access: GcsAccess, request: Any) -> Any:
@@ -118,9 +133,12 @@ class ProvidedCredentials(credentials.Credentials):
     def __init__(self, source: CredentialSource[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._source = source
+        #: When the token ends; None: never.
+        self.ends: datetime | None = None
 
     def refresh(self, request: Any) -> None:
-        self.token = self._source.get()
+        self.token, ends = self._source.current()
+        self.ends = None if ends is None else datetime.fromtimestamp(ends, UTC)
 
     def before_request(self, request: Any, method: Any, url: Any, headers: Any) -> None:
         # Asked each time: when new ones are due is known there, and not here.

@@ -14,15 +14,14 @@ from urllib.parse import quote, urlsplit
 
 import requests
 from google.auth import exceptions as auth_errors
-from google.auth.transport.requests import AuthorizedSession
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from ..errors import RootNotFoundError
 from ..object_stores.errors import is_timeout, root_name
-from .credentials import authorised_session
+from .credentials import TokenSession, authorised_session
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from ..remote import Bounds
     from .access import GcsAccess
@@ -43,7 +42,12 @@ class GcsService:
         self._timeouts = (bounds.connect, bounds.timeout)
         with self._explained(None):
             self._session: requests.Session = authorised_session(access, self._timeouts)
-        self._anonymous = not isinstance(self._session, AuthorizedSession)
+        self._anonymous = not isinstance(self._session, TokenSession)
+
+    def for_obstore(self) -> Callable[[], dict[str, Any]] | None:
+        """What hands out the current token; None where nobody is asked who they are."""
+        session = self._session
+        return session.token if isinstance(session, TokenSession) else None
 
     def close(self) -> None:
         self._session.close()

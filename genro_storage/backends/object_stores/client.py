@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ...info import Checksum, FileInfo
+    from ...info import FileInfo
     from ..fsspec_write import Content
     from .listing import Page
     from .reader import Chunk
@@ -29,10 +29,6 @@ class ObjectClient(Protocol):
 
     def head(self, key: str) -> FileInfo:
         """What is stored under exactly this key, a folder included; ``FileNotFoundError``."""
-        ...
-
-    def checksum(self, key: str, etag: str | None) -> Checksum | None:
-        """A digest of this very content that ``head`` may not have told; None where there is none."""
         ...
 
     def page(

@@ -40,8 +40,9 @@ class CloudOptions(ClientOptions):
 
     engine: Literal["auto", "obstore", "fsspec"] = Field(
         default="auto",
-        description="What moves the contents: `obstore`, a native client beside the service's own "
-        "library, or `fsspec`, that library alone. `auto` decides.",
+        description="What reads the contents: `obstore`, a native client that takes a third of the "
+        "time for small files, or `fsspec`, the service's own library, which does everything else "
+        "in any case. `auto` decides.",
     )
     config: dict[str, Any] | None = Field(
         default=None, description="Any of these keys, nested as in obstore."
@@ -64,9 +65,19 @@ class CloudOptions(ClientOptions):
                 raise ValueError(f"{name!r} cannot be honoured here: {reason}; remove it")
         if self.pool_max_idle_per_host == 0:
             raise ValueError("'pool_max_idle_per_host' must be 1 at least here")
+        if self.engine == "obstore" and self.must_not_leak:
+            raise ValueError(
+                "'engine' is 'obstore', which follows redirections with all its headers: "
+                "'default_headers' and 'encryption_key' need 'engine: fsspec' (or 'auto')"
+            )
         if self.http1_only is False:
             raise ValueError(f"'http1_only' cannot be false here: {_HTTP1}; remove it")
         return self
+
+    @property
+    def must_not_leak(self) -> bool:
+        """Whether requests carry secrets that obstore would take along to where it is redirected."""
+        return self.default_headers is not None
 
     @property
     def bounds(self) -> Bounds:
@@ -94,6 +105,8 @@ def by_obstore(options: CloudOptions, *, auto: bool = True) -> bool:
     ``ImportError`` where it is wanted and not there.
     """
     if options.engine == "fsspec" or (options.engine == "auto" and not auto):
+        return False
+    if options.engine == "auto" and options.must_not_leak:
         return False
     try:
         import obstore.store as _  # noqa: F401

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from ...info import Attributes, Checksum
+    from ...info import Attributes
     from ..fsspec_write import Content
 
 __all__ = ["ObjectStoreBackend", "PublicStoreBackend"]
@@ -122,11 +122,6 @@ class ObjectStoreBackend(FsspecBackend):
         if self._some(path, 1) or not path:
             return FileInfo(path, "directory")
         raise FileNotFoundError(errno.ENOENT, "not found", path)
-
-    def checksum(self, info: FileInfo) -> Checksum | None:
-        if info.checksum is not None or info.type != "file":
-            return info.checksum
-        return self._ask(lambda client: client.checksum(self._full(info.path), info.etag))
 
     def check(self) -> None:
         try:
