@@ -41,11 +41,10 @@ def seconds(value: object) -> object:
     if _NUMBER.fullmatch(value):
         return float(value)
     total, end = 0.0, 0
-    for found in iter(lambda: _SPAN.match(value, end), None):
-        length = _LENGTH.get(found[2])
-        if length is None:
-            break
-        total, end = total + float(found[1]) * length, found.end()
+    found = _SPAN.match(value)
+    while found is not None and found[2] in _LENGTH:
+        total, end = total + float(found[1]) * _LENGTH[found[2]], found.end()
+        found = _SPAN.match(value, end)
     if not end or value[end:].strip():
         raise ValueError(
             "a duration is a number of seconds, or a text such as 500ms, 30s or 2m 30s"

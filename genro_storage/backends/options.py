@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["BackendOptions", "StrictModel"]
+__all__ = ["BackendOptions", "StrictModel", "renamed"]
 
 
 class StrictModel(BaseModel):
@@ -35,18 +35,7 @@ class StrictModel(BaseModel):
     def _rename_synonyms(cls, data: Any) -> Any:
         if not cls.synonyms or not isinstance(data, dict):
             return data
-        renamed = dict(data)
-        for other, field in cls.synonyms.items():
-            if other not in renamed:
-                continue
-            value = renamed.pop(other)
-            if field in renamed and renamed[field] != value:
-                raise ValueError(
-                    f"{field!r} and {other!r} are two names of one option, but their values "
-                    "differ; keep one of them"
-                )
-            renamed[field] = value
-        return renamed
+        return renamed(data, cls.synonyms)
 
     @classmethod
     def known_keys(cls) -> list[str]:
@@ -61,6 +50,25 @@ class StrictModel(BaseModel):
         return f"{type(self).__name__}({', '.join(sorted(self.model_fields_set))})"
 
     __str__ = __repr__
+
+
+def renamed(data: Mapping[str, Any], synonyms: Mapping[str, str]) -> dict[str, Any]:
+    """The same with every other spelling of a key as the field it stands for.
+
+    Raises ``ValueError``, which names both, where two of them have different values.
+    """
+    found = dict(data)
+    for other, field in synonyms.items():
+        if other not in found:
+            continue
+        value = found.pop(other)
+        if field in found and found[field] != value:
+            raise ValueError(
+                f"{field!r} and {other!r} are two names of one option, but their values "
+                "differ; keep one of them"
+            )
+        found[field] = value
+    return found
 
 
 class BackendOptions(StrictModel):

@@ -53,6 +53,11 @@ class S3Backend(FsspecBackend):
         self._store = store
         super().__init__(store, prefix, profile=PROFILE)
 
+    def _full(self, path: str) -> str:
+        if self._store.client.options.bucket is None:  # a broker will say where that is
+            self._root = self._store.client.root.prefix
+        return super()._full(path)
+
     def _declare(self) -> BackendCapabilities:
         from dataclasses import replace
 
@@ -65,7 +70,7 @@ class S3Backend(FsspecBackend):
         )
 
     def __repr__(self) -> str:
-        return f"<S3Backend {self._store.client.bucket}>"
+        return f"<S3Backend {self._store.client.options.bucket or 'of a broker'}>"
 
     def address(self, path: str) -> tuple[object, str] | None:
         client = self._store.client
@@ -95,7 +100,7 @@ class S3Backend(FsspecBackend):
     @property
     def _is_express(self) -> bool:
         """Whether it is a directory bucket."""
-        return self._store.client.bucket.endswith("--x-s3")
+        return self._store.client.bucket.endswith("--x-s3") or self._store.client.options.is_express
 
     def _digest(self, etag: str | None) -> Checksum | None:
         # Directory buckets (S3 Express) have ETags of another kind.

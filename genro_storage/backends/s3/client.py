@@ -22,12 +22,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ..remote import Opened, is_transient, missing_extra, repeated_async
+from .broker import Broker
+from .environment import configured_endpoint
+from .location import Spot
+from .providers import make_source, sdk_credentials
+from .requests import along_with
+from .sdk_settings import load_models, needs_own_session, prepare, sdk_settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from ..remote import Bounds
-    from . import S3Options
+    from .credentials import CredentialSource
+    from .options import S3Options
 
 __all__ = ["Fetched", "Place", "S3Client"]
 
@@ -98,7 +105,6 @@ _living: weakref.WeakSet[S3Client] = weakref.WeakSet()
 # What mounts share that name their keys, in one environment: a session is as much work as several
 # requests, and has credentials only where there is no key.
 _keyed: list[tuple[dict[str, str], Any]] = []
-_models: list[Any] = []  # the one loader of botocore's descriptions, which are large
 
 
 class S3Client:
@@ -109,12 +115,32 @@ class S3Client:
     """
 
     def __init__(self, options: S3Options, mount: str) -> None:
-        self.options = options
-        self.bucket: str = options.bucket
+        self.options: S3Options = options
         self.bounds: Bounds = options.bounds
         self._mount = mount
         self._place: Place | None = None
+        self._broker = Broker(options, mount) if options.credentials_url is not None else None
+        #: What signs requests, for every thread and client; None where nothing does.
+        self.source: CredentialSource | None = make_source(options, self._broker)
         self._opened: Opened[_Connected] = Opened(self._open)
+
+    @property
+    def root(self) -> Spot:
+        """The bucket and the prefix of the mount; a broker is asked for them at the first use."""
+        if self._broker is not None and self.options.bucket is None:
+            if self._broker.spot is None:
+                assert self.source is not None
+                self.source.get()
+            spot = self._broker.spot
+            assert spot is not None
+            named = {"bucket": spot.bucket, "prefix": spot.prefix}
+            self.options = self.options.model_copy(update=named)
+        return Spot(self.options.bucket or "", self.options.prefix)
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name; see ``root``."""
+        return self.options.bucket or self.root.bucket
 
     @property
     def place(self) -> Place:
@@ -139,9 +165,9 @@ class S3Client:
             return Place(endpoint, region)
         try:
             found = self._session() if session is None else session
-            region = region or found.get_config_variable("region")
+            region = region or self.options.default_region or found.get_config_variable("region")
             if not found.get_config_variable("ignore_configured_endpoint_urls"):
-                endpoint = _configured_endpoint(found)
+                endpoint = configured_endpoint(found)
         except ImportError:
             raise
         except Exception as error:
@@ -164,12 +190,15 @@ class S3Client:
             raise missing_extra(error, self._mount, "s3", "s3") from error
         _leave_loop_behind()
         self._place = self._find_place(session)
+        _ = self.root  # a broker is asked here, since the loop must not wait for it
+        prepare(session, self.options)
+        settings = self._settings()
         explain = Explainer(self.bucket, self.options.anon, self.endpoint or "Amazon S3")
         loop = get_loop()
 
         async def connect() -> Any:
             # On the loop's thread, where clients belong.
-            filesystem = S3FileSystem(**self._settings(), loop=loop, session=session)
+            filesystem = S3FileSystem(**settings, loop=loop, session=session)
             await filesystem.set_session()
             return filesystem
 
@@ -185,62 +214,25 @@ class S3Client:
 
     def _session(self) -> Any:
         from aiobotocore.session import AioSession
-        from botocore.loaders import create_loader
 
-        has_key = self.options.key is not None
+        options, source = self.options, self.source
+        # With a key of its own a session has no credentials to find, and can serve several mounts.
+        shared = options.identities == ("key",) and not needs_own_session(options)
         environment = {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}
         for known, session in _keyed:
-            if has_key and known == environment:
+            if shared and known == environment:
                 return session
-        if not _models:
-            _models.append(create_loader())
-        session = AioSession(profile=self.options.profile)
-        session.register_component("data_loader", _models[0])
-        if has_key:
+        session = AioSession(profile=options.profile)
+        session.register_component("data_loader", load_models())
+        if shared:
             _keyed[:] = [(environment, session)]
+        elif source is not None:
+            session._credentials = sdk_credentials(source)
         return session
 
     def _settings(self) -> dict[str, Any]:
         """The arguments of ``S3FileSystem``."""
-        from .http import session_class
-
-        options, endpoint = self.options, self.endpoint
-        config: dict[str, Any] = {
-            "http_session_cls": session_class(),
-            "signature_version": "s3v4",
-            "connect_timeout": self.bounds.connect,
-            "read_timeout": self.bounds.timeout,
-            "retries": {"total_max_attempts": 1},  # they are counted here
-            "max_pool_connections": _POOL,
-        }
-        if not self.place.is_amazon:
-            # Many servers refuse checksums that they do not know, or send those of the whole
-            # with a part; and few have a host name for each bucket.
-            config["request_checksum_calculation"] = "when_required"
-            config["response_checksum_validation"] = "when_required"
-            config["s3"] = {"addressing_style": "path"}
-        elif endpoint is None:
-            # Otherwise URLs are signed for a name that half of the regions are not behind.
-            config["s3"] = {"addressing_style": "virtual"}
-        client: dict[str, Any] = {}
-        if options.region is not None:
-            client["region_name"] = options.region
-        if endpoint is not None and urlsplit(endpoint).scheme == "http":
-            client["verify"] = False  # there are no certificates, and reading ours takes long
-        return {
-            "asynchronous": True,  # nothing is closed by the garbage collector
-            "skip_instance_cache": True,
-            "use_listings_cache": False,
-            "anon": options.anon,
-            "key": options.key,
-            "secret": None if options.secret is None else options.secret.get_secret_value(),
-            "token": None if options.token is None else options.token.get_secret_value(),
-            "endpoint_url": endpoint,
-            "client_kwargs": client,
-            "config_kwargs": config,
-            # A URL that is signed for another region is worth nothing.
-            "cache_regions": options.region is None and endpoint is None,
-        }
+        return sdk_settings(self.options, self.place, self.bounds, _POOL)
 
     def _connected(self) -> _Connected:
         return self._opened.get()
@@ -311,7 +303,13 @@ class S3Client:
         async def once(client: Any) -> str:
             return str(
                 await client.generate_presigned_url(
-                    operation, Params={"Bucket": self.bucket, **parameters}, ExpiresIn=seconds
+                    operation,
+                    Params={
+                        "Bucket": self.bucket,
+                        **along_with(self.options, operation),
+                        **parameters,
+                    },
+                    ExpiresIn=seconds,
                 )
             )
 
@@ -327,7 +325,7 @@ class S3Client:
         connected = self._connected()
         try:
             # A request that waits here does not wait for a connection while its time runs.
-            async with connected.turns:
+            async with connected.turns, asyncio.timeout(self.options.request_timeout):
                 return await step(await connected.filesystem.get_s3(self.bucket))
         except Exception as error:
             explained = connected.explain(error)
@@ -337,6 +335,7 @@ class S3Client:
 
     async def _send(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
         call = getattr(client, operation)
+        parameters = {**along_with(self.options, operation), **parameters}
         if "Body" not in parameters:
             return await call(Bucket=self.bucket, **parameters)
         body = _Body(parameters["Body"])
@@ -354,17 +353,6 @@ class S3Client:
                 sending.cancel()
                 await asyncio.wait({sending}, timeout=_GOODBYE)
         return sending.result()
-
-
-def _configured_endpoint(session: Any) -> str | None:
-    """The server that the environment names, or else the profile, as every AWS tool finds it."""
-    for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
-        if os.environ.get(variable):
-            return os.environ[variable]
-    profile = session.get_scoped_config()
-    services = session.full_config.get("services", {}).get(profile.get("services"), {})
-    found = services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url")
-    return str(found) if found else None
 
 
 @functools.cache

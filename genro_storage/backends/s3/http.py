@@ -11,9 +11,12 @@ import aiohttp
 from aiobotocore.httpsession import AIOHTTPSession
 
 from ..object_stores.source import BRIEF_QUEUE
+from .certificates import trust
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ..object_stores.client_options import ClientOptions
 
 __all__ = ["session_class"]
 
@@ -72,6 +75,17 @@ def _connectable(address: Any) -> socket.socket:
     return made
 
 
-def session_class() -> Any:
+def session_class(options: ClientOptions) -> Any:
     """The class of the sessions, whose base has no types that could be told."""
-    return _Session
+    if options.root_certificate is None:
+        return _Session
+
+    class Trusting(_Session):
+        """Believes the authorities of the mount too."""
+
+        def _get_ssl_context(self) -> Any:
+            context = super()._get_ssl_context()
+            trust(context, options)
+            return context
+
+    return Trusting
