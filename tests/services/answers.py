@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from typing import Self
 
@@ -47,8 +48,14 @@ class _Server(http.server.ThreadingHTTPServer):
 class AnswerServer:
     """Answers every request by calling ``answer``, and notes it in ``requests``."""
 
-    def __init__(self, answer: Callable[[Request], Answer], *, pause: float = 0.0) -> None:
-        """``pause`` seconds pass for every 256 KiB that are received."""
+    def __init__(
+        self,
+        answer: Callable[[Request], Answer],
+        *,
+        pause: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """``pause`` seconds pass for every 256 KiB that are received; ``tls``: it speaks that."""
         self.requests: list[Request] = []
         outer = self
 
@@ -83,7 +90,9 @@ class AnswerServer:
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 

@@ -22,8 +22,10 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
     Raises ``StorageConfigError`` where the account is not named, or several credentials are.
     """
     from ..object_stores.cloud_options import by_obstore
+    from ..object_stores.other_clients import OtherClients
     from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
     from .names import check_key
+    from .other_clients import make_filesystem, make_native_store
 
     label = f"mount {context.mount!r} (azure)"
     access = AzureAccess.of(options, label, context.mount, context.base)
@@ -48,7 +50,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         return signed_url(access, access.container, name, seconds)
 
     kind = PublicStoreBackend if access.is_public else ObjectStoreBackend
-    return kind(
+    backend = kind(
         connect,
         kind="azure",
         root=options.base_path,
@@ -63,3 +65,8 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         # The service makes none of what it cannot decrypt.
         copies=access.encryption_key is None,
     )
+    backend.others = OtherClients(
+        lambda: make_filesystem(access, options.bounds, context.mount),
+        lambda: make_native_store(access, options.bounds, context.mount),
+    )
+    return backend

@@ -87,6 +87,25 @@ class AzureCredentials:
             return "", self._static(_Shown("sas_token", access.sas))
         return "", self._credential
 
+    # -- for adlfs ----------------------------------------------------------------------------
+
+    def fixed(self) -> list[str] | None:
+        """The parts of a connection string for what never changes; None for tokens."""
+        access = self._access
+        if access.anonymous:
+            return []
+        if access.key is not None:
+            return [f"AccountKey={access.key}"]
+        if access.sas is not None:
+            return [f"SharedAccessSignature={access.sas}"]
+        return None
+
+    def signed_in(self) -> Any:
+        """What gives tokens; ``PermissionError`` where a provider gives keys or signatures."""
+        if self._source is None:
+            return self._credential
+        return _SourceToken(self._source)
+
     def _static(self, shown: _Shown) -> Any:
         if shown.kind == "sas_token":
             return shown.value.lstrip("?")
@@ -122,7 +141,8 @@ class AzureCredentials:
             )
         }
         if authority := values.get("authority_host"):
-            common["authority"] = authority
+            # Named by whoever configures: whether it is one of Microsoft's need not be asked there.
+            common |= {"authority": authority, "disable_instance_discovery": True}
         if who == "credential":
             return values["credential"]
         if who == "bearer_token":
@@ -288,9 +308,9 @@ def _end_of(token: str) -> int:
 
 def _shown(values: Mapping[str, Any]) -> _Shown:
     found = [name for name in ("access_key", "sas_token", "token") if values.get(name)]
-    value = values[found[0]] if len(found) == 1 else None
-    if not isinstance(value, str):
-        raise ValueError("it must return one of 'access_key', 'sas_token' and 'token', as a text")
+    value = str(values[found[0]]) if len(found) == 1 else None
+    if value is None:
+        raise ValueError("it must return one of 'access_key', 'sas_token' and 'token'")
     if found[0] == "access_key":
         try:
             base64.b64decode(value, validate=True)

@@ -20,17 +20,16 @@ def make_store(
     bounds: Bounds,
     credentials: Callable[[], dict[str, Any]],
     *,
-    prefix: str | None = None,
     retries: bool = False,
 ) -> Any:
-    """obstore's store of the mount's container, from its ``prefix`` on.
+    """A store of the mount's container.
 
     Everything is said, so that nothing is taken from the environment: what that says has been
     looked at already. ``retries``: it repeats by itself.
     """
     from obstore.store import AzureStore
 
-    config: dict[str, Any] = {
+    config: Any = {
         # Not asked of a name that the endpoint does not tell: it signs requests with a key only.
         "account_name": access.account or "account",
         "endpoint": access.endpoint,
@@ -40,14 +39,13 @@ def make_store(
     }
     if access.encryption_key is not None:
         config["encryption_key"] = access.encryption_key
-    provider = {} if access.anonymous else {"credential_provider": credentials}
+    provider: Any = {} if access.anonymous else {"credential_provider": credentials}
+    client: Any = access.network.obstore_options(connect=bounds.connect, timeout=bounds.timeout)
+    repeating: Any = retry_config(bounds) if retries else {"max_retries": 0}
     return AzureStore(
         access.container,
-        prefix=prefix or None,
-        config=config,  # type: ignore[arg-type]
-        client_options=access.network.obstore_options(  # type: ignore[arg-type]
-            connect=bounds.connect, timeout=bounds.timeout
-        ),
-        retry_config=retry_config(bounds) if retries else {"max_retries": 0},
-        **provider,  # type: ignore[arg-type]
+        config=config,
+        client_options=client,
+        retry_config=repeating,
+        **provider,
     )

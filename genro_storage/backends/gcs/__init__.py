@@ -21,9 +21,11 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
     Raises ``StorageConfigError`` for what contradicts itself, or misses its bucket.
     """
     from ..object_stores.cloud_options import by_obstore
+    from ..object_stores.other_clients import OtherClients
     from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
     from .access import GOOGLE, GcsAccess
     from .names import check_key
+    from .other_clients import make_filesystem, make_native_store
 
     access = GcsAccess.of(options, f"mount {context.mount!r} (gcs)", context.mount, context.base)
     key = access.signing_key()
@@ -50,7 +52,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         return signed_url(access.endpoint, access.bucket, name, key, seconds)
 
     kind = PublicStoreBackend if access.endpoint == GOOGLE else ObjectStoreBackend
-    return kind(
+    backend = kind(
         connect,
         kind="gcs",
         root=options.base_path,
@@ -61,3 +63,8 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         sign=sign if key is not None else None,
         default_type=options.default_content_type,
     )
+    backend.others = OtherClients(
+        lambda: make_filesystem(access, options.bounds, context.mount),
+        lambda: make_native_store(access, options.bounds, context.mount),
+    )
+    return backend

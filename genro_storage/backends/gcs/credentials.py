@@ -44,7 +44,7 @@ class TokenSession(AuthorizedSession):
     def __init__(self, found: Any, fetching: requests.Session, fetch: Any) -> None:
         # Its own renewal forgets the refused answer, whose connection would be lost.
         super().__init__(found, refresh_status_codes=(), auth_request=fetch)  # type: ignore[no-untyped-call]
-        self._found = found
+        self.found = found
         self._fetching = fetching
         self._fetch = fetch
         self._lock = threading.Lock()
@@ -54,7 +54,7 @@ class TokenSession(AuthorizedSession):
         if response.status_code != 401:
             return response
         response.close()
-        self._found.refresh(self._fetch)
+        self.found.refresh(self._fetch)
         rewind = getattr(options.get("data"), "seek", None)
         if rewind is not None:
             rewind(0)
@@ -64,11 +64,13 @@ class TokenSession(AuthorizedSession):
         """The current token as obstore's credential provider returns it."""
         headers: dict[str, str] = {}
         with self._lock:
-            self._found.before_request(self._fetch, "GET", "https://storage.googleapis.com/", headers)
-            if isinstance(self._found, ProvidedCredentials):
-                ends = self._found.ends
+            self.found.before_request(
+                self._fetch, "GET", "https://storage.googleapis.com/", headers
+            )
+            if isinstance(self.found, ProvidedCredentials):
+                ends = self.found.ends
             else:
-                expiry = getattr(self._found, "expiry", None)  # naive, in UTC
+                expiry = getattr(self.found, "expiry", None)  # naive, in UTC
                 ends = None if expiry is None else expiry.replace(tzinfo=UTC)
         return {"token": headers["authorization"].removeprefix("Bearer "), "expires_at": ends}
 
@@ -139,6 +141,8 @@ class ProvidedCredentials(credentials.Credentials):
     def refresh(self, request: Any) -> None:
         self.token, ends = self._source.current()
         self.ends = None if ends is None else datetime.fromtimestamp(ends, UTC)
+        # Naive, in UTC, as google-auth and gcsfs want it.
+        self.expiry = None if self.ends is None else self.ends.replace(tzinfo=None)
 
     def before_request(self, request: Any, method: Any, url: Any, headers: Any) -> None:
         # Asked each time: when new ones are due is known there, and not here.

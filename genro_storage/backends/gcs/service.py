@@ -44,6 +44,12 @@ class GcsService:
             self._session: requests.Session = authorised_session(access, self._timeouts)
         self._anonymous = not isinstance(self._session, TokenSession)
 
+    @property
+    def credentials(self) -> Any:
+        """The credentials object of google-auth; None where nobody is asked who they are."""
+        session = self._session
+        return session.found if isinstance(session, TokenSession) else None
+
     def for_obstore(self) -> Callable[[], dict[str, Any]] | None:
         """What hands out the current token; None where nobody is asked who they are."""
         session = self._session

@@ -22,6 +22,7 @@ from ..remote import Bounds, RemoteFilesystem, is_transient, repeated
 from ..temporary_names import is_temporary
 from .client import ObjectClient, in_parallel
 from .listing import Entry, Page, in_any_order, in_key_order, level, pages
+from .other_clients import LendsClients
 from .reader import FIRST, PIECE, Chunk, ObjectReader
 from .target import Target
 
@@ -41,7 +42,7 @@ _DELETERS = 8
 _UNKNOWN = "application/octet-stream"
 
 
-class ObjectStoreBackend(FsspecBackend):
+class ObjectStoreBackend(LendsClients, FsspecBackend):
     """A bucket, from a prefix downwards.
 
     ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.
