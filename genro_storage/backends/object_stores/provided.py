@@ -118,7 +118,11 @@ class CredentialSource(Generic[T]):
 
     def _fetch(self, now: float) -> tuple[T, float | None]:
         try:
-            found = found_provider(self._provider)()
+            provider = found_provider(self._provider)
+        except ValueError as error:
+            raise PermissionError(errno.EACCES, str(error)) from error
+        try:
+            found = provider()
             if inspect.isawaitable(found):
                 found = _awaited(found)
         except Exception as error:
