@@ -139,7 +139,8 @@ def test_attempts_end_with_the_time_that_there_is_for_them(kind, engine):
 def test_a_key_of_ones_own_goes_with_contents_and_nothing_else(authority):
     def answer(request):
         if "comp=list" in request.path:
-            return Answer(200, b"<EnumerationResults><Blobs/></EnumerationResults>")
+            listed = b"<EnumerationResults><Blobs/></EnumerationResults>"
+            return Answer(200, listed, (("Content-Type", "application/xml"),))
         if request.method == "PUT":
             return Answer(201, b"", (("ETag", '"e"'),))
         if request.method == "HEAD":

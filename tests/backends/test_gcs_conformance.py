@@ -7,6 +7,12 @@ from typing import ClassVar
 import pytest
 
 from genro_storage.testing import BackendConformance
+from genro_storage.testing.concurrency import ConcurrencyConformance
+from genro_storage.testing.errors import ErrorConformance
+from genro_storage.testing.ground import Shelf
+from genro_storage.testing.names import NameConformance
+from genro_storage.testing.processes import ProcessConformance
+from genro_storage.testing.reading import ReadingConformance
 
 pytestmark = pytest.mark.services
 
@@ -17,3 +23,27 @@ class TestGcs(BackendConformance):
     @pytest.fixture
     def mount_config(self, gcs_mount):
         return gcs_mount
+
+
+class TestGcsObstore(
+    ReadingConformance,
+    NameConformance,
+    ErrorConformance,
+    ConcurrencyConformance,
+    ProcessConformance,
+):
+    """What is different where obstore reads; without relative and read-only mounts."""
+
+    refused_names: ClassVar[frozenset[str]] = TestGcs.refused_names
+
+    @pytest.fixture
+    def root(self, storage):
+        return storage.node("mine:")
+
+    @pytest.fixture
+    def shelf(self, storage):
+        return Shelf(self, storage, "mine", "")
+
+    @pytest.fixture
+    def mount_config(self, gcs_mount):
+        return {**gcs_mount, "engine": "obstore"}
