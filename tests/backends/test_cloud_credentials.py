@@ -210,7 +210,15 @@ def test_signatures_of_five_seconds_do_for_a_longer_time(azure, engine):
     del config["account_key"]
     with StorageManager() as manager:
         manager.configure(
-            [{**config, "name": "a", "credential_provider": provider, "engine": engine, "retries": 0}]
+            [
+                {
+                    **config,
+                    "name": "a",
+                    "credential_provider": provider,
+                    "engine": engine,
+                    "retries": 0,
+                }
+            ]
         )
         begin, stop = time.monotonic(), 9.0
 
@@ -306,7 +314,9 @@ def _blob(request):
         ),
     ],
 )  # fmt: skip
-def test_who_signs_in_shows_the_token_that_it_gets(authority, tmp_path, engine, config, token, asked):
+def test_who_signs_in_shows_the_token_that_it_gets(
+    authority, tmp_path, engine, config, token, asked
+):
     fabric = _jwt(time.time() + 3600)
     expected = fabric if token == "fabric" else token
 
@@ -316,7 +326,9 @@ def test_who_signs_in_shows_the_token_that_it_gets(authority, tmp_path, engine, 
             return _blob(request)
         if path == "/msi":
             ends = int(time.time()) + 3600
-            return Answer(200, json.dumps({"access_token": "from-msi", "expires_on": ends}).encode())
+            return Answer(
+                200, json.dumps({"access_token": "from-msi", "expires_on": ends}).encode()
+            )
         if path == "/fabric":
             return Answer(200, fabric.encode())
         return _entra(request, server.url)
@@ -324,7 +336,9 @@ def test_who_signs_in_shows_the_token_that_it_gets(authority, tmp_path, engine, 
     (tmp_path / "token").write_text("of-kubernetes")
     with AnswerServer(answer, tls=authority.tls) as server, StorageManager() as manager:
         config = {
-            key: f"{server.url}{value}" if key in ("msi_endpoint", "fabric_token_service_url") else value
+            key: f"{server.url}{value}"
+            if key in ("msi_endpoint", "fabric_token_service_url")
+            else value
             for key, value in config.items()
         }
         if "federated_token_file" in config:

@@ -68,7 +68,11 @@ def test_any_certificate_is_believed_where_that_is_asked_for(authority, monkeypa
 @KINDS
 @ENGINES
 def test_requests_go_by_the_proxy_that_the_mount_names(monkeypatch, kind, engine):
-    with AnswerServer(_object) as proxy, AnswerServer(_object) as other, StorageManager() as manager:
+    with (
+        AnswerServer(_object) as proxy,
+        AnswerServer(_object) as other,
+        StorageManager() as manager,
+    ):
         monkeypatch.setenv("HTTP_PROXY", other.url)
         monkeypatch.setenv("NO_PROXY", "store.invalid")
         login = proxy.url.replace("http://", "http://user:s3cret@")

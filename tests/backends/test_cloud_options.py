@@ -226,7 +226,9 @@ def test_a_contradiction_says_what_to_do(kind, config, said):
         ({"STORAGE_EMULATOR_HOST": "e:1"}, {}, {"endpoint": "http://e:1"}),
     ],
 )
-def test_the_environment_of_google_comes_after_the_mount(monkeypatch, environment, config, expected):
+def test_the_environment_of_google_comes_after_the_mount(
+    monkeypatch, environment, config, expected
+):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     found = gcs(**({"bucket": "b"} if "GOOGLE_BUCKET" not in environment else {}), **config)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from ..object_stores.other_clients import require_usual
 from ..remote import missing_extra
 
 if TYPE_CHECKING:
+    from typing import Self
+
+    from azure.core.credentials import AccessToken
+
     from ..remote import Bounds
     from .access import AzureAccess
+    from .credentials import AzureCredentials
 
 __all__ = ["make_filesystem", "make_native_store"]
 
@@ -58,7 +63,9 @@ def make_filesystem(access: AzureAccess, bounds: Bounds, mount: str) -> Any:
         )
     where = urlsplit(access.endpoint)
     return adlfs.AzureBlobFileSystem(
-        credential=_Asynchronous(credentials), account_host=where.netloc + where.path, **common
+        credential=cast("Any", _Asynchronous(credentials)),
+        account_host=where.netloc + where.path,
+        **common,
     )
 
 
@@ -77,15 +84,18 @@ def make_native_store(access: AzureAccess, bounds: Bounds, mount: str) -> Any:
 class _Asynchronous:
     """The mount's tokens for a client that awaits them."""
 
-    def __init__(self, credentials: Any) -> None:
+    def __init__(self, credentials: AzureCredentials) -> None:
         self._credentials = credentials
 
-    async def get_token(self, *scopes: str, **options: Any) -> Any:
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         found = self._credentials.signed_in()
-        return await asyncio.to_thread(found.get_token, *scopes, **options)
+        return cast("AccessToken", await asyncio.to_thread(found.get_token, *scopes, **options))
 
     async def close(self) -> None:
         self._credentials.close()
+
+    async def __aenter__(self) -> Self:
+        return self
 
     async def __aexit__(self, *_error: object) -> None:
         await self.close()
