@@ -290,6 +290,11 @@ class StorageManager:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
+        from .config.portable import require_portable
+
+        for name, origin in self._origins.items():
+            if not isinstance(origin, Path):
+                require_portable(name, origin)
         return {"origins": [(name, self._origins[name]) for name in self._parents_first()]}
 
     def _parents_first(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import os
@@ -26,6 +27,7 @@ from genro_storage.backends.remote import (
     RemoteFilesystem,
     is_transient,
     repeated,
+    repeated_async,
 )
 
 
@@ -396,3 +398,36 @@ def test_a_fork_while_another_thread_connects_leaves_no_lock_behind():
     ended.set()
     thread.join()
     assert status == 0
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(
+    ("bounds", "most", "seconds"),
+    [
+        (Bounds(retries=9, pause=0.01, longest_pause=0.02, base=1.0), 10, 1.0),
+        (Bounds(retries=9, pause=0.05, longest_pause=9.0, base=3.0, deadline=0.5), 5, 0.6),
+        (Bounds(retries=9, pause=0.01, longest_pause=0.01, deadline=0.001), 1, 0.2),
+    ],
+)
+def test_pauses_and_a_deadline_bound_all_attempts(bounds, most, seconds, asynchronous):
+    calls = []
+
+    def step(number):
+        calls.append(number)
+        raise ConnectionResetError
+
+    async def later(number):
+        step(number)
+
+    begun = time.monotonic()
+    with pytest.raises(ConnectionResetError):
+        if asynchronous:
+            asyncio.run(repeated_async(bounds, later))
+        else:
+            repeated(bounds, step)
+    assert 1 <= len(calls) <= most
+    assert time.monotonic() - begun < seconds + 1.5  # tenacity may be imported meanwhile
+    if bounds.deadline is None:
+        assert len(calls) == most
+    if bounds.deadline == 0.001:
+        assert len(calls) == 1

@@ -18,6 +18,9 @@ import typer
 from pydantic import SecretStr
 
 from genro_storage import StorageManager, registry
+from genro_storage.backends.durations import seconds
+from genro_storage.backends.s3.environment import VARIABLES
+from genro_storage.backends.s3.presets import PRESETS
 from genro_storage.config.model import Settings
 
 if TYPE_CHECKING:
@@ -115,6 +118,7 @@ def backends() -> str:
     for row in built_in():
         fields = row.load_options().model_fields.items()
         required = ", ".join(f"`{name}`" for name, field in fields if field.is_required())
+        required = required or " or ".join(f"`{name}`" for name in row.load_options().one_of)
         needs = f"`genro-storage[{row.extra}]`" if row.extra else "nothing"
         rows.append([f"`{row.name}`", row.summary, required or "none", needs])
     path = "A directory of another mount, with the same or fewer rights"
@@ -170,7 +174,10 @@ def _keys(model: type[StrictModel]) -> str:
     for name, field in model.model_fields.items():
         also = "".join(f", also `{other}`" for other in spellings.get(name, []))
         default = "required" if field.is_required() else _default(_default_of(field))
-        rows.append([f"`{name}`{also}", _words(field.annotation), default, field.description or ""])
+        kind: Any = field.annotation
+        for each in field.metadata:
+            kind = Annotated[kind, each]
+        rows.append([f"`{name}`{also}", _words(kind), default, field.description or ""])
     return table(["Key", "Takes", "Default", "Meaning"], rows)
 
 
@@ -193,6 +200,8 @@ def _words(annotation: Any) -> str:
     origin: Any = get_origin(annotation)
     arguments: tuple[Any, ...] = get_args(annotation)
     if origin is Annotated:
+        if any(getattr(each, "func", None) is seconds for each in arguments[1:]):
+            return "duration"
         return _words(arguments[0])
     if origin is Literal:
         return " or ".join(f"`{each}`" for each in arguments)
@@ -206,6 +215,40 @@ def _words(annotation: Any) -> str:
     if not known:
         raise TypeError(f"no words for {annotation!r}; add them to tools/generate_docs.py")
     return " or ".join(known)
+
+
+def s3_presets() -> str:
+    """What each provider's preset of an s3 mount sets."""
+    rows: list[list[str]] = []
+    for name, preset in PRESETS.items():
+        more = {
+            "no bulk deletion": not preset.bulk_delete,
+            "no tags": not preset.tagging,
+            "parts of one size": preset.equal_parts,
+        }
+        rows.append(
+            [
+                f"`{name}`",
+                preset.title,
+                f"`{preset.endpoint}`" if preset.endpoint else "yours",
+                f"`{preset.region}`" if preset.region else "yours",
+                "before the host" if preset.virtual else "in the path",
+                "Amazon's newer" if preset.checksums else "MD5 alone",
+                f"`{preset.copy_if_not_exists}`" if preset.copy_if_not_exists else "",
+                ", ".join(text for text, holds in more.items() if holds),
+            ]
+        )
+    heads = ["`provider`", "Whose", "Endpoint", "Region", "Bucket", "Checksums"]
+    return table([*heads, "`copy_if_not_exists`", "Further"], rows)
+
+
+def s3_variables() -> str:
+    """Which variable of the environment stands for which setting of an s3 mount."""
+    rows = [
+        [f"`{name}`", ", ".join(f"`{each}`" for each in variables)]
+        for name, variables in VARIABLES.items()
+    ]
+    return table(["Key", "Variables, the first that is set"], rows)
 
 
 def capabilities() -> str:
@@ -295,6 +338,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "guide": guide,
     "options": options,
     "pages": pages,
+    "s3-presets": s3_presets,
+    "s3-variables": s3_variables,
     "settings": settings,
     **{f"options-{row.name}": _own_options(row) for row in built_in() if page_of(row)},
 }

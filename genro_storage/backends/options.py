@@ -79,6 +79,7 @@ class BackendOptions(StrictModel):
 
     ``makes_when_built`` is True where a mount with ``create: true`` makes its root while it is being
     built, and not with its first file: a check of the configuration must then leave that out.
+    ``one_of`` names keys of which one is needed, for the documents.
 
     >>> class FtpOptions(BackendOptions):
     ...     synonyms = {"server": "host"}
@@ -88,3 +89,4 @@ class BackendOptions(StrictModel):
     """
 
     makes_when_built: ClassVar[bool] = True
+    one_of: ClassVar[tuple[str, ...]] = ()

@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import threading
+import time
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -153,6 +154,7 @@ def repeated(
     >>> repeated(Bounds(retries=1), step)
     1
     """
+    begun = time.monotonic()
     try:
         return step(0)  # tenacity takes longer to begin than a small request to be answered
     except Exception as error:
@@ -161,7 +163,7 @@ def repeated(
         first = error
     import tenacity
 
-    for attempt in tenacity.Retrying(**_rules(bounds, when)):
+    for attempt in tenacity.Retrying(**_rules(bounds, when, begun)):
         with attempt:
             number = attempt.retry_state.attempt_number - 1
             if number == 0:
@@ -176,6 +178,7 @@ async def repeated_async(
     when: Callable[[BaseException], bool] = is_transient,
 ) -> T:
     """As ``repeated``, where ``step`` is a coroutine function."""
+    begun = time.monotonic()
     try:
         return await step(0)
     except Exception as error:
@@ -184,7 +187,7 @@ async def repeated_async(
         first = error
     import tenacity
 
-    async for attempt in tenacity.AsyncRetrying(**_rules(bounds, when)):
+    async for attempt in tenacity.AsyncRetrying(**_rules(bounds, when, begun)):
         with attempt:
             number = attempt.retry_state.attempt_number - 1
             if number == 0:
@@ -193,8 +196,8 @@ async def repeated_async(
     raise AssertionError("unreachable")  # it returns or raises
 
 
-def _rules(bounds: Bounds, when: Callable[[BaseException], bool]) -> dict[str, Any]:
-    """When to stop, what to repeat, and how long to wait."""
+def _rules(bounds: Bounds, when: Callable[[BaseException], bool], begun: float) -> dict[str, Any]:
+    """When to stop, what to repeat, and how long to wait; ``begun`` is when the first one was."""
     import tenacity
 
     def again(error: BaseException) -> bool:
@@ -207,7 +210,7 @@ def _rules(bounds: Bounds, when: Callable[[BaseException], bool]) -> dict[str, A
     ) + tenacity.wait_random(0, bounds.pause)
     stop: Any = tenacity.stop_after_attempt(bounds.retries + 1)
     if bounds.deadline is not None:
-        stop = stop | tenacity.stop_before_delay(bounds.deadline)
+        stop = stop | tenacity.stop_before_delay(begun + bounds.deadline - time.monotonic())
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = None if state.outcome is None else state.outcome.exception()

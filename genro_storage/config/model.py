@@ -14,6 +14,7 @@ from ..backends.options import BackendOptions, StrictModel
 from ..exceptions import StorageConfigError, StorageMissingExtraError, StoragePathError
 from ..paths import normalise, physical
 from .lines import Lines
+from .portable import require_portable
 from .problems import kind_of, suggestion, validate
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class MountSpec:
                 f"{self!r} comes from a file and cannot be pickled, because its values may hold "
                 "secrets; load the file again instead"
             )
+        require_portable(self.name, self.literal)
         return parse_mount, (dict(self.literal),)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 
 from genro_storage import StorageConfigError, StorageManager
+from genro_storage.backends.remote import Bounds
+from genro_storage.backends.s3.engines import engine_of
 
 SECRET = "do-not-show-me"
 KEYS = {"key": "AKIA", "secret": SECRET}
@@ -37,6 +41,16 @@ def client_of(storage):
         {"endpoint_url": "http://127.0.0.1:9000"},
         {"endpoint": "https://minio.example.org/"},
         {"bucket": "arn:aws:s3:eu-west-1:123456789012:accesspoint/photos"},
+        {"engine": "obstore", "http2_only": True, "randomize_addresses": False},
+        {"engine": "fsspec", "use_fips_endpoint": True, "region": "us-east-1"},
+        {"config": {"aws_region": "eu-west-1"}, "AWS_REGION": "eu-west-1"},
+        {"timeout": "30s", "connect_timeout": "500ms", "retry_timeout": "2m 30s"},
+        {"endpoint_url": "http://localhost:9", "allow_http": True},
+        {"root_certificate": "/etc/authority.pem", "disable_system_certificates": True},
+        {"default_headers": {"X-Team": "red"}, "user_agent": "ours"},
+        {"copy_if_not_exists": "header: cf-copy-destination-if-none-match: *"},
+        {"provider": "minio", "endpoint_url": "http://localhost:9"},
+        {"metadata_endpoint": "http://169.254.169.254", "imdsv1_fallback": True},
     ],
     ids=lambda options: ",".join(options) or "nothing",
 )
@@ -68,6 +82,53 @@ def test_what_is_accepted(options):
         ({"timeout": 0}, "timeout"),
         ({"retries": -1}, "retries"),
         ({"buckett": "x"}, "bucket"),
+        # Two names of one setting.
+        ({"key": "a", "access_key_id": "b", "secret": SECRET}, "'key' and 'access_key_id'"),
+        ({"region": "a", "AWS_REGION": "b"}, "'region' and 'AWS_REGION'"),
+        ({"retries": 1, "max_retries": 2}, "'retries' and 'max_retries'"),
+        ({"read_timeout": 1, "client_options": {"read_timeout": 2}}, "'client_options'"),
+        ({"client_options": {"reed_timeout": 2}}, "'client_options' has no key 'reed_timeout'"),
+        ({"retry_config": {"backoff": {"bace": 2}}}, "'backoff' has no key 'bace'"),
+        ({"client_options": 3}, "client_options.*a mapping"),
+        # What does not go together.
+        ({"proxy_excludes": "a"}, "'proxy_excludes' belongs to 'proxy_url'"),
+        ({"disable_system_certificates": True}, "root_certificate"),
+        ({"http1_only": True, "http2_only": True}, "exclude each other"),
+        ({"sse_kms_key_id": "k"}, "sse_kms_key_id.*server_side_encryption"),
+        ({"server_side_encryption": "sse-c"}, "sse_customer_key_base64"),
+        ({"sse_customer_key_base64": SECRET, "server_side_encryption": "sse-c"}, "32 bytes"),
+        ({"server_side_encryption": "rot13"}, "AES256"),
+        ({"checksum_algorithm": "crc32"}, "sha256"),
+        ({"role_arn": "arn:r"}, "web_identity_token_file"),
+        ({"web_identity_token_file": "/t"}, "role_arn"),
+        ({"container_authorization_token_file": "/t"}, "container_credentials_full_uri"),
+        ({**KEYS, "metadata_endpoint": "http://x"}, "'metadata_endpoint'.*'key' precedes"),
+        ({"s3_express": True}, "--x-s3"),
+        ({"endpoint_url": "http://localhost:9", "allow_http": False}, "allow_http"),
+        ({"account": "abc"}, "provider: r2"),
+        ({"provider": "r2"}, "'r2' needs 'account'"),
+        ({"provider": "wasabi"}, "'wasabi' needs 'region'"),
+        ({"provider": "acme"}, "provider.*minio"),
+        # What is no value.
+        ({"connect_timeout": "soon"}, "connect_timeout.*500ms"),
+        ({"retry_timeout": -1}, "retry_timeout"),
+        ({"default_headers": {"a b": "c"}}, "header"),
+        ({"default_headers": {"a": f"{SECRET}\r\nX: y"}}, "one line"),
+        ({"default_headers": {"Authorization": SECRET}}, "Authorization"),
+        ({"user_agent": "a\nb"}, "one line"),
+        ({"proxy_url": f"socks5://u:{SECRET}@h"}, "HTTP proxy"),
+        ({"copy_if_not_exists": "dynamo:table"}, "multipart.*header"),
+        # What the chosen client cannot do.
+        ({"engine": "fsspec", "http2_only": True}, "fsspec cannot honour 'http2_only'.*obstore"),
+        ({"engine": "fsspec", "pool_max_idle_per_host": 1}, "fsspec cannot honour"),
+        ({"engine": "obstore", "use_dualstack_endpoint": True}, "obstore cannot honour"),
+        ({"engine": "obstore", "bucket": "x--use1-az4--x-s3"}, "obstore cannot honour 'bucket'"),
+        ({"http2_only": True, "use_fips_endpoint": True}, "'http2_only' needs.*'use_fips_end"),
+        # What a URL contradicts.
+        ({"url": "s3://pictures"}, "'bucket' and 'url' say two things"),
+        ({"bucket": None, "url": "s3://b/p", "prefix": "q"}, "'prefix' and 'url'"),
+        ({"url": "https://photos.s3.eu-west-1.amazonaws.com", "region": "x"}, "'region' and 'url'"),
+        ({"bucket": None}, "missing required field: 'bucket'"),
     ],
 )
 def test_what_is_refused(options, message):
@@ -77,11 +138,114 @@ def test_what_is_refused(options, message):
 
 
 def test_no_secret_is_shown():
-    with configured(**KEYS, token="another-secret") as storage:
+    more = {
+        "token": "another-secret",
+        "default_headers": {"X-Key": SECRET},
+        "proxy_url": f"http://u:{SECRET}@proxy:1",
+        "server_side_encryption": "sse-c",
+        "sse_customer_key_base64": base64.b64encode(SECRET.ljust(32).encode()).decode(),
+    }
+    with configured(**KEYS, **more) as storage:
         node = storage.node("store:a.txt")
         backend = node._mount.backend
         shown = repr((storage, node, backend, backend._store.client.options, backend.address("a")))
         assert SECRET not in shown and "another-secret" not in shown
+        assert more["sse_customer_key_base64"] not in shown
+
+
+URLS = {
+    "s3://photos": ("photos", "", None, None),
+    "s3://photos/a/b/": ("photos", "a/b", None, None),
+    "S3A://photos/a": ("photos", "a", None, None),
+    "https://s3.eu-west-1.amazonaws.com/photos": ("photos", "", "eu-west-1", None),
+    "https://s3-us-west-2.amazonaws.com/photos": ("photos", "", "us-west-2", None),
+    "https://s3.amazonaws.com/photos/a%20b": ("photos", "a b", None, None),
+    "https://photos.s3.eu-west-1.amazonaws.com": ("photos", "", "eu-west-1", None),
+    "https://my.photos.s3.us-gov-west-1.amazonaws.com/a": (
+        "my.photos",
+        "a",
+        "us-gov-west-1",
+        None,
+    ),
+    "https://photos.s3.amazonaws.com/": ("photos", "", None, None),
+    "https://photos.s3.cn-north-1.amazonaws.com.cn": ("photos", "", "cn-north-1", None),
+    "https://abc.r2.cloudflarestorage.com/photos/a": (
+        "photos",
+        "a",
+        "auto",
+        "https://abc.r2.cloudflarestorage.com",
+    ),
+}
+
+
+@pytest.mark.parametrize(("url", "wanted"), URLS.items())
+def test_a_url_says_where_a_mount_is(url, wanted):
+    with configured(bucket=None, url=url) as storage:
+        found = client_of(storage).options
+    assert (found.bucket, found.prefix, found.region, found.endpoint_url) == wanted
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("https://minio.example.org/photos", "endpoint_url.*bucket"),
+        ("https://fra1.digitaloceanspaces.com/photos", "endpoint_url"),
+        ("https://storage.googleapis.com/photos", "endpoint_url"),
+        ("https://s3.eu-west-1.amazonaws.com:8443/photos", "endpoint_url"),
+        ("https://s3.eu-west-1.amazonaws.com", "names no bucket"),
+        ("http://photos.s3.amazonaws.com", "s3:// or https://"),
+        ("gs://photos", "s3:// or https://"),
+        ("s3://", "letters, digits"),
+        ("s3://photos/a//b", "prefix"),
+        ("s3://photos/../b", "prefix"),
+        ("s3://photos?versionId=1", "query"),
+        (f"https://u:{SECRET}@s3.amazonaws.com/b", "credentials"),
+        ("https://photos.s3.amazonaws.com/?list", "query"),
+        ("https://[::1", "no URL"),
+    ],
+)
+def test_a_url_of_another_kind(url, message):
+    with pytest.raises(StorageConfigError, match=f"url.*{message}") as caught:
+        configured(bucket=None, url=url)
+    assert SECRET not in str(caught.value)
+
+
+def test_what_is_given_precedes_a_preset():
+    with configured(provider="r2", account="abc") as storage:
+        found = client_of(storage).options
+        assert (found.region, found.disable_tagging) == ("auto", True)
+        assert found.copy_condition == ("cf-copy-destination-if-none-match", "*", 412)
+        assert found.preset.equal_parts
+        assert found.origin_of("region") == "preset"
+    given = {"region": "wnam", "disable_tagging": False, "endpoint_url": "https://eu.example.org"}
+    with configured(provider="r2", copy_if_not_exists="multipart", **given) as storage:
+        found = client_of(storage).options
+        assert {name: getattr(found, name) for name in given} == given
+        assert found.copy_condition.is_multipart
+        assert found.origin_of("region") == "mount"
+
+
+def test_pauses_and_deadlines_are_one_value_for_both_clients():
+    backoff = {"init_backoff": timedelta(milliseconds=50), "max_backoff": "1s", "base": 3}
+    nested = {"max_retries": 4, "retry_timeout": "20s", "backoff": backoff}
+    with configured(retry_config=nested, connect_timeout=1, timeout="7s") as storage:
+        assert client_of(storage).bounds == Bounds(7.0, 4, 0.05, 1.0, 3.0, 20.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "engine"),
+    [
+        ({}, "obstore"),
+        ({"engine": "fsspec"}, "fsspec"),
+        ({"bucket": "arn:aws:s3:eu-west-1:1:accesspoint/a"}, "fsspec"),
+        ({"bucket": "x--use1-az4--x-s3"}, "fsspec"),
+        ({"use_accelerate_endpoint": True}, "fsspec"),
+        ({"http2_keep_alive_interval": "5s"}, "obstore"),
+    ],
+)
+def test_the_engine_follows_from_the_settings(options, engine):
+    with configured(**options) as storage:
+        assert engine_of(client_of(storage).options) == engine
 
 
 def test_two_mounts_of_one_bucket_are_recognised():

@@ -68,7 +68,12 @@ class AnswerServer:
                 while left > len(body):
                     time.sleep(pause)
                     body += self.rfile.read(min(256 * 1024, left - len(body)))
-                request = Request(self.command, self.path, dict(self.headers.items()), body)
+                # As botocore writes them: names are the same in any case, and obstore uses lower case.
+                headers = {
+                    name.title() if name.islower() else name: value
+                    for name, value in self.headers.items()
+                }
+                request = Request(self.command, self.path, headers, body)
                 outer.requests.append(request)
                 given = answer(request)
                 self.send_response(given.status)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from ...content import mimetype
 from ..durations import Duration
 from ..remote import Bounds, NetworkOptions
 
@@ -24,6 +25,8 @@ __all__ = ["CLIENT_KEYS", "ClientOptions", "flattened"]
 # RFC 9110 §5.6.2 and §5.5.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+_UNKNOWN = mimetype("")
 
 #: What is called otherwise inside of a nested mapping.
 _NESTED: Mapping[str, Mapping[str, str]] = {
@@ -110,7 +113,7 @@ class ClientOptions(NetworkOptions):
     )
     default_headers: dict[str, SecretStr] | None = Field(
         default=None,
-        description="Headers to send along with every request; they are not signed.",
+        description="Headers to send along with every request.",
     )
     default_content_type: str | None = Field(
         default=None,
@@ -176,6 +179,13 @@ class ClientOptions(NetworkOptions):
         """``default_headers``, readable."""
         found = self.default_headers or {}
         return {name: value.get_secret_value() for name, value in found.items()}
+
+    def content_type_of(self, name: str) -> str:
+        """The content type of a file, by its name where that tells one."""
+        found = mimetype(name)
+        if found == _UNKNOWN and self.default_content_type is not None:
+            return self.default_content_type
+        return found
 
     @field_validator("default_headers")
     @classmethod

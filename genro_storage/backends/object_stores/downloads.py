@@ -108,7 +108,7 @@ class _Download:
         self._opening = False
         self._alone = False
         self._failure: BaseException | None = None
-        self._over = False
+        self._over = threading.Event()
 
     def run(self, body: Body) -> None:
         first = _Lane(body.start, body.stop)
@@ -119,7 +119,7 @@ class _Download:
             with self._changed:
                 self._wait()
         finally:
-            self._over = True
+            self._over.set()
         if self._failure is not None:
             raise self._failure
 
@@ -182,7 +182,7 @@ class _Download:
     def _pump(self, lane: _Lane, body: Body | None) -> None:
         """Bring the bytes of a lane. A stream that breaks goes on from where it was."""
         vain = 0
-        while lane.at < lane.stop and not self._over:
+        while lane.at < lane.stop and not self._over.is_set():
             at = lane.at
             try:
                 if body is None:
@@ -192,7 +192,7 @@ class _Download:
                 self._drain(lane, body)
             except OSError as error:
                 vain = vain + 1 if lane.at == at else 0
-                if self._over or vain > self._bounds.retries or not is_transient(error):
+                if self._over.is_set() or vain > self._bounds.retries or not is_transient(error):
                     raise
                 time.sleep(min(_PAUSE * 2**vain, _LONGEST_PAUSE))
             body = None
@@ -201,7 +201,7 @@ class _Download:
             self._changed.notify_all()
 
     def _drain(self, lane: _Lane, body: Body) -> None:
-        while lane.at < lane.stop and not self._over:
+        while lane.at < lane.stop and not self._over.is_set():
             data = body.next()
             if not data:
                 raise ConnectionResetError("the connection ended before the content")

@@ -191,7 +191,10 @@ class Engine:
         except (Unfit, ImportError):
             raise
         except Exception as error:
-            raise self._explained(error) from None
+            explained = self._explained(error)
+            if explained is error:
+                raise
+            raise explained from explained.__cause__
 
     def _explained(self, error: Exception) -> BaseException:
         if isinstance(error, OSError) and type(error) is not FileNotFoundError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Literal
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 __all__ = ["Failure", "FailureKind", "failure_of"]
 
@@ -110,8 +110,8 @@ def _answer(body: str) -> tuple[str, str, str]:
     if "<Code>" not in body:
         return "", "", ""
     try:
-        root = ElementTree.fromstring(body.lstrip("\ufeff \t\r\n"))
-    except ElementTree.ParseError:
+        root = ET.fromstring(body.lstrip("\ufeff \t\r\n"))  # noqa: S314 - as botocore does
+    except ET.ParseError:
         return "", "", ""
     found = {each.tag.rpartition("}")[2]: (each.text or "").strip() for each in root.iter()}
     return found.get("Code", ""), found.get("Message", ""), found.get("Region", "")

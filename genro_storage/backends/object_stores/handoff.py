@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,13 @@ class _Worker:
             del call  # what it holds may be large
 
 
+class _Process:
+    """What is true of this process."""
+
+    main: ClassVar[int | None] = threading.main_thread().ident
+    has_parents_obstore: ClassVar[bool] = False
+
+
 _idle: deque[_Worker] = deque()
 _abandoned: deque[_Call] = deque(maxlen=64)
 
@@ -71,7 +78,7 @@ def interruptible(step: Callable[[], T]) -> T:
 
     What it does then happens or not, whole: nobody hears of it.
     """
-    if _thread.get_ident() != _main:
+    if _thread.get_ident() != _Process.main:
         return step()
     try:
         worker = _idle.pop()
@@ -98,20 +105,16 @@ def is_inherited() -> bool:
 
     Each of its calls would wait for ever. Whoever starts processes by ``spawn`` has none of this.
     """
-    return _has_parents_obstore
-
-
-_main = threading.main_thread().ident
-_has_parents_obstore = False
+    return _Process.has_parents_obstore
 
 
 def _after_fork() -> None:
-    global _main, _has_parents_obstore
-    _main = threading.get_ident()
+    _Process.main = threading.get_ident()
     _idle.clear()
     _abandoned.clear()
     # Also where it was not used yet as far as we know: another library may have.
-    _has_parents_obstore = _has_parents_obstore or "obstore" in sys.modules
+    if "obstore" in sys.modules:
+        _Process.has_parents_obstore = True
 
 
 if hasattr(os, "register_at_fork"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from .engines import engine_of
 from .environment import resolve
 from .options import S3Options
 
@@ -26,4 +27,9 @@ def build(options: S3Options, context: BuildContext) -> Backend:
     from .filesystem import S3Filesystem
 
     resolved = resolve(options, os.environ, context.mount)
-    return S3Backend(S3Filesystem(S3Client(resolved, context.mount)), resolved.prefix)
+    client = S3Client(resolved, context.mount)
+    if engine_of(resolved) == "fsspec":
+        return S3Backend(S3Filesystem(client), resolved.prefix)
+    from .fast import ObstoreFilesystem
+
+    return S3Backend(ObstoreFilesystem(client), resolved.prefix)

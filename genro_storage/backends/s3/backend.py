@@ -114,7 +114,7 @@ class S3Backend(FsspecBackend):
         if info.checksum is not None or info.type != "file" or self._digest(info.etag) is None:
             return info.checksum
         # It may be an MD5. A listing does not say whether the object is encrypted, a HEAD does.
-        found = self.stat(info.path)
+        found = self._describe(info.path, self._store.head(self._full(info.path)))
         return found.checksum if found.etag == info.etag else None
 
     def _entry(self, raw: Mapping[str, Any]) -> Entry:
@@ -292,6 +292,7 @@ class S3Backend(FsspecBackend):
 def _is_plain(answer: Mapping[str, Any]) -> bool:
     """Whether a HEAD shows no encryption under which an ETag is no MD5."""
     return (
-        answer.get("ServerSideEncryption") in (None, "AES256")
+        not answer.get("EncryptionUntold")
+        and answer.get("ServerSideEncryption") in (None, "AES256")
         and answer.get("SSECustomerAlgorithm") is None
     )

@@ -101,13 +101,17 @@ class Broker:
             raise PermissionError(
                 errno.EACCES, f"no secure connection to {_NAME} {shown}: {error}"
             ) from error
+        except urllib3.exceptions.NewConnectionError as error:  # which is a timeout by its class
+            raise ConnectionError(
+                errno.ECONNREFUSED, f"{_NAME} {shown} cannot be reached; check 'credentials_url'"
+            ) from error
         except urllib3.exceptions.TimeoutError as error:
             raise TimeoutError(
                 errno.ETIMEDOUT, f"{_NAME} {shown} does not answer; check 'credentials_url'"
             ) from error
         except urllib3.exceptions.HTTPError as error:
             raise ConnectionError(
-                errno.ECONNREFUSED, f"{_NAME} {shown} cannot be reached; check 'credentials_url'"
+                errno.ECONNRESET, f"the connection to {_NAME} {shown} broke; try again"
             ) from error
         _require_success(status, shown)
         if len(body) > _LARGEST:

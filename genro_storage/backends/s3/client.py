@@ -12,7 +12,6 @@ import atexit
 import contextlib
 import errno
 import functools
-import io
 import os
 import re
 import threading
@@ -22,7 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ..remote import Opened, is_transient, missing_extra, repeated_async
+from .body import Body
 from .broker import Broker
+from .codes import OVER, server_code
 from .environment import configured_endpoint
 from .location import Spot
 from .providers import make_source, sdk_credentials
@@ -86,21 +87,6 @@ class _Connected(NamedTuple):
     turns: asyncio.Semaphore
 
 
-class _Body(io.BytesIO):
-    """What is uploaded, noting when somebody takes of it.
-
-    aiohttp bounds the waiting for an answer, and waits for ever to be rid of what it sends.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self.taken = time.monotonic()
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self.taken = time.monotonic()
-        return super().read(size)
-
-
 _living: weakref.WeakSet[S3Client] = weakref.WeakSet()
 # What mounts share that name their keys, in one environment: a session is as much work as several
 # requests, and has credentials only where there is no key.
@@ -117,7 +103,7 @@ class S3Client:
     def __init__(self, options: S3Options, mount: str) -> None:
         self.options: S3Options = options
         self.bounds: Bounds = options.bounds
-        self._mount = mount
+        self.mount = mount
         self._place: Place | None = None
         self._broker = Broker(options, mount) if options.credentials_url is not None else None
         #: What signs requests, for every thread and client; None where nothing does.
@@ -127,15 +113,19 @@ class S3Client:
     @property
     def root(self) -> Spot:
         """The bucket and the prefix of the mount; a broker is asked for them at the first use."""
-        if self._broker is not None and self.options.bucket is None:
-            if self._broker.spot is None:
-                assert self.source is not None
-                self.source.get()
-            spot = self._broker.spot
-            assert spot is not None
-            named = {"bucket": spot.bucket, "prefix": spot.prefix}
-            self.options = self.options.model_copy(update=named)
+        if self.options.bucket is None:
+            self._connected()
         return Spot(self.options.bucket or "", self.options.prefix)
+
+    def _ask_broker(self) -> None:
+        if self._broker is None or self.options.bucket is not None:
+            return
+        assert self.source is not None
+        self.source.get()
+        spot = self._broker.spot
+        assert spot is not None
+        named = {"bucket": spot.bucket, "prefix": spot.prefix}
+        self.options = self.options.model_copy(update=named)
 
     @property
     def bucket(self) -> str:
@@ -150,7 +140,7 @@ class S3Client:
             try:
                 found = self._place = self._find_place(None)
             except ImportError as error:
-                raise missing_extra(error, self._mount, "s3", "s3") from error
+                raise missing_extra(error, self.mount, "s3", "s3") from error
         return found
 
     @property
@@ -162,7 +152,7 @@ class S3Client:
         """What the mount says, or else the environment, or else the profile."""
         region, endpoint = self.options.region, self.options.endpoint_url
         if endpoint is not None:
-            return Place(endpoint, region)
+            return Place(endpoint, region or self.options.default_region)
         try:
             found = self._session() if session is None else session
             region = region or self.options.default_region or found.get_config_variable("region")
@@ -187,10 +177,12 @@ class S3Client:
 
             session = self._session()
         except ImportError as error:
-            raise missing_extra(error, self._mount, "s3", "s3") from error
+            raise missing_extra(error, self.mount, "s3", "s3") from error
         _leave_loop_behind()
         self._place = self._find_place(session)
-        _ = self.root  # a broker is asked here, since the loop must not wait for it
+        # Here, since the loop must not wait for it; and not before the modules are there, which
+        # may take longer than credentials are good for.
+        self._ask_broker()
         prepare(session, self.options)
         settings = self._settings()
         explain = Explainer(self.bucket, self.options.anon, self.endpoint or "Amazon S3")
@@ -321,14 +313,25 @@ class S3Client:
 
         return self._connected().explain(ClientError({"Error": dict(error)}, operation))
 
+    def explained(self, error: Exception) -> Exception:
+        """The standard exception for one of botocore's, or the same."""
+        return self._connected().explain(error)
+
+    async def region(self) -> str:
+        """The region of the bucket, from Amazon where nobody else says it."""
+        return await self._attempt(_region)
+
     async def _attempt(self, step: Callable[[Any], Awaitable[T]]) -> T:
         connected = self._connected()
+        used = None if self.source is None else self.source.peek()
         try:
             # A request that waits here does not wait for a connection while its time runs.
             async with connected.turns, asyncio.timeout(self.options.request_timeout):
                 return await step(await connected.filesystem.get_s3(self.bucket))
         except Exception as error:
             explained = connected.explain(error)
+            if self.source is not None and server_code(error) in OVER:
+                explained = self.source.reject(used) or explained
             if explained is error:
                 raise
             raise explained from error
@@ -338,7 +341,7 @@ class S3Client:
         parameters = {**along_with(self.options, operation), **parameters}
         if "Body" not in parameters:
             return await call(Bucket=self.bucket, **parameters)
-        body = _Body(parameters["Body"])
+        body = Body(parameters["Body"])
         sending = asyncio.ensure_future(call(Bucket=self.bucket, **{**parameters, "Body": body}))
         timeout = self.bounds.timeout
         try:
@@ -365,6 +368,10 @@ def _leave_loop_behind() -> None:
 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=reset_lock)
+
+
+async def _region(client: Any) -> str:
+    return str(client.meta.region_name)
 
 
 async def _leave(connected: _Connected) -> None:

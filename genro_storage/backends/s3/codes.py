@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BUSY", "is_refused_before_it_began", "server_code"]
+__all__ = ["BUSY", "OVER", "is_refused_before_it_began", "server_code"]
 
 #: The server has not even looked at the request.
 BUSY = {
@@ -17,6 +17,9 @@ BUSY = {
     "429",
     "503",
 }
+
+#: The credentials have come to their end.
+OVER = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}
 
 # botocore's classes for a request that has not left this machine.
 _NEVER_SENT = ("EndpointConnectionError", "ConnectTimeoutError")
@@ -34,4 +37,6 @@ def server_code(error: BaseException | None) -> str | None:
 
 def is_refused_before_it_began(error: BaseException) -> bool:
     """Whether the server has surely not done what it was asked: it may be asked once more."""
-    return type(error.__cause__).__name__ in _NEVER_SENT or server_code(error) in BUSY
+    code = server_code(error)
+    over = code in OVER and isinstance(error, ConnectionError)  # there will be new credentials
+    return type(error.__cause__).__name__ in _NEVER_SENT or code in BUSY or over

@@ -72,10 +72,12 @@ class CredentialSource:
         fetch: Callable[[], Credentials],
         name: str,
         *,
+        renewable: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``name`` says in messages where the credentials come from."""
+        """``name`` says in messages where they come from; ``renewable``, whether others may come."""
         self.name = name
+        self.renewable = renewable
         #: Why the last attempt failed, None where it did not.
         self.failure: Exception | None = None
         self._fetch = fetch
@@ -111,11 +113,19 @@ class CredentialSource:
             "expires_at": None if ends is None else datetime.fromtimestamp(ends, UTC),
         }
 
-    def reject(self, refused: Credentials) -> None:
-        """The server says that these are over, whatever their date: fetch others next time."""
+    def reject(self, refused: Credentials | None) -> Exception | None:
+        """The server says that these have ended, whatever their date: others are fetched next.
+
+        Returns the error with which a request is tried again; None where that is of no use.
+        """
+        if not self.renewable:
+            return None
         held = self._held
         if held is not None and held.credentials is refused:
             self._held = None
+        return ConnectionError(
+            errno.EAGAIN, f"credentials from {self.name} have ended before their time; try again"
+        )
 
     def _usable(self) -> Credentials | None:
         held = self._held

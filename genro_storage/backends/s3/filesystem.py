@@ -12,7 +12,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...content import mimetype
 from ...info import CleanupCount
 from ..errors import RootNotFoundError
 from ..object_stores.listing import pages
@@ -23,7 +22,7 @@ from .stream import S3Stream
 from .transfer import S3Transfers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from .client import S3Client
@@ -70,11 +69,15 @@ class S3Filesystem:
         """What a HEAD says about one object; ``FileNotFoundError`` where there is none."""
         return self._ask("head_object", Key=path)
 
+    def _look(self, path: str) -> Raw:
+        """As ``head``, perhaps without what only a copy must know."""
+        return self.head(path)
+
     def info(self, path: str) -> Raw:
         """One object, or a prefix that some key has; the root is there if the bucket is."""
         if path:
             try:
-                return {"type": "file", "name": path, **self.head(path)}
+                return {"type": "file", "name": path, **self._look(path)}
             except FileNotFoundError:
                 pass
             except PermissionError:
@@ -155,7 +158,10 @@ class S3Filesystem:
         """Store ``value``; ``mode="create"`` refuses to replace. Other options are facts to keep."""
         extra = self._facts(path, options)
         create = options.get("mode") == "create"
-        self._create(path, create, lambda only: self.transfers.put(path, value, only, extra))
+        self._create(path, create, lambda only: self._put_now(path, value, only, extra))
+
+    def _put_now(self, path: str, value: bytes, create: bool, extra: Raw) -> None:
+        self.client.run(lambda: self.transfers.put(path, value, create, extra))
 
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
         """The same with the content of a local file, of which only parts are in memory."""
@@ -168,15 +174,19 @@ class S3Filesystem:
             extra = self._facts(rpath, options)
             create = options.get("mode") == "create"
             self._create(
-                rpath, create, lambda only: self.transfers.put_large(rpath, source, only, extra)
+                rpath,
+                create,
+                lambda only: self.client.run(
+                    lambda: self.transfers.put_large(rpath, source, only, extra)
+                ),
             )
 
-    def _create(
-        self, path: str, create: bool, put: Callable[[bool], Coroutine[Any, Any, None]]
-    ) -> None:
+    def _create(self, path: str, create: bool, put: Callable[[bool], object]) -> None:
         _check_length(path)
         try:
-            self.client.run(lambda: put(create))
+            if create and self.client.options.conditional_put == "disabled":
+                raise io.UnsupportedOperation("conditions are disabled")
+            put(create)
         except io.UnsupportedOperation:
             if not create:
                 raise
@@ -184,14 +194,13 @@ class S3Filesystem:
             try:
                 self.head(path)
             except FileNotFoundError:
-                self.client.run(lambda: put(False))
+                put(False)
                 return
             raise FileExistsError(errno.EEXIST, "already exists", path) from None
 
-    @staticmethod
-    def _facts(path: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _facts(self, path: str, options: Mapping[str, Any]) -> dict[str, Any]:
         facts = {name: value for name, value in options.items() if name != "mode"}
-        return {"ContentType": mimetype(path), **facts}
+        return {"ContentType": self.client.options.content_type_of(path), **facts}
 
     def cp_file(self, path1: str, path2: str) -> None:
         self.copy(path1, path2, self.head(path1))
@@ -261,8 +270,9 @@ class S3Filesystem:
             raise _summary(failures, count)
 
     def _remove_batch(self, keys: list[str]) -> list[tuple[str, Exception]]:
-        if len(keys) == 1:
-            self.rm_file(keys[0])
+        if len(keys) == 1 or self.client.options.disable_bulk_delete:
+            for key in keys:
+                self.rm_file(key)
             return []
         wanted = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -10,7 +11,7 @@ from ..object_stores.client_options import ClientOptions, flattened
 from ..options import renamed
 from .engines import check_engine
 from .identity import IdentitySettings
-from .location import Location, with_url
+from .location import Location, is_address, with_url
 from .presets import PRESETS, Preset
 from .requests import RequestSettings
 
@@ -37,6 +38,8 @@ class S3Options(ClientOptions, RequestSettings, IdentitySettings, Location):
         **RequestSettings.request_synonyms,
         **ClientOptions.client_synonyms,
     }
+
+    one_of: ClassVar[tuple[str, ...]] = ("bucket", "url", "credentials_url")
 
     engine: Literal["auto", "obstore", "fsspec"] = Field(
         default="auto",
@@ -88,6 +91,12 @@ class S3Options(ClientOptions, RequestSettings, IdentitySettings, Location):
         if self.allow_http is False and (self.endpoint_url or "").startswith("http://"):
             raise ValueError(
                 "'endpoint_url' begins with http:// and 'allow_http' is false; write https://"
+            )
+        host = urlsplit(self.endpoint_url or "").hostname or ""
+        if self.virtual_hosted_style_request and is_address(host):
+            raise ValueError(
+                "'virtual_hosted_style_request' puts the bucket before the host of 'endpoint_url', "
+                "which is a number; give its name"
             )
         if self.s3_express and self.bucket is not None and not self.bucket.endswith("--x-s3"):
             raise ValueError("with 's3_express' the bucket's name ends in --x-s3")

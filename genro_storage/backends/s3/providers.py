@@ -31,7 +31,7 @@ def make_source(options: S3Options, broker: Broker | None) -> CredentialSource |
     if options.key is not None and options.secret is not None:
         token = None if options.token is None else options.token.get_secret_value()
         fixed = Credentials(options.key, options.secret.get_secret_value(), token)
-        return CredentialSource(lambda: fixed, "the configuration")
+        return CredentialSource(lambda: fixed, "the configuration", renewable=False)
     return CredentialSource(_Chain(options).fetch, "the usual places of AWS")
 
 

@@ -34,19 +34,11 @@ def is_virtual(options: S3Options, place: Place) -> bool:
 
 
 def bare_endpoint(options: S3Options, endpoint: str) -> str:
-    """The endpoint without the bucket before its host, which obstore's users write there.
-
-    Raises ``ValueError`` where a bucket cannot be put before the host.
-    """
+    """The endpoint without the bucket before its host, which obstore's users write there."""
     parts = urlsplit(endpoint)
     host = parts.hostname or ""
     if not options.virtual_hosted_style_request:
         return endpoint
-    if is_address(host):
-        raise ValueError(
-            "'virtual_hosted_style_request' puts the bucket before the host of 'endpoint_url', "
-            "which is a number; give its name"
-        )
     first = f"{options.bucket}."
     if not options.bucket or not host.startswith(first.lower()):
         return endpoint
@@ -89,9 +81,9 @@ def sdk_settings(options: S3Options, place: Place, bounds: Bounds, pool: int) ->
         s3["disable_s3_express_session_auth"] = True
     if s3:
         config["s3"] = s3
-    for name in ("use_fips_endpoint", "use_dualstack_endpoint", "user_agent"):
+    for name in ("use_fips_endpoint", "use_dualstack_endpoint"):
         if getattr(options, name):
-            config[name] = getattr(options, name)
+            config[name] = True
     if options.pool_idle_timeout is not None:
         config["connector_args"] = {"keepalive_timeout": options.pool_idle_timeout}
     config |= _proxies(options, endpoint)
@@ -167,14 +159,20 @@ def load_models() -> Any:
 
 def needs_own_session(options: S3Options) -> bool:
     """Whether what goes along with requests makes a session a mount's own."""
-    return bool(options.default_headers) or options.default_region is not None
+    return bool(_headers(options)) or options.default_region is not None
+
+
+def _headers(options: S3Options) -> dict[str, str]:
+    """What requests carry. The SDK would add its own name to another setting."""
+    agent = {} if options.user_agent is None else {"User-Agent": options.user_agent}
+    return {**agent, **options.headers}
 
 
 def prepare(session: Any, options: S3Options) -> None:
     """Have a session's clients send the headers of a mount, unsigned, and know where to begin."""
     if options.default_region is not None:
         session.set_config_variable("region", options.default_region)
-    headers = options.headers
+    headers = _headers(options)
     if not headers:
         return
 

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import logging
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..object_stores.source import Source
@@ -14,7 +15,7 @@ from ..remote import is_transient
 from .codes import is_refused_before_it_began, server_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from .client import S3Client
 
@@ -32,6 +33,10 @@ COPY_AT_ONCE = 1024 * MIB
 COPY_PART = 256 * MIB
 _AT_ONCE = 4
 _MOST_PARTS = 10_000
+
+
+#: What names a part when all are put together: the checksum too, with some algorithms.
+_NAMES = ("ETag", "ChecksumSHA256", "ChecksumCRC64NVME")
 
 
 class Sink(Protocol):
@@ -105,17 +110,21 @@ class S3Transfers:
         length = max(PART, math.ceil(size / _MOST_PARTS / MIB) * MIB)
 
         async def upload_part(upload: str, number: int, offset: int) -> dict[str, Any]:
-            data = await asyncio.to_thread(source.piece, offset, min(offset + length, size))
+            end = min(offset + length, size)
+            data = await loop.run_in_executor(reader, source.piece, offset, end)
             answer = await self._client.request(
                 "upload_part", Key=key, UploadId=upload, PartNumber=number, Body=data
             )
-            return {"PartNumber": number, "ETag": answer["ETag"]}
+            return {"PartNumber": number, **_named(answer)}
 
         def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
             for number, offset in enumerate(range(0, size, length), 1):
                 yield upload_part(upload, number, offset)
 
-        await self._in_parts(key, parts, _creation(create), extra, source.require_unchanged)
+        loop = asyncio.get_running_loop()
+        # One thread: each keeps the memory of the parts that it has read to itself.
+        with ThreadPoolExecutor(1, thread_name_prefix="genro-storage") as reader:
+            await self._in_parts(key, parts, _creation(create), extra, source.require_unchanged)
 
     async def copy(
         self, source: str, target: str, size: int, etag: str | None, extra: dict[str, Any]
@@ -138,7 +147,7 @@ class S3Transfers:
                 CopySourceRange=f"bytes={offset}-{last}",
                 **origin,
             )
-            return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
+            return {"PartNumber": number, **_named(answer["CopyPartResult"])}
 
         def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
             for number, offset in enumerate(range(0, size, self.copy_part), 1):
@@ -199,6 +208,10 @@ class S3Transfers:
                 )
             return False
         return True
+
+
+def _named(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: part[name] for name in _NAMES if name in part}
 
 
 def _creation(create: bool) -> dict[str, Any]:

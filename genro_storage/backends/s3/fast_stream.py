@@ -1,0 +1,135 @@
+"""Reading an object as a stream by obstore: a first range, and then one answer to the end."""
+
+from __future__ import annotations
+
+import errno
+import io
+from typing import TYPE_CHECKING
+
+from ..object_stores.downloads import MemorySink, download
+from ..object_stores.engine import Unfit
+from ..positioned import PositionedStream
+from ..remote import repeated
+from .codes import server_code
+from .stream import FIRST
+from .transfer import PART, S3Transfers
+
+if TYPE_CHECKING:
+    from ..object_stores.engine import Body, Engine
+    from .client import S3Client
+
+__all__ = ["FastStream"]
+
+
+class FastStream(PositionedStream):
+    """One content of one object: reading fails where another has taken its place.
+
+    Opening it is one request, which is all for a small file or a look at a header. Who reads on
+    from there gets a second, to the end, whose bytes come as they are read; going elsewhere leaves
+    it and begins anew. A connection that breaks is replaced where it was.
+    """
+
+    def __init__(self, engine: Engine, client: S3Client, key: str) -> None:
+        super().__init__()
+        self._engine = engine
+        self._client = client
+        self._key = key
+        self._body: Body | None = None  # what comes after the data
+        self._etag: str | None = None
+        self._fit = True
+        self._of_parent: Body | None = None
+        try:
+            body, data = engine.read(key, 0, FIRST)
+        except OSError as error:
+            if server_code(error) not in ("InvalidRange", "416"):
+                raise
+            self._start, self._data, self._size = 0, b"", 0
+        else:
+            self._start, self._data = 0, data or b""
+            self._size, self._etag = body.facts.size, body.facts.etag
+
+    def _end(self) -> int:
+        return self._size
+
+    def read(self, size: int = -1) -> bytes:
+        """``size`` bytes, or all that are left; fewer only at the end."""
+        self._require_open()
+        rest = max(0, self._size - self._position)
+        wanted = rest if size < 0 else min(size, rest)
+        if wanted > 2 * PART:
+            return self._read_large(wanted)
+        parts: list[bytes] = []
+        while wanted:
+            offset = self._position - self._start
+            if not 0 <= offset < len(self._data):
+                self._advance()
+                offset = self._position - self._start
+            part = self._data[offset : offset + wanted]
+            parts.append(part)
+            self._position += len(part)
+            wanted -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _read_large(self, wanted: int) -> bytes:
+        start, etag, bounds = self._position, self._etag, self._client.bounds
+        self._body = None
+        memory = MemorySink()
+        try:
+            if not self._is_fit():
+                raise Unfit
+            body = repeated(bounds, lambda _: self._again(start, start + wanted, etag))
+            download(body, self._again, memory, bounds)
+            data = memory.value()
+        except Unfit:
+            sink, work = io.BytesIO(), S3Transfers(self._client).fetch
+            self._client.run(lambda: work(self._key, sink, start, start + wanted, etag=etag))
+            data = sink.getvalue()
+        self._position += wanted
+        return data
+
+    def _is_fit(self) -> bool:
+        """Whether obstore may be used, as it may not after a fork."""
+        return self._fit and self._engine.can(self._key)
+
+    def _again(self, start: int, end: int | None, etag: str | None) -> Body:
+        return self._engine.open(self._key, start, end, etag)
+
+    def _advance(self) -> None:
+        """Have the bytes at the position."""
+        at = self._position
+        if self._is_inherited:
+            # Kept, since what it belongs to is in the parent, and has no thread here.
+            self._of_parent, self._body = self._body, None
+            self._adopt()
+        goes_on = at > 0 and at == self._start + len(self._data)
+        if not goes_on:
+            self._body = None
+        try:
+            if not self._is_fit():
+                raise Unfit
+            data = repeated(self._client.bounds, lambda _: self._next(at, goes_on))
+        except Unfit:
+            self._fit, self._body = False, None
+            end = min(at + PART, self._size)
+            data = self._client.run(lambda: self._client.fetch(self._key, at, end, self._etag)).data
+        if not data:
+            raise OSError(errno.EIO, "the server sent less than there is")
+        self._start, self._data = at, data
+
+    def _next(self, at: int, goes_on: bool) -> bytes:
+        """The next bytes of the answer that is being read, or of another from here on."""
+        body, self._body = self._body, None
+        if body is None:
+            end = self._size if goes_on else min(at + FIRST, self._size)
+            body = self._again(at, end, self._etag)
+            if body.start != at:
+                raise Unfit
+        data = body.next() if goes_on else body.all()
+        if goes_on:
+            self._body = body  # not where it has failed
+        return data
+
+    def close(self) -> None:
+        super().close()
+        self._body = None
+        self._data = b""
