@@ -111,6 +111,10 @@ def test_every_key_of_obstore_is_taken_under_its_own_name_flat_or_nested(model, 
     nested = model.model_validate({group: {key: value}, **({} if key in needed else needed)})
     assert flat == nested
     assert model.synonyms.get(key, key) in flat.model_fields_set
+    if key not in CLIENT:
+        prefixed = ("GOOGLE_" if model is GcsOptions else "azure_storage_") + key
+        more = {} if key in needed else needed
+        assert model.model_validate({prefixed: value, **more}) == flat
 
 
 @pytest.mark.parametrize("kind", ["gcs", "azure"])

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import urllib.request
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -31,7 +31,7 @@ _MIB = 1024 * 1024
 
 class _Store:
     #: How many clients of its own a mount has, each with its own connections.
-    clients = {"fsspec": 1, "obstore": 2}
+    clients: ClassVar = {"fsspec": 1, "obstore": 2}
 
     def __init__(self, service: Any, engine: str) -> None:
         self.service = service

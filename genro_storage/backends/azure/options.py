@@ -23,6 +23,7 @@ _FABRIC = "fabric.microsoft.com"
 class AzureOptions(CloudOptions):
     """A container of Azure Blob Storage."""
 
+    prefixes: ClassVar[tuple[str, ...]] = ("azure_storage_", "azure_")
     synonyms: ClassVar[Mapping[str, str]] = {
         **CloudOptions.client_synonyms,
         "connection_timeout": "connect_timeout",

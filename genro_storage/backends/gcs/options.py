@@ -25,6 +25,7 @@ _HOST = "storage.googleapis.com"
 class GcsOptions(CloudOptions):
     """A bucket of Google Cloud Storage."""
 
+    prefixes: ClassVar[tuple[str, ...]] = ("google_",)
     synonyms: ClassVar[Mapping[str, str]] = {
         **CloudOptions.client_synonyms,
         "prefix": "base_path",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,9 @@ _IMPOSSIBLE: Mapping[str, str] = {
 class CloudOptions(ClientOptions):
     """A subclass names its keys, and ``location`` takes a URL apart into them."""
 
+    #: What may stand before a key, as in obstore's names; the longest first.
+    prefixes: ClassVar[tuple[str, ...]] = ()
+
     engine: Literal["auto", "obstore", "fsspec"] = Field(
         default="auto",
         description="What reads the contents: `obstore`, a native client that takes a third of the "
@@ -56,7 +59,27 @@ class CloudOptions(ClientOptions):
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, data: Any) -> Any:
-        return expand_url(flattened(data), cls.synonyms, cls.location)
+        return expand_url(cls._unprefixed(flattened(data)), cls.synonyms, cls.location)
+
+    @classmethod
+    def _unprefixed(cls, data: Any) -> Any:
+        """The keys without what obstore lets stand before them, in small or capital letters."""
+        if not isinstance(data, dict):
+            return data
+        known, plain = set(cls.known_keys()), dict(data)
+        for key in data:
+            low = str(key).lower()
+            rest = next((low[len(each) :] for each in cls.prefixes if low.startswith(each)), None)
+            if key in known or rest not in known:
+                continue
+            value = plain.pop(key)
+            if rest in plain and plain[rest] != value:
+                raise ValueError(
+                    f"{str(key)!r} and {rest!r} are two names of one option, but their values "
+                    "differ; keep one of them"
+                )
+            plain[rest] = value
+        return plain
 
     @model_validator(mode="after")
     def _check_possible(self) -> Self:
