@@ -92,7 +92,10 @@ class Attributes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """One version of a file. ``last_modified`` is timezone-aware, ``size`` in bytes."""
+    """One version of a file. ``last_modified`` is timezone-aware, ``size`` in bytes.
+
+    ``is_delete_marker``: from then on the file was missing; such a version has no content.
+    """
 
     version_id: str
     is_latest: bool
@@ -100,3 +103,4 @@ class FileVersion:
     size: int | None = None
     etag: str | None = None
     is_delete_marker: bool = False
+    checksum: Checksum | None = None

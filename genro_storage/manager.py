@@ -238,6 +238,21 @@ class StorageManager:
         """A virtual node that reads as the unified diff of two text files."""
         return diff_node(self, node1, node2)
 
+    # -- for other libraries ------------------------------------------------------------------
+
+    def fs(self, name: str) -> Any:
+        """An fsspec filesystem with the settings of a mount, for libraries that want one.
+
+        It reaches all that the mount's credentials do, holds them, and knows nothing of rights and
+        prefixes. Raises ``StorageUnsupportedError`` where the mount stands on none, and
+        ``StoragePermissionError`` where the mount may do less than that.
+        """
+        return self._mount(name).filesystem()
+
+    def store(self, name: str) -> Any:
+        """The obstore store of a mount, for libraries that want one; raises as :meth:`fs`."""
+        return self._mount(name).store()
+
     # -- life ---------------------------------------------------------------------------------
 
     def check(self, *names: str, timeout: float = 60.0) -> list[MountHealth]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .exceptions import translating
+from .exceptions import StoragePermissionError, translating
 from .mount_reach import MountReach
 
 if TYPE_CHECKING:
@@ -43,6 +43,21 @@ class MountExtras(MountReach):
         self._require("delete", path, "version deletion: the backend is read-only")
         self._run(path, "deleting a version", "delete_version", version)
 
+    def restore_version(self, path: str, version: str) -> None:
+        """Make an older version the current one."""
+        self.require_write(path, "restoring a version")
+        self._require("versioning", path, "restoring versions: it does not support versioning")
+        self._run(path, "restoring a version", "restore_version", version)
+
+    def require_versions(self, path: str) -> None:
+        """Raise ``StorageUnsupportedError`` where no versions are kept, though they could be."""
+        self._require("versioning", path, "versioning")
+        self._run(path, "asking for versions", "require_versions")
+
+    def latest_version_is_fixed(self, path: str) -> bool:
+        """Whether deleting the latest version would delete the file."""
+        return self._at(path)[0].latest_version_is_fixed
+
     # -- metadata ---------------------------------------------------------------------------------
 
     def get_metadata(self, path: str) -> dict[str, str]:
@@ -67,3 +82,25 @@ class MountExtras(MountReach):
         """A URL for use inside the application, None where there is none."""
         found: str | None = self._run(path, "making a URL", "internal_url", nocache=nocache)
         return found
+
+    # -- for other libraries ----------------------------------------------------------------------
+
+    def filesystem(self) -> Any:
+        """The fsspec filesystem of the whole storage, which knows nothing of this mount's rights."""
+        return self._client("filesystem")
+
+    def store(self) -> Any:
+        """The obstore store of the whole storage, which knows nothing of this mount's rights."""
+        return self._client("store")
+
+    def _client(self, verb: str) -> Any:
+        label = self.label("")
+        if self.prefix or self.permissions != "delete":
+            raise StoragePermissionError(
+                f"{label}: a client of the storage itself would lead around the rights of this "
+                "mount; ask the mount that it stands on, or give it permissions: delete",
+                node=label,
+            )
+        backend, _ = self._at("")
+        with translating(label, "opening a client"):
+            return getattr(backend, verb)()

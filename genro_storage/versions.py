@@ -8,13 +8,12 @@ index counts it.
 from __future__ import annotations
 
 from datetime import UTC
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .exceptions import StorageVersionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from .info import FileVersion
@@ -81,18 +80,38 @@ def as_of(versions: Sequence[FileVersion], when: datetime) -> FileVersion | None
     return None
 
 
-def duplicates(versions: Sequence[FileVersion]) -> list[FileVersion]:
+def duplicates(
+    versions: Sequence[FileVersion],
+    *,
+    keep_latest: bool = False,
+    alike: Callable[[FileVersion, FileVersion], bool] | None = None,
+) -> list[FileVersion]:
     """Versions that repeat the content of the one just before them, oldest first.
 
     Of A A B B A these are the second A and the second B: going back to A was a change. Only a
-    strong ETag of equal size proves equality; an unknown or weak one (RFC 9110 §8.8.1) does not.
+    checksum, or a strong ETag of equal size, proves equality; an unknown or weak one
+    (RFC 9110 §8.8.1) does not. ``alike`` is asked about those of equal content, whether all else
+    is equal too. With ``keep_latest``, the latest version is not among them: what it repeats is.
     """
-    return [newer for older, newer in pairwise(versions) if _same_content(older, newer)]
+    found: list[FileVersion] = []
+    kept: FileVersion | None = None
+    for version in versions:
+        same = kept is not None and _same_content(kept, version)
+        if kept is None or not (same and (alike is None or alike(kept, version))):
+            kept = version
+        elif keep_latest and version.is_latest:
+            found.append(kept)
+        else:
+            found.append(version)
+    return found
 
 
 def _same_content(older: FileVersion, newer: FileVersion) -> bool:
     if older.is_delete_marker or newer.is_delete_marker:
         return False
+    ours, theirs = older.checksum, newer.checksum
+    if ours is not None and theirs is not None and ours.algorithm == theirs.algorithm:
+        return ours == theirs
     if not older.etag or older.etag != newer.etag or older.etag.startswith("W/"):
         return False
     return older.size is None or newer.size is None or older.size == newer.size

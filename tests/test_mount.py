@@ -86,10 +86,12 @@ DOORS = {
     "address": lambda mount, here: mount.same_place("p", mount, "p"),
     "begin_batch": lambda mount, here: mount.begin_batch(),
     "check": lambda mount, here: mount.check(),
+    "filesystem": lambda mount, here: mount.filesystem(),
+    "store": lambda mount, here: mount.store(),
     "close": lambda mount, here: mount.close(),
 }
 #: The verbs that take no single path of the user's, so no message can name one.
-PATHLESS = {"remove_many", "begin_batch", "check", "close"}
+PATHLESS = {"remove_many", "begin_batch", "check", "filesystem", "store", "close"}
 
 
 class Nothing(WriteHandle):
@@ -156,7 +158,11 @@ def test_there_is_a_door_for_every_verb_of_a_backend():
     assert set(DOORS) == VERBS
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS))
+#: What is handed out for other libraries, of the whole storage and only to whom it belongs.
+CLIENTS = {"filesystem", "store"}
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS - CLIENTS))
 def test_a_verb_reaches_the_backend_below_the_prefix(verb, tmp_path):
     spying = Spying()
     mount = Mount("m", spying, prefix="pre/fix")
@@ -198,7 +204,9 @@ WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
     "set_mtime", "begin_batch",
 }  # fmt: skip
-DELETES = {"remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move"}
+DELETES = {
+    "remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move", "filesystem", "store",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
@@ -298,12 +306,24 @@ def test_an_undeclared_capability_is_refused_before_the_backend_is_asked(verb, t
     assert spying.calls == []
 
 
-@pytest.mark.parametrize("verb", sorted(WRITES - {"copy"} | DELETES - {"move"}))
+@pytest.mark.parametrize("verb", sorted(WRITES - {"copy"} | DELETES - {"move"} - CLIENTS))
 def test_a_read_only_backend_refuses_what_its_mount_would_allow(verb, tmp_path):
     spying = Spying()
     spying.capabilities = EVERYTHING.without_writing()
     with pytest.raises(StorageUnsupportedError, match="m:"):
         DOORS[verb](Mount("m", spying), tmp_path)
+    assert spying.calls == []
+
+
+@pytest.mark.parametrize("verb", sorted(CLIENTS))
+def test_a_client_of_the_storage_is_not_for_a_part_of_it(verb):
+    spying = Spying()
+    for mount in (
+        Mount("m", spying, prefix="below"),
+        Mount("m", spying, permissions="readwrite"),
+    ):
+        with pytest.raises(StoragePermissionError, match="ask the mount that it stands on"):
+            getattr(mount, verb)()
     assert spying.calls == []
 
 
@@ -465,7 +485,7 @@ FOREIGN = dict(_foreign_errors())
 def test_nothing_unmapped_escapes_from(verb, tmp_path):
     (tmp_path / "source").write_bytes(b"x")
     for name, error in FOREIGN.items():
-        mount = Mount("m", Failing(error), prefix="hidden")
+        mount = Mount("m", Failing(error), prefix="" if verb in CLIENTS else "hidden")
         with pytest.raises(StorageError) as caught:
             DOORS[verb](mount, tmp_path)
         ours = caught.value

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from genro_storage import versions as select
 from genro_storage.exceptions import StorageVersionError
-from genro_storage.info import FileVersion
+from genro_storage.info import Checksum, FileVersion
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -151,3 +152,30 @@ def test_removing_the_duplicates_keeps_the_history_of_contents(letters: str) -> 
     kept = [v.etag for v in history if v not in doubles]
     assert all(a != b for a, b in pairwise(kept))
     assert (kept[:1], kept[-1:]) == (list(letters[:1]), list(letters[-1:]))
+
+
+def test_where_the_latest_stays_what_it_repeats_goes() -> None:
+    history = [*contents("AABB"), version("4B", 4, etag="B", size=1, latest=True)]
+    found = select.duplicates(history, keep_latest=True)
+    assert [v.version_id for v in found] == ["1A", "3B", "2B"]
+
+
+def test_equal_contents_that_differ_otherwise_are_no_duplicates() -> None:
+    asked: list[str] = []
+
+    def alike(older: FileVersion, newer: FileVersion) -> bool:
+        asked.append(f"{older.version_id} {newer.version_id}")
+        return newer.version_id != "1A"
+
+    found = select.duplicates(contents("AAAB"), alike=alike)
+    assert [v.version_id for v in found] == ["2A"]
+    assert asked == ["0A 1A", "1A 2A"]
+
+
+def test_a_checksum_decides_where_there_is_one() -> None:
+    def named(name: str, digest: str, etag: str) -> FileVersion:
+        return replace(version(name, etag=etag, size=1), checksum=Checksum("md5", digest))
+
+    same = [named("a", "1", "e"), named("b", "1", "f")]
+    assert select.duplicates(same) == same[1:]
+    assert select.duplicates([named("a", "1", "e"), named("b", "2", "e")]) == []

@@ -140,6 +140,13 @@ class FilesystemCalls(Backend):
         """The normaliser, for one entry as ``info`` or ``ls`` gave it."""
         return file_info(path, raw)
 
+    def filesystem(self) -> Any:
+        """The filesystem itself; paths in it begin with the mount's root."""
+        from fsspec import AbstractFileSystem
+
+        # Several technologies stand on something that has a few of its methods only.
+        return self._fs if isinstance(self._fs, AbstractFileSystem) else super().filesystem()
+
     def _info(self, path: str) -> dict[str, Any]:
         return self._fs.info(self._full(path))
 

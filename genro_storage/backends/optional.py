@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..capabilities import BackendCapabilities
     from ..info import FileInfo, FileVersion
 
 __all__ = ["OptionalVerbs"]
@@ -21,6 +22,12 @@ __all__ = ["OptionalVerbs"]
 class OptionalVerbs(ABC):
     """The optional half of :class:`~genro_storage.backends.base.Backend`."""
 
+    #: Whether the latest version is the file: it is not deleted by its id, and no other one takes
+    #: its place.
+    latest_version_is_fixed: ClassVar[bool] = False
+
+    capabilities: BackendCapabilities
+
     @abstractmethod
     def stat(self, path: str) -> FileInfo:
         """As in ``Backend``."""
@@ -28,7 +35,11 @@ class OptionalVerbs(ABC):
     # -- versions -----------------------------------------------------------------------------
 
     def versions(self, path: str) -> list[FileVersion]:
-        """All versions of exactly this file, oldest first."""
+        """All versions of exactly this file, oldest first, also where it is deleted by now.
+
+        ``FileNotFoundError`` where there are none. Where versions are not switched on, the current
+        one alone.
+        """
         raise self._unsupported("versioning")
 
     def stat_version(self, path: str, version: str) -> FileInfo | None:
@@ -39,8 +50,26 @@ class OptionalVerbs(ABC):
         return None
 
     def delete_version(self, path: str, version: str) -> None:
-        """Remove one version for good."""
+        """Remove one version for good; ``FileNotFoundError`` where there is none of this name.
+
+        ``io.UnsupportedOperation`` where versions are not switched on: it would be the only one.
+        """
         raise self._unsupported("version deletion")
+
+    def restore_version(self, path: str, version: str) -> None:
+        """Make a version the current one, with its metadata, by a copy inside the store.
+
+        The current one stays as it is; nothing is copied where it is that very version.
+        """
+        raise self._unsupported("restoring versions")
+
+    def require_versions(self, path: str) -> None:
+        """Raise ``io.UnsupportedOperation``, which says what to do, where none are kept here.
+
+        What the technology can do, the capabilities say; this asks for this very place.
+        """
+        if not self.capabilities.versioning:
+            raise self._unsupported("versioning")
 
     # -- metadata -----------------------------------------------------------------------------
 
@@ -66,6 +95,16 @@ class OptionalVerbs(ABC):
     def internal_url(self, path: str, *, nocache: bool = False) -> str | None:
         """A URL for use inside the application; None where there is none."""
         return None
+
+    # -- for other libraries ------------------------------------------------------------------
+
+    def filesystem(self) -> Any:
+        """An fsspec filesystem with the settings of this storage, for other libraries."""
+        raise self._unsupported("fsspec: it stands on no filesystem of it")
+
+    def store(self) -> Any:
+        """The obstore store of this storage, for other libraries."""
+        raise self._unsupported("obstore: it stands on no store of it")
 
     # -- for subclasses -----------------------------------------------------------------------
 

@@ -238,10 +238,10 @@ class NodeContents(NodeFacts):
             raise StorageIsDirectoryError(
                 f"{self._label}: Cannot compute hash of directory", node=self._label
             )
-        if self._snapshot is None:
-            known = self._mount.checksum(info)
-            if known is not None and known.algorithm == algorithm:
-                return known.hexdigest
+        # Asking the storage would ask about the current content, not about this version's.
+        known = self._mount.checksum(info) if self._snapshot is None else info.checksum
+        if known is not None and known.algorithm == algorithm:
+            return known.hexdigest
         with self._mount.open_read(self._path, version=self._version_id()) as stream:
             return content.digest(stream, algorithm)
 

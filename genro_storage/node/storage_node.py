@@ -115,9 +115,11 @@ class StorageNode(NodeTree):
     def get_metadata(self) -> dict[str, str]:
         """The user metadata; empty where the backend keeps none.
 
-        ``StorageUnsupportedError`` for a snapshot, as for the URLs: only the current file has any.
+        For a snapshot, that of its version; ``StorageUnsupportedError`` where the backend only
+        knows it of the current file.
         """
-        self._require_current("metadata")
+        if self._snapshot is not None:
+            return self._metadata_of_version()
         return self._mount.get_metadata(self._path)
 
     def set_metadata(self, metadata: Mapping[str, str]) -> None:

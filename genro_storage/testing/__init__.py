@@ -28,7 +28,7 @@ except ImportError as _missing:
 
 _PARTS = (
     "ground", "reading", "writing", "contract", "listing", "names", "errors", "capability",
-    "permissions", "concurrency", "processes",
+    "versions", "permissions", "concurrency", "processes",
 )  # fmt: skip
 # Before they are imported, so that a failing assertion shows its values.
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))

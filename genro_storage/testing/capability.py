@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..exceptions import StorageUnsupportedError
-from .ground import Ground, names_in
+from .ground import names_in
+from .versions import VersionConformance
 
 if TYPE_CHECKING:
     from ..manager import StorageManager
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["CapabilityConformance"]
 
 
-class CapabilityConformance(Ground):
+class CapabilityConformance(VersionConformance):
     """Each flag of ``BackendCapabilities`` that can be seen from outside."""
 
     def _writable(self, storage: StorageManager) -> StorageNode:
@@ -85,38 +86,6 @@ class CapabilityConformance(Ground):
         else:
             assert node.get_metadata() == {}
         assert node.read_bytes() == b"x"
-
-    def test_versions(self, storage: StorageManager) -> None:
-        node = self.put(storage.node("mine:capability.txt"), b"one")
-        if not self.declares(node, "version_access", lambda: node.open("rb", version=-1)):
-            old = storage.node(node.fullpath, version="1")
-            with pytest.raises(StorageUnsupportedError):
-                old.read_bytes()
-        if not self.declares(node, "version_listing", lambda: node._mount.versions(node._path)):
-            assert node.versions == []
-            assert node.version_count == 0
-        elif node.capabilities.write and node.capabilities.version_access:
-            node.write_bytes(b"three")
-            first, second = node.versions
-            assert [first["is_latest"], second["is_latest"]] == [False, True]
-            assert [first["size"], second["size"]] == [3, 5]
-            old = storage.node(node.fullpath, version=-2)
-            assert old.read_bytes() == b"one"
-            assert old.size == 3
-            assert node.read_bytes() == b"three"
-
-    def test_deleting_versions(self, storage: StorageManager) -> None:
-        node = self.put(storage.node("mine:capability.txt"), b"one")
-        first = node.versions[0]["version_id"] if node.versions else "1"
-
-        def step() -> None:
-            node._mount.delete_version(node._path, first)
-
-        if self.declares(node, "versioning", step) and self.declares(node, "delete", step):
-            node.write_bytes(b"two")
-            step()
-            assert [version["size"] for version in node.versions] == [3]
-            assert node.read_bytes() == b"two"
 
     def test_copying_inside_the_store(self, storage: StorageManager) -> None:
         node = self.put(storage.node("mine:capability.txt"), b"x")

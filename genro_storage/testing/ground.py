@@ -137,6 +137,9 @@ class Ground:
     mtime_granularity: ClassVar[float] = 2.0
     #: False where creating a file only if it is absent is a look before the write, with a gap.
     exclusive_creation: ClassVar[bool] = True
+    #: False where ``mount_config`` leads to a place that keeps no versions although the technology
+    #: can (a bucket without versioning): then the current content is all there is.
+    keeps_versions: ClassVar[bool] = True
     #: Python code that another process runs first, to ``register()`` the type under test.
     child_setup: ClassVar[str] = ""
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 
 from genro_storage.testing import BackendConformance
+from genro_storage.testing.capability import CapabilityConformance
 from genro_storage.testing.concurrency import ConcurrencyConformance
 from genro_storage.testing.errors import ErrorConformance
 from genro_storage.testing.ground import Shelf
@@ -19,10 +20,26 @@ pytestmark = pytest.mark.services
 
 class TestGcs(BackendConformance):
     refused_names: ClassVar[frozenset[str]] = frozenset({"line\nbreak.txt"})
+    keeps_versions: ClassVar[bool] = False
 
     @pytest.fixture
     def mount_config(self, gcs_mount):
         return gcs_mount
+
+
+class TestGcsVersioned(CapabilityConformance):
+    """What a bucket that keeps generations can show.
+
+    The emulator deletes the current object whatever generation it is told: test_gcs_versions.py
+    looks at the requests instead.
+    """
+
+    test_deleting_versions = None
+    test_compacting_versions = None
+
+    @pytest.fixture
+    def mount_config(self, gcs):
+        return {**gcs.mount(), "bucket": gcs.versioned_bucket()}
 
 
 class TestGcsObstore(

@@ -260,6 +260,7 @@ def mount_of(broker, **options):
         "region": "eu-west-1",
         "credentials_url": f"{broker.url}/grant?team=1",
         "credentials_url_secret": "known-by-this",
+        "engine": "fsspec",
         "retries": 0,
         "timeout": 5,
     }
@@ -272,6 +273,7 @@ def client_of(storage):
 
 
 def read(storage, engine):
+    """By the SDK alone, or by obstore alone."""
     if engine == "sdk":
         return storage.node("store:a.txt").read_bytes()
     client = client_of(storage)
@@ -474,7 +476,9 @@ def test_a_provider_signs_the_requests_of_both_clients(broker, engine, provider)
 def provided(broker, provider, **options):
     storage = StorageManager()
     config = {"name": "store", "type": "s3", "endpoint_url": broker.store_url, "bucket": "b"}
-    storage.configure([{**config, "credential_provider": provider, "retries": 0, **options}])
+    storage.configure(
+        [{**config, "credential_provider": provider, "engine": "fsspec", "retries": 0, **options}]
+    )
     return storage
 
 
@@ -538,7 +542,7 @@ def test_a_profile_is_one_source_for_both(broker, engine, tmp_path, monkeypatch)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
     with StorageManager() as storage:
         config = {"name": "store", "type": "s3", "bucket": "b", "endpoint_url": broker.store_url}
-        storage.configure([{**config, "profile": "work"}])
+        storage.configure([{**config, "profile": "work", "engine": "fsspec"}])
         assert read(storage, engine) == b"abc"
     assert all("Credential=OFPROFILE/" in str(each.headers) for each in broker.requests)
 
@@ -578,7 +582,7 @@ def test_a_container_and_a_web_identity_are_asked_where_the_mount_says(broker, e
     }
     for key, way in ways.items():
         with AnswerServer(answer) as server, StorageManager() as storage:
-            config = {"name": "store", "type": "s3", "bucket": "b"}
+            config = {"name": "store", "type": "s3", "bucket": "b", "engine": "fsspec"}
             storage.configure([{**config, "endpoint_url": broker.store_url, **way(server.url)}])
             assert read(storage, engine) == b"abc"
         assert f"Credential={key}/" in str(broker.requests[-1].headers)
@@ -596,7 +600,8 @@ def test_no_credentials_anywhere_is_told(broker, monkeypatch, tmp_path):
             read(storage, "sdk")
 
 
-def test_credentials_that_the_server_calls_ended_are_fetched_anew(broker):
+@pytest.mark.parametrize("engine", ["fsspec", "obstore"])
+def test_credentials_that_the_server_calls_ended_are_fetched_anew(broker, engine):
     """The clock of a server may be ahead: a request is tried again with others, and no more."""
     over = (
         b"<Error><Code>ExpiredToken</Code><Message>over</Message></Error>",
@@ -614,12 +619,15 @@ def test_credentials_that_the_server_calls_ended_are_fetched_anew(broker):
         return Answer(400, *over) if "Credential=ASIA1/" in str(request.headers) else real(request)
 
     with AnswerServer(store) as server:
-        with mount_of(broker, endpoint_url=server.url, retries=1) as storage:
+        with mount_of(broker, endpoint_url=server.url, retries=1, engine=engine) as storage:
             storage.node("store:a.txt").write_bytes(b"abc")
             with storage.node("store:b.txt").open("xb") as stream:
                 stream.write(b"abc")
         puts = [request for request in server.requests if request.method == "PUT"]
-        assert len(puts) == 3
+        refused = [each for each in puts if "Credential=ASIA1/" in str(each.headers)]
+        # obstore is refused, then the SDK; and obstore once more within a tenth of a second.
+        assert len(refused) <= (1 if engine == "fsspec" else 3)
+        assert [put.path[-5:] for put in puts if put not in refused] == ["a.txt", "b.txt"]
     assert len(broker.asked) == 2
     with AnswerServer(lambda request: Answer(400, *over)) as server, StorageManager() as storage:
         config = {"name": "store", "type": "s3", "bucket": "b", "endpoint_url": server.url}

@@ -148,6 +148,8 @@ def test_a_snapshot_is_compared_and_zipped_as_its_version(versioned, snapshot):
         lambda node: node.set_metadata({"a": "b"}),
         lambda node: node.local_path("rw"),
         lambda node: node.compact_versions(),
+        lambda node: node.delete_version(0),
+        lambda node: node.restore(0),
     ],
 )
 def test_nothing_is_changed_through_a_snapshot(versioned, snapshot, act):

@@ -67,15 +67,20 @@ class FakeGcs(Service):
     def populate(self) -> None:
         self.make_bucket(self.bucket)
 
-    def make_bucket(self, name: str) -> None:
+    def make_bucket(self, name: str, *, versioned: bool = False) -> str:
         request = urllib.request.Request(
             f"{self.url}/storage/v1/b?project=t",
-            json.dumps({"name": name}).encode(),
+            json.dumps({"name": name, "versioning": {"enabled": versioned}}).encode(),
             {"Content-Type": "application/json"},
         )
         # One that is there already, on a disk, is a conflict.
         with contextlib.suppress(urllib.error.HTTPError):
             urllib.request.urlopen(request, timeout=10).close()
+        return name
+
+    def versioned_bucket(self) -> str:
+        """The bucket that keeps generations."""
+        return self.make_bucket(f"{self.bucket}-versioned", versioned=True)
 
     def mount(self, port: int | None = None) -> dict[str, Any]:
         """A mount of an empty prefix in the bucket."""

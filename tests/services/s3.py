@@ -61,6 +61,17 @@ class Moto(Service):
         assert _status(self.port, "PUT", f"/{name}") == 200
         return name
 
+    def versioned_bucket(self) -> str:
+        """The bucket that keeps versions."""
+        name = self.make_bucket(f"{BUCKET}-versioned")
+        self.set_versioning(name, "Enabled")
+        return name
+
+    def set_versioning(self, name: str, status: str) -> None:
+        """``Enabled`` or ``Suspended``; there is no way back to neither."""
+        body = f"<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>"
+        assert _status(self.port, "PUT", f"/{name}?versioning", body.encode()) == 200
+
     def mount(self, **more: Any) -> dict[str, Any]:
         """A mount, without its name, of a prefix that nobody else uses."""
         return _mount(self.port, **more)
@@ -104,10 +115,10 @@ def _mount(port: int, **more: Any) -> dict[str, Any]:
     }
 
 
-def _status(port: int, method: str, path: str) -> int | None:
+def _status(port: int, method: str, path: str, body: bytes = b"") -> int | None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     with contextlib.closing(connection), contextlib.suppress(OSError):
-        connection.request(method, path, headers={"Content-Length": "0"})
+        connection.request(method, path, body, {"Content-Length": str(len(body))})
         return connection.getresponse().status
     return None
 

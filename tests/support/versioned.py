@@ -201,6 +201,11 @@ class VersionedStore(Backend):
         found = self._version(path, version)
         self.kept = [each for each in self.kept if each is not found]
 
+    def restore_version(self, path: str, version: str) -> None:
+        found = self._version(path, version)
+        if found is not self.current(path):
+            self.put(path, found.content, found.metadata)
+
     def get_metadata(self, path: str) -> dict[str, str]:
         return dict(self._version(path).metadata)
 

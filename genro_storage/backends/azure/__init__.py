@@ -23,7 +23,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
     """
     from ..object_stores.cloud_options import by_obstore
     from ..object_stores.other_clients import OtherClients
-    from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
+    from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
     from .names import check_key
     from .other_clients import make_filesystem, make_native_store
 
@@ -36,9 +36,9 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
                 from .fast import FastAzureClient
 
                 return FastAzureClient(access, options.bounds)
-            from .client import AzureClient
+            from .versions import AzureVersionClient
 
-            return AzureClient(access, options.bounds)
+            return AzureVersionClient(access, options.bounds)
         except ImportError as error:
             raise missing_extra(error, context.mount, "azure", "azure") from error
 
@@ -49,7 +49,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
             raise missing_extra(error, context.mount, "azure", "azure") from error
         return signed_url(access, access.container, name, seconds)
 
-    kind = PublicStoreBackend if access.is_public else ObjectStoreBackend
+    kind = PublicVersionedStoreBackend if access.is_public else VersionedStoreBackend
     backend = kind(
         connect,
         kind="azure",
@@ -61,6 +61,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
         ordered=False,
         folders=True,
         sign=sign if access.key is not None else None,
+        versioned=not access.is_emulated,
         default_type=options.default_content_type,
         # The service makes none of what it cannot decrypt.
         copies=access.encryption_key is None,

@@ -56,6 +56,11 @@ class AzureAccess:
         """Whether the account is at its one address in the public cloud."""
         return self.endpoint == f"https://{self.account}.blob.{PUBLIC_SUFFIX}".lower()
 
+    @property
+    def is_emulated(self) -> bool:
+        """Whether it is an emulator's account. They keep no versions."""
+        return self.account == _EMULATOR
+
     @classmethod
     def of(cls, options: AzureOptions, label: str, mount: str, base: Path | None = None) -> Self:
         """What the configuration, or else the environment, says; ``StorageConfigError``."""

@@ -364,9 +364,12 @@ class AzureClient:
         commit()
 
     def copy(self, source: str, target: str) -> None:
+        self._copy_from(self._blob(source).url, target)
+
+    def _copy_from(self, url: str, target: str) -> None:
         blob = self._blob(target)
         with self._explained():
-            found: dict[str, Any] = blob.start_copy_from_url(self._blob(source).url)
+            found: dict[str, Any] = blob.start_copy_from_url(url)
             state = found.get("copy_status")
             if state == "pending":
                 state = self._await_copy(blob, found.get("copy_id"))

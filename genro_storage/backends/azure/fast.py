@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..object_stores.engine import Unfit
 from ..object_stores.fast_reads import FastReads
-from .client import AzureClient
 from .store_settings import make_store
+from .versions import AzureVersionClient
 
 if TYPE_CHECKING:
     from ..object_stores.reader import Chunk
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["FastAzureClient"]
 
 
-class FastAzureClient(AzureClient):
+class FastAzureClient(AzureVersionClient):
     """As its base, with reads that take a third of the time where blobs are small."""
 
     def __init__(self, access: AzureAccess, bounds: Bounds) -> None:
@@ -32,6 +32,8 @@ class FastAzureClient(AzureClient):
         )
 
     def read(self, key: str, start: int, end: int, pin: str | None) -> Chunk:
+        if self._version is not None:
+            return super().read(key, start, end, pin)  # obstore has no word for it
         try:
             found, attributes = self._reads.read(key, start, end, pin)
         except Unfit:

@@ -22,7 +22,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
     """
     from ..object_stores.cloud_options import by_obstore
     from ..object_stores.other_clients import OtherClients
-    from ..object_stores.store import ObjectStoreBackend, PublicStoreBackend
+    from ..object_stores.versions import PublicVersionedStoreBackend, VersionedStoreBackend
     from .access import GOOGLE, GcsAccess
     from .names import check_key
     from .other_clients import make_filesystem, make_native_store
@@ -37,9 +37,9 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
                 from .fast import FastGcsClient
 
                 return FastGcsClient(access, options.bounds)
-            from .client import GcsClient
+            from .versions import GcsVersionClient
 
-            return GcsClient(access, options.bounds)
+            return GcsVersionClient(access, options.bounds)
         except ImportError as error:
             raise missing_extra(error, context.mount, "gcs", "gcs") from error
 
@@ -51,7 +51,7 @@ def build(options: GcsOptions, context: BuildContext) -> Backend:
         assert key is not None
         return signed_url(access.endpoint, access.bucket, name, key, seconds)
 
-    kind = PublicStoreBackend if access.endpoint == GOOGLE else ObjectStoreBackend
+    kind = PublicVersionedStoreBackend if access.endpoint == GOOGLE else VersionedStoreBackend
     backend = kind(
         connect,
         kind="gcs",

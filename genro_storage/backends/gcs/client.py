@@ -247,12 +247,13 @@ class GcsClient(GcsService):
         ):
             pass
 
-    def copy(self, source: str, target: str) -> None:
+    def copy(self, source: str, target: str, generation: str | None = None) -> None:
         path = f"{self._object(source)}/rewriteTo/b/{self._quoted}/o/{quote(target, safe='')}"
         token: str | None = None
         pause, seen, since = _PAUSE, None, time.monotonic()
         while True:
-            found = self._call("POST", path, source, params={"rewriteToken": token})
+            asked = {"rewriteToken": token, "sourceGeneration": generation}
+            found = self._call("POST", path, source, params=asked)
             if found.get("done") is True:
                 return
             token, copied = found.get("rewriteToken"), found.get("totalBytesRewritten")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..object_stores.engine import Unfit
 from ..object_stores.fast_reads import FastReads
-from .client import GcsClient
 from .store_settings import make_store
+from .versions import GcsVersionClient
 
 if TYPE_CHECKING:
     from ..object_stores.reader import Chunk
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["FastGcsClient"]
 
 
-class FastGcsClient(GcsClient):
+class FastGcsClient(GcsVersionClient):
     """As its base, with reads that take less time where objects are small."""
 
     def __init__(self, access: GcsAccess, bounds: Bounds) -> None:

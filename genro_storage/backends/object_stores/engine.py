@@ -122,7 +122,7 @@ class Engine:
 
     def head(self, key: str) -> Facts:
         """What is known about one object; ``FileNotFoundError``."""
-        get, store = _obstore().get, self.store()
+        store, get = self.store(), _obstore().get
         return self._repeat(lambda: _facts(get(store, key, options=_HEAD)))
 
     def read(
@@ -132,7 +132,7 @@ class Engine:
 
         With ``etag``, ``OSError`` where the object has another one by now.
         """
-        get, store, options = _obstore().get, self.store(), _range(start, end, etag)
+        store, get, options = self.store(), _obstore().get, _range(start, end, etag)
 
         def step() -> tuple[Body, bytes | None]:
             body = Body(self, get(store, key, options=options))
@@ -151,7 +151,7 @@ class Engine:
         self, key: str, start: int = 0, end: int | None = None, etag: str | None = None
     ) -> Body:
         """As ``read``, always to be read as it comes. Asked once: the caller knows what is left."""
-        get, store, options = _obstore().get, self.store(), _range(start, end, etag)
+        store, get, options = self.store(), _obstore().get, _range(start, end, etag)
         body = self.once(lambda: Body(self, get(store, key, options=options)))
         _require_same(body, etag)
         return body
@@ -170,7 +170,7 @@ class Engine:
 
         ``repeat`` says after which errors it may be tried again.
         """
-        put, store = _obstore().put, self.store()
+        store, put = self.store(), _obstore().put
         options: dict[str, Any] = {"attributes": dict(attributes)}
         if tags:
             options["tags"] = dict(tags)

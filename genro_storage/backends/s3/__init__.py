@@ -22,14 +22,14 @@ def build(options: S3Options, context: BuildContext) -> Backend:
     Raises ``StorageConfigError`` where the environment contradicts the options, or no bucket is
     named.
     """
-    from .backend import S3Backend
     from .client import S3Client
     from .filesystem import S3Filesystem
+    from .versions import VersionedS3Backend
 
     resolved = resolve(options, os.environ, context.mount)
     client = S3Client(resolved, context.mount)
     if engine_of(resolved) == "fsspec":
-        return S3Backend(S3Filesystem(client), resolved.prefix)
+        return VersionedS3Backend(S3Filesystem(client), resolved.prefix)
     from .fast import ObstoreFilesystem
 
-    return S3Backend(ObstoreFilesystem(client), resolved.prefix)
+    return VersionedS3Backend(ObstoreFilesystem(client), resolved.prefix)

@@ -18,6 +18,8 @@ from ..fsspec_write import GuardedReader
 from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, level
 from ..temporary_names import is_temporary
 from .metadata import as_headers, as_metadata
+from .other_clients import open_filesystem
+from .streaming import StreamedWrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from ...capabilities import BackendCapabilities
     from ...info import Attributes
+    from ..base import WriteHandle
     from .filesystem import S3Filesystem
 
 __all__ = ["LONGEST_URL", "PROFILE", "S3Backend"]
@@ -207,6 +210,26 @@ class S3Backend(FsspecBackend):
 
     # -- writing ------------------------------------------------------------------------------
 
+    def open_write(
+        self,
+        path: str,
+        *,
+        append: bool = False,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> WriteHandle:
+        if append:
+            raise self._unsupported("appending")
+        self._require_write(path, if_absent)
+        full = self._full(path)
+        return StreamedWrite(
+            self._store,
+            full,
+            if_absent,
+            self._store.facts(full, self._put_options(attributes)),
+            lambda content: self._publish(content, path, if_absent, attributes),
+        )
+
     def _put_options(self, attributes: Attributes | None) -> dict[str, Any]:
         found: dict[str, Any] = {}
         if attributes is None:
@@ -273,6 +296,16 @@ class S3Backend(FsspecBackend):
             return below
         itself = self._store.abort_uploads(full, limit, exactly=True)
         return CleanupCount(below + itself, below.left + itself.left)
+
+    # -- for other libraries ------------------------------------------------------------------
+
+    def filesystem(self) -> Any:
+        """A new ``s3fs.S3FileSystem``; paths in it begin with the bucket."""
+        return open_filesystem(self._store.client)
+
+    def store(self) -> Any:
+        """The obstore store of the bucket, without the prefix."""
+        return self._store.store()
 
     # -- URLs ---------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..object_stores.client_options import ClientOptions
 
-__all__ = ["as_file", "pem", "tls_context", "trust"]
+__all__ = ["as_file", "pem", "require_certificates", "tls_context", "trust"]
 
 _files: dict[str, str] = {}
 
@@ -63,10 +63,18 @@ def trust(context: ssl.SSLContext, options: ClientOptions) -> None:
     if options.root_certificate is not None:
         try:
             context.load_verify_locations(cadata=pem(options.root_certificate, "root_certificate"))
-        except ssl.SSLError as error:
+        except (ssl.SSLError, ValueError) as error:
             raise PermissionError(
-                errno.EACCES, f"'root_certificate' is no certificate as PEM ({error.reason})"
+                errno.EACCES, "'root_certificate' is no certificate as PEM"
             ) from error
+
+
+def require_certificates(options: ClientOptions) -> None:
+    """``PermissionError`` that says so, before anybody connects, where one cannot be used."""
+    if options.root_certificate is not None:
+        trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), options)
+    if options.proxy_ca_certificate is not None:
+        pem(options.proxy_ca_certificate, "proxy_ca_certificate")
 
 
 def tls_context(options: ClientOptions) -> ssl.SSLContext:

@@ -207,6 +207,8 @@ class S3Client:
     def _session(self) -> Any:
         from aiobotocore.session import AioSession
 
+        from .parsing import ParserFactory
+
         options, source = self.options, self.source
         # With a key of its own a session has no credentials to find, and can serve several mounts.
         shared = options.identities == ("key",) and not needs_own_session(options)
@@ -216,6 +218,7 @@ class S3Client:
                 return session
         session = AioSession(profile=options.profile)
         session.register_component("data_loader", load_models())
+        session.register_component("response_parser_factory", ParserFactory())
         if shared:
             _keyed[:] = [(environment, session)]
         elif source is not None:
@@ -262,19 +265,27 @@ class S3Client:
 
         return await repeated_async(self.bounds, attempt, repeat)
 
-    async def fetch(self, key: str, start: int, end: int, etag: str | None = None) -> Fetched:
+    async def fetch(
+        self, key: str, start: int, end: int, etag: str | None = None, version: str | None = None
+    ) -> Fetched:
         """The bytes from ``start`` up to ``end``, or to the end of the object if that is nearer.
 
-        With ``etag``, ``OSError`` where the object has another one by now.
+        With ``etag``, ``OSError`` where the object has another one by now. With ``version``, of
+        that one; ``FileNotFoundError`` also from servers that do not know what that is.
         """
         asked: dict[str, Any] = {"Key": key, "Range": f"bytes={start}-{end - 1}"}
         if etag is not None:
             asked["IfMatch"] = etag
 
+        if version is not None:
+            asked["VersionId"] = version
+
         async def once(client: Any) -> Fetched:
             answer = await self._send(client, "get_object", asked)
             body = answer["Body"]
             try:
+                if version is not None and answer.get("VersionId", "null") != version:
+                    raise FileNotFoundError(errno.ENOENT, "the server does not know of versions")
                 data = bytes(await body.read())
             finally:
                 body.close()

@@ -103,9 +103,15 @@ class CredentialSource:
         return self.peek() or self._renew()
 
     def for_obstore(self) -> dict[str, Any]:
-        """The same in the shape of obstore's ``S3Credential``: its ``credential_provider``."""
+        """The same in the shape of obstore's ``S3Credential``: its ``credential_provider``.
+
+        What ends is said to end soon. obstore asks again then, ten times a second at most, so that
+        only this source decides when credentials are over.
+        """
         found = self.get()
         ends = found.expires_at
+        if ends is not None:
+            ends = min(ends, self._clock() + _MARGIN)
         return {
             "access_key_id": found.key,
             "secret_access_key": found.secret,

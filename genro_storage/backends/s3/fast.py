@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -67,6 +68,13 @@ class ObstoreFilesystem(S3Filesystem):
             except Unfit:
                 pass
         return otherwise()
+
+    def store(self) -> Any:
+        """The store itself."""
+        try:
+            return self.engine.store()
+        except Unfit as error:
+            raise io.UnsupportedOperation(str(error)) from error
 
     # -- looking ------------------------------------------------------------------------------
 

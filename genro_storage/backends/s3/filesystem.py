@@ -156,9 +156,9 @@ class S3Filesystem:
 
     def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
         """Store ``value``; ``mode="create"`` refuses to replace. Other options are facts to keep."""
-        extra = self._facts(path, options)
+        extra = self.facts(path, options)
         create = options.get("mode") == "create"
-        self._create(path, create, lambda only: self._put_now(path, value, only, extra))
+        self.create(path, create, lambda only: self._put_now(path, value, only, extra))
 
     def _put_now(self, path: str, value: bytes, create: bool, extra: Raw) -> None:
         self.client.run(lambda: self.transfers.put(path, value, create, extra))
@@ -171,9 +171,9 @@ class S3Filesystem:
                 source.require_unchanged()
                 self.pipe_file(rpath, data, **options)
                 return
-            extra = self._facts(rpath, options)
+            extra = self.facts(rpath, options)
             create = options.get("mode") == "create"
-            self._create(
+            self.create(
                 rpath,
                 create,
                 lambda only: self.client.run(
@@ -181,7 +181,8 @@ class S3Filesystem:
                 ),
             )
 
-    def _create(self, path: str, create: bool, put: Callable[[bool], object]) -> None:
+    def create(self, path: str, create: bool, put: Callable[[bool], object]) -> None:
+        """``put(create)``, which stores an object; also where the server knows no conditions."""
         _check_length(path)
         try:
             if create and self.client.options.conditional_put == "disabled":
@@ -198,7 +199,8 @@ class S3Filesystem:
                 return
             raise FileExistsError(errno.EEXIST, "already exists", path) from None
 
-    def _facts(self, path: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    def facts(self, path: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What is told about an object with its content."""
         facts = {name: value for name, value in options.items() if name != "mode"}
         return {"ContentType": self.client.options.content_type_of(path), **facts}
 
@@ -316,6 +318,12 @@ class S3Filesystem:
 
     def _abort(self, key: str, upload: str) -> bool:
         return self.client.run(lambda: self.transfers.abort(key, upload))
+
+    # -- for other libraries ------------------------------------------------------------------
+
+    def store(self) -> Any:
+        """The store of the bucket."""
+        raise io.UnsupportedOperation("with 'engine: fsspec' there is no obstore store")
 
     # -- the rest -----------------------------------------------------------------------------
 

@@ -153,19 +153,19 @@ _WITH_KEY = (
     *_WRITES,
     "get_object",
     "head_object",
+    "get_object_attributes",
     "upload_part",
     "upload_part_copy",
     "complete_multipart_upload",
 )
 _COPIES = ("copy_object", "upload_part_copy")
 _WITH_CHECKSUM = ("put_object", "create_multipart_upload", "upload_part", "copy_object")
-_UNPAID = ("list_buckets", "head_bucket", "get_bucket_versioning", "get_bucket_location")
 
 
 def along_with(settings: RequestSettings, operation: str) -> dict[str, Any]:
     """The parameters that the SDK needs with an operation; what a caller gives precedes them."""
     found: dict[str, Any] = {}
-    if settings.request_payer and operation not in _UNPAID:
+    if settings.request_payer and "_bucket" not in operation:  # what a bucket is costs nothing
         found["RequestPayer"] = "requester"
     key = settings.customer_key
     if key is not None and operation in _WITH_KEY:

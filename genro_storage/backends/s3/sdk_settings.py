@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .certificates import as_file
+from .certificates import as_file, require_certificates
 from .location import is_address
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def sdk_settings(options: S3Options, place: Place, bounds: Bounds, pool: int) ->
     """The arguments of ``S3FileSystem``, without credentials that change."""
     from .http import session_class
 
+    require_certificates(options)
     endpoint = None if place.endpoint is None else bare_endpoint(options, place.endpoint)
     s3: dict[str, Any] = {}
     config: dict[str, Any] = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..durations import as_duration
-from .certificates import pem
+from .certificates import pem, require_certificates
 from .sdk_settings import bare_endpoint, is_virtual
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def _copy_mode(options: S3Options) -> str | None:
 
 def client_settings(options: S3Options, place: Place) -> Any:
     """The ``ClientConfig``."""
+    require_certificates(options)
     bounds = options.bounds
     plain = (place.endpoint or "").startswith("http://")
     found: dict[str, Any] = {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .client import S3Client
 
-__all__ = ["COPY_AT_ONCE", "COPY_PART", "PART", "PUT_AT_ONCE", "S3Transfers", "Sink"]
+__all__ = ["COPY_AT_ONCE", "COPY_PART", "PART", "PUT_AT_ONCE", "S3Transfers", "Sink", "creation"]
 
 _log = logging.getLogger("genro_storage")
 
@@ -99,7 +99,7 @@ class S3Transfers:
             await self.put_large(key, Source(data), create, extra)
         else:
             await self._client.request(
-                "put_object", **_creation(create), Key=key, Body=data, **extra
+                "put_object", **creation(create), Key=key, Body=data, **extra
             )
 
     async def put_large(
@@ -124,13 +124,22 @@ class S3Transfers:
         loop = asyncio.get_running_loop()
         # One thread: each keeps the memory of the parts that it has read to itself.
         with ThreadPoolExecutor(1, thread_name_prefix="genro-storage") as reader:
-            await self._in_parts(key, parts, _creation(create), extra, source.require_unchanged)
+            await self._in_parts(key, parts, creation(create), extra, source.require_unchanged)
 
     async def copy(
-        self, source: str, target: str, size: int, etag: str | None, extra: dict[str, Any]
+        self,
+        source: str,
+        target: str,
+        size: int,
+        etag: str | None,
+        extra: dict[str, Any],
+        *,
+        version: str | None = None,
     ) -> None:
         """Copy inside the bucket. ``extra`` are the facts to give the copy instead of its own."""
         origin: dict[str, Any] = {"CopySource": {"Bucket": self._client.bucket, "Key": source}}
+        if version is not None:
+            origin["CopySource"]["VersionId"] = version
         if etag is not None:
             origin["CopySourceIfMatch"] = etag
         if size <= self.copy_at_once:
@@ -170,15 +179,16 @@ class S3Transfers:
             done = await _few_at_a_time(parts(upload))
             if before_it_shows is not None:
                 before_it_shows()
-            await self._complete(key, upload, done, condition)
+            await self.complete(key, upload, done, condition)
         except BaseException:
             # Also where it was cancelled. No part is on its way any more.
             await asyncio.shield(self.abort(key, upload))
             raise
 
-    async def _complete(
+    async def complete(
         self, key: str, upload: str, parts: list[dict[str, Any]], condition: dict[str, Any]
     ) -> None:
+        """Put the parts of an upload together, which makes the object visible."""
         asked: dict[str, Any] = {
             "Key": key,
             "UploadId": upload,
@@ -214,7 +224,7 @@ def _named(part: Mapping[str, Any]) -> dict[str, Any]:
     return {name: part[name] for name in _NAMES if name in part}
 
 
-def _creation(create: bool) -> dict[str, Any]:
+def creation(create: bool) -> dict[str, Any]:
     """The condition, and when to ask again: not where the first may have worked after all."""
     if create:
         return {"IfNoneMatch": "*", "repeat": is_refused_before_it_began}
