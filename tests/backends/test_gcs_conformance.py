@@ -37,9 +37,9 @@ class TestGcsVersioned(CapabilityConformance):
     test_deleting_versions = None
     test_compacting_versions = None
 
-    @pytest.fixture
-    def mount_config(self, gcs):
-        return {**gcs.mount(), "bucket": gcs.versioned_bucket()}
+    @pytest.fixture(params=["fsspec", "obstore"])
+    def mount_config(self, gcs, request):
+        return {**gcs.mount(), "bucket": gcs.versioned_bucket(), "engine": request.param}
 
 
 class TestGcsObstore(

@@ -6,14 +6,31 @@ import http.server
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
     from typing import Self
 
-__all__ = ["Answer", "AnswerServer", "Request"]
+__all__ = ["Answer", "AnswerServer", "Headers", "Request"]
+
+
+class Headers(dict[str, str]):
+    """Headers as they were sent, found by their names in whatever letters."""
+
+    def _name(self, name: object) -> object:
+        wanted = str(name).lower()
+        return next((each for each in self if each.lower() == wanted), name)
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(self._name(name))
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(str(self._name(name)))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(str(self._name(name)), default)
 
 
 class Request(NamedTuple):
@@ -21,7 +38,7 @@ class Request(NamedTuple):
 
     method: str
     path: str
-    headers: dict[str, str]
+    headers: Headers
     body: bytes
 
 
@@ -68,12 +85,7 @@ class AnswerServer:
                 while left > len(body):
                     time.sleep(pause)
                     body += self.rfile.read(min(256 * 1024, left - len(body)))
-                # As botocore writes them: names are the same in any case, and obstore uses lower case.
-                headers = {
-                    name.title() if name.islower() else name: value
-                    for name, value in self.headers.items()
-                }
-                request = Request(self.command, self.path, headers, body)
+                request = Request(self.command, self.path, Headers(self.headers.items()), body)
                 outer.requests.append(request)
                 given = answer(request)
                 self.send_response(given.status)
