@@ -65,7 +65,7 @@ class LocalBackend(Backend):
         symbolic_links=os.name != "nt", copy_optimization=True, append_mode=True
     )
     address_is_sure: ClassVar[bool] = True
-    kept_attributes = frozenset({"mtime", "mode"})
+    kept_attributes: frozenset[str] = frozenset({"mtime", "mode"})
 
     def __init__(self, root: str | os.PathLike[str], *, fsync: bool = False) -> None:
         self.base_path: Path = Path(root)

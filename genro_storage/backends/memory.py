@@ -134,7 +134,7 @@ class MemoryBackend(Backend):
         copy_optimization=True, append_mode=True, temporary=True
     )
     address_is_sure: ClassVar[bool] = True
-    kept_attributes = frozenset({"mtime", "content_type"})
+    kept_attributes: frozenset[str] = frozenset({"mtime", "content_type"})
 
     def __init__(self, store: MemoryStore | None = None, root: str = "") -> None:
         self._store = MemoryStore() if store is None else store

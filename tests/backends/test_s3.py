@@ -138,8 +138,7 @@ def test_one_request_where_one_is_enough(storage, requests, engine):
         (node.read_bytes, ["get_object"]),
         (lambda: node._mount.read_bytes("d/a.txt", 10, 20), ["get_object"]),
         (lambda: list(node.parent.children()), ["list_objects_v2"]),
-        # obstore does not say whether the ETag can be an MD5.
-        (lambda: node.md5hash, ["head_object"] * (2 if engine == "obstore" else 1)),
+        (lambda: node.md5hash, ["head_object"]),
         (storage.node("store:")._mount.backend.check, ["list_objects_v2"]),
         (lambda: storage.node("store:none").exists, _missing(engine)),
     ):

@@ -130,7 +130,8 @@ def test_listing_goes_on_page_after_page_and_stops_after_the_key(storage, reques
 def test_what_a_version_costs(storage, requests):
     node = written(storage, b"one", b"two")
     first = node.versions[0]["version_id"]
-    assert requests[2:] == ["get_bucket_versioning", "list_object_versions"]
+    # What has no version is written by obstore.
+    assert requests == ["get_bucket_versioning", "list_object_versions"]
     old = storage.node("v:a.txt", version=first)
     for step, expected in (
         (lambda: node.versions, ["list_object_versions"]),

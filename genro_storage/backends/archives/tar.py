@@ -99,7 +99,7 @@ class _Compressing:
 class TarBackend(WritableArchive):
     """One tar archive. ``compression`` is that of an archive that is made."""
 
-    kept_attributes = frozenset({"mtime", "mode"})
+    kept_attributes: frozenset[str] = frozenset({"mtime", "mode"})
 
     def __init__(
         self,

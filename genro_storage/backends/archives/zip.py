@@ -66,7 +66,7 @@ class _Prepared:
 class ZipBackend(WritableArchive):
     """One zip archive. ``encoding`` is that of names without the UTF-8 flag, None what fits."""
 
-    kept_attributes = frozenset({"mtime", "mode"})
+    kept_attributes: frozenset[str] = frozenset({"mtime", "mode"})
 
     def __init__(
         self,

@@ -252,7 +252,7 @@ class ObjectStoreBackend(LendsClients, StoreAttributes, ObjectUrls):
 
     def _verifier(self, first: Chunk) -> Verifier | None:
         """What compares the whole of which this is the beginning."""
-        return verifier_for(first.known.checksum, first.size) if self._keeping.verify else None
+        return verifier_for(first.known, first.size) if self._keeping.verify else None
 
     def open_read(self, path: str, *, version: str | None = None) -> BinaryIO:
         self._refuse_version(version)

@@ -95,7 +95,7 @@ def put_options(attributes: Attributes) -> dict[str, Any]:
 class S3Attributes(FsspecBackend):
     """Metadata, descriptors and conditions of the objects of a bucket."""
 
-    kept_attributes = frozenset(Attributes._fields) - {"mode", "offered"}
+    kept_attributes: frozenset[str] = frozenset(Attributes._fields) - {"mode", "offered"}
     _store: S3Filesystem
 
     def _reading(self, path: str) -> AbstractContextManager[None]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ...capabilities import BackendCapabilities
     from ...info import Attributes, Finding
     from ..base import WriteHandle
+    from .fast_stream import FastStream
     from .filesystem import S3Filesystem
     from .stream import S3Stream
 
@@ -204,10 +205,10 @@ class S3Backend(S3Attributes, S3Urls):
             stream = self._store.open(self._full(path))
         return self._verified(stream)
 
-    def _verified(self, stream: S3Stream) -> BinaryIO:
+    def _verified(self, stream: S3Stream | FastStream) -> BinaryIO:
         """The stream for whoever reads, compared where all of it is read."""
         known = stream.known
-        verifier = verifier_for(known.checksum, stream.size) if self._verifies else None
+        verifier = verifier_for(known, stream.size) if self._verifies else None
         return cast("BinaryIO", VerifiedReader(stream, self._guard, verifier, known.mtime))
 
     def read_bytes(

@@ -12,17 +12,20 @@ from urllib.parse import parse_qsl
 from ..object_stores.downloads import MemorySink, download
 from ..object_stores.engine import PUT_AT_ONCE, Engine, Facts, Unfit
 from ..object_stores.target import Target
+from ..object_stores.verifying import VerifyingSink, verifier_for
 from ..remote import is_transient, missing_extra
 from .codes import is_refused_before_it_began, server_code
 from .fast_errors import explain
 from .fast_stream import FastStream
 from .filesystem import S3Filesystem
+from .metadata import known_of
 from .sdk_credentials import credentials_of, found_region
 from .store_settings import make_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ..object_stores.verifying import Known, Verifier
     from .client import S3Client
 
 __all__ = ["ObstoreFilesystem"]
@@ -89,8 +92,29 @@ class ObstoreFilesystem(S3Filesystem):
         if mode != "rb":
             return slow(path, mode, **options)
         return self._try(
-            path, lambda: FastStream(self.engine, self.client, path), lambda: slow(path)
+            path,
+            lambda: FastStream(
+                self.engine, self.client, path, lambda facts: self._known(path, facts)
+            ),
+            lambda: slow(path),
         )
+
+    def _known(self, path: str, facts: Facts) -> Known:
+        """What an answer says of the whole content."""
+        head = _as_head(facts)
+        known = known_of(head)
+        if known.checksum is not None:
+            return known
+        # An ETag of this kind is an MD5 unless the object is encrypted, which only botocore sees.
+        likely = known_of({**head, "EncryptionUntold": False})
+        return likely._replace(
+            confirm=lambda: known_of(self.head(path)).checksum == likely.checksum
+        )
+
+    def _verifier(self, path: str, facts: Facts) -> Verifier | None:
+        if not self.client.options.verify_downloads:
+            return None
+        return verifier_for(self._known(path, facts), facts.size)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
         slow = super().cat_file
@@ -105,11 +129,14 @@ class ObstoreFilesystem(S3Filesystem):
             if server_code(error) in ("InvalidRange", "416"):
                 return b""  # it is there, and ends before
             raise
-        if data is not None:
-            return data
-        sink = MemorySink()
-        download(body, self._again(path), sink, self.client.bounds)
-        return sink.value()
+        whole = start == 0 and body.stop == body.facts.size
+        verifier = self._verifier(path, body.facts) if whole else None
+        if data is None:
+            sink = MemorySink()
+            download(body, self._again(path), sink, self.client.bounds)
+            data = sink.value()
+        _compare(data, verifier)
+        return data
 
     def get_file(self, rpath: str, lpath: str) -> None:
         slow = super().get_file
@@ -117,11 +144,18 @@ class ObstoreFilesystem(S3Filesystem):
 
     def _fetch(self, path: str, target: Path) -> None:
         body, data = self.engine.read(path)
+        verifier = self._verifier(path, body.facts)
         if data is not None:
+            _compare(data, verifier)
             target.write_bytes(data)
             return
         with Target(target) as sink:
-            download(body, self._again(path), sink, self.client.bounds)
+            if verifier is None:
+                download(body, self._again(path), sink, self.client.bounds)
+                return
+            verifying = VerifyingSink(sink, verifier)
+            download(body, self._again(path), verifying, self.client.bounds)
+            verifying.finish()
 
     def _again(self, path: str) -> Callable[[int, int | None, str | None], Any]:
         return lambda start, end, etag: self.engine.open(path, start, end, etag)
@@ -130,7 +164,10 @@ class ObstoreFilesystem(S3Filesystem):
 
     def _put_now(self, path: str, value: bytes, create: bool, extra: dict[str, Any]) -> None:
         slow = super()._put_now
-        asked = _as_attributes(extra) if len(value) <= PUT_AT_ONCE else None
+        options = self.client.options
+        # obstore sends no digest but the signed one, so that without it nothing would be verified.
+        signed = not (options.anon or options.unsigned_payload)
+        asked = _as_attributes(extra) if signed and len(value) <= PUT_AT_ONCE else None
         if asked is None or not self.engine.can(path):
             slow(path, value, create, extra)
             return
@@ -167,6 +204,13 @@ class ObstoreFilesystem(S3Filesystem):
             return False
         self._etags_are_no_md5 = True
         return True
+
+
+def _compare(data: bytes, verifier: Verifier | None) -> None:
+    """``OSError`` where the content is not what was stored."""
+    if verifier is not None:
+        verifier.feed(0, data)
+        verifier.finish()
 
 
 def _as_head(facts: Facts) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..object_stores.downloads import MemorySink, download
 from ..object_stores.engine import Unfit
+from ..object_stores.verifying import Known
 from ..positioned import PositionedStream
 from ..remote import repeated
 from .codes import server_code
@@ -15,7 +16,9 @@ from .stream import FIRST
 from .transfer import PART, S3Transfers
 
 if TYPE_CHECKING:
-    from ..object_stores.engine import Body, Engine
+    from collections.abc import Callable
+
+    from ..object_stores.engine import Body, Engine, Facts
     from .client import S3Client
 
 __all__ = ["FastStream"]
@@ -29,7 +32,10 @@ class FastStream(PositionedStream):
     it and begins anew. A connection that breaks is replaced where it was.
     """
 
-    def __init__(self, engine: Engine, client: S3Client, key: str) -> None:
+    def __init__(
+        self, engine: Engine, client: S3Client, key: str, known: Callable[[Facts], Known]
+    ) -> None:
+        """``known``: what the headers of the first answer say of the whole."""
         super().__init__()
         self._engine = engine
         self._client = client
@@ -44,9 +50,16 @@ class FastStream(PositionedStream):
             if server_code(error) not in ("InvalidRange", "416"):
                 raise
             self._start, self._data, self._size = 0, b"", 0
+            self.known = Known()
         else:
             self._start, self._data = 0, data or b""
             self._size, self._etag = body.facts.size, body.facts.etag
+            self.known = known(body.facts)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the object."""
+        return self._size
 
     def _end(self) -> int:
         return self._size

@@ -74,7 +74,8 @@ def kept_facts(answer: Mapping[str, Any]) -> dict[str, Any]:
 def is_plain(answer: Mapping[str, Any]) -> bool:
     """Whether an answer shows no encryption under which an ETag is no MD5."""
     return (
-        answer.get("ServerSideEncryption") in (None, "AES256")
+        not answer.get("EncryptionUntold")
+        and answer.get("ServerSideEncryption") in (None, "AES256")
         and answer.get("SSECustomerAlgorithm") is None
     )
 

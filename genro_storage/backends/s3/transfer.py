@@ -81,7 +81,8 @@ class S3Transfers:
     ) -> None:
         """Write the bytes of a range to ``sink``, from its beginning on: all of one content.
 
-        A whole object is compared with the digest that the server knows. With ``etag``, ``OSError`` where the object has another one by now.
+        A whole object is compared with the digest that the server knows. With ``etag``,
+        ``OSError`` where the object has another one by now.
         """
         stop = start + PART if end is None else min(end, start + PART)
         try:
@@ -94,7 +95,7 @@ class S3Transfers:
         _require_whole(first.data, min(stop, last) - start)
         verifier: Verifier | None = None
         if verify and (start, last) == (0, first.total) and self._client.options.verify_downloads:
-            verifier = verifier_for(first.known.checksum, first.total)
+            verifier = verifier_for(first.known, first.total)
 
         def keep(offset: int, data: bytes) -> None:
             _write_at(sink, offset, data)

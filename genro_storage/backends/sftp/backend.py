@@ -77,7 +77,7 @@ class SftpBackend(FsspecBackend):
     ``copy_optimization`` is declared from the moment when a server has said that it copies.
     """
 
-    kept_attributes = frozenset({"mtime", "mode"})
+    kept_attributes: frozenset[str] = frozenset({"mtime", "mode"})
 
     def __init__(
         self,

@@ -38,7 +38,7 @@ _PROFILE = Profile(commit="rename", appends=True, copies=True, threadsafe=True)
 class SmbBackend(FsspecBackend):
     """A share. Connects at its first use; one connection serves all threads."""
 
-    kept_attributes = frozenset({"mtime"})
+    kept_attributes: frozenset[str] = frozenset({"mtime"})
 
     def __init__(self, options: SmbOptions, mount: str) -> None:
         self._options = options

@@ -59,7 +59,7 @@ class WebdavBackend(FsspecBackend):
     to make room.
     """
 
-    kept_attributes = frozenset({"content_type"})
+    kept_attributes: frozenset[str] = frozenset({"content_type"})
 
     def __init__(self, settings: Settings, root: str = "", *, direct: bool = False) -> None:
         self._settings = settings
