@@ -102,7 +102,7 @@ class AzureClient(AzureAttributes):
         self._bounds = bounds
         self._host = urlsplit(access.endpoint).netloc
         self._session = connected(_Session(), access.network)
-        self.credentials = AzureCredentials(access, bounds)
+        self.credentials: AzureCredentials = AzureCredentials(access, bounds)
         key = access.encryption_key
         self._hook: dict[str, Any] = {} if key is None else {"raw_request_hook": key_hook(key)}
         self._made: tuple[object, ContainerClient] | None = None

@@ -139,10 +139,11 @@ class ProvidedCredentials(credentials.Credentials):
         self.ends: datetime | None = None
 
     def refresh(self, request: Any) -> None:
+        self.token: str | None
         self.token, ends = self._source.current()
         self.ends = None if ends is None else datetime.fromtimestamp(ends, UTC)
         # Naive, in UTC, as google-auth and gcsfs want it.
-        self.expiry = None if self.ends is None else self.ends.replace(tzinfo=None)
+        self.expiry: datetime | None = None if self.ends is None else self.ends.replace(tzinfo=None)
 
     def before_request(self, request: Any, method: Any, url: Any, headers: Any) -> None:
         # Asked each time: when new ones are due is known there, and not here.

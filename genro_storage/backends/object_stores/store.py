@@ -87,7 +87,7 @@ class ObjectStoreBackend(LendsClients, StoreAttributes, ObjectUrls):
         self._check_key = check_key
         self._ordered = ordered
         self._folders = folders
-        self._direct = direct
+        self._offer(direct)
         self._facts = facts
         self._default_type = default_type
         self._keep(keeping or Keeping())
