@@ -325,3 +325,24 @@ def test_a_content_type_by_default_is_for_names_that_tell_none():
         backend, _ = manager.node("g:")._mount._at("")
         assert backend._type_of("a.html") == "text/html"
         assert backend._type_of("a") == "text/x-own"
+
+
+@pytest.mark.parametrize(
+    ("config", "public"),
+    [
+        (
+            {"type": "azure", "url": "az://c@a.blob.core.windows.net/p", "account_key": "a2V5"},
+            "https://a.blob.core.windows.net/c/p/x",
+        ),
+        ({"type": "gcs", "url": "gs://b/p", "anon": True}, "https://storage.googleapis.com/b/p/x"),
+    ],
+)
+def test_urls_of_files_know_the_place_that_the_url_of_the_mount_names(config, public):
+    with StorageManager() as manager:
+        manager.configure([{"name": "m", "public": True, **config}])
+        node = manager.node("m:x")
+        assert node.public_url() == public
+        signed = node.url()
+        assert signed is not None
+        assert signed.partition("?")[0] == public
+        assert ("sig=" in signed) == (config["type"] == "azure")
