@@ -55,7 +55,9 @@ class ObstoreFilesystem(S3Filesystem):
 
     def __init__(self, client: S3Client) -> None:
         super().__init__(client)
-        self.engine = Engine(self._make, lambda failure, _: explain(client, failure), client.bounds)
+        self.engine: Engine = Engine(
+            self._make, lambda failure, _: explain(client, failure), client.bounds
+        )
         self._etags_are_no_md5 = False
 
     def _make(self) -> Any:
