@@ -4,6 +4,7 @@ from __future__ import annotations
 
 pytest_plugins = [
     "tests.services.azure",
+    "tests.services.certificates",
     "tests.services.gcs",
     "tests.services.github",
     "tests.services.http",

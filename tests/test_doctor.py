@@ -314,3 +314,98 @@ def test_a_wrong_key_of_azure(examine, azure):
     assert failing(found) == ["storage", "list"]
     assert config["account_key"] not in str([dataclasses.asdict(each) for each in found.values()])
     assert found["clock"].value == "right", "a refusal has a date, too"
+
+
+_KEY = "bm90IHRoZSBrZXk="
+
+
+@pytest.mark.parametrize(
+    ("config", "environment", "endpoint", "credentials"),
+    [
+        ({"account_name": "a"}, {}, "account's name", ("Microsoft Entra ID", "default chain")),
+        (
+            {"url": "az://c@a.blob.core.windows.net"},
+            {"AZURE_STORAGE_SAS_TOKEN": "sig=x"},
+            "account's name",
+            ("a shared access signature", "environment"),
+        ),
+        (
+            {"account_name": "a", "account_key": _KEY},
+            {"AZURE_STORAGE_ENDPOINT": "https://a.example.org"},
+            "environment: AZURE_STORAGE_ENDPOINT",
+            ("the account's key", "config: account_key"),
+        ),
+        (
+            {"use_emulator": True},
+            {},
+            "config: use_emulator",
+            ("the account's key", "config: use_emulator"),
+        ),
+        (
+            {"endpoint_url": "https://a.example.org", "token": "t"},
+            {},
+            "config: endpoint_url",
+            ("Microsoft Entra ID", "config: token"),
+        ),
+        (
+            {"account_name": "a", "credential_provider": "module:name"},
+            {},
+            "account's name",
+            ("what a function gives", "config: credential_provider"),
+        ),
+        (
+            {"account_name": "a"},
+            {"AZURE_SKIP_SIGNATURE": "true"},
+            "account's name",
+            ("none", "environment"),
+        ),
+    ],
+)
+def test_whence_the_settings_of_azure_are(monkeypatch, config, environment, endpoint, credentials):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    if "url" not in config:
+        config = {"container": "c", **config}
+    found = unasked({"type": "azure", **config})
+    assert found["endpoint"].source == endpoint
+    assert values(found, "credentials") == [credentials]
+
+
+@pytest.mark.parametrize(
+    ("config", "environment", "endpoint", "credentials"),
+    [
+        ({"bucket": "b"}, {}, "default", "Google's default chain"),
+        ({"url": "gs://b/p", "anon": True}, {}, "default", "config: anon"),
+        ({"bucket": "b", "token": "anon"}, {}, "default", "config: token"),
+        (
+            {"bucket": "b", "bearer_token": "t"},
+            {"GOOGLE_BASE_URL": "https://g.example.org"},
+            "environment: GOOGLE_BASE_URL",
+            "config: bearer_token",
+        ),
+        (
+            {},
+            {"GOOGLE_BUCKET": "b", "GOOGLE_BEARER_TOKEN": "t"},
+            "default",
+            "environment: GOOGLE_BEARER_TOKEN",
+        ),
+        (
+            {"bucket": "b"},
+            {"GOOGLE_SKIP_SIGNATURE": "true"},
+            "default",
+            "environment: GOOGLE_SKIP_SIGNATURE",
+        ),
+    ],
+)
+def test_whence_the_settings_of_google_are(monkeypatch, config, environment, endpoint, credentials):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    found = unasked({"type": "gcs", **config})
+    assert found["endpoint"].source == endpoint
+    assert found["credentials"].source == credentials
+
+
+def unasked(config):
+    with StorageManager() as manager:
+        manager.configure([{"name": "m", **config}])
+        return {each.name: each for each in manager.node("m:")._mount.backend.diagnose(ask=False)}

@@ -122,7 +122,7 @@ class VersionConformance(Ground):
             assert node.read_bytes() == b"one"
             return
         if node.capabilities.metadata:
-            node.set_metadata({"colour": "blue"})
+            node.write_bytes(b"one", metadata={"colour": "blue"})
             first = node.versions[-1]["version_id"]
         node.write_bytes(b"two")
         count = node.version_count

@@ -228,7 +228,7 @@ def test_an_access_token_is_sent_as_it_is():
         with pytest.raises(StoragePermissionError):
             manager.node("g:a").read_bytes()
         (request,) = server.requests
-        assert request.headers["authorization"] == "Bearer ya29.abc"
+        assert request.headers["Authorization"] == "Bearer ya29.abc"
         assert "userProject=p" in request.path
 
 
@@ -254,7 +254,7 @@ def test_the_environment_gives_credentials_or_none_are_sent(account, monkeypatch
             pytest.raises(StoragePermissionError, match="check 'token'"),
         ):
             manager.node("g:a").read_bytes()
-        assert server.requests[-1].headers["authorization"] == "Bearer ya29.env"
+        assert server.requests[-1].headers["Authorization"] == "Bearer ya29.env"
 
 
 def test_nothing_is_sent_for_a_public_bucket(monkeypatch, tmp_path):
@@ -279,7 +279,7 @@ def test_a_password_of_the_machine_takes_nobodys_place(account, monkeypatch, tmp
         for token in ("ya29.new", {**account, "token_uri": f"{server.url}/token"}):
             with _mount(server, token=token) as manager, pytest.raises(StoragePermissionError):
                 manager.node("g:a").read_bytes()
-            assert server.requests[-1].headers["authorization"] == "Bearer ya29.new"
+            assert server.requests[-1].headers["Authorization"] == "Bearer ya29.new"
         (fetching,) = (each for each in server.requests if each.path == "/token")
         assert "authorization" not in {name.lower() for name in fetching.headers}
 
@@ -299,7 +299,7 @@ def test_a_service_account_fetches_a_token_and_one_that_is_refused_says_so(accou
         with _mount(server, token=key) as manager:
             with pytest.raises(StoragePermissionError, match="access denied"):
                 manager.node("g:a").read_bytes()
-            assert server.requests[-1].headers["authorization"] == "Bearer ya29.new"
+            assert server.requests[-1].headers["Authorization"] == "Bearer ya29.new"
         granted[0] = False
         with _mount(server, token=key) as manager:
             with pytest.raises(StoragePermissionError, match="check 'token'") as caught:

@@ -8,6 +8,12 @@ import pytest
 
 from genro_storage.testing import BackendConformance
 from genro_storage.testing.capability import CapabilityConformance
+from genro_storage.testing.concurrency import ConcurrencyConformance
+from genro_storage.testing.errors import ErrorConformance
+from genro_storage.testing.ground import Shelf
+from genro_storage.testing.names import NameConformance
+from genro_storage.testing.processes import ProcessConformance
+from genro_storage.testing.reading import ReadingConformance
 
 pytestmark = pytest.mark.services
 
@@ -31,6 +37,30 @@ class TestGcsVersioned(CapabilityConformance):
     test_deleting_versions = None
     test_compacting_versions = None
 
+    @pytest.fixture(params=["fsspec", "obstore"])
+    def mount_config(self, gcs, request):
+        return {**gcs.mount(), "bucket": gcs.versioned_bucket(), "engine": request.param}
+
+
+class TestGcsObstore(
+    ReadingConformance,
+    NameConformance,
+    ErrorConformance,
+    ConcurrencyConformance,
+    ProcessConformance,
+):
+    """What is different where obstore reads; without relative and read-only mounts."""
+
+    refused_names: ClassVar[frozenset[str]] = TestGcs.refused_names
+
     @pytest.fixture
-    def mount_config(self, gcs):
-        return {**gcs.mount(), "bucket": gcs.versioned_bucket()}
+    def root(self, storage):
+        return storage.node("mine:")
+
+    @pytest.fixture
+    def shelf(self, storage):
+        return Shelf(self, storage, "mine", "")
+
+    @pytest.fixture
+    def mount_config(self, gcs_mount):
+        return {**gcs_mount, "engine": "obstore"}

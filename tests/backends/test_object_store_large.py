@@ -24,8 +24,9 @@ def peak():
 with StorageManager() as manager:
     manager.configure([{"name": "far", **config}, {"name": "disk", "type": "local", "path": directory}])
     small = manager.node("far:small")
-    small.write_bytes(b"x")
+    small.write_bytes(b"xy")
     small.read_bytes()
+    small._mount.read_bytes("small", 1, 2)  # and what else is loaded at the first use
     before = peak()
     source, far, back = manager.node("disk:a"), manager.node("far:a"), manager.node("disk:b")
     with source.open("wb") as stream:

@@ -10,7 +10,7 @@ from aiobotocore.parsers import AioRestXMLParser
 from botocore.loaders import create_loader
 from botocore.model import ServiceModel
 
-from genro_storage.backends.s3.parsing import ParserFactory
+from genro_storage.backends.s3.parsing import parser_factory
 
 _SPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _OBJECT = (
@@ -66,14 +66,14 @@ def parsed(parser, body, shape, status=200):
     ],
 )
 def test_the_same_as_botocore(shapes, operation, body):
-    mine = ParserFactory().create_parser("rest-xml")
+    mine = parser_factory().create_parser("rest-xml")
     assert parsed(mine, body, shapes(operation)) == parsed(
         AioRestXMLParser(), body, shapes(operation)
     )
 
 
 def test_errors_and_odd_answers_too(shapes):
-    mine, shape = ParserFactory().create_parser("rest-xml"), shapes("ListObjectsV2")
+    mine, shape = parser_factory().create_parser("rest-xml"), shapes("ListObjectsV2")
     error = "<Error><Code>NoSuchBucket</Code><Message>no</Message></Error>"
     assert parsed(mine, error, shape, 404) == parsed(AioRestXMLParser(), error, shape, 404)
     for body in (
@@ -91,7 +91,7 @@ def test_a_key_takes_a_few_microseconds(shapes):
     body = f"<ListBucketResult {_SPACE}><IsTruncated>false</IsTruncated>{keys}</ListBucketResult>"
     took = {}
     for name, parser in (
-        ("mine", ParserFactory().create_parser("rest-xml")),
+        ("mine", parser_factory().create_parser("rest-xml")),
         ("theirs", AioRestXMLParser()),
     ):
         best = []

@@ -117,7 +117,7 @@ def test_the_line_is_shown_with_the_one_before_it_and_a_mark(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("parser")
 def test_behind_the_end_it_is_the_last_line(tmp_path: Path) -> None:
-    assert said_about(tmp_path, "- name: m\n  tags: [a\n\n\n").endswith(
+    assert said_about(tmp_path, "- name: m\n  colours: [a\n\n\n").endswith(
         "    1 | - name: ...\n    2 |   ...\n      |      ^"
     )
 

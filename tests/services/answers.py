@@ -6,13 +6,31 @@ import http.server
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from typing import Self
 
-__all__ = ["Answer", "AnswerServer", "Request"]
+__all__ = ["Answer", "AnswerServer", "Headers", "Request"]
+
+
+class Headers(dict[str, str]):
+    """Headers as they were sent, found by their names in whatever letters."""
+
+    def _name(self, name: object) -> object:
+        wanted = str(name).lower()
+        return next((each for each in self if each.lower() == wanted), name)
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(self._name(name))
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(str(self._name(name)))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(str(self._name(name)), default)
 
 
 class Request(NamedTuple):
@@ -20,7 +38,7 @@ class Request(NamedTuple):
 
     method: str
     path: str
-    headers: dict[str, str]
+    headers: Headers
     body: bytes
 
 
@@ -48,9 +66,17 @@ class AnswerServer:
     """Answers every request by calling ``answer``, and notes it in ``requests``."""
 
     def __init__(
-        self, answer: Callable[[Request], Answer], *, pause: float = 0.0, ahead: float = 0.0
+        self,
+        answer: Callable[[Request], Answer],
+        *,
+        pause: float = 0.0,
+        ahead: float = 0.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """``pause`` seconds pass for every 256 KiB received; its clock is ``ahead`` seconds ahead."""
+        """``pause`` seconds pass for every 256 KiB received; its clock is ``ahead`` seconds ahead.
+
+        ``tls``: it speaks that.
+        """
         self.requests: list[Request] = []
         outer = self
 
@@ -68,12 +94,7 @@ class AnswerServer:
                         body += self.rfile.read(size)
                         self.rfile.readline()
                     self.rfile.readline()
-                # As botocore writes them: names are the same in any case, and obstore uses lower case.
-                headers = {
-                    name.title() if name.islower() else name: value
-                    for name, value in self.headers.items()
-                }
-                request = Request(self.command, self.path, headers, body)
+                request = Request(self.command, self.path, Headers(self.headers.items()), body)
                 outer.requests.append(request)
                 given = answer(request)
                 self.send_response(given.status)
@@ -98,7 +119,9 @@ class AnswerServer:
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 

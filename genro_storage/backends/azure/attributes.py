@@ -13,6 +13,7 @@ from ...info import Checksum, Descriptor
 from ..fsspec_info import moment
 from ..object_stores.kept import kept_mtime, shown
 from ..object_stores.verifying import Known
+from .errors import AzureErrors, ConditionError
 from .keeping import FOLDER, decode_metadata
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AzureAttributes",
-    "ConditionError",
     "blob_checksum",
     "blob_metadata",
     "is_folder",
@@ -91,13 +91,10 @@ def is_folder(found: BlobProperties) -> bool:
     return any(name.lower() == FOLDER and value == "true" for name, value in metadata.items())
 
 
-class AzureAttributes:
+class AzureAttributes(AzureErrors):
     """Metadata, descriptors and conditions, for a client of the service."""
 
     def _blob(self, key: str) -> BlobClient:
-        raise NotImplementedError
-
-    def _explained(self) -> contextlib.AbstractContextManager[None]:
         raise NotImplementedError
 
     @contextlib.contextmanager
@@ -149,10 +146,6 @@ class AzureAttributes:
             self._blob(key).set_blob_metadata(
                 dict(change(before)), etag=quoted(str(found.etag)), **options
             )
-
-
-class ConditionError(OSError):
-    """What was to be read or replaced has another ETag by now."""
 
 
 def _text(value: Any) -> str | None:

@@ -1,8 +1,4 @@
-"""The requests to Azure Blob Storage, through Microsoft's own client.
-
-The errors raised are standard ones, cut off from those of the client: these quote URLs, and with
-a shared access signature a URL holds the credentials.
-"""
+"""The requests to Azure Blob Storage, through Microsoft's own client."""
 
 from __future__ import annotations
 
@@ -18,31 +14,25 @@ import requests
 from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
-    ClientAuthenticationError,
     HttpResponseError,
     IncompleteReadError,
-    ServiceRequestError,
-    ServiceRequestTimeoutError,
     ServiceResponseError,
     ServiceResponseTimeoutError,
 )
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobBlock, BlobClient, ContainerClient
-from urllib3.exceptions import HTTPError as Urllib3Error
 
 from ...info import FileInfo
-from ..errors import RootNotFoundError
 from ..fsspec_info import moment
 from ..object_stores.client import in_parallel
-from ..object_stores.errors import is_timeout, root_name
+from ..object_stores.errors import is_timeout
 from ..object_stores.facts import NO_FACTS, Facts
-from ..object_stores.http import StoreAdapter, without_passwords
+from ..object_stores.http import client_options, connected
 from ..object_stores.listing import Entry, Page
 from ..object_stores.reader import PIECE, Chunk
 from ..object_stores.source import Source, in_small_sends
 from .attributes import (
     AzureAttributes,
-    ConditionError,
     blob_checksum,
     blob_metadata,
     is_folder,
@@ -50,15 +40,18 @@ from .attributes import (
     settings,
     upload_options,
 )
+from .credentials import AzureCredentials
+from .encryption import key_hook
+from .errors import BlocksLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from pathlib import Path
 
     from azure.storage.blob import BlobProperties
 
     from ..remote import Bounds
-    from . import AzureAccess
+    from .access import AzureAccess
 
 __all__ = ["AzureClient"]
 
@@ -70,10 +63,6 @@ _LONGEST_PAUSE = 2.0
 
 class _Session(requests.Session):
     """Sends large bodies in small steps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.auth = without_passwords
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
         if isinstance(options.get("data"), bytes):
@@ -107,34 +96,36 @@ class _Transport(RequestsTransport):  # type: ignore[misc]
 class AzureClient(AzureAttributes):
     """An ``ObjectClient`` for one container. Threads share it: so does ``requests``' pool."""
 
-    def __init__(self, access: AzureAccess, container: str, bounds: Bounds) -> None:
+    def __init__(self, access: AzureAccess, bounds: Bounds) -> None:
         self._access = access
-        self._container = container
+        self._container = access.container
         self._bounds = bounds
         self._host = urlsplit(access.endpoint).netloc
-        self._identity: Any = None
-        credential: Any = None
-        if access.key is not None:
-            credential = {"account_name": access.account, "account_key": access.key}
-        elif access.sas is not None:
-            credential = access.sas
-        elif not access.anonymous:
-            from azure.identity import DefaultAzureCredential
+        self._session = connected(_Session(), access.network)
+        self.credentials: AzureCredentials = AzureCredentials(access, bounds)
+        key = access.encryption_key
+        self._hook: dict[str, Any] = {} if key is None else {"raw_request_hook": key_hook(key)}
+        self._made: tuple[object, ContainerClient] | None = None
 
-            credential = self._identity = DefaultAzureCredential()
-        session = _Session()
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, StoreAdapter())
-        self._session = session
-        self._client = ContainerClient(
-            access.endpoint,
-            container,
+    @property
+    def _client(self) -> ContainerClient:
+        """Microsoft's client, made anew where a provider has given another key or signature."""
+        version, credential = self.credentials.current()
+        made = self._made
+        if made is None or made[0] != version:
+            made = self._made = version, self._make(credential)
+        return made[1]
+
+    def _make(self, credential: Any) -> ContainerClient:
+        return ContainerClient(
+            self._access.endpoint,
+            self._container,
             credential=credential,
             transport=_Transport(
-                session=session,
+                session=self._session,
                 session_owner=False,
-                connection_timeout=bounds.connect,
-                read_timeout=bounds.timeout,
+                connection_timeout=self._bounds.connect,
+                read_timeout=self._bounds.timeout,
             ),
             # Retries are ours: RemoteFilesystem knows what may be repeated.
             retry_total=0,
@@ -143,103 +134,18 @@ class AzureClient(AzureAttributes):
             permit_redirects=False,
             max_single_get_size=2 * PIECE,
             max_single_put_size=2 * PIECE,
+            **client_options(self._access.network),
+            **self._hook,
         )
 
     def close(self) -> None:
-        self._client.close()
+        if self._made is not None:
+            self._made[1].close()
         self._session.close()
-        if self._identity is not None:
-            self._identity.close()
+        self.credentials.close()
 
     def _blob(self, key: str) -> BlobClient:
         return self._client.get_blob_client(key)
-
-    # -- errors -------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _explained(self) -> Generator[None]:
-        """Turns what the client raises into standard errors without its URLs."""
-        try:
-            yield
-        except (ServiceRequestTimeoutError, ServiceResponseTimeoutError):
-            raise self._silent() from None
-        except (ServiceRequestError, ServiceResponseError, IncompleteReadError) as error:
-            if is_timeout(error):
-                raise self._silent() from None
-            raise self._unreachable(error) from None
-        except ClientAuthenticationError as error:
-            if error.response is None:  # Entra ID, not the storage
-                raise PermissionError(
-                    errno.EACCES,
-                    "Microsoft Entra ID gave no token; give 'account_key', 'sas_token' or "
-                    "'connection_string', or `anon: true`, or sign in",
-                ) from None
-            raise self._refusal(error) from None
-        except HttpResponseError as error:
-            raise self._refusal(error) from None
-        except (AzureError, requests.RequestException, Urllib3Error) as error:
-            raise self._unreachable(error) from None
-
-    def _silent(self) -> TimeoutError:
-        return TimeoutError(errno.ETIMEDOUT, f"no answer from {self._host} in time")
-
-    def _unreachable(self, error: BaseException) -> ConnectionError:
-        return ConnectionError(
-            errno.ECONNRESET, f"the connection to {self._host} failed ({root_name(error)})"
-        )
-
-    def _strange(self) -> OSError:
-        return OSError(
-            errno.EIO, f"{self._host} does not answer as Azure Blob Storage; check 'endpoint_url'"
-        )
-
-    def _refusal(self, error: HttpResponseError) -> Exception:
-        named = getattr(error, "error_code", None) or ""
-        return self._refused(error.status_code or 0, str(getattr(named, "value", named)))
-
-    def _refused(self, status: int, code: str) -> Exception:
-        """The standard error for a status that says no."""
-        said = f" ({code})" if code else ""
-        if code in ("ContainerNotFound", "ContainerBeingDeleted"):
-            return RootNotFoundError(
-                f"the container {self._container!r} does not exist; create it or correct "
-                "'container'"
-            )
-        if status == 404:
-            return FileNotFoundError(errno.ENOENT, "not found")
-        if code in ("BlobAlreadyExists", "UnauthorizedBlobOverwrite"):
-            return FileExistsError(errno.EEXIST, "already exists")
-        if code == "SnapshotsPresent":
-            return OSError(
-                errno.EBUSY, "the blob has snapshots, which would be lost; delete those first"
-            )
-        if code == "InvalidBlockList":
-            return _BlocksLostError(errno.EBUSY, "another writer was faster; write again")
-        if code.startswith("Lease") or code in ("BlobImmutableDueToPolicy", "BlobArchived"):
-            return PermissionError(errno.EACCES, f"the blob is locked{said}")
-        if status in (401, 403):
-            return PermissionError(errno.EACCES, f"access denied{said}; {self._fix(code)}")
-        if status == 412:
-            return ConditionError(errno.ESTALE, "it was replaced while it was read; read it again")
-        if status in (408, 429) or status >= 500:
-            return ConnectionError(
-                errno.ECONNRESET, f"{self._host} cannot answer now (status {status}){said}"
-            )
-        if code in ("Md5Mismatch", "InvalidMd5"):
-            return OSError(errno.EIO, f"the content arrived damaged{said}")
-        if status == 400:
-            return OSError(errno.EINVAL, f"{self._host} refused the request{said}")
-        return OSError(errno.EIO, f"{self._host} answered with status {status}{said}")
-
-    def _fix(self, code: str) -> str:
-        """What to correct where access is denied."""
-        if self._access.key is not None:
-            return "check 'account_name' and 'account_key'"
-        if self._access.sas is not None:
-            return "'sas_token' is wrong, has ended, or does not allow this"
-        if self._access.anonymous:
-            return "the container is not public: give 'account_key' or 'sas_token'"
-        return "the identity that is signed in has no right to this"
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -322,7 +228,7 @@ class AzureClient(AzureAttributes):
             for attempt in range(self._bounds.retries + 1):
                 try:
                     self._put_blocks(key, source, options, facts.match, again)
-                except _BlocksLostError:
+                except BlocksLostError:
                     # Whoever finishes first takes the blocks of all others away.
                     if attempt == self._bounds.retries:
                         raise
@@ -337,7 +243,6 @@ class AzureClient(AzureAttributes):
         match: str | None,
         again: Callable[[Callable[[], Any]], Any],
     ) -> None:
-        blob = self._blob(key)
         size = max(PIECE, -(-source.size // _MOST_BLOCKS // _MIB) * _MIB)
         # Names of our own, so that two writers never mix their blocks.
         mine = uuid.uuid4().hex
@@ -354,7 +259,9 @@ class AzureClient(AzureAttributes):
 
             def step() -> None:
                 with self._explained():
-                    blob.stage_block(names[start], data, len(data), validate_content=True, **scope)
+                    self._blob(key).stage_block(
+                        names[start], data, len(data), validate_content=True, **scope
+                    )
 
             again(step)
 
@@ -363,7 +270,9 @@ class AzureClient(AzureAttributes):
 
         def commit() -> None:
             with self._conditional(match):
-                blob.commit_block_list([BlobBlock(names[start]) for start in starts], **options)
+                self._blob(key).commit_block_list(
+                    [BlobBlock(names[start]) for start in starts], **options
+                )
 
         # A creation that is repeated would find what its first attempt may have made; and a list
         # that was committed already is no longer there to be committed.
@@ -421,10 +330,6 @@ class AzureClient(AzureAttributes):
                     code = str(answer.headers.get("x-ms-error-code") or "")
                     failed[key] = self._refused(answer.status_code, code)
         return failed
-
-
-class _BlocksLostError(OSError):
-    """Blocks that were sent are no longer there: another writer has committed meanwhile."""
 
 
 def _entry(item: Any) -> Entry:

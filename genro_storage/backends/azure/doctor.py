@@ -10,17 +10,19 @@ from ..facts import clock
 
 if TYPE_CHECKING:
     from ..object_stores.store import Asking
-    from . import AzureAccess, AzureOptions
+    from .access import AzureAccess
     from .client import AzureClient
+    from .options import AzureOptions
 
 __all__ = ["facts"]
+
+_ENDPOINTS = ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 
 
 def facts(options: AzureOptions, access: AzureAccess, asking: Asking | None) -> list[Finding]:
     """All of them; what needs a request only with a way to ask."""
     plain = "not encrypted" if access.endpoint.startswith("http://") else ""
-    source = "config: endpoint_url" if options.endpoint_url else _text(options) or "account's name"
-    found = [Finding("endpoint", access.endpoint, source, detail=plain)]
+    found = [Finding("endpoint", access.endpoint, _endpoint(options), detail=plain)]
     if access.account:
         named = "config: account_name" if options.account_name else _text(options) or "endpoint"
         found.append(Finding("account", access.account, named))
@@ -50,20 +52,36 @@ def _text(options: AzureOptions) -> str:
     return ""
 
 
+def _endpoint(options: AzureOptions) -> str:
+    """Whence the account's address is."""
+    if options.endpoint_url:
+        return "config: endpoint_url"
+    if found := _text(options):
+        return found
+    variable = next((name for name in _ENDPOINTS if os.environ.get(name)), None)
+    if variable is not None:
+        return f"environment: {variable}"
+    return "config: use_emulator" if options.use_emulator else "account's name"
+
+
 def _credentials(options: AzureOptions, access: AzureAccess) -> tuple[str, str]:
     """What they are, and which setting they are from."""
+    identity = access.identity
     if access.anonymous:
-        return "none", "config: anon"
-    if access.key is not None:
-        name = "account_key"
-        kind = "the account's key"
+        kind, name = "none", "anon"
+    elif access.key is not None:
+        kind, name = "the account's key", "account_key"
     elif access.sas is not None:
-        name = "sas_token"
-        kind = "a shared access signature"
-    else:
+        kind, name = "a shared access signature", "sas_token"
+    elif identity.kind is None:
         return "Microsoft Entra ID", "default chain"
-    if getattr(options, name) is not None:
+    else:
+        provided = identity.kind == "credential_provider"
+        kind, name = "what a function gives" if provided else "Microsoft Entra ID", identity.key
+    if getattr(options, name) not in (None, False):
         return kind, f"config: {name}"
+    if options.use_emulator and name == "account_key":
+        return kind, "config: use_emulator"
     return kind, _text(options) or "environment"
 
 

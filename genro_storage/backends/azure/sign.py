@@ -9,14 +9,13 @@ from urllib.parse import quote
 from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
 if TYPE_CHECKING:
-    from . import AzureAccess
+    from .access import AzureAccess
 
 __all__ = ["signed_url"]
 
 
 def signed_url(
     access: AzureAccess,
-    container: str,
     key: str,
     expires_in: int,
     *,
@@ -36,7 +35,7 @@ def signed_url(
         raise ValueError("expires_in is beyond the end of all calendars") from None
     signature = generate_blob_sas(
         access.account,
-        container,
+        access.container,
         key,
         account_key=access.key,
         permission=BlobSasPermissions.from_string(permission),
@@ -46,4 +45,4 @@ def signed_url(
         version_id=version,
     )
     which = "" if version is None else f"versionid={quote(version, safe='')}&"
-    return f"{access.endpoint}/{quote(container)}/{quote(key, safe='/~')}?{which}{signature}"
+    return f"{access.endpoint}/{quote(access.container)}/{quote(key, safe='/~')}?{which}{signature}"

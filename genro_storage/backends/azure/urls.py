@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from ...info import Checksum
     from ...uploads import UploadTerms
-    from . import AzureAccess, AzureOptions
+    from .access import AzureAccess
     from .client import AzureClient
+    from .options import AzureOptions
 
 __all__ = ["AzureDirect"]
 
@@ -79,7 +80,6 @@ class AzureDirect(DirectAccess):
     def __init__(self, options: AzureOptions, access: AzureAccess, mount: str) -> None:
         super().__init__(options, access.key is not None)
         self._access = access
-        self._container = options.container
         self._mount = mount
 
     @property
@@ -97,9 +97,7 @@ class AzureDirect(DirectAccess):
             from .sign import signed_url
         except ImportError as error:
             raise missing_extra(error, self._mount, "azure", "azure") from error
-        return signed_url(
-            self._access, self._container, key, seconds, permission=permission, **more
-        )
+        return signed_url(self._access, key, seconds, permission=permission, **more)
 
     def sign(
         self,
@@ -121,7 +119,7 @@ class AzureDirect(DirectAccess):
         )
 
     def plain(self, key: str) -> str:
-        return f"{self._access.endpoint}/{quote(self._container)}/{quote(key, safe='/~')}"
+        return f"{self._access.endpoint}/{quote(self._access.container)}/{quote(key, safe='/~')}"
 
     # -- uploads ------------------------------------------------------------------------------
 

@@ -7,37 +7,38 @@ from typing import TYPE_CHECKING, Any
 
 from ...info import Finding
 from ..facts import clock
+from .access import ANONYMOUS, CREDENTIALS, ENDPOINTS
 
 if TYPE_CHECKING:
     from ..object_stores.store import Asking
-    from . import GcsOptions
+    from .access import GcsAccess
     from .client import GcsClient
+    from .options import GcsOptions
 
 __all__ = ["facts"]
 
 _KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
-def facts(options: GcsOptions, endpoint: str, asking: Asking | None) -> list[Finding]:
+def facts(options: GcsOptions, access: GcsAccess, asking: Asking | None) -> list[Finding]:
     """All of them; what needs a request only with a way to ask."""
-    if options.endpoint_url is not None:
-        source = "config: endpoint_url"
-    else:
-        emulated = os.environ.get("STORAGE_EMULATOR_HOST", "") not in ("", "default")
-        source = "environment: STORAGE_EMULATOR_HOST" if emulated else "default"
+    endpoint = access.endpoint
     plain = "not encrypted" if endpoint.startswith("http://") else ""
-    found = [Finding("endpoint", endpoint, source, detail=plain)]
+    found = [Finding("endpoint", endpoint, _endpoint(options), detail=plain)]
     if options.project:
         found.append(Finding("project", options.project, "config: project"))
     if asking is None:
-        found.append(Finding("credentials", "unknown", _token(options), ok=None))
+        found.append(Finding("credentials", "unknown", _source(options, access), ok=None))
         return found
     try:
         answers = asking(_ask)
     except OSError as error:
         why = str(error.strerror or error)
-        return [*found, Finding("credentials", "unknown", _token(options), ok=False, detail=why)]
-    found.append(Finding("credentials", answers["credentials"], _token(options)))
+        return [
+            *found,
+            Finding("credentials", "unknown", _source(options, access), ok=False, detail=why),
+        ]
+    found.append(Finding("credentials", answers["credentials"], _source(options, access)))
     found.append(Finding("checksums sent", "md5", "default"))
     bucket = answers["bucket"]
     if isinstance(bucket, OSError):
@@ -54,15 +55,29 @@ def facts(options: GcsOptions, endpoint: str, asking: Asking | None) -> list[Fin
     return found
 
 
-def _token(options: GcsOptions) -> str:
+def _endpoint(options: GcsOptions) -> str:
+    """Whence the service's address is."""
+    if options.endpoint_url is not None:
+        return "config: endpoint_url"
+    named = (name for name in ENDPOINTS if os.environ.get(name, "") not in ("", "default"))
+    variable = next(named, None)
+    return "default" if variable is None else f"environment: {variable}"
+
+
+def _source(options: GcsOptions, access: GcsAccess) -> str:
     """Which setting says who we are."""
-    if options.anon:
-        return "config: anon"
-    if options.token is not None:
+    kind = access.kind
+    if kind == "anon" and not options.anon and options.token is not None:
         return "config: token"
-    if os.environ.get(_KEY_FILE):
-        return f"environment: {_KEY_FILE}"
-    return "Google's default chain"
+    if kind is not None and getattr(options, kind) not in (None, False):
+        return f"config: {kind}"
+    if kind == "anon":
+        return f"environment: {ANONYMOUS}"
+    named = (name for name, means in CREDENTIALS if means == kind and os.environ.get(name))
+    variable = next(named, None)
+    if variable is None and os.environ.get(_KEY_FILE):
+        variable = _KEY_FILE
+    return "Google's default chain" if variable is None else f"environment: {variable}"
 
 
 def _ask(client: GcsClient) -> dict[str, Any]:
@@ -81,7 +96,12 @@ def _ask(client: GcsClient) -> dict[str, Any]:
             bucket = client._object_in(response.content)
         else:
             bucket = client._refusal(response, None)
-    held = getattr(client._session, "credentials", None)
+    held = client.credentials
     mail = getattr(held, "service_account_email", None)
-    name = "none" if held is None else str(mail or type(held).__module__.rpartition(".")[2])
+    if held is None:
+        name = "none"
+    elif client._named == "credential_provider":
+        name = "what a function gives"
+    else:
+        name = str(mail or type(held).__module__.rpartition(".")[2])
     return {"credentials": name, "bucket": bucket, "date": date}

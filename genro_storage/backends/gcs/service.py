@@ -14,18 +14,17 @@ from urllib.parse import quote, urlsplit
 
 import requests
 from google.auth import exceptions as auth_errors
-from google.auth.transport.requests import AuthorizedSession
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from ..errors import RootNotFoundError
 from ..object_stores.errors import is_timeout, root_name
-from ..object_stores.http import StoreAdapter
-from .credentials import authorised_session
+from .credentials import TokenSession, authorised_session
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
-    from . import GcsOptions
+    from ..remote import Bounds
+    from .access import GcsAccess
 
 __all__ = ["GcsService"]
 
@@ -33,18 +32,28 @@ __all__ = ["GcsService"]
 class GcsService:
     """One bucket and whoever asks for it. Threads share it: so does ``requests``' pool."""
 
-    def __init__(self, options: GcsOptions, endpoint: str, base: str | None) -> None:
-        self._bucket = options.bucket
-        self._quoted = quote(options.bucket, safe="")
-        self._endpoint = endpoint
-        self._host = urlsplit(endpoint).netloc
-        self._project = options.project
-        self._timeouts = (options.bounds.connect, options.bounds.timeout)
+    def __init__(self, access: GcsAccess, bounds: Bounds) -> None:
+        self._bucket = access.bucket
+        self._quoted = quote(access.bucket, safe="")
+        self._endpoint = access.endpoint
+        self._host = urlsplit(access.endpoint).netloc
+        self._project = access.project
+        self._named = access.kind or "token"
+        self._timeouts = (bounds.connect, bounds.timeout)
         with self._explained(None):
-            self._session: requests.Session = authorised_session(options, base, self._timeouts)
-        self._anonymous = not isinstance(self._session, AuthorizedSession)
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, StoreAdapter())
+            self._session: requests.Session = authorised_session(access, self._timeouts)
+        self._anonymous = not isinstance(self._session, TokenSession)
+
+    @property
+    def credentials(self) -> Any:
+        """The credentials object of google-auth; None where nobody is asked who they are."""
+        session = self._session
+        return session.found if isinstance(session, TokenSession) else None
+
+    def for_obstore(self) -> Callable[[], dict[str, Any]] | None:
+        """What hands out the current token; None where nobody is asked who they are."""
+        session = self._session
+        return session.token if isinstance(session, TokenSession) else None
 
     def close(self) -> None:
         self._session.close()
@@ -72,7 +81,7 @@ class GcsService:
             if getattr(error, "retryable", False):
                 raise self._unreachable(error) from None
             raise PermissionError(
-                errno.EACCES, "the credentials were refused by Google; check 'token'"
+                errno.EACCES, f"the credentials were refused by Google; check {self._named!r}"
             ) from None
 
     def _silent(self) -> TimeoutError:
@@ -152,7 +161,7 @@ class GcsService:
                 )
             return FileNotFoundError(errno.ENOENT, "not found")
         if status == 401:
-            fix = "give 'token'" if self._anonymous else "check 'token'"
+            fix = "give 'token'" if self._anonymous else f"check {self._named!r}"
             return PermissionError(errno.EACCES, f"the credentials were refused{said}; {fix}")
         if status == 403:
             return PermissionError(errno.EACCES, f"access denied{said}")

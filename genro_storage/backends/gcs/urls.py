@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from ...info import Checksum
     from ...uploads import FormTerms, UploadTerms
-    from . import GcsOptions
+    from .access import GcsAccess
     from .client import GcsClient
+    from .options import GcsOptions
 
 __all__ = ["GcsDirect"]
 
@@ -52,11 +53,11 @@ class GcsDirect(DirectAccess):
     )
 
     def __init__(
-        self, options: GcsOptions, endpoint: str, account: dict[str, Any] | None, mount: str
+        self, options: GcsOptions, access: GcsAccess, account: dict[str, Any] | None, mount: str
     ) -> None:
         super().__init__(options, account is not None)
-        self._bucket = options.bucket
-        self._endpoint = endpoint
+        self._bucket = access.bucket
+        self._endpoint = access.endpoint
         self._account = account
         self._mount = mount
 

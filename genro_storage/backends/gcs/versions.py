@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["GcsVersionClient"]
 
 _GENERATION = re.compile(r"[0-9]{1,19}", re.ASCII)
+_GONE = ("timeDeleted",)
 _FIELDS = "name,generation,size,timeCreated,timeDeleted,etag,md5Hash"
 
 
@@ -65,14 +66,16 @@ class GcsVersionClient(GcsClient):
                 },
             )
 
-        found: list[Mapping[str, Any]] = []
+        found: dict[str, Mapping[str, Any]] = {}
         for page in pages(ask, lambda page: page.get("nextPageToken") or None):
             items = page.get("items") or ()
-            found += (item for item in items if item["name"] == key)
+            for item in items:
+                # An emulator lists one whose metadata were changed once more, as deleted.
+                if item["name"] == key and "timeDeleted" in found.get(item["generation"], _GONE):
+                    found[item["generation"]] = item
             if any(item["name"] != key for item in items):
                 break  # keys come in their order, and this one before those it begins
-        found.sort(key=lambda item: int(item["generation"]))
-        return _history(found)
+        return _history(sorted(found.values(), key=lambda item: int(item["generation"])))
 
     def head_version(self, key: str, version: str) -> FileInfo:
         found = self._call("GET", self._object(key), key, params={"generation": _number(version)})

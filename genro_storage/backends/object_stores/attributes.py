@@ -29,6 +29,8 @@ __all__ = ["Keeping", "StoreAttributes", "with_kept"]
 T = TypeVar("T")
 
 _ATTEMPTS = 5
+#: What ``mimetype`` says of a name that tells nothing.
+_UNKNOWN = mimetype("")
 _ALL = frozenset(Attributes._fields) - {"mode", "offered", "tags"}
 
 
@@ -55,6 +57,8 @@ class StoreAttributes(FsspecBackend):
     """Metadata, descriptors and conditions, on the requests of an ``ObjectClient``."""
 
     _keeping: Keeping
+    #: The content type of a file whose name tells none.
+    _default_type: str | None
     _remote: RemoteFilesystem
     _bounds: Bounds
 
@@ -76,12 +80,17 @@ class StoreAttributes(FsspecBackend):
     def _put_options(self, attributes: Attributes | None) -> dict[str, Any]:
         keeping = self._keeping
         found = facts_of(attributes, keeping.defaults, keeping.encode, keeping.mtime_text)
-        return {"facts": Facts(found)}
+        # A copy may offer tags to a service that has none.
+        return {"facts": Facts(found if keeping.tags else found._replace(tags=None))}
+
+    def _type_of(self, full: str) -> str:
+        guessed = mimetype(full)
+        return self._default_type or guessed if guessed == _UNKNOWN else guessed
 
     def _put(self, content: Content, full: str, options: dict[str, Any]) -> None:
         create = options.get("mode") == "create"
         facts: Facts = options.get("facts", NO_FACTS)
-        content_type = facts.attributes.content_type or mimetype(full)
+        content_type = facts.attributes.content_type or self._type_of(full)
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
         if size > self.single_put:
             self._remote.once(
@@ -112,6 +121,8 @@ class StoreAttributes(FsspecBackend):
             raise ChangedError("it was deleted meanwhile") from error
 
     def copy_if_absent(self, source: str, target: str) -> None:
+        if not self.capabilities.copy_optimization:
+            raise self._unsupported("copy inside the store")
         self._require_file(source)
         self._require_write(target, False)
         here, there = self._full(source), self._full(target)

@@ -110,10 +110,9 @@ class ObjectUrls(FsspecBackend):
     _direct: DirectAccess
     _remote: RemoteFilesystem
 
-    @property
-    def why_not(self) -> Mapping[str, str]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
-        """A clause for each capability that another configuration would have."""
-        return {"public_urls": NOT_PUBLIC, **self._direct.why_not}
+    def _offer(self, direct: DirectAccess) -> None:
+        self._direct = direct
+        self.why_not: Mapping[str, str] = {"public_urls": NOT_PUBLIC, **direct.why_not}
 
     def url(
         self,

@@ -67,7 +67,7 @@ class Body:
         self._engine = engine
         self._result = result
         self._chunks: Any = None
-        self.facts = _facts(result)
+        self.facts: Facts = _facts(result)
         self.start: int
         self.stop: int
         self.start, self.stop = result.range

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import math
 import re
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ __all__ = [
     "internal",
     "kept_checksum",
     "kept_mtime",
+    "md5_text",
     "refuse_internal",
     "rfc3339",
     "shown",
@@ -95,6 +97,16 @@ def kept_checksum(metadata: Mapping[str, str] | None) -> Checksum | None:
     except (binascii.Error, ValueError):
         return None
     return Checksum("md5", digest.hex()) if len(digest) == 16 else None
+
+
+def md5_text(data: bytes) -> str:
+    """What is kept of a content: its MD5, in base64.
+
+    >>> md5_text(b"abc")
+    'kAFQmDzST7DWlj99KOF/cg=='
+    """
+    digest = hashlib.md5(data, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode("ascii")
 
 
 def _value(metadata: Mapping[str, str] | None, key: str) -> str | None:

@@ -23,6 +23,7 @@ from .attributes import Keeping, StoreAttributes
 from .client import ObjectClient, in_parallel
 from .direct import DirectAccess, ObjectUrls
 from .listing import Entry, Page, in_any_order, in_key_order, level, pages
+from .other_clients import LendsClients
 from .reader import FIRST, PIECE, Chunk, ObjectReader
 from .target import Target
 from .verifying import VerifiedReader, Verifier, VerifyingSink, verifier_for
@@ -42,14 +43,15 @@ Asking = Callable[[Callable[[Any], Any]], Any]
 _DELETERS = 8
 
 
-class ObjectStoreBackend(StoreAttributes, ObjectUrls):
+class ObjectStoreBackend(LendsClients, StoreAttributes, ObjectUrls):
     """A bucket, from a prefix downwards.
 
     ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.
     ``check_key`` raises for a key that the service cannot hold, before anything is sent.
     ``ordered`` says that the service lists keys in the order of their UTF-8 bytes, ``folders``
     that an object without a slash can stand for a directory, ``direct`` what clients can do
-    themselves.
+    themselves. ``default_type`` is the content type of a file whose name tells none. ``copies``:
+    the service copies inside.
 
     ``address`` is not sure here, since one server can be known by several names; it is in
     ``PublicStoreBackend``.
@@ -74,6 +76,8 @@ class ObjectStoreBackend(StoreAttributes, ObjectUrls):
         direct: DirectAccess,
         facts: Callable[[Asking | None], list[Finding]] | None = None,
         keeping: Keeping | None = None,
+        default_type: str | None = None,
+        copies: bool = True,
     ) -> None:
         self._remote = RemoteFilesystem(
             lambda: cast("Filesystem", connect()), kind, bounds=bounds, explain=_as_it_is
@@ -83,8 +87,9 @@ class ObjectStoreBackend(StoreAttributes, ObjectUrls):
         self._check_key = check_key
         self._ordered = ordered
         self._folders = folders
-        self._direct = direct
+        self._offer(direct)
         self._facts = facts
+        self._default_type = default_type
         self._keep(keeping or Keeping())
         super().__init__(
             self._remote,
@@ -93,12 +98,12 @@ class ObjectStoreBackend(StoreAttributes, ObjectUrls):
                 commit="put",
                 implicit_directories=True,
                 exclusive=True,
-                copies=True,
+                copies=copies,
                 threadsafe=True,
             ),
             capabilities=BackendCapabilities(
                 mkdir=False,
-                copy_optimization=True,
+                copy_optimization=copies,
                 metadata=True,
                 conditional_writes=True,
                 **direct.declared,

@@ -17,7 +17,7 @@ class Body(io.BytesIO):
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
         self._data = data
-        self.taken = time.monotonic()
+        self.taken: float = time.monotonic()
 
     def getbuffer(self) -> memoryview:
         """The bytes themselves: aiohttp asks for their length, and would get it from a copy."""

@@ -58,7 +58,7 @@ class FastStream(PositionedStream):
             if server_code(error) not in ("InvalidRange", "416"):
                 raise
             self._start, self._data, self._size = 0, b"", 0
-            self.known = Known()
+            self.known: Known = Known()
         else:
             self._start, self._data = 0, data or b""
             self._size, self._etag = body.facts.size, body.facts.etag

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from xml.etree.ElementTree import Element
 
-__all__ = ["ParserFactory"]
+__all__ = ["parser_factory"]
 
 
 def _text(text: str | None) -> str:
@@ -66,10 +66,15 @@ class _Parser(AioRestXMLParser):  # type: ignore[misc]
         return found
 
 
-class ParserFactory(AioResponseParserFactory):  # type: ignore[misc]
+class _Factory(AioResponseParserFactory):  # type: ignore[misc]
     """What a session makes its parsers by."""
 
     def create_parser(self, protocol_name: str) -> Any:
         """A parser of this protocol; only that of S3 is another than usual."""
         kind = PROTOCOL_PARSERS[protocol_name]
         return (_Parser if kind is AioRestXMLParser else kind)(**self._defaults)
+
+
+def parser_factory() -> Any:
+    """What a session makes its parsers by, with that of S3 in the place of aiobotocore's."""
+    return _Factory()

@@ -40,7 +40,7 @@ class S3Stream(PositionedStream):
             if server_code(error) not in ("InvalidRange", "416"):
                 raise
             self._start, self._data, self._size, self._etag = 0, b"", 0, None
-            self.known = Known()
+            self.known: Known = Known()
         else:
             self._start, self._data = 0, first.data
             self._size, self._etag = first.total, first.etag

@@ -1,0 +1,103 @@
+"""Contents read by obstore, for a service whose own library does everything else.
+
+That stays there because obstore has no word for it: it cannot send the digest of an upload, which
+the service compares with what has arrived; it does not show the digest of an object, nor the reason
+of a refused HEAD; it does not wait for copies that are made in the background; it deletes by
+batches, which not every account allows.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from .engine import Body, Engine, Unfit
+from .kept import kept_mtime
+from .reader import Chunk
+from .verifying import Known
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..remote import Bounds
+    from .failures import Failure
+
+__all__ = ["FastReads"]
+
+
+class FastReads:
+    """Ranges of objects. ``pinned`` says what names a content: its ETag, or its version.
+
+    ``refused`` makes the standard error of a status and the service's own code, and None where the
+    service's library is to be asked, as ``Unfit`` says; ``host`` is for messages.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        bounds: Bounds,
+        *,
+        host: str,
+        pinned: Literal["etag", "version"],
+        refused: Callable[[int, str], Exception | None],
+    ) -> None:
+        self._host = host
+        self._pinned = pinned
+        self._refused = refused
+        # Whoever calls repeats, whichever of the two has failed.
+        self._engine = Engine(
+            make, lambda failure, _: self._meaning(failure), replace(bounds, retries=0)
+        )
+
+    def _meaning(self, failure: Failure) -> Exception | None:
+        """The standard exception; None where the other client shall say what is wrong."""
+        if failure.kind in ("timeout", "unanswered"):
+            return TimeoutError(errno.ETIMEDOUT, f"no answer from {self._host} in time")
+        if failure.kind in ("unreachable", "broken"):
+            return ConnectionError(
+                errno.ECONNRESET, f"the connection to {self._host} failed ({failure.kind})"
+            )
+        if failure.kind != "status" or failure.status is None:
+            return None
+        if failure.status == 416:
+            return _BeyondError(errno.EINVAL, "nothing begins there")
+        return self._refused(failure.status, failure.code)
+
+    def read(self, key: str, start: int, end: int, pin: str | None) -> tuple[Chunk, dict[str, str]]:
+        """As ``ObjectClient.read``, and the attributes of the object beside it.
+
+        The chunk knows the time that was kept, and no digest: obstore does not show the headers
+        that have it.
+        """
+        if not self._engine.can(key):
+            raise Unfit("not by obstore")
+        try:
+            body = self._engine.once(lambda: self._body(key, start, end, pin))
+            data = body.all()
+        except _BeyondError:
+            if start == 0:
+                raise Unfit("an empty object, or what stands for a directory") from None
+            return Chunk(b"", start, ""), {}
+        facts = body.facts
+        if body.start != start or len(data) != min(end, facts.size) - start:
+            raise Unfit("another range than the one that was asked for")
+        found = facts.etag if self._pinned == "etag" else facts.version
+        if not found:
+            raise Unfit("the answer does not name the content")
+        if pin and found != pin:
+            raise OSError(errno.ESTALE, "it was replaced while it was read; read it again")
+        attributes = dict(facts.attributes)
+        return Chunk(data, facts.size, found, Known(None, kept_mtime(attributes))), attributes
+
+    def _body(self, key: str, start: int, end: int, pin: str | None) -> Body:
+        import obstore
+
+        options: dict[str, Any] = {"range": (start, end)}
+        if pin:
+            options["if_match" if self._pinned == "etag" else "version"] = pin
+        return Body(self._engine, obstore.get(self._engine.store(), key, options=options))  # type: ignore[arg-type]
+
+
+class _BeyondError(OSError):
+    """Nothing begins at this byte."""

@@ -1,0 +1,219 @@
+"""How ``gcs`` and ``azure`` mounts connect: certificates, proxies, headers, on both engines."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+import warnings
+from typing import Any
+
+import pytest
+
+from genro_storage import StorageManager
+from genro_storage.exceptions import StorageConnectionError, StorageUnsupportedError
+from tests.services.answers import Answer, AnswerServer
+
+_AES = base64.b64encode(b"k" * 32).decode()
+_MOUNTS: dict[str, dict[str, Any]] = {
+    "gcs": {"type": "gcs", "bucket": "b", "anon": True},
+    "azure": {"type": "azure", "container": "b", "account_name": "a", "anon": True},
+}
+KINDS = pytest.mark.parametrize("kind", ["gcs", "azure"])
+ENGINES = pytest.mark.parametrize("engine", ["fsspec", "obstore"])
+
+
+def _object(_request):
+    headers = (
+        ("Content-Range", "bytes 0-0/1"), ("ETag", '"e"'), ("x-ms-blob-type", "BlockBlob"),
+        ("X-Goog-Generation", "1"), ("Last-Modified", "Sun, 29 Nov 2026 06:00:00 GMT"),
+    )  # fmt: skip
+    return Answer(206, b"x", headers)
+
+
+def _mount(manager, kind, url, **more):
+    manager.configure(
+        [{**_MOUNTS[kind], "name": "m", "endpoint_url": url, "retries": 0, "timeout": 5, **more}]
+    )
+    return manager.node("m:x")
+
+
+@KINDS
+@ENGINES
+def test_a_certificate_is_believed_where_its_authority_is_named(authority, kind, engine):
+    with AnswerServer(_object, tls=authority.tls) as server, StorageManager() as manager:
+        with pytest.raises(StorageConnectionError):
+            _mount(manager, kind, server.url, engine=engine).read_bytes()
+        assert server.requests == []
+        for more in (
+            {"root_certificate": authority.pem},
+            {"root_certificate": str(authority.file)},
+            {"root_certificate": authority.pem, "disable_system_certificates": True},
+        ):
+            assert _mount(manager, kind, server.url, engine=engine, **more).read_bytes() == b"x"
+
+
+@KINDS
+@ENGINES
+def test_any_certificate_is_believed_where_that_is_asked_for(authority, monkeypatch, kind, engine):
+    # ``requests`` would look again on account of these.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.file))
+    with AnswerServer(_object, tls=authority.tls) as server, StorageManager() as manager:
+        node = _mount(manager, kind, server.url, engine=engine, allow_invalid_certificates=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # urllib3 warns of what was asked for
+            assert node.read_bytes() == b"x"
+
+
+@KINDS
+@ENGINES
+def test_requests_go_by_the_proxy_that_the_mount_names(monkeypatch, kind, engine):
+    with (
+        AnswerServer(_object) as proxy,
+        AnswerServer(_object) as other,
+        StorageManager() as manager,
+    ):
+        monkeypatch.setenv("HTTP_PROXY", other.url)
+        monkeypatch.setenv("NO_PROXY", "store.invalid")
+        login = proxy.url.replace("http://", "http://user:s3cret@")
+        node = _mount(manager, kind, "http://store.invalid:81/a", engine=engine, proxy_url=login)
+        assert node.read_bytes() == b"x"
+        (request,) = proxy.requests
+        assert request.path.startswith("http://store.invalid:81/a/")
+        assert "proxy-authorization" in {name.lower() for name in request.headers}
+        assert other.requests == []
+        # And not to what is left out of it.
+        node = _mount(
+            manager, kind, f"http://localhost:{other.port}/a", engine=engine, proxy_url=proxy.url,
+            proxy_excludes="example.org,localhost",
+        )  # fmt: skip
+        assert node.read_bytes() == b"x"
+        assert (len(proxy.requests), len(other.requests)) == (1, 1)
+        assert "s3cret" not in repr(manager.node("m:x")._mount._at("")[0])
+
+
+@KINDS
+def test_every_request_carries_what_the_mount_says(kind):
+    def answer(request):
+        if request.method == "GET" and ("comp=list" in request.path or request.path.endswith("/o")):
+            return Answer(200, b"{}" if kind == "gcs" else b"<a/>")
+        if request.method in ("PUT", "POST"):
+            return Answer(201 if kind == "azure" else 200, b'{"name": "x"}')
+        return _object(request)
+
+    with AnswerServer(answer) as server, StorageManager() as manager:
+        node = _mount(
+            manager, kind, server.url, user_agent="mine/1", default_headers={"x-own": "s3cret"}
+        )
+        node.read_bytes()
+        node.write_bytes(b"x")
+        for request in server.requests:
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            assert headers["x-own"] == "s3cret"
+            assert headers["user-agent"] == "mine/1"
+        assert {request.method for request in server.requests} > {"GET"}
+
+
+@KINDS
+def test_the_engine_says_who_it_is_too(kind):
+    with AnswerServer(_object) as server, StorageManager() as manager:
+        node = _mount(manager, kind, server.url, user_agent="mine/1", engine="obstore")
+        assert node.read_bytes() == b"x"
+        (request,) = server.requests
+        assert {name.lower(): value for name, value in request.headers.items()}[
+            "user-agent"
+        ] == "mine/1"
+
+
+@KINDS
+@ENGINES
+def test_attempts_end_with_the_time_that_there_is_for_them(kind, engine):
+    with AnswerServer(lambda _: Answer(503)) as server, StorageManager() as manager:
+        node = _mount(
+            manager, kind, server.url, engine=engine, retries=20, retry_timeout="600ms",
+            backoff={"init_backoff": "100ms", "max_backoff": "100ms", "base": 1},
+        )  # fmt: skip
+        begin = time.monotonic()
+        with pytest.raises(StorageConnectionError, match="503"):
+            node.read_bytes()
+        assert time.monotonic() - begin < 2
+        assert 2 <= len(server.requests) <= 7
+
+
+def test_a_key_of_ones_own_goes_with_contents_and_nothing_else(authority):
+    def answer(request):
+        if "comp=list" in request.path:
+            listed = b"<EnumerationResults><Blobs/></EnumerationResults>"
+            return Answer(200, listed, (("Content-Type", "application/xml"),))
+        if request.method == "PUT":
+            return Answer(201, b"", (("ETag", '"e"'),))
+        if request.method == "HEAD":
+            return _object(request)._replace(status=200)
+        return Answer(202) if request.method == "DELETE" else _object(request)
+
+    with AnswerServer(answer, tls=authority.tls) as server, StorageManager() as manager:
+        node = _mount(
+            manager, "azure", server.url, root_certificate=authority.pem, encryption_key=_AES
+        )
+        assert not node.capabilities.copy_optimization
+        node.write_bytes(b"x")
+        node.write_bytes(bytes(9 * 1024 * 1024))
+        assert node.read_bytes() == b"x"
+        assert node.exists
+        list(node.parent.children())
+        node.delete()
+        digest = base64.b64encode(hashlib.sha256(b"k" * 32).digest()).decode()
+        shown = set()
+        for request in server.requests:
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            with_key = "x-ms-encryption-key" in headers
+            shown.add((request.method, with_key))
+            if with_key:
+                assert headers["x-ms-encryption-key"] == _AES
+                assert headers["x-ms-encryption-key-sha256"] == digest
+                assert headers["x-ms-encryption-algorithm"] == "AES256"
+                assert "comp=list" not in request.path or "comp=blocklist" in request.path
+        assert shown >= {("PUT", True), ("GET", True), ("HEAD", True), ("DELETE", False)}
+        assert ("PUT", False) not in shown and ("DELETE", True) not in shown
+
+
+# -- for other libraries ----------------------------------------------------------------------
+
+
+@pytest.mark.services
+@KINDS
+def test_other_libraries_get_the_same_place(request, monkeypatch, kind):
+    import obstore
+
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    # What the environment says is for mounts that say nothing.
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", "AccountName=other;AccountKey=eA==")
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", "http://127.0.0.1:1/other")
+    service = request.getfixturevalue(kind)
+    with StorageManager() as manager:
+        manager.configure([{**service.mount(), "name": "m"}])
+        node = manager.node("m:d/a.txt")
+        node.write_bytes(b"content")
+        backend, path = node._mount._at("d/a.txt")
+        key = backend._full(path)
+        whole = f"{service.bucket if kind == 'gcs' else service.container}/{key}"
+        filesystem = backend.filesystem()
+        assert filesystem.cat_file(whole) == b"content"
+        assert filesystem is not backend.filesystem()
+        filesystem.pipe_file(f"{whole}2", b"other")
+        assert (node.parent / "a.txt2").read_bytes() == b"other"
+        store = backend.store()
+        assert bytes(obstore.get(store, key).bytes()) == b"content"
+        if kind == "azure":
+            obstore.put(store, f"{key}3", b"by obstore")
+            assert (node.parent / "a.txt3").read_bytes() == b"by obstore"
+
+
+@KINDS
+def test_a_filesystem_that_cannot_be_told_of_a_setting_is_refused(kind):
+    with StorageManager() as manager:
+        node = _mount(manager, kind, "http://127.0.0.1:1", proxy_url="http://127.0.0.1:1")
+        backend, _ = node._mount._at("")
+        with pytest.raises((OSError, StorageUnsupportedError), match=r"store\(\)"):
+            backend.filesystem()
+        assert backend.store().client_options["proxy_url"] == "http://127.0.0.1:1"
