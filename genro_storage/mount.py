@@ -66,12 +66,16 @@ class Mount(MountExtras):
         return self._is_switched() and not self.prefix
 
     def can_copy_to(self, target: Mount) -> bool:
-        """Whether ``copy`` works between the two: one store that copies on its own side."""
-        return (
-            self.backend is target.backend
-            and self.backend.capabilities.copy_optimization
-            and not isinstance(self.backend, DynamicRoot)
-        )
+        """Whether ``copy`` works between the two: one service that copies on its own side."""
+        here, there = self.backend, target.backend
+        if isinstance(here, DynamicRoot) or isinstance(there, DynamicRoot):
+            return False
+        if not (here.capabilities.copy_optimization and there.capabilities.copy_optimization):
+            return False
+        if here is there:
+            return True
+        with translating(target.label(""), "copying"):
+            return there.copies_from(here)
 
     def same_place(self, path: str, other: Mount, other_path: str) -> bool:
         """Whether both name one file or directory, through whatever mounts."""
@@ -285,14 +289,18 @@ class Mount(MountExtras):
         return None if batch is None else MountBatch(replace(self, backend=batch), batch)
 
     def copy(self, path: str, target: Mount, target_path: str, *, if_absent: bool = False) -> None:
-        """Copy one file to another place of the same store, on the store's own side."""
+        """Copy one file to another place of the same service, on its own side."""
         target.require_write(target_path, "copying")
         backend, real = self._at(path)
         there, target_real = target._at(target_path)
-        if backend is not there or not backend.capabilities.copy_optimization:
+        if not self.can_copy_to(target):
             raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
+        if if_absent and backend is not there:
+            raise self._unsupported(path, "cannot be copied on a condition to another bucket")
         with translating(lambda: f"{self.label(path)} -> {target.label(target_path)}", "copying"):
-            if if_absent:
+            if backend is not there:
+                there.copy_from(backend, real, target_real)
+            elif if_absent:
                 backend.copy_if_absent(real, target_real)
             else:
                 backend.copy(real, target_real)

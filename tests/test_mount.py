@@ -59,6 +59,14 @@ TERMS = UploadTerms("text/plain", None, None, 60, False, {})
 FORM = FormTerms("text/plain", 0, 1, 60, {})
 RIGHTS = ["readonly", "readwrite", "delete"]
 
+
+def other_of(_mount):
+    """A mount of another store, which has the file ``p``."""
+    backend = MemoryBackend()
+    backend.write_bytes("p", b"x")
+    return Mount("o", backend)
+
+
 #: How a mount reaches each verb of a backend. "p" lies below the prefix of the mount under test.
 DOORS = {
     "stat": lambda mount, here: mount.stat("p"),
@@ -95,6 +103,8 @@ DOORS = {
     "descriptor": lambda mount, here: mount.descriptor("p"),
     "write_if_match": lambda mount, here: mount.write_if_match("p", b"x", "etag"),
     "copy_if_absent": lambda mount, here: mount.copy("p", mount, "q", if_absent=True),
+    "copies_from": lambda mount, here: other_of(mount).can_copy_to(mount),
+    "copy_from": lambda mount, here: other_of(mount).copy("p", mount, "p"),
     "set_mtime": lambda mount, here: mount.set_mtime("p", 1.0),
     "url": lambda mount, here: mount.url("p"),
     "internal_url": lambda mount, here: mount.internal_url("p"),
@@ -122,7 +132,10 @@ DOORS = {
     "close": lambda mount, here: mount.close(),
 }
 #: The verbs that take no single path of the user's, so no message can name one.
-PATHLESS = {"remove_many", "begin_batch", "check", "diagnose", "filesystem", "store", "close"}
+PATHLESS = {
+    "remove_many", "begin_batch", "check", "diagnose", "filesystem", "store", "close",
+    "copies_from", "copy_from",
+}  # fmt: skip
 
 
 class Nothing(WriteHandle):
@@ -157,6 +170,7 @@ def _spying(verb):
         "checksum": lambda info: Checksum("md5", "0" * 32),
         "descriptor": lambda path: Descriptor(path, "file"),
         "upload_parts": lambda path, upload: [UploadPart(1, "etag", 5)],
+        "copies_from": lambda other: True,
     }
 
     def method(self, *arguments, **options):
@@ -210,6 +224,8 @@ def test_a_verb_reaches_the_backend_below_the_prefix(verb, tmp_path):
         assert (first.path if isinstance(first, FileInfo) else first) == "pre/fix/p"
     if verb in ("copy", "move"):
         assert called[0][1] == "pre/fix/q"
+    if verb == "copy_from":
+        assert called[0][1:] == ("p", "pre/fix/p")
 
 
 def test_every_public_verb_of_a_mount_is_here_for_a_reason():
@@ -232,7 +248,8 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
     rights = {"require_write", "require_delete", "require_attributes"}
     # Of stat; of scan and remove_tree; of write_if_match.
     composed = {"exists", "clear", "open_write_if_match"}
-    options = {"merge_metadata", "copy_if_absent"}  # of set_metadata and copy
+    # Of set_metadata, copy and can_copy_to.
+    options = {"merge_metadata", "copy_if_absent", "copy_from", "copies_from"}
     assert verbs_of(Mount) == (VERBS - {"address"} - options) | values | rights | composed
 
 
@@ -242,7 +259,7 @@ WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
     "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
     "sign_part", "upload_parts", "complete_upload", "abort_upload", "merge_metadata",
-    "write_if_match", "copy_if_absent", "restore_version",
+    "write_if_match", "copy_if_absent", "copy_from", "restore_version",
 }  # fmt: skip
 DELETES = {
     "remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move", "filesystem", "store",
@@ -269,7 +286,7 @@ def test_the_matrix_of_permissions(verb, permissions, tmp_path):
 def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
     reads = {
         "stat", "scan", "find", "open_read", "read_bytes", "download", "checksum", "versions",
-        "stat_version", "require_versions", "diagnose", "get_metadata", "descriptor",
+        "stat_version", "require_versions", "copies_from", "diagnose", "get_metadata", "descriptor",
         "has_content_of", "url", "internal_url", "public_url", "local_path", "address", "check",
         "close", "open_whole",
     }  # fmt: skip

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..capabilities import BackendCapabilities
     from ..info import Attributes, FileInfo, FileVersion, Finding
+    from .base import Backend
     from .fsspec_write import Content
 
 __all__ = ["OptionalVerbs"]
@@ -129,6 +130,14 @@ class OptionalVerbs(DirectVerbs, ABC):
         ``io.UnsupportedOperation`` where only reading and writing can do that.
         """
         raise self._unsupported("copying inside the store where nothing is yet")
+
+    def copies_from(self, other: Backend) -> bool:
+        """Whether ``copy_from`` works: both are places of one service, for the same customer."""
+        return False
+
+    def copy_from(self, other: Backend, source: str, target: str) -> None:
+        """Copy a file of ``other`` to here without the bytes passing through this process."""
+        raise self._unsupported("copying from another store")
 
     # -- URLs ---------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import hashlib
 
 import pytest
 
@@ -58,6 +59,8 @@ def test_a_question_about_a_file_is_one_request(storage, proxy):
         "is_file": (node.is_file, True, "HEAD"),
         "size": (lambda: node.size, 5, "HEAD"),
         "mtime": (lambda: node.mtime > 0, True, "HEAD"),
+        "descriptor": (lambda: node.descriptor().size, 5, "HEAD"),
+        "md5hash": (lambda: node.md5hash, hashlib.md5(b"hello").hexdigest(), "HEAD"),
         "read_bytes": (node.read_bytes, b"hello", "GET"),
     }
     for name, (question, answer, operation) in questions.items():

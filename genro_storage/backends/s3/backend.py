@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ...capabilities import BackendCapabilities
     from ...info import Attributes, Finding
-    from ..base import WriteHandle
+    from ..base import Backend, WriteHandle
     from .fast_stream import FastStream
     from .filesystem import S3Filesystem
     from .stream import S3Stream
@@ -259,6 +259,18 @@ class S3Backend(S3Attributes, S3Urls):
             about = self._store.head(self._full(source))
         if self._full(source) != self._full(target):
             self._store.copy(self._full(source), self._full(target), about, self._new_copy())
+
+    def copies_from(self, other: Backend) -> bool:
+        return isinstance(other, S3Backend) and self._store.client.serves(other._store.client)
+
+    def copy_from(self, other: Backend, source: str, target: str) -> None:
+        assert isinstance(other, S3Backend)
+        self._require_write(target, False)
+        with other._reading(source):
+            about = other._store.head(other._full(source))
+        self._store.copy(
+            other._full(source), self._full(target), about, self._new_copy(), origin=other._store
+        )
 
     # -- removing -----------------------------------------------------------------------------
 

@@ -222,14 +222,20 @@ class S3Filesystem:
         target: str,
         about: Mapping[str, Any],
         new: Mapping[str, Any] | None = None,
+        *,
+        origin: S3Filesystem | None = None,
     ) -> None:
-        """Copy with what belongs to the object; ``about`` is its HEAD, ``new`` goes before that."""
+        """Copy with what belongs to the object; ``about`` is its HEAD, ``new`` goes before that.
+
+        ``origin`` is the bucket that ``source`` is in, where it is another one.
+        """
         _check_length(target)
-        size, transfers = int(about["ContentLength"]), self.transfers
+        size, transfers, origin = int(about["ContentLength"]), self.transfers, origin or self
         extra: dict[str, Any] = dict(new or {})
         if size > transfers.copy_at_once:  # the server keeps these itself when it copies at once
-            extra = {**self._whole_facts(source, about), **extra}
-        self.client.run(lambda: transfers.copy(source, target, size, about.get("ETag"), extra))
+            extra = {**origin._whole_facts(source, about), **extra}
+        etag, bucket = about.get("ETag"), origin.client.bucket
+        self.client.run(lambda: transfers.copy(source, target, size, etag, extra, bucket=bucket))
 
     def _whole_facts(self, path: str, about: Mapping[str, Any]) -> dict[str, Any]:
         """All that a copy in parts must be told anew."""

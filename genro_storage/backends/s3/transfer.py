@@ -176,9 +176,12 @@ class S3Transfers:
         extra: dict[str, Any],
         *,
         version: str | None = None,
+        bucket: str | None = None,
     ) -> None:
-        """Copy inside the bucket. ``extra`` are the facts to give the copy instead of its own."""
-        origin: dict[str, Any] = {"CopySource": {"Bucket": self._client.bucket, "Key": source}}
+        """Copy from this ``bucket`` or another. ``extra``: facts for the copy instead of its own."""
+        origin: dict[str, Any] = {
+            "CopySource": {"Bucket": bucket or self._client.bucket, "Key": source}
+        }
         if version is not None:
             origin["CopySource"]["VersionId"] = version
         if etag is not None:
