@@ -156,7 +156,9 @@ def _named(wanted: object) -> Iterator[tuple[int, str | None]]:
             raise ValueError(f"parts has {each!r}; each must be an UploadPart, or number and ETag")
         number, etag = pair
         if not isinstance(number, int) or isinstance(number, bool):
-            raise ValueError(f"the number of a part is {number!r}; it must be an int")
+            raise ValueError(  # noqa: TRY004 - as every wrong argument
+                f"the number of a part is {number!r}; it must be an int"
+            )
         if etag is not None and not isinstance(etag, str):
             raise ValueError(f"the ETag of part {number} is {etag!r}; it must be a str")
         yield number, etag
