@@ -103,8 +103,8 @@ def content_disposition(name: str) -> str:
 
 def wire_digest(checksum: Checksum) -> bytes:
     """The bytes of a checksum, which headers hold in base64; ``ValueError`` for one that is none."""
-    texts: tuple[object, ...] = checksum
-    if not isinstance(checksum, Checksum) or not all(isinstance(each, str) for each in texts):
+    given: object = checksum
+    if not (isinstance(given, Checksum) and _are_texts(given)):
         raise ValueError("checksum must be a Checksum, such as Checksum('md5', hexdigest)")
     size = _SIZES.get(checksum.algorithm)
     if size is None:
@@ -142,3 +142,7 @@ def plain_metadata(metadata: Mapping[str, str], *, identifiers: bool = False) ->
             )
         found[lower] = value
     return found
+
+
+def _are_texts(values: tuple[object, ...]) -> bool:
+    return all(isinstance(each, str) for each in values)
