@@ -279,6 +279,12 @@ def test_defaults_that_cannot_be_kept_are_a_mistake_in_the_configuration(request
         manager(mount_of(request, "s3", **option))
 
 
+@pytest.mark.parametrize(("kind", "key"), [("s3", "a b"), ("gcs", "a b"), ("azure", "a-b")])
+def test_default_metadata_that_a_service_cannot_hold_are_said_when_configuring(request, kind, key):
+    with pytest.raises(StorageConfigError, match=rf"store.*metadata.*{key}"):
+        manager(mount_of(request, kind, metadata={key: "x"}))
+
+
 # -- what only one of them has ----------------------------------------------------------------
 
 
