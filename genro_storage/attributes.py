@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,8 @@ _HEADERS = (
     "content_encoding",
     "content_language",
 )
+#: Seconds beyond which no storage and no calendar has a time: some 30,000 years.
+_ETERNITY = 1e12
 _TEXTS = (*_HEADERS, "storage_class", "encryption")
 # RFC 9110 §5.5: visible characters, with spaces and tabs inside only.
 _HEADER = re.compile(r"[!-~]([ -~\t]*[!-~])?", re.ASCII)
@@ -58,7 +59,11 @@ def check_attributes(attributes: Attributes) -> None:
         ):
             raise ValueError(f"{name} must be a dict of str to str")
     mtime: Any = attributes.mtime
-    if mtime is not None and not (isinstance(mtime, int | float) and math.isfinite(mtime)):
+    if mtime is not None and (
+        isinstance(mtime, bool)
+        or not isinstance(mtime, int | float)
+        or not -_ETERNITY < mtime < _ETERNITY  # false for what is not a number, too
+    ):
         raise ValueError("mtime must be a number of seconds since the epoch")
 
 
@@ -74,7 +79,7 @@ def parse_write_options(
     unknown = given.keys() - set(Attributes._fields) | given.keys() & {"offered", "mode"}
     if unknown:
         raise TypeError(f"unknown keyword of a write: {', '.join(sorted(unknown))}")
-    if if_match is not None and not (isinstance(if_match, str) and if_match):
+    if if_match is not None and not (isinstance(if_match, str) and is_header(if_match)):
         raise StorageValueError(
             f"{node}: if_match must be an ETag, as descriptor().etag says it; where there is "
             "none yet, if_absent=True is meant",

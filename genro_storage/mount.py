@@ -18,7 +18,6 @@ from .batch import MountBatch
 from .exceptions import (
     StorageNotDirectoryError,
     StorageNotFoundError,
-    StoragePermissionError,
     translating,
 )
 from .handles import BinaryWriter, open_reader
@@ -339,12 +338,14 @@ class Mount(MountExtras):
 
     def remove(self, path: str) -> None:
         """Remove one file, link or empty directory."""
-        self._require_below_root(path)
+        self.require_delete(path)
+        self.require_below_root(path)
         self._run(path, "deleting", "remove")
 
     def remove_tree(self, path: str) -> None:
         """Remove a file, a link, or a directory with everything below it."""
-        self._require_below_root(path)
+        self.require_delete(path)
+        self.require_below_root(path)
         backend, real = self._at(path)
         with self._naming_below(path, {real: path}, "deleting"):
             backend.remove_tree(real)
@@ -353,7 +354,8 @@ class Mount(MountExtras):
         """Remove several files; one that is gone already is no error."""
         listed = list(names)
         for path in listed:
-            self._require_below_root(path)
+            self.require_delete(path)
+            self.require_below_root(path)
         bound = self.bind()
         by_backend: dict[int, tuple[Backend, dict[str, str]]] = {}
         for path in listed:
@@ -388,15 +390,6 @@ class Mount(MountExtras):
             removed = backend.cleanup(real, older_than)
         found = removed if isinstance(removed, CleanupCount) else CleanupCount(removed or 0)
         return found.below(real.removesuffix(path) if path or not real else f"{real}/")
-
-    def _require_below_root(self, path: str) -> None:
-        self.require_delete(path)
-        if not paths.physical(path):
-            label = self.label(path)
-            raise StoragePermissionError(
-                f"{label}: the root of a mount is not deleted; empty it with delete(root=True)",
-                node=label,
-            )
 
     def close(self) -> None:
         """Close the backend; the manager does so when no mount uses it any more."""

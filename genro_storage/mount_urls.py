@@ -45,6 +45,7 @@ class MountUrls(MountReach):
             self.require_write(path, "making a URL that writes")
         elif method == "DELETE":
             self.require_delete(path, "making a URL that deletes")
+            self.require_below_root(path)
         given = {name: value for name, value in options.items() if value is not None}
         if method != "GET":
             given["method"] = method

@@ -154,6 +154,15 @@ class MountRights:
         if not self.backend.capabilities.delete:
             raise self._read_only("delete", path, action)
 
+    def require_below_root(self, path: str) -> None:
+        """Refuse to delete the root itself, which in a narrowed mount is a place of its parent."""
+        if not paths.physical(path):
+            label = self.label(path)
+            raise StoragePermissionError(
+                f"{label}: the root of a mount is not deleted; empty it with delete(root=True)",
+                node=label,
+            )
+
     def _permit_delete(self, path: str, action: str) -> None:
         if self.permissions != "delete":
             raise StoragePermissionError(

@@ -6,16 +6,18 @@ it out.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from .info import Checksum
 
 __all__ = [
+    "MOST_PARTS",
     "FormTerms",
     "UploadForm",
     "UploadPart",
@@ -24,6 +26,9 @@ __all__ = [
     "chosen_parts",
     "is_count",
 ]
+
+#: What no store goes beyond, so that a number that a client sends costs no memory.
+MOST_PARTS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +117,14 @@ def chosen_parts(
     """
     known = {part.number: part for part in arrived}
     etags: dict[int, str | None] = {}
-    for each in known.values() if wanted is None else wanted:
-        number, etag = (each.number, each.etag) if isinstance(each, UploadPart) else each
+    for number, etag in _named(known.values() if wanted is None else wanted):
         if number in etags:
             raise ValueError(f"part {number} is named twice")
         etags[number] = etag
     if not etags:
         raise ValueError("the upload is not whole: no part has arrived")
+    if max(etags) > MOST_PARTS:
+        raise ValueError(f"part {max(etags)} is named; no store takes more than {MOST_PARTS}")
     missing = sorted(set(range(1, max(etags) + 1)) - (etags.keys() & known.keys()))
     if missing:
         some = ", ".join(map(str, missing[:10])) + (" …" if len(missing) > 10 else "")
@@ -138,3 +144,21 @@ def chosen_parts(
     if size is not None and total != size:
         raise ValueError(f"the upload is not whole: {total} of {size} bytes have arrived")
     return chosen
+
+
+def _named(wanted: object) -> Iterator[tuple[int, str | None]]:
+    """Number and ETag of each; ``ValueError`` for what clients send that is neither."""
+    if not isinstance(wanted, Iterable) or isinstance(wanted, str | bytes | Mapping):
+        raise ValueError("parts must be a list")  # noqa: TRY004 - as every wrong argument
+    for each in wanted:
+        pair = (each.number, each.etag) if isinstance(each, UploadPart) else each
+        if not (isinstance(pair, tuple | list) and len(pair) == 2):
+            raise ValueError(f"parts has {each!r}; each must be an UploadPart, or number and ETag")
+        number, etag = pair
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise ValueError(  # noqa: TRY004 - as every wrong argument
+                f"the number of a part is {number!r}; it must be an int"
+            )
+        if etag is not None and not isinstance(etag, str):
+            raise ValueError(f"the ETag of part {number} is {etag!r}; it must be a str")
+        yield number, etag

@@ -7,18 +7,17 @@ index counts it.
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from .exceptions import StorageVersionError
+from .exceptions import StorageValueError, StorageVersionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
 
     from .info import FileVersion
 
-__all__ = ["as_of", "by_id", "by_index", "duplicates", "order"]
+__all__ = ["as_of", "by_id", "by_index", "check_version", "check_when", "duplicates", "order"]
 
 
 def order(versions: Iterable[FileVersion]) -> list[FileVersion]:
@@ -28,6 +27,22 @@ def order(versions: Iterable[FileVersion]) -> list[FileVersion]:
     dated by its beginning. The storage's own word for the latest one therefore beats the clock.
     """
     return sorted(versions, key=lambda version: (version.is_latest, version.last_modified))
+
+
+def check_version(version: object, *, node: str) -> None:
+    """``StorageValueError`` for what names no version: neither an index nor an id."""
+    if isinstance(version, bool) or not isinstance(version, int | str) or version == "":
+        raise StorageValueError(
+            f"{node}: version is {version!r}; give an index (-1 the latest) or the id of one, "
+            "as node.versions lists them",
+            node=node,
+        )
+
+
+def check_when(when: object, *, node: str) -> None:
+    """``StorageValueError`` for what is no point in time."""
+    if not isinstance(when, datetime):
+        raise StorageValueError(f"{node}: as_of is {when!r}; give a datetime", node=node)
 
 
 def by_index(

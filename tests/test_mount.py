@@ -245,7 +245,7 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "latest_version_is_fixed",
         "guessed_type",
     }
-    rights = {"require_write", "require_delete", "require_attributes"}
+    rights = {"require_write", "require_delete", "require_attributes", "require_below_root"}
     # Of stat; of scan and remove_tree; of write_if_match.
     composed = {"exists", "clear", "open_write_if_match"}
     # Of set_metadata, copy and can_copy_to.

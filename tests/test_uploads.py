@@ -59,6 +59,16 @@ def test_values_are_frozen_travel_and_show_no_secret():
         ([(2, None)], None, "part 1 has not arrived"),
         ([(1, None), (4, None)], None, "parts 2, 4 have|parts 2, 3, 4 have"),
         ([(0, None)], None, "begin with 1|no part"),
+        # What a browser may send.
+        ([(10**12, "a")], None, "no store takes more than 50000"),
+        ([1], None, "number and ETag"),
+        ([(1,)], None, "number and ETag"),
+        ([{"PartNumber": 1, "ETag": "a"}], None, "number and ETag"),
+        ([("1", "a")], None, "number of a part is '1'"),
+        ([(True, "a")], None, "number of a part is True"),
+        ([(1, 5)], None, "ETag of part 1 is 5"),
+        (5, None, "must be a list"),
+        ("12", None, "must be a list"),
     ],
 )
 def test_which_parts_make_the_whole(wanted, size, problem):
@@ -125,6 +135,9 @@ def test_media_types(text, prefix, good):
 
 @pytest.mark.parametrize("seconds", [0, -1, 604_801, float("nan"), float("inf"), True, "60", None])
 def test_times_that_no_signature_is_good_for(seconds):
+    for longest in () if seconds == 604_801 else (None, 604_800):
+        with pytest.raises(ValueError, match="expires_in"):
+            checked_seconds(seconds, longest)
     with pytest.raises(ValueError, match="expires_in"):
         checked_seconds(seconds)
 
@@ -211,3 +224,53 @@ def test_a_mount_that_only_reads_says_that_first(storage):
     for step in (storage.node("locked:a").upload_url, storage.node("locked:a").begin_upload):
         with pytest.raises(StoragePermissionError, match="readonly"):
             step()
+
+
+# -- what a mount refuses before anything is signed ---------------------------------------------
+
+
+@pytest.fixture
+def signing():
+    """Mounts that could sign, and ask nobody."""
+    s3 = {"type": "s3", "bucket": "bucket", "region": "eu-west-1", "key": "AKID", "secret": "x"}
+    azure = {"type": "azure", "container": "c", "account_name": "a", "account_key": "c2VjcmV0"}
+    with StorageManager() as manager:
+        manager.configure([{"name": "s3", **s3}, {"name": "azure", **azure}])
+        yield manager
+
+
+@pytest.mark.parametrize("kind", ["s3", "azure"])
+def test_no_url_deletes_the_root_of_a_narrowed_mount(signing, kind):
+    signing.add_mount({"name": "sub", "path": f"{kind}:dir"})
+    assert "/dir/a?" in signing.node("sub:a").url(method="DELETE")
+    with pytest.raises(StoragePermissionError, match="sub:: the root of a mount is not deleted"):
+        signing.node("sub:").url(method="DELETE")
+
+
+@pytest.mark.parametrize("kind", ["s3", "azure"])
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (lambda node: node.url(version="x"), "no version"),
+        (lambda node: node.url(path="x"), "no path"),
+        (lambda node: node.url(float("inf")), "expires_in is inf"),
+        (lambda node: node.upload_url(metadata=5), "dict of str to str"),
+        (lambda node: node.upload_url(metadata="ab"), "dict of str to str"),
+        (lambda node: node.resume_upload(5), "upload_id"),
+        (lambda node: node.resume_upload(b"x"), "upload_id"),
+        (lambda node: node.resume_upload("x").complete(size="5"), "size"),
+        # Else a client's word would count as the digest that we have kept.
+        (lambda node: node.upload_url(metadata={"md5chksum": "x"}), "own use"),
+        (lambda node: node.upload_url(metadata={"MTIME": "1"}), "own use"),
+        (lambda node: node.begin_upload(metadata={"md5chksum": "x"}), "own use"),
+    ],
+)
+def test_wrong_arguments_are_named_with_the_node(signing, kind, step, words):
+    with pytest.raises(StorageValueError, match=f"{kind}:a.*{words}"):
+        step(signing.node(f"{kind}:a"))
+
+
+@pytest.mark.parametrize("checksum", [Checksum("md5", 5), Checksum(["md5"], "x"), ("md5", "x")])
+def test_a_checksum_that_is_none_is_said_to_be_that(signing, checksum):
+    with pytest.raises(StorageValueError, match=r"s3:a.*must be a Checksum"):
+        signing.node("s3:a").upload_url(checksum=checksum)

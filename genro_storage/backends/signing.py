@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from email.utils import encode_rfc2231, quote
@@ -44,9 +45,9 @@ def checked_seconds(seconds: object, longest: int | None = LONGEST_URL) -> int:
     if (
         isinstance(seconds, bool)
         or not isinstance(seconds, int | float)
-        or not 1 <= seconds <= (float("inf") if longest is None else longest)
+        or not 1 <= seconds <= (sys.float_info.max if longest is None else longest)
     ):
-        raise ValueError(f"expires_in is {seconds}; a signature is good for {bound} seconds")
+        raise ValueError(f"expires_in is {seconds!r}; a signature is good for {bound} seconds")
     return int(seconds)
 
 
@@ -102,10 +103,9 @@ def content_disposition(name: str) -> str:
 
 def wire_digest(checksum: Checksum) -> bytes:
     """The bytes of a checksum, which headers hold in base64; ``ValueError`` for one that is none."""
-    if not isinstance(checksum, Checksum):
-        raise ValueError(  # noqa: TRY004 - as every wrong value of a node's arguments
-            "checksum must be a Checksum, such as Checksum('md5', hexdigest)"
-        )
+    given: object = checksum
+    if not (isinstance(given, Checksum) and _are_texts(given)):
+        raise ValueError("checksum must be a Checksum, such as Checksum('md5', hexdigest)")
     size = _SIZES.get(checksum.algorithm)
     if size is None:
         raise ValueError(
@@ -142,3 +142,7 @@ def plain_metadata(metadata: Mapping[str, str], *, identifiers: bool = False) ->
             )
         found[lower] = value
     return found
+
+
+def _are_texts(values: tuple[object, ...]) -> bool:
+    return all(isinstance(each, str) for each in values)

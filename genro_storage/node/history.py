@@ -77,6 +77,9 @@ class NodeHistory(NodeNames):
 
     def _version_id(self) -> str | None:
         """The version that this node is, fixed the first time that it is needed."""
+        if self._snapshot is None:
+            return None
+        choose.check_version(self._snapshot, node=self._label)
         if isinstance(self._snapshot, int):
             self._require_versioning()
             self._snapshot = self._resolve_version_index(self._snapshot)
@@ -155,12 +158,14 @@ class NodeHistory(NodeNames):
     def _find_version(self, version: int | str | None, as_of: datetime | None) -> str:
         """The id of the version that one of the two means."""
         if as_of is not None:
+            choose.check_when(as_of, node=self._label)
             found = self._resolve_version_at_date(as_of)
             if found is None:
                 raise StorageNotFoundError(
                     f"{self._label}: did not exist at {as_of}", node=self._label
                 )
             return found
+        choose.check_version(version, node=self._label)
         assert version is not None
         return self._resolve_version_index(version) if isinstance(version, int) else version
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from ..exceptions import StorageValueError
-from ..uploads import is_count
+from ..uploads import MOST_PARTS, is_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ..uploads import UploadPart, UploadURL
 
 __all__ = ["MultipartUpload"]
-
-_MOST_PARTS = 50_000
 
 
 class MultipartUpload:
@@ -64,8 +62,8 @@ class MultipartUpload:
         """The request that stores part ``number`` (from 1 on), or replaces it."""
         if not is_count(number) or number < 1:
             raise self._wrong("the numbers of parts begin with 1")
-        if number > _MOST_PARTS:
-            raise self._wrong(f"no store takes more than {_MOST_PARTS} parts; make them larger")
+        if number > MOST_PARTS:
+            raise self._wrong(f"no store takes more than {MOST_PARTS} parts; make them larger")
         if content_length is not None and not is_count(content_length):
             raise self._wrong("content_length is a number of bytes")
         return self._mount.sign_part(
@@ -95,6 +93,8 @@ class MultipartUpload:
         knows of a last part that is missing. ``StorageExistsError`` with ``if_absent`` where a file
         is there.
         """
+        if size is not None and not is_count(size):
+            raise self._wrong("size is a number of bytes")
         self._mount.complete_upload(
             self._path, self._upload_id, parts, size=size, if_absent=if_absent
         )

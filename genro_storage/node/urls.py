@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import StorageValueError
@@ -10,8 +11,6 @@ from .multipart import MultipartUpload
 from .tree import NodeTree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..info import Checksum
     from ..uploads import UploadForm, UploadURL
 
@@ -45,6 +44,11 @@ class NodeUrls(NodeTree):
         """
         if method in ("PUT", "DELETE"):
             self._refuse_snapshot()
+        if "version" in kwargs or "path" in kwargs:
+            raise self._wrong(
+                "url() takes no version and no path; take the URL of the node that has them: "
+                "storage.node(…, version=…)"
+            )
         return self._mount.url(
             self._path,
             expires_in=expires_in,
@@ -170,7 +174,8 @@ class NodeUrls(NodeTree):
     def resume_upload(self, upload_id: str) -> MultipartUpload:
         """The upload that ``begin_upload`` began, here or in another process; asks nothing."""
         self._refuse_snapshot()
-        if not upload_id:
+        given: object = upload_id
+        if not (isinstance(given, str) and given):
             raise self._wrong("upload_id must be that of an upload that was begun")
         return MultipartUpload(self._mount, self._path, upload_id)
 
@@ -193,6 +198,8 @@ class NodeUrls(NodeTree):
         return UploadTerms(wanted, content_length, checksum, expires_in, if_absent, pairs)
 
     def _pairs(self, metadata: Mapping[str, str] | None) -> dict[str, str]:
+        if metadata is not None and not isinstance(metadata, Mapping):
+            raise self._wrong("metadata must be a dict of str to str")
         found = {} if metadata is None else dict(metadata)
         texts: list[object] = [*found.keys(), *found.values()]
         if not all(isinstance(text, str) for text in texts):

@@ -171,7 +171,8 @@ def test_an_upload_in_parts_by_a_stranger_is_whole(storage, client):
     for number in (2, 1):
         again = storage.node("az:d/film.mp4").resume_upload(upload.upload_id)
         part = again.sign_part(number)
-        assert client("PUT", changed(part.url), part.headers, pieces[number]).status == 403
+        # Little content: a server that refuses without reading it all breaks the connection.
+        assert client("PUT", changed(part.url), part.headers, b"other").status == 403
         assert client("PUT", part.url, part.headers, pieces[number]).status == 201
         if number == 2:
             with pytest.raises(StorageValueError, match="part 1 has not arrived"):

@@ -119,9 +119,12 @@ def test_a_mount_has_defaults_for_what_is_written(request, kind):
         ({"metadata": {"a\r\nb": "x"}}, "metadata key"),
         ({"metadata": {"a": 1}}, "dict of str"),
         ({"metadata": {"mtime": "1"}}, "'mtime'"),
-        ({"mtime": float("nan")}, "mtime"),
+        *(
+            ({"mtime": odd}, "mtime")
+            for odd in (float("nan"), float("inf"), 1e300, -1e18, True, "1")
+        ),
         ({"if_absent": True, "if_match": "x"}, "contradict"),
-        ({"if_match": ""}, "if_match"),
+        *(({"if_match": odd}, "if_match") for odd in ("", 5, "é", "x\r\ny: z")),
     ],
 )
 def test_what_cannot_be_kept_is_refused_before_anything_is_written(storage, options, words):
@@ -276,6 +279,12 @@ def test_defaults_that_cannot_be_kept_are_a_mistake_in_the_configuration(request
         manager(mount_of(request, "s3", **option))
 
 
+@pytest.mark.parametrize(("kind", "key"), [("s3", "a b"), ("gcs", "a b"), ("azure", "a-b")])
+def test_default_metadata_that_a_service_cannot_hold_are_said_when_configuring(request, kind, key):
+    with pytest.raises(StorageConfigError, match=rf"store.*metadata.*{key}"):
+        manager(mount_of(request, kind, metadata={key: "x"}))
+
+
 # -- what only one of them has ----------------------------------------------------------------
 
 
@@ -292,6 +301,18 @@ def test_encryption_and_storage_class_on_s3(request):
         assert node.descriptor().encryption == "AES256"
         node.copy_to("store:b")
         assert storage.node("store:b").descriptor().storage_class == "STANDARD_IA"
+
+
+@pytest.mark.parametrize("size", [1, 40 * 1024 * 1024])
+def test_the_access_tier_of_azure_is_its_storage_class(request, size):
+    with manager(mount_of(request, "azure", storage_class="Cool")) as storage:
+        node = storage.node("store:a")
+        for given, expected in ({}, "Cool"), ({"storage_class": "cold"}, "Cold"):
+            node.write_bytes(b"x" * size, **given)
+            assert node.descriptor().storage_class == expected
+        with pytest.raises(StorageValueError, match=r"store:a: .*'NOPE'; access tiers are .*Cool"):
+            node.write_bytes(b"y", storage_class="NOPE")
+        assert node.descriptor().storage_class == "Cold"
 
 
 def test_setting_metadata_keeps_tags_on_s3(request, monkeypatch):

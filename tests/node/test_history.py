@@ -109,3 +109,32 @@ def test_what_keeps_no_versions_says_so(storage):
             with pytest.raises(StorageUnsupportedError):
                 step()
     assert storage.node("m:f").read_text() == "x"
+
+
+@pytest.mark.parametrize("version", [True, 1.5, b"x", "", [1], {}])
+def test_what_names_no_version_is_refused_before_the_storage_is_asked(storage, version):
+    node = storage.node("v:f")
+    storage.store.log.clear()
+    for step in (
+        lambda: node.open("rb", version=version),
+        lambda: node.restore(version),
+        lambda: node.delete_version(version),
+        lambda: storage.node("v:f", version=version).read_bytes(),
+        lambda: storage.node("v:f", version=version).size,
+    ):
+        with pytest.raises(StorageValueError, match=r"v:f: version is .*; give an index"):
+            step()
+    assert storage.store.log == []
+
+
+def test_no_version_at_all_is_not_deleted(storage):
+    with pytest.raises(StorageValueError, match="v:f: version is None"):
+        storage.node("v:f").delete_version(None)
+
+
+@pytest.mark.parametrize("when", ["2026", 5, START.date()])
+def test_what_is_no_point_in_time_is_refused(storage, when):
+    node = storage.node("v:f")
+    for step in (lambda: node.open("rb", as_of=when), lambda: node.restore(as_of=when)):
+        with pytest.raises(StorageValueError, match=r"v:f: as_of is .*; give a datetime"):
+            step()

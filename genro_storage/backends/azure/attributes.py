@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
-from azure.storage.blob import BlobClient, ContentSettings
+from azure.storage.blob import BlobClient, ContentSettings, StandardBlobTier
 
 from ...exceptions import ChangedError
 from ...info import Checksum, Descriptor
@@ -53,7 +53,7 @@ def upload_options(facts: Facts, create: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "metadata": dict(attributes.metadata) if attributes.metadata else None,
         "tags": dict(attributes.tags) if attributes.tags else None,
-        "standard_blob_tier": attributes.storage_class,
+        "standard_blob_tier": _tier(attributes.storage_class),
         "encryption_scope": attributes.encryption,
     }
     found = {name: value for name, value in found.items() if value is not None}
@@ -62,6 +62,17 @@ def upload_options(facts: Facts, create: bool) -> dict[str, Any]:
     elif facts.match is not None:
         found |= {"match_condition": MatchConditions.IfNotModified, "etag": quoted(facts.match)}
     return found
+
+
+def _tier(name: str | None) -> StandardBlobTier | None:
+    """The SDK wants its own value, and fails for a plain text."""
+    if name is None:
+        return None
+    for tier in StandardBlobTier:
+        if tier.value.lower() == name.lower():
+            return tier
+    known = ", ".join(tier.value for tier in StandardBlobTier)
+    raise ValueError(f"storage_class is {name!r}; access tiers are {known}")
 
 
 def quoted(etag: str) -> str:

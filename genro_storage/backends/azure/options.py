@@ -16,6 +16,7 @@ from ..object_stores.cloud_options import CloudOptions
 from ..object_stores.provided import check_provider
 from ..object_stores.write_defaults import EncryptedDefaults, TaggedDefaults
 from ..public import PublicOptions
+from .keeping import encode_metadata
 
 if TYPE_CHECKING:
     from typing import Self
@@ -173,6 +174,10 @@ class AzureOptions(EncryptedDefaults, TaggedDefaults, PublicOptions, CloudOption
         "https://ACCOUNT.blob.core.windows.net.",
     )
     anon: bool = Field(default=False, description="Send no credentials: for public containers.")
+
+    @classmethod
+    def encoded_metadata(cls, metadata: Mapping[str, str]) -> dict[str, str]:
+        return encode_metadata(metadata)
 
     @classmethod
     def location(cls, url: str) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from ..object_stores.cloud_options import CloudOptions
 from ..object_stores.provided import check_provider
 from ..object_stores.write_defaults import EncryptedDefaults
 from ..public import PublicOptions
+from .keeping import encode_metadata
 
 __all__ = ["KEYWORDS", "GcsOptions", "checked_endpoint"]
 
@@ -94,6 +95,10 @@ class GcsOptions(EncryptedDefaults, PublicOptions, CloudOptions):
         "what STORAGE_EMULATOR_HOST says, or else Google's own.",
     )
     anon: bool = Field(default=False, description="Send no credentials: for public buckets.")
+
+    @classmethod
+    def encoded_metadata(cls, metadata: Mapping[str, str]) -> dict[str, str]:
+        return encode_metadata(metadata)
 
     @classmethod
     def location(cls, url: str) -> Mapping[str, Any]:

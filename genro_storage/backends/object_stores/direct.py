@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
 from ..fsspec_backend import FsspecBackend
 from ..public import NOT_PUBLIC, PublicOptions, public_address
 from ..signing import checked_seconds, checked_type, content_disposition
+from .kept import refuse_internal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -147,19 +148,20 @@ class ObjectUrls(FsspecBackend):
         return public_address(direct.options, path, lambda: direct.plain(self._full(path)))
 
     def upload_url(self, path: str, terms: UploadTerms) -> UploadURL:
-        return self._direct.upload_url(self._written(path), terms)
+        return self._direct.upload_url(self._written(path, terms.metadata), terms)
 
     def upload_form(self, path: str, terms: FormTerms) -> UploadForm:
-        return self._direct.upload_form(self._written(path), terms)
+        return self._direct.upload_form(self._written(path, terms.metadata), terms)
 
     def upload_session(self, path: str, terms: UploadTerms, origin: str | None) -> UploadURL:
-        key = self._written(path)
+        key = self._written(path, terms.metadata)
         return self._with(lambda client: self._direct.upload_session(client, key, terms, origin))
 
     def begin_upload(
         self, path: str, content_type: str, metadata: Mapping[str, str], algorithm: str | None
     ) -> str:
-        return self._direct.begin_upload(self._written(path), content_type, metadata, algorithm)
+        key = self._written(path, metadata)
+        return self._direct.begin_upload(key, content_type, metadata, algorithm)
 
     def sign_part(
         self,
@@ -197,8 +199,9 @@ class ObjectUrls(FsspecBackend):
         key = self._full(path)
         self._with(lambda client: self._direct.abort_upload(client, key, upload))
 
-    def _written(self, path: str) -> str:
-        """The key of a file that may be written."""
+    def _written(self, path: str, metadata: Mapping[str, str] = MappingProxyType({})) -> str:
+        """The key of a file that may be written, with these metadata."""
+        refuse_internal(metadata)
         self._require_write(path, False)
         return self._full(path)
 

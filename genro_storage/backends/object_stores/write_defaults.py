@@ -57,7 +57,13 @@ class WriteDefaults(BackendOptions):
     @classmethod
     def _check_metadata(cls, value: dict[str, str] | None) -> dict[str, str] | None:
         refuse_internal(value or {})
+        cls.encoded_metadata(value or {})  # else every write would fail
         return value
+
+    @classmethod
+    def encoded_metadata(cls, metadata: Mapping[str, str]) -> dict[str, str]:
+        """As the service holds them; ``ValueError`` where it cannot."""
+        return dict(metadata)
 
     def write_defaults(self) -> Attributes:
         """As what a write would be given."""

@@ -14,6 +14,7 @@ from ..public import PublicOptions
 from .engines import check_engine
 from .identity import IdentitySettings
 from .location import Location, is_address, with_url
+from .metadata import as_headers
 from .presets import PRESETS, Preset
 from .requests import RequestSettings
 
@@ -54,6 +55,10 @@ class S3Options(
         default=None, description="Any of these settings, nested as in obstore."
     )
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def encoded_metadata(cls, metadata: Mapping[str, str]) -> dict[str, str]:
+        return as_headers(metadata)
 
     @model_validator(mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...info import Checksum
 from ...uploads import UploadForm, UploadPart, UploadURL
 from ..fsspec_backend import FsspecBackend
+from ..object_stores.kept import refuse_internal
 from ..object_stores.listing import pages
 from ..public import NOT_PUBLIC, public_address
 from ..signing import (
@@ -184,13 +185,14 @@ class S3Urls(FsspecBackend):
 
     # -- uploads by clients -------------------------------------------------------------------
 
-    def _require_key(self, path: str) -> None:
-        """Refuse now what the store would refuse the client later."""
+    def _require_key(self, path: str, metadata: Mapping[str, str]) -> None:
+        """Refuse now what the store would refuse the client later, or we would take for ours."""
+        refuse_internal(metadata)
         self._require_write(path, False)
         _check_length(self._full(path))
 
     def upload_url(self, path: str, terms: UploadTerms) -> UploadURL:
-        self._require_key(path)
+        self._require_key(path, terms.metadata)
         facts: list[tuple[str, Any, str]] = [
             ("ContentType", checked_type(terms.content_type), "Content-Type"),
             *_bound(terms.content_length, terms.checksum),
@@ -220,7 +222,7 @@ class S3Urls(FsspecBackend):
         return UploadURL(str(url), "PUT", headers, ending(seconds, end))
 
     def upload_form(self, path: str, terms: FormTerms) -> UploadForm:
-        self._require_key(path)
+        self._require_key(path, terms.metadata)
         key, seconds = self._full(path), checked_seconds(terms.expires_in)
         if "${filename}" in key:
             raise ValueError("the store would put the name of the client's file for '${filename}'")
@@ -250,7 +252,7 @@ class S3Urls(FsspecBackend):
     def begin_upload(
         self, path: str, content_type: str, metadata: Mapping[str, str], algorithm: str | None
     ) -> str:
-        self._require_key(path)
+        self._require_key(path, metadata)
         self._require_no_secret_key()
         extra: dict[str, Any] = {
             **self._put_options(None),
