@@ -273,6 +273,55 @@ def test_signing_asks_nothing_of_the_server():
             assert url.startswith("http://127.0.0.1:1/b")
 
 
+def test_uploads_by_others_keep_what_the_mount_gives_to_all_files(moto_server):
+    given = {
+        "cache_control": "max-age=60", "storage_class": "STANDARD_IA", "tags": {"team": "x y"},
+        "metadata": {"by": "mount"}, "server_side_encryption": "aws:kms", "sse_kms_key_id": "k-1",
+    }  # fmt: skip
+    with mounted(moto_server.mount(), **given) as storage:
+        node = storage.node("store:a")
+        upload = node.upload_url(metadata={"mine": "1"})
+        assert by_urllib("PUT", upload.url, upload.headers, b"x").status == 200
+        made = node.begin_upload(metadata={"mine": "1"})
+        part = made.sign_part(1)
+        assert by_urllib("PUT", part.url, part.headers, b"y").status == 200
+        for finish in (lambda: None, made.complete):
+            finish()
+            found = node.descriptor()
+            assert found.metadata == {"by": "mount", "mine": "1"}
+            assert (found.cache_control, found.storage_class) == ("max-age=60", "STANDARD_IA")
+            assert found.encryption == "aws:kms:k-1"
+        fields = node.upload_form(max_size=9, metadata={"mine": "1"}).fields
+        assert fields["x-amz-storage-class"] == "STANDARD_IA"
+        assert fields["x-amz-server-side-encryption-aws-kms-key-id"] == "k-1"
+        assert (fields["x-amz-meta-by"], fields["x-amz-tagging"]) == ("mount", "team=x+y")
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ({"request_payer": True}, "requesters pay"),
+        (
+            {
+                "server_side_encryption": "sse-c",
+                "sse_customer_key_base64": base64.b64encode(bytes(32)).decode(),
+            },
+            "a key of yours",
+        ),
+    ],
+)
+def test_a_url_that_would_need_headers_is_refused(moto_server, option, text):
+    with mounted(moto_server.mount(), **option) as storage:
+        with pytest.raises(StorageUnsupportedError, match=f"store:a.*{text}"):
+            storage.node("store:a").url()
+        if "request_payer" in option:
+            headers = storage.node("store:a").upload_url().headers
+            assert headers["x-amz-request-payer"] == "requester"
+        else:
+            with pytest.raises(StorageUnsupportedError, match=text):
+                storage.node("store:a").upload_url()
+
+
 def test_keys_that_are_too_long_are_refused_before_a_client_tries(storage):
     node = storage.node(f"store:{'x' * 1024}")
     for step in (node.upload_url, lambda: node.upload_form(max_size=1), node.begin_upload):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import io
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +24,7 @@ from ..signing import (
 from .codes import server_code
 from .filesystem import _check_length
 from .metadata import as_headers
+from .requests import along_with
 from .transfer import condition_of
 
 if TYPE_CHECKING:
@@ -48,6 +50,16 @@ _SUMS = {
     "crc32": ("ChecksumCRC32", "x-amz-checksum-crc32"),
     "crc32c": ("ChecksumCRC32C", "x-amz-checksum-crc32c"),
     "crc64nvme": ("ChecksumCRC64NVME", "x-amz-checksum-crc64nvme"),
+}
+#: How what a mount gives to everything that is written is called in a header.
+_WRITTEN = {
+    "CacheControl": "Cache-Control",
+    "ServerSideEncryption": "x-amz-server-side-encryption",
+    "SSEKMSKeyId": "x-amz-server-side-encryption-aws-kms-key-id",
+    "BucketKeyEnabled": "x-amz-server-side-encryption-bucket-key-enabled",
+    "StorageClass": "x-amz-storage-class",
+    "Tagging": "x-amz-tagging",
+    "RequestPayer": "x-amz-request-payer",
 }
 _UNSIGNED = "the mount is anonymous, and signs nothing: give 'key' and 'secret'"
 
@@ -124,7 +136,41 @@ class S3Urls(FsspecBackend):
             asked["ResponseContentType"] = checked_type(content_type)
         if version is not None:
             asked["VersionId"] = version
+        self._require_bare_urls()
         return str(self._signed_url(_OPERATIONS[method], path, seconds, asked).made)
+
+    def _require_bare_urls(self) -> None:
+        """A URL alone must do: who gets one sends no headers of ours."""
+        options = self._store.client.options
+        if options.request_payer:
+            raise io.UnsupportedOperation(
+                "requesters pay for this bucket ('request_payer'), which a URL alone cannot say"
+            )
+        self._require_no_secret_key()
+
+    def _require_no_secret_key(self) -> None:
+        if self._store.client.options.customer_key is not None:
+            raise io.UnsupportedOperation(
+                "the files are encrypted with a key of yours ('sse_customer_key_base64'), which "
+                "would have to be told to the client"
+            )
+
+    def _written(self, operation: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """What the mount gives to all that is written: for botocore, and in headers."""
+        self._require_no_secret_key()
+        given = along_with(self._store.client.options, operation)
+        if operation == "put_object":
+            given |= self._put_options(None)
+        asked = {name: given[name] for name in given if name in _WRITTEN}
+        headers = {
+            _WRITTEN[name]: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in asked.items()
+        }
+        return asked, headers
+
+    def _user_metadata(self, metadata: Mapping[str, str]) -> dict[str, str]:
+        """That of the mount too, as headers have it."""
+        return {**self._put_options(None).get("Metadata", {}), **as_headers(metadata)}
 
     def public_url(self, path: str) -> str:
         options = self._store.client.options
@@ -164,11 +210,12 @@ class S3Urls(FsspecBackend):
     ) -> UploadURL:
         """``facts``: how botocore calls it, the value, and the header that the client sends."""
         seconds = checked_seconds(expires_in)
-        asked = {**parameters, **{name: value for name, value, _ in facts}}
-        headers = {header: str(value) for _, value, header in facts}
-        if metadata:
-            asked["Metadata"] = as_headers(metadata)
-            headers |= {f"x-amz-meta-{key}": text for key, text in asked["Metadata"].items()}
+        given, headers = self._written(operation)
+        asked = {**given, **parameters, **{name: value for name, value, _ in facts}}
+        headers |= {header: str(value) for _, value, header in facts}
+        if operation == "put_object" and (kept := self._user_metadata(metadata)):
+            asked["Metadata"] = kept
+            headers |= {f"x-amz-meta-{key}": text for key, text in kept.items()}
         url, end = self._signed_url(operation, path, seconds, asked)
         return UploadURL(str(url), "PUT", headers, ending(seconds, end))
 
@@ -178,13 +225,13 @@ class S3Urls(FsspecBackend):
         if "${filename}" in key:
             raise ValueError("the store would put the name of the client's file for '${filename}'")
         wanted = checked_type(terms.content_type, prefix=True)
-        fields: dict[str, str] = {}
+        fields: dict[str, str] = self._written("put_object")[1]
         conditions: list[Any] = [["content-length-range", terms.min_size, terms.max_size]]
         if wanted.endswith("*"):
             conditions.append(["starts-with", "$Content-Type", wanted[:-1]])
         else:
             fields["Content-Type"] = wanted
-        for name, text in as_headers(terms.metadata).items():
+        for name, text in self._user_metadata(terms.metadata).items():
             fields[f"x-amz-meta-{name}"] = text
         conditions += [{name: text} for name, text in fields.items()]
         made, end = self._sign(
@@ -204,9 +251,13 @@ class S3Urls(FsspecBackend):
         self, path: str, content_type: str, metadata: Mapping[str, str], algorithm: str | None
     ) -> str:
         self._require_key(path)
-        extra: dict[str, Any] = {"ContentType": checked_type(content_type)}
-        if metadata:
-            extra["Metadata"] = as_headers(metadata)
+        self._require_no_secret_key()
+        extra: dict[str, Any] = {
+            **self._put_options(None),
+            "ContentType": checked_type(content_type),
+        }
+        if kept := self._user_metadata(metadata):
+            extra["Metadata"] = kept
         if algorithm is not None:
             if algorithm not in _SUMS or algorithm == "md5":
                 raise ValueError(
