@@ -15,7 +15,12 @@ import time
 
 import pytest
 
-from genro_storage import StorageManager, StoragePermissionError, StorageTimeoutError
+from genro_storage import (
+    StorageManager,
+    StoragePermissionError,
+    StorageTimeoutError,
+    StorageUnsupportedError,
+)
 from genro_storage.backends.object_stores.kept import MD5
 from genro_storage.backends.s3.credentials import CredentialSource
 from genro_storage.backends.s3.fast_stream import FastStream
@@ -313,6 +318,14 @@ def test_new_metadata_of_a_large_object_replaces_no_other_content(moto_server, m
         node.set_metadata({"a": "b"})
         assert asked == [etag, etag], "looked again, and tried again"
         assert node.get_metadata() == {"a": "b"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_tags_are_refused_where_none_are_sent(moto_server, engine):
+    with mounted(moto_server.mount(engine=engine, disable_tagging=True)) as node:
+        with pytest.raises(StorageUnsupportedError):
+            node.write_bytes(b"x", tags={"a": "b"})
+        assert not node.exists
 
 
 def test_a_request_that_takes_too_long_says_so():

@@ -55,6 +55,8 @@ class S3Backend(S3Attributes, S3Urls):
 
     def __init__(self, store: S3Filesystem, prefix: str = "") -> None:
         self._store = store
+        if store.client.options.disable_tagging:
+            self.kept_attributes = self.kept_attributes - {"tags"}
         super().__init__(store, prefix, profile=PROFILE)
 
     def _full(self, path: str) -> str:
