@@ -16,6 +16,7 @@ import time
 import pytest
 
 from genro_storage import (
+    StorageConfigError,
     StorageManager,
     StoragePermissionError,
     StorageTimeoutError,
@@ -326,6 +327,9 @@ def test_tags_are_refused_where_none_are_sent(moto_server, engine):
         with pytest.raises(StorageUnsupportedError):
             node.write_bytes(b"x", tags={"a": "b"})
         assert not node.exists
+    config = moto_server.mount(engine=engine, disable_tagging=True, tags={"a": "b"})
+    with pytest.raises(StorageConfigError, match="no 'tags' are sent"), mounted(config):
+        pass
 
 
 def test_a_request_that_takes_too_long_says_so():
