@@ -258,6 +258,10 @@ class Opened(Generic[T]):
                     client = self._client = self._make()
         return client
 
+    def peek(self) -> T | None:
+        """The client if there is one; none is made."""
+        return self._client
+
     def take(self) -> T | None:
         """The client if there is one; from now on there is none."""
         with self._lock:

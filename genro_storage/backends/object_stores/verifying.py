@@ -38,12 +38,13 @@ _HASHES = ("md5", "sha1", "sha256")
 class Known(NamedTuple):
     """What an answer says of the whole object: a digest of it, and the time that was kept.
 
-    ``confirm`` is for a digest that may be none: it is asked where the content has another one.
+    ``confirm`` is for a digest that may be none: it is asked where the content has another one,
+    which it is given, and says whether that is damage.
     """
 
     checksum: Checksum | None = None
     mtime: float | None = None
-    confirm: Callable[[], bool] | None = None
+    confirm: Callable[[str], bool] | None = None
 
 
 class _Crc32:
@@ -115,7 +116,7 @@ class Verifier:
         expected: Checksum,
         size: int,
         digest: Any,
-        confirm: Callable[[], bool] | None = None,
+        confirm: Callable[[str], bool] | None = None,
     ) -> None:
         self._expected = expected
         self._size = size
@@ -154,8 +155,8 @@ class Verifier:
             return False
         if self.position > self._size:
             raise damaged()
-        differs = self._digest.hexdigest() != self._expected.hexdigest
-        if differs and (self._confirm is None or self._confirm()):
+        found = self._digest.hexdigest()
+        if found != self._expected.hexdigest and (self._confirm is None or self._confirm(found)):
             raise damaged()
         return True
 

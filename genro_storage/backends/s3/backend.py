@@ -55,6 +55,8 @@ class S3Backend(S3Attributes, S3Urls):
 
     def __init__(self, store: S3Filesystem, prefix: str = "") -> None:
         self._store = store
+        if store.client.options.disable_tagging:
+            self.kept_attributes = self.kept_attributes - {"tags"}
         super().__init__(store, prefix, profile=PROFILE)
 
     def _full(self, path: str) -> str:
@@ -102,9 +104,12 @@ class S3Backend(S3Attributes, S3Urls):
         if "Metadata" not in raw:
             return info
         metadata = as_metadata(raw["Metadata"])
+        kept, likely = kept_checksum(metadata), self._digest(info.etag)
+        if raw.get("EncryptionUntold") and likely not in (None, kept):
+            kept = None  # it may be of a content that was here before; see ``checksum``
         return info._replace(
             metadata=shown(metadata),
-            checksum=self._plain_digest(raw, info.etag) or kept_checksum(metadata),
+            checksum=self._plain_digest(raw, info.etag) or kept,
         )
 
     def _plain_digest(self, answer: Mapping[str, Any], etag: str | None) -> Checksum | None:

@@ -340,7 +340,10 @@ class S3Client:
         return await self._attempt(_region)
 
     async def _attempt(self, step: Callable[[Any], Awaitable[T]]) -> T:
-        connected = self._connected()
+        connected = self._opened.peek()
+        if connected is None:
+            # To connect takes the very loop that this is on, which would wait for itself for ever.
+            raise OSError(errno.ESHUTDOWN, "the mount was closed meanwhile")
         used = None if self.source is None else self.source.peek()
         try:
             # A request that waits here does not wait for a connection while its time runs.
@@ -348,6 +351,8 @@ class S3Client:
                 return await step(await connected.filesystem.get_s3(self.bucket))
         except Exception as error:
             explained = connected.explain(error)
+            if type(error) is TimeoutError and not error.args:  # asyncio's own
+                explained = TimeoutError(errno.ETIMEDOUT, "it took longer than 'request_timeout'")
             if self.source is not None and server_code(error) in OVER:
                 explained = self.source.reject(used) or explained
             if explained is error:
@@ -420,8 +425,10 @@ def _close_all() -> None:
 def _part(answer: dict[str, Any], data: bytes, start: int, end: int) -> Fetched:
     etag = answer.get("ETag")
     found = str(answer.get("ContentRange") or "")
-    _, slash, total = found.partition("/")
+    extent, slash, total = found.partition("/")
     if slash and total.isdigit():
+        if extent.partition("-")[0] != f"bytes {start}":
+            raise OSError(errno.EIO, "the server sent another range than was asked for")
         return Fetched(data, int(total), etag)
     # A server that gives the whole, whatever was asked.
     return Fetched(data[start:end], len(data), etag)

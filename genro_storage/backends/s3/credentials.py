@@ -73,14 +73,20 @@ class CredentialSource:
         name: str,
         *,
         renewable: bool = True,
+        forget: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``name`` says in messages where they come from; ``renewable``, whether others may come."""
+        """``name`` says in messages where they come from; ``renewable``, whether others may come.
+
+        ``forget`` is called where the server has refused them, before they are fetched again.
+        """
         self.name = name
         self.renewable = renewable
         #: Why the last attempt failed, None where it did not.
         self.failure: Exception | None = None
         self._fetch = fetch
+        self._forget = forget
+        self._refused: Credentials | None = None
         self._clock = clock
         self._held: _Held | None = None
         self._lock = threading.Lock()
@@ -105,13 +111,13 @@ class CredentialSource:
     def for_obstore(self) -> dict[str, Any]:
         """The same in the shape of obstore's ``S3Credential``: its ``credential_provider``.
 
-        What ends is said to end soon. obstore asks again then, ten times a second at most, so that
-        only this source decides when credentials are over.
+        What may end is said to end soon. obstore asks again then, ten times a second at most, so
+        that only this source decides when credentials are over.
         """
         found = self.get()
         ends = found.expires_at
-        if ends is not None:
-            ends = min(ends, self._clock() + _MARGIN)
+        if self.renewable:
+            ends = min(ends or math.inf, self._clock() + _MARGIN)
         return {
             "access_key_id": found.key,
             "secret_access_key": found.secret,
@@ -128,7 +134,9 @@ class CredentialSource:
             return None
         held = self._held
         if held is not None and held.credentials is refused:
-            self._held = None
+            self._held, self._refused = None, refused
+            if self._forget is not None:
+                self._forget()
         return ConnectionError(
             errno.EAGAIN, f"credentials from {self.name} have ended before their time; try again"
         )
@@ -153,7 +161,7 @@ class CredentialSource:
             usable = self._usable()
             if usable is None and self._attempts != attempts and self.failure is not None:
                 # Somebody has tried while this thread waited: a thousand need not try in turn.
-                raise copy.copy(self.failure) from self.failure
+                raise _another(self.failure) from self.failure
             return self._fetch_now(usable)
         finally:
             self._lock.release()
@@ -161,6 +169,12 @@ class CredentialSource:
     def _fetch_now(self, usable: Credentials | None) -> Credentials:
         try:
             found = self._fetch()
+            refused, self._refused = self._refused, None
+            if found == refused and not self._ends_soon(found):
+                raise PermissionError(
+                    errno.EACCES,
+                    f"the server says that the credentials from {self.name} have ended; renew them",
+                )
             self._hold(found)
         except Exception as error:
             self.failure = error
@@ -181,6 +195,10 @@ class CredentialSource:
         self.failure = None
         self._attempts += 1
         return found
+
+    def _ends_soon(self, found: Credentials) -> bool:
+        ends = found.expires_at
+        return ends is not None and ends < self._clock() + _MARGIN
 
     def _hold(self, found: Credentials) -> None:
         if found.expires_at is None:
@@ -210,6 +228,14 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def _another(error: Exception) -> Exception:
+    """The same error to raise once more, or itself where its class takes no copies."""
+    try:
+        return copy.copy(error)
+    except Exception:  # noqa: BLE001 - whatever somebody's class raises
+        return error
 
 
 def _shown(moment: float) -> str:

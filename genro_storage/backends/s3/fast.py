@@ -111,11 +111,13 @@ class ObstoreFilesystem(S3Filesystem):
         head = _as_head(facts)
         known = known_of(head)
         if known.checksum is not None:
-            return known
+            # Somebody may have kept it with another content, whose MD5 the ETag then is.
+            etag = facts.etag.strip('"')
+            return known._replace(confirm=lambda digest: digest != etag)
         # An ETag of this kind is an MD5 unless the object is encrypted, which only botocore sees.
         likely = known_of({**head, "EncryptionUntold": False})
         return likely._replace(
-            confirm=lambda: known_of(self.head(path)).checksum == likely.checksum
+            confirm=lambda _: known_of(self.head(path)).checksum == likely.checksum
         )
 
     def _verifier(self, path: str, facts: Facts) -> Verifier | None:

@@ -49,6 +49,7 @@ class FastStream(PositionedStream):
         self._client = client
         self._key = key
         self._body: Body | None = None  # what comes after the data
+        self._body_at = 0  # and from which byte on
         self._etag: str | None = None
         self._fit = True
         self._of_parent: Body | None = None
@@ -88,15 +89,17 @@ class FastStream(PositionedStream):
         if wanted > 2 * PART:
             return self._read_large(wanted)
         parts: list[bytes] = []
+        at = self._position
         while wanted:
-            offset = self._position - self._start
+            offset = at - self._start
             if not 0 <= offset < len(self._data):
-                self._advance()
-                offset = self._position - self._start
+                self._advance(at)
+                offset = at - self._start
             part = self._data[offset : offset + wanted]
             parts.append(part)
-            self._position += len(part)
+            at += len(part)
             wanted -= len(part)
+        self._position = at  # not before: who is interrupted, or fails, reads it again
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _read_large(self, wanted: int) -> bytes:
@@ -148,9 +151,8 @@ class FastStream(PositionedStream):
     def _again(self, start: int, end: int | None, etag: str | None) -> Body:
         return self._engine.open(self._key, start, end, etag)
 
-    def _advance(self) -> None:
-        """Have the bytes at the position."""
-        at = self._position
+    def _advance(self, at: int) -> None:
+        """Have the bytes from there on."""
         if self._is_inherited:
             # Kept, since what it belongs to is in the parent, and has no thread here.
             self._of_parent, self._body = self._body, None
@@ -174,13 +176,14 @@ class FastStream(PositionedStream):
     def _next(self, at: int, goes_on: bool) -> bytes:
         """The next bytes of the answer that is being read, or of another from here on."""
         body, self._body = self._body, None
-        if body is None:
+        if body is None or self._body_at != at:  # whoever was interrupted has lost some of it
             end = self._size if goes_on else min(at + FIRST, self._size)
             body = self._again(at, end, self._etag)
             if body.start != at:
                 raise Unfit
         data = body.next() if goes_on else body.all()
         if goes_on:
+            self._body_at = at + len(data)
             self._body = body  # not where it has failed
         return data
 

@@ -23,7 +23,7 @@ from .codes import is_refused_before_it_began
 from .conditional_copy import CopyCondition
 from .metadata import kept_facts, with_md5
 from .stream import S3Stream
-from .transfer import S3Transfers
+from .transfer import S3Transfers, condition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -85,9 +85,14 @@ class S3Filesystem:
             except FileNotFoundError:
                 pass
             except PermissionError:
+                source = self.client.source
+                used = None if source is None else source.peek()
                 # A HEAD never says why; a listing does, where it is a matter of who we are.
                 self.has_any(path)
-                raise
+                if source is None or source.peek() is used:
+                    raise
+                # We are somebody else by now: what we were had ended.
+                return {"type": "file", "name": path, **self._look(path)}
         if self.has_any(f"{path}/" if path else ""):
             return {"type": "directory", "name": path}
         raise FileNotFoundError(errno.ENOENT, "not found", path)
@@ -290,7 +295,22 @@ class S3Filesystem:
             "MetadataDirective": "REPLACE",
             "Metadata": dict(change(about.get("Metadata", {}))),
         }
-        self.client.run(lambda: self.transfers.copy(path, path, size, etag, extra))
+        conditions = size > self.transfers.copy_at_once and etag is not None
+        # In parts it takes its time, in which somebody may write.
+        only = condition_of(False, {"IfMatch": etag} if conditions else {})[0]
+        try:
+            self.client.run(
+                lambda: self.transfers.copy(path, path, size, etag, extra, condition=only)
+            )
+        except FileExistsError as error:
+            raise OSError(
+                errno.EBUSY, "another content came in its place meanwhile; try again"
+            ) from error
+        except io.UnsupportedOperation:
+            if not conditions:
+                raise
+            # A server that knows no conditions.
+            self.client.run(lambda: self.transfers.copy(path, path, size, etag, extra))
 
     def mv(self, path1: str, path2: str) -> None:
         raise io.UnsupportedOperation("objects are not renamed")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import inspect
+import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +34,8 @@ def make_source(options: S3Options, broker: Broker | None) -> CredentialSource |
         token = None if options.token is None else options.token.get_secret_value()
         fixed = Credentials(options.key, options.secret.get_secret_value(), token)
         return CredentialSource(lambda: fixed, "the configuration", renewable=False)
-    return CredentialSource(_Chain(options).fetch, "the usual places of AWS")
+    chain = _Chain(options)
+    return CredentialSource(chain.fetch, "the usual places of AWS", forget=chain.forget)
 
 
 # -- a provider in code ---------------------------------------------------------------------------
@@ -155,6 +158,10 @@ class _Chain:
             ends.timestamp() if isinstance(ends, datetime) else None,
         )
 
+    def forget(self) -> None:
+        """Look again the next time: a file may hold others by now."""
+        self._found = None
+
     def _look(self) -> Any:
         from botocore.credentials import ContainerProvider
         from botocore.session import Session
@@ -208,6 +215,26 @@ def _web_identity(session: Any, options: S3Options) -> Any:
     )
 
 
+async def _in_a_thread(step: Callable[[], Credentials]) -> Credentials:
+    """``step()`` in a thread of its own.
+
+    Those of the loop are few, and an awaited provider may need one: they must not all wait for it.
+    """
+    future: Future[Credentials] = Future()
+    future.set_running_or_notify_cancel()  # who no longer waits for it does not end it
+
+    def work() -> None:
+        try:
+            found = step()
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            future.set_exception(error)
+        else:
+            future.set_result(found)
+
+    threading.Thread(target=work, name="genro-storage-credentials", daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
 def sdk_credentials(source: CredentialSource) -> Any:
     """Credentials for a session of aiobotocore that ask the source for each signature."""
     from aiobotocore.credentials import AioCredentials
@@ -231,7 +258,7 @@ def sdk_credentials(source: CredentialSource) -> Any:
             # A thread only where they are to be fetched: that may take its time.
             found = source.peek()
             if found is None:
-                found = await asyncio.to_thread(source.get)
+                found = await _in_a_thread(source.get)
             return ReadOnlyCredentials(found.key, found.secret, found.token)
 
     return SourceCredentials()

@@ -109,6 +109,12 @@ class RequestSettings(BackendOptions):
         return value
 
     @model_validator(mode="after")
+    def _check_tags(self) -> Self:
+        if self.disable_tagging and getattr(self, "tags", None):
+            raise ValueError("'disable_tagging' means that no 'tags' are sent; remove one of them")
+        return self
+
+    @model_validator(mode="after")
     def _check_encryption(self) -> Self:
         kind = self.server_side_encryption
         if self.sse_kms_key_id is not None and kind not in ("aws:kms", "aws:kms:dsse"):

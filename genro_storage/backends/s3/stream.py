@@ -62,15 +62,17 @@ class S3Stream(PositionedStream):
         if wanted > 2 * PART:
             return self._read_large(wanted)
         parts: list[bytes] = []
+        at = self._position
         while wanted:
-            offset = self._position - self._start
+            offset = at - self._start
             if not 0 <= offset < len(self._data):
-                self._advance(wanted)
-                offset = self._position - self._start
+                self._advance(at, wanted)
+                offset = at - self._start
             part = self._data[offset : offset + wanted]
             parts.append(part)
-            self._position += len(part)
+            at += len(part)
             wanted -= len(part)
+        self._position = at  # not before: who is interrupted, or fails, reads it again
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _read_large(self, wanted: int) -> bytes:
@@ -84,9 +86,8 @@ class S3Stream(PositionedStream):
         self._position += wanted
         return sink.getvalue()
 
-    def _advance(self, wanted: int) -> None:
-        """Have the bytes at the position: those that are on their way, or others."""
-        at = self._position
+    def _advance(self, at: int, wanted: int) -> None:
+        """Have the bytes from there on: those that are on their way, or others."""
         in_order = at == self._start + len(self._data)
         ahead = self._take_ahead()
         if ahead is not None and ahead[0] == at:

@@ -117,10 +117,7 @@ class StreamedWrite(SpooledWrite):
         self._settle(_AT_ONCE - 1)
         client, key = self._store.client, self._key
         if self._upload is None:
-            begun = client.run(
-                lambda: client.request("create_multipart_upload", Key=key, **self._facts)
-            )
-            self._upload = str(begun["UploadId"])
+            client.run(self._begin)
         upload, data = self._upload, self._piece(edge(number), edge(number + 1))
 
         async def send() -> dict[str, Any]:
@@ -140,6 +137,10 @@ class StreamedWrite(SpooledWrite):
             return named(answer)
 
         self._sending.append((number, client.begin(send)))
+
+    async def _begin(self) -> None:
+        # Kept here, where no interrupt comes between having the id and keeping it.
+        self._upload = await self._store.transfers.begin(self._key, self._facts)
 
     def _settle(self, left: int) -> None:
         """Wait until so many parts at most are on their way."""

@@ -44,6 +44,8 @@ COPY_AT_ONCE = 1024 * MIB
 COPY_PART = 256 * MIB
 _AT_ONCE = 4
 _MOST_PARTS = 10_000
+#: Seconds to wait for the id of an upload that nobody wants any more.
+_GOODBYE = 5.0
 
 
 #: What names a part when all are put together: the checksum too, with some algorithms.
@@ -177,8 +179,12 @@ class S3Transfers:
         *,
         version: str | None = None,
         bucket: str | None = None,
+        condition: dict[str, Any] | None = None,
     ) -> None:
-        """Copy from this ``bucket`` or another. ``extra``: facts for the copy instead of its own."""
+        """Copy from this ``bucket`` or another. ``extra``: facts for the copy instead of its own.
+
+        ``condition`` (see ``condition_of``) is for the last request of a copy in parts.
+        """
         origin: dict[str, Any] = {
             "CopySource": {"Bucket": bucket or self._client.bucket, "Key": source}
         }
@@ -190,7 +196,7 @@ class S3Transfers:
             await self._client.request("copy_object", Key=target, **origin, **extra)
             return
 
-        await self._copy_in_parts(target, size, origin, extra, {})
+        await self._copy_in_parts(target, size, origin, extra, condition or {})
 
     async def copy_in_parts_if_absent(
         self, source: str, target: str, size: int, etag: str | None, extra: dict[str, Any]
@@ -242,8 +248,7 @@ class S3Transfers:
         extra: dict[str, Any],
         before_it_shows: Callable[[], None] | None = None,
     ) -> None:
-        begun = await self._client.request("create_multipart_upload", Key=key, **extra)
-        upload = str(begun["UploadId"])
+        upload = await self.begin(key, extra)
         try:
             done = await _few_at_a_time(parts(upload))
             if before_it_shows is not None:
@@ -253,6 +258,22 @@ class S3Transfers:
             # Also where it was cancelled. No part is on its way any more.
             await asyncio.shield(self.abort(key, upload))
             raise
+
+    async def begin(self, key: str, extra: Mapping[str, Any]) -> str:
+        """The id of a new upload. Where it is cancelled, the answer is awaited, and it is aborted."""
+        asking = asyncio.ensure_future(
+            self._client.request("create_multipart_upload", Key=key, **extra)
+        )
+        try:
+            begun = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            await asyncio.wait({asking}, timeout=_GOODBYE)
+            if not asking.done():
+                asking.cancel()
+            elif not asking.cancelled() and asking.exception() is None:
+                await self.abort(key, str(asking.result()["UploadId"]))
+            raise
+        return str(begun["UploadId"])
 
     async def complete(
         self, key: str, upload: str, parts: list[dict[str, Any]], condition: dict[str, Any]
