@@ -162,9 +162,9 @@ def test_opening_and_reading_a_small_file_is_one_request(storage, requests):
     assert requests == ["get_object"]
 
 
-def test_a_thousand_files_are_found_and_removed_in_a_few_requests(rclone_s3):
-    config = rclone_s3.mount()
-    top = rclone_s3.directory / "data" / BUCKET / config["prefix"]
+def test_a_thousand_files_are_found_and_removed_in_a_few_requests(own_rclone):
+    config = own_rclone.mount()
+    top = own_rclone.directory / "data" / BUCKET / config["prefix"]
     for number in range(1100):
         path = top / f"t/{number % 40}/{number:04}"
         path.parent.mkdir(parents=True, exist_ok=True)

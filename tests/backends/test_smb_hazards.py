@@ -321,7 +321,7 @@ def test_a_time_that_no_share_can_keep(samba, storage, place, moment):
     storage.add_mount({"name": "mine", **samba.mount(path=place)})
     node = storage.node("mine:a.txt")
     # Of what is copied the content matters more, and is not refused for it.
-    node._mount.write_bytes("a.txt", b"x", attributes=Attributes(mtime=moment))
+    node._mount.write_bytes("a.txt", b"x", attributes=Attributes(mtime=moment, offered=True))
     assert abs(node.mtime - time.time()) < 60
     with pytest.raises(StorageValueError, match="1601"):
         node._mount.set_mtime("a.txt", moment)

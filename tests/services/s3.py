@@ -18,7 +18,16 @@ from .base import Service, elsewhere, find_program, running
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["BUCKET", "Moto", "RcloneS3", "moto_server", "rclone_s3", "s3_mount"]
+__all__ = [
+    "BUCKET",
+    "Moto",
+    "RcloneS3",
+    "forgetful_rclone",
+    "moto_server",
+    "own_rclone",
+    "rclone_s3",
+    "s3_mount",
+]
 
 BUCKET = "test-bucket"
 KEY, SECRET = "TESTACCESS", "TESTSECRET"
@@ -132,6 +141,12 @@ def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
 @pytest.fixture(scope="session")
 def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RcloneS3]:
     """One rclone for the whole run."""
+    yield from running(RcloneS3, tmp_path_factory)
+
+
+@pytest.fixture
+def own_rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RcloneS3]:
+    """One that remembers no directory yet: for a test that puts files into them itself."""
     yield from running(RcloneS3, tmp_path_factory)
 
 

@@ -18,6 +18,7 @@ from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, lev
 from ..object_stores.verifying import VerifiedReader, verifier_for
 from ..temporary_names import is_temporary
 from .attributes import S3Attributes
+from .identity import is_same_customer
 from .metadata import as_metadata, is_plain
 from .other_clients import open_filesystem
 from .streaming import StreamedWrite
@@ -56,7 +57,7 @@ class S3Backend(S3Attributes, S3Urls):
     def __init__(self, store: S3Filesystem, prefix: str = "") -> None:
         self._store = store
         if store.client.options.disable_tagging:
-            self.kept_attributes = self.kept_attributes - {"tags"}
+            self.kept_attributes: frozenset[str] = self.kept_attributes - {"tags"}
         super().__init__(store, prefix, profile=PROFILE)
 
     def _full(self, path: str) -> str:
@@ -266,7 +267,14 @@ class S3Backend(S3Attributes, S3Urls):
             self._store.copy(self._full(source), self._full(target), about, self._new_copy())
 
     def copies_from(self, other: Backend) -> bool:
-        return isinstance(other, S3Backend) and self._store.client.serves(other._store.client)
+        if not isinstance(other, S3Backend):
+            return False
+        ours, theirs = self._store.client, other._store.client
+        return (
+            is_same_customer(ours.options, theirs.options)
+            and ours.place.endpoint == theirs.place.endpoint
+            and ours.place.partition == theirs.place.partition
+        )
 
     def copy_from(self, other: Backend, source: str, target: str) -> None:
         assert isinstance(other, S3Backend)

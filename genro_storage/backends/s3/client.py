@@ -44,11 +44,6 @@ __all__ = ["Fetched", "Place", "S3Client"]
 
 T = TypeVar("T")
 
-#: What says who asks, and what with; a copy asks for both ends at once.
-_CUSTOMER = (
-    *("anon", "key", "secret", "token", "profile", "credential_provider", "role_arn"),
-    *("request_payer", "sse_customer_key_base64"),
-)
 #: Connections to keep: more than the transfers of one thread, so that a mount serves many.
 _POOL = 32
 #: How the regions begin that have buckets, and accounts, of their own.
@@ -174,16 +169,6 @@ class S3Client:
 
             raise Explainer(self.bucket, self.options.anon, "Amazon S3")(error) from error
         return Place(endpoint, region)
-
-    def serves(self, other: S3Client) -> bool:
-        """Whether requests of this one can name the bucket of ``other``: one server, one customer."""
-        ours, theirs = self.options, other.options
-        return (
-            (self.place.endpoint, self.place.partition)
-            == (other.place.endpoint, other.place.partition)
-            and ours.credentials_url is None is theirs.credentials_url
-            and all(getattr(ours, name) == getattr(theirs, name) for name in _CUSTOMER)
-        )
 
     # -- the connection -----------------------------------------------------------------------
 

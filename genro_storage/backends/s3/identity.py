@@ -211,3 +211,17 @@ class IdentitySettings(BackendOptions):
                 "'credentials_url' sends a secret and credentials: write https://, or "
                 "'allow_http: true' if nobody can listen in"
             )
+
+
+#: What says who asks, and what with: a copy asks for both of its ends at once.
+_CUSTOMER = (
+    *("anon", "key", "secret", "token", "profile", "credential_provider", "role_arn"),
+    *("request_payer", "sse_customer_key_base64"),
+)
+
+
+def is_same_customer(ours: IdentitySettings, theirs: IdentitySettings) -> bool:
+    """Whether a request of the one may name what belongs to the other."""
+    if ours.credentials_url is not None or theirs.credentials_url is not None:
+        return False  # what a broker gives may be good for one folder only
+    return all(getattr(ours, name) == getattr(theirs, name) for name in _CUSTOMER)
