@@ -301,6 +301,16 @@ def test_a_broker_gives_credentials_bucket_and_prefix(broker, engine):
         assert sent["x-amz-security-token"] == "token1"
 
 
+def test_who_comes_while_another_thread_learns_the_folder_works_in_it_too(broker):
+    """As if that thread knew the bucket, and had not come to the prefix yet."""
+    with mount_of(broker) as storage:
+        client = client_of(storage)
+        client._connected()
+        assert client.options.bucket == "team-files"
+        assert storage.node("store:a.txt").read_bytes() == b"abc"
+    assert {request.path for request in broker.requests} == {"/team-files/team-1/a.txt"}
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_short_lived_credentials_are_renewed_in_time_by_both_clients(broker, engine):
     """Every request is signed with some that are good when it arrives."""

@@ -22,7 +22,6 @@ __all__ = [
     "BUCKET",
     "Moto",
     "RcloneS3",
-    "forgetful_rclone",
     "moto_server",
     "own_rclone",
     "rclone_s3",

@@ -61,8 +61,11 @@ class S3Backend(S3Attributes, S3Urls):
         super().__init__(store, prefix, profile=PROFILE)
 
     def _full(self, path: str) -> str:
-        if self._store.client.options.bucket is None:  # a broker will say where that is
-            self._root = self._store.client.root.prefix
+        client = self._store.client
+        if client.options.credentials_url is not None:
+            # The broker says where that is, once. Asked each time: that a bucket is known does not
+            # mean that the thread which found it out has come to the next line.
+            self._root = client.root.prefix
         return super()._full(path)
 
     def _declare(self) -> BackendCapabilities:
