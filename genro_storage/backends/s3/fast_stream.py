@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import errno
-import io
 from typing import TYPE_CHECKING
 
 from ..object_stores.downloads import MemorySink, download
 from ..object_stores.engine import Unfit
-from ..object_stores.verifying import Known
-from ..positioned import PositionedStream
 from ..remote import repeated
-from .codes import server_code
-from .stream import FIRST
-from .transfer import PART, S3Transfers
+from .transfer import PART
+from .window import FIRST, ObjectWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..object_stores.downloads import PositionedSink
     from ..object_stores.engine import Body, Engine, Facts
+    from ..object_stores.verifying import Known
     from .client import S3Client
 
 __all__ = ["FastStream"]
 
 
-class FastStream(PositionedStream):
+class FastStream(ObjectWindow):
     """One content of one object: reading fails where another has taken its place.
 
     Opening it is one request, which is all for a small file or a look at a header. Who reads on
@@ -44,63 +41,25 @@ class FastStream(PositionedStream):
         whole: bool = False,
     ) -> None:
         """``known``: what the headers of the first answer say of the whole."""
-        super().__init__()
         self._engine = engine
-        self._client = client
-        self._key = key
         self._body: Body | None = None  # what comes after the data
         self._body_at = 0  # and from which byte on
-        self._etag: str | None = None
         self._fit = True
         self._of_parent: Body | None = None
-        try:
-            body, data = self._whole() if whole else engine.read(key, 0, FIRST)
-        except OSError as error:
-            if server_code(error) not in ("InvalidRange", "416"):
-                raise
-            self._start, self._data, self._size = 0, b"", 0
-            self.known: Known = Known()
-        else:
-            self._start, self._data = 0, data or b""
-            self._size, self._etag = body.facts.size, body.facts.etag
-            self._body = body if whole else None
-            self.known = known(body.facts)
 
-    def _whole(self) -> tuple[Body, None]:
+        def opened() -> tuple[bytes, int, str | None, Known]:
+            body, data = self._whole(client, key) if whole else engine.read(key, 0, FIRST)
+            self._body = body if whole else None
+            return data or b"", body.facts.size, body.facts.etag, known(body.facts)
+
+        super().__init__(client, key, opened)
+
+    def _whole(self, client: S3Client, key: str) -> tuple[Body, None]:
         """One answer with all of it, and nothing read of it yet."""
-        body = repeated(self._client.bounds, lambda _: self._engine.open(self._key))
+        body = repeated(client.bounds, lambda _: self._engine.open(key))
         if (body.start, body.stop) != (0, body.facts.size):
             raise Unfit("a range came that nobody has asked for")
         return body, None
-
-    @property
-    def size(self) -> int:
-        """Bytes of the object."""
-        return self._size
-
-    def _end(self) -> int:
-        return self._size
-
-    def read(self, size: int = -1) -> bytes:
-        """``size`` bytes, or all that are left; fewer only at the end."""
-        self._require_open()
-        rest = max(0, self._size - self._position)
-        wanted = rest if size < 0 else min(size, rest)
-        if wanted > 2 * PART:
-            return self._read_large(wanted)
-        parts: list[bytes] = []
-        at = self._position
-        while wanted:
-            offset = at - self._start
-            if not 0 <= offset < len(self._data):
-                self._advance(at)
-                offset = at - self._start
-            part = self._data[offset : offset + wanted]
-            parts.append(part)
-            at += len(part)
-            wanted -= len(part)
-        self._position = at  # not before: who is interrupted, or fails, reads it again
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _read_large(self, wanted: int) -> bytes:
         start, etag, bounds = self._position, self._etag, self._client.bounds
@@ -111,13 +70,10 @@ class FastStream(PositionedStream):
                 raise Unfit
             body = repeated(bounds, lambda _: self._again(start, start + wanted, etag))
             download(body, self._again, memory, bounds)
-            data = memory.value()
         except Unfit:
-            sink, work = io.BytesIO(), S3Transfers(self._client).fetch
-            self._client.run(lambda: work(self._key, sink, start, start + wanted, etag=etag))
-            data = sink.getvalue()
+            return super()._read_large(wanted)
         self._position += wanted
-        return data
+        return memory.value()
 
     def drain(self, sink: PositionedSink) -> bool:
         """All of the content into ``sink``, by more connections where that is faster.
@@ -151,8 +107,7 @@ class FastStream(PositionedStream):
     def _again(self, start: int, end: int | None, etag: str | None) -> Body:
         return self._engine.open(self._key, start, end, etag)
 
-    def _advance(self, at: int) -> None:
-        """Have the bytes from there on."""
+    def _advance(self, at: int, wanted: int) -> None:
         if self._is_inherited:
             # Kept, since what it belongs to is in the parent, and has no thread here.
             self._of_parent, self._body = self._body, None
@@ -190,4 +145,3 @@ class FastStream(PositionedStream):
     def close(self) -> None:
         super().close()
         self._body = None
-        self._data = b""

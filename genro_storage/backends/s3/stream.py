@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
-from ..object_stores.verifying import Known
-from ..positioned import PositionedStream
-from .codes import server_code
-from .transfer import PART, S3Transfers
+from .transfer import PART
+from .window import FIRST, ObjectWindow
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from ..object_stores.verifying import Known
     from .client import Fetched, S3Client
 
-__all__ = ["FIRST", "S3Stream"]
-
-#: Bytes of the first request; many files end here.
-FIRST = 256 * 1024
+__all__ = ["S3Stream"]
 
 
-class S3Stream(PositionedStream):
+class S3Stream(ObjectWindow):
     """One content of one object: reading fails where another has taken its place.
 
     Opening it is one request. Each further one is bounded and repeated where the network fails,
@@ -29,62 +24,14 @@ class S3Stream(PositionedStream):
     """
 
     def __init__(self, client: S3Client, key: str) -> None:
-        super().__init__()
-        self._client = client
-        self._key = key
         self._window = FIRST
         self._ahead: tuple[int, Any] | None = None  # where the part begins that is on its way
-        try:
+
+        def opened() -> tuple[bytes, int, str | None, Known]:
             first = client.run(lambda: client.fetch(key, 0, FIRST))
-        except OSError as error:
-            if server_code(error) not in ("InvalidRange", "416"):
-                raise
-            self._start, self._data, self._size, self._etag = 0, b"", 0, None
-            self.known: Known = Known()
-        else:
-            self._start, self._data = 0, first.data
-            self._size, self._etag = first.total, first.etag
-            self.known = first.known
+            return first.data, first.total, first.etag, first.known
 
-    @property
-    def size(self) -> int:
-        """Bytes of the whole content."""
-        return self._size
-
-    def _end(self) -> int:
-        return self._size
-
-    def read(self, size: int = -1) -> bytes:
-        """``size`` bytes, or all that are left; fewer only at the end."""
-        self._require_open()
-        rest = max(0, self._size - self._position)
-        wanted = rest if size < 0 else min(size, rest)
-        if wanted > 2 * PART:
-            return self._read_large(wanted)
-        parts: list[bytes] = []
-        at = self._position
-        while wanted:
-            offset = at - self._start
-            if not 0 <= offset < len(self._data):
-                self._advance(at, wanted)
-                offset = at - self._start
-            part = self._data[offset : offset + wanted]
-            parts.append(part)
-            at += len(part)
-            wanted -= len(part)
-        self._position = at  # not before: who is interrupted, or fails, reads it again
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _read_large(self, wanted: int) -> bytes:
-        sink = io.BytesIO()
-        start, etag = self._position, self._etag
-        work = S3Transfers(self._client).fetch
-        # Whoever reads the stream compares what comes.
-        self._client.run(
-            lambda: work(self._key, sink, start, start + wanted, etag=etag, verify=False)
-        )
-        self._position += wanted
-        return sink.getvalue()
+        super().__init__(client, key, opened)
 
     def _advance(self, at: int, wanted: int) -> None:
         """Have the bytes from there on: those that are on their way, or others."""
@@ -125,7 +72,6 @@ class S3Stream(PositionedStream):
         ahead = self._take_ahead()
         if ahead is not None:
             ahead[1].cancel()
-        self._data = b""
 
 
 def _result(future: Any) -> Fetched:
