@@ -318,7 +318,7 @@ class S3Backend(S3Attributes, S3Urls):
         limit = None if older_than <= 0 else datetime.now(UTC) - timedelta(seconds=older_than)
         full = self._full(path)
         below = self._store.abort_uploads(self._prefix(path), limit)
-        root = self._prefix("")
+        root = self._full("")
         if not path:
             return below.below(root)
         itself = self._store.abort_uploads(full, limit, exactly=True)
