@@ -174,8 +174,8 @@ class StorageManager:
             self._specs.pop(name, None)
             self._holders.pop(name, None)
 
-    def has_mount(self, name: str) -> bool:
-        """Whether a mount of that name is configured now."""
+    def has_mount(self, name: object) -> bool:
+        """Whether a mount of that name is configured now; none has a name that is no text."""
         return isinstance(name, str) and name in self._table
 
     def get_mount_names(self) -> list[str]:

@@ -267,7 +267,7 @@ def test_no_mount_is_called_nothing_and_nothing_is_no_part_of_a_path():
     with configured({"name": "m", "type": "memory"}) as storage:
         for name, take in TAKES_TEXT.items():
             if name != "node":  # without arguments it is the node of no place
-                with pytest.raises(TypeError, match="text, .*, not NoneType"):
+                with pytest.raises(TypeError, match=r"text, .*, not NoneType"):
                     take(storage, None)
         with pytest.raises(TypeError, match="as_posix"):
             storage.node("m", Path("a/b"))
