@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ...paths import normalise, physical
+from ..addresses import checked_address
 from ..object_stores.cloud_options import CloudOptions
 from ..object_stores.provided import check_provider
 from ..object_stores.write_defaults import EncryptedDefaults, TaggedDefaults
@@ -320,15 +321,9 @@ def require_base64(text: str) -> None:
 
 def checked_endpoint(value: str) -> str:
     """A URL of an account, without a slash at its end; ``ValueError`` that shows nothing of it."""
-    strange = ValueError("it must be a URL like https://host:port/account")
-    try:
-        parts = urlsplit(value if "://" in value else f"https://{value}")
-        port = parts.port
-    except ValueError:  # a port that is none, half an IPv6 address
-        raise strange from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise strange
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("it must be the address only; a signature belongs into 'sas_token'")
-    # No spelling of a host is another one: by its URL an account is known again.
-    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
+    return checked_address(
+        value,
+        example="https://host:10000/account",
+        secrets="a signature belongs into 'sas_token'",
+        assume="https",
+    )

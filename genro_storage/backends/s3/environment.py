@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ...exceptions import StorageConfigError
+from .location import checked_endpoint
 from .options import S3Options
 
 if TYPE_CHECKING:
@@ -118,11 +119,19 @@ def configured_endpoint(session: Any) -> str | None:
     """The server that the environment names, or else the profile, as every AWS tool finds it."""
     found = _first(os.environ, VARIABLES["endpoint_url"])
     if found is not None:
-        return os.environ[found]
+        return _checked(os.environ[found], f"the environment variable {found}")
     profile = session.get_scoped_config()
     services = session.full_config.get("services", {}).get(profile.get("services"), {})
     named = services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url")
-    return str(named) if named else None
+    return _checked(str(named), "'endpoint_url' of the profile") if named else None
+
+
+def _checked(endpoint: str, where: str) -> str:
+    """What no client can read would end one of them without an exception of Python's."""
+    try:
+        return checked_endpoint(endpoint)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:

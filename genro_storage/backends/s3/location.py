@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, field_validator
 
 from ...paths import is_addressable
+from ..addresses import checked_address
 from ..options import BackendOptions
 from .presets import Provider
 
@@ -20,6 +21,7 @@ __all__ = [
     "Spot",
     "check_bucket",
     "check_prefix",
+    "checked_endpoint",
     "is_address",
     "read_url",
     "split_uri",
@@ -59,6 +61,13 @@ def check_prefix(value: str) -> str:
     if prefix and not is_addressable(prefix):
         raise ValueError("no part of a prefix may be empty, '.' or '..'")
     return prefix
+
+
+def checked_endpoint(value: str) -> str:
+    """The address of a server in one spelling; ``ValueError`` that shows nothing of it."""
+    return checked_address(
+        value, example="https://host:9000", secrets="credentials are 'key' and 'secret'"
+    )
 
 
 def is_address(host: str) -> bool:
@@ -213,18 +222,7 @@ class Location(BackendOptions):
     def _check_endpoint(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        try:
-            parts = urlsplit(value)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            raise ValueError("this is no URL; write for instance https://host:9000") from None
-        if parts.scheme not in ("http", "https") or not host:
-            raise ValueError("the URL must begin with http:// or https:// and name a host")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("the URL must not hold credentials; use 'key' and 'secret'")
-        if parts.query or parts.fragment:
-            raise ValueError("the URL must not have a query or a fragment")
-        return value.rstrip("/")
+        return checked_endpoint(value)
 
 
 def with_url(data: dict[str, Any]) -> dict[str, Any]:
