@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from ...paths import normalise, physical
 from ..addresses import checked_address
 from ..object_stores.cloud_options import CloudOptions
+from ..object_stores.plain import check_name
 from ..object_stores.provided import check_provider
 from ..object_stores.write_defaults import EncryptedDefaults, TaggedDefaults
 from ..public import PublicOptions
@@ -222,9 +223,7 @@ class AzureOptions(EncryptedDefaults, TaggedDefaults, PublicOptions, CloudOption
     def _check_container(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        if "/" in value.strip("/"):
-            raise ValueError("name the container only; what follows it belongs into 'base_path'")
-        return value.strip("/")
+        return check_name(value.strip("/"), "container", "base_path", any_letter=True)
 
     @field_validator("base_path")
     @classmethod

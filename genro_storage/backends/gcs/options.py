@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 from ...paths import normalise, physical
 from ..addresses import checked_address
 from ..object_stores.cloud_options import CloudOptions
+from ..object_stores.plain import check_name
 from ..object_stores.provided import check_provider
 from ..object_stores.write_defaults import EncryptedDefaults
 from ..public import PublicOptions
@@ -116,11 +117,7 @@ class GcsOptions(EncryptedDefaults, PublicOptions, CloudOptions):
         if value is None:
             return None
         name = value.removeprefix("gs://").removeprefix("gcs://").rstrip("/")
-        if "/" in name:
-            raise ValueError("name the bucket only; what follows it belongs into 'base_path'")
-        if not name:
-            raise ValueError("it names no bucket")
-        return name
+        return check_name(name, "bucket", "base_path")
 
     @field_validator("base_path")
     @classmethod

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ...exceptions import StorageConfigError
+from ..object_stores.plain import check_region
 from .location import checked_endpoint
 from .options import S3Options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["VARIABLES", "configured_endpoint", "resolve"]
+__all__ = ["VARIABLES", "configured_endpoint", "configured_region", "resolve"]
 
 #: The variables of each setting; the first that is set counts.
 VARIABLES: Mapping[str, tuple[str, ...]] = {
@@ -126,10 +127,16 @@ def configured_endpoint(session: Any) -> str | None:
     return _checked(str(named), "'endpoint_url' of the profile") if named else None
 
 
-def _checked(endpoint: str, where: str) -> str:
-    """What no client can read would end one of them without an exception of Python's."""
+def configured_region(session: Any) -> str | None:
+    """The region of the profile."""
+    named = session.get_config_variable("region")
+    return _checked(str(named), "'region' of the profile", check_region) if named else None
+
+
+def _checked(value: str, where: str, check: Callable[[str], str] = checked_endpoint) -> str:
+    """``value``; what no client can read would end one of them without an exception of Python's."""
     try:
-        return checked_endpoint(endpoint)
+        return check(value)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from ..addresses import checked_address
+from ..object_stores.plain import check_line
 from ..options import BackendOptions
 
 if TYPE_CHECKING:
@@ -142,6 +143,25 @@ class IdentitySettings(BackendOptions):
             secrets="they belong into 'credentials_url_secret'",
             query=True,
         )
+
+    @field_validator("key")
+    @classmethod
+    def _check_access_key(cls, value: str | None) -> str | None:
+        return None if value is None else check_line(value)
+
+    @field_validator("secret")
+    @classmethod
+    def _check_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_line(value.get_secret_value(), ascii_only=False)
+        return value
+
+    @field_validator("token")
+    @classmethod
+    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_line(value.get_secret_value())
+        return value
 
     @field_validator("sts_endpoint", "metadata_endpoint")
     @classmethod

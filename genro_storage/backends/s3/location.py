@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from ...paths import is_addressable
 from ..addresses import checked_address
+from ..object_stores.plain import check_name, check_region
 from ..options import BackendOptions
 from .presets import Provider
 
@@ -27,8 +28,8 @@ __all__ = [
     "split_uri",
 ]
 
-# What botocore lets through: a name, or the ARN of an access point.
-_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:aws[A-Za-z-]*:s3[A-Za-z0-9/:._-]+", re.ASCII)
+# The ARN of an access point, as botocore lets it through beside a name.
+_ARN = re.compile(r"arn:aws[A-Za-z-]*:s3[A-Za-z0-9/:._-]+", re.ASCII)
 _AMAZON = re.compile(
     r"(?:(?P<bucket>.+)\.)?s3(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com(?:\.cn)?"
 )
@@ -47,11 +48,11 @@ class Spot(NamedTuple):
 
 def check_bucket(value: str) -> str:
     """A bucket's name; ``ValueError`` where it is none."""
-    if "://" in value or ("/" in value and not value.startswith("arn:")):
-        raise ValueError("write the bucket's name alone; what comes after it belongs into 'prefix'")
-    if not _BUCKET.fullmatch(value):
-        raise ValueError("a bucket's name has letters, digits, dots, dashes and underscores")
-    return value
+    if _ARN.fullmatch(value):
+        return value
+    if len(value) > 255:
+        raise ValueError("a bucket's name has at most 255 characters")
+    return check_name(value, "bucket", "prefix")
 
 
 def check_prefix(value: str) -> str:
@@ -211,6 +212,11 @@ class Location(BackendOptions):
     @classmethod
     def _check_bucket(cls, value: str | None) -> str | None:
         return None if value is None else check_bucket(value)
+
+    @field_validator("region", "default_region")
+    @classmethod
+    def _check_region(cls, value: str | None) -> str | None:
+        return None if value is None else check_region(value)
 
     @field_validator("prefix")
     @classmethod
