@@ -75,7 +75,7 @@ class AzureAccess:
             raise wrong("missing required field: 'container' (or 'url')")
         parts = parse(said["connection_string"], wrong) if "connection_string" in said else {}
         account = _account(options, said, parts, wrong)
-        _check_plain(said, account, wrong)
+        _check_plain(options, said, account, wrong)
         endpoint = _endpoint(options, said, parts, account, wrong)
         account = account or _account_of(endpoint)
         key = said.get("account_key") or parts.get("accountkey")
@@ -169,7 +169,10 @@ def _endpoint(
 
 
 def _check_plain(
-    said: Mapping[str, Any], account: str | None, wrong: Callable[[str], StorageConfigError]
+    options: AzureOptions,
+    said: Mapping[str, Any],
+    account: str | None,
+    wrong: Callable[[str], StorageConfigError],
 ) -> None:
     """What no server takes, whether the mount says it or the environment."""
     name = "container"
@@ -183,7 +186,7 @@ def _check_plain(
         for name in ("token", "sas_token"):
             check_line(said.get(name) or "")
     except ValueError as error:
-        raise wrong(f"{name!r}: {error}") from None
+        raise wrong(f"{options.written(name)!r}: {error}") from None
 
 
 def _account_of(endpoint: str) -> str | None:

@@ -102,7 +102,7 @@ class GcsAccess:
         if not bucket:
             raise wrong("missing required field: 'bucket' (or 'url')")
         kind, text, given = _credentials(options, wrong)
-        _check_plain({"bucket": bucket, "project": options.project, kind: text}, wrong)
+        _check_plain(options, {"bucket": bucket, "project": options.project, kind: text}, wrong)
         try:
             network = options.network(base)
         except ValueError as error:
@@ -143,7 +143,7 @@ def _credentials(options: GcsOptions, wrong: Any) -> tuple[str | None, str | Non
     return None, None, None
 
 
-def _check_plain(said: Mapping[str | None, str | None], wrong: Any) -> None:
+def _check_plain(options: GcsOptions, said: Mapping[str | None, str | None], wrong: Any) -> None:
     """What no server takes, whether the mount says it or the environment."""
     for name, value in said.items():
         try:
@@ -154,7 +154,7 @@ def _check_plain(said: Mapping[str | None, str | None], wrong: Any) -> None:
             ):
                 check_line(value or "")
         except ValueError as error:
-            raise wrong(f"{name!r}: {error}") from None
+            raise wrong(f"{options.written(name or '')!r}: {error}") from None
 
 
 def _first(variables: tuple[str, ...]) -> str | None:

@@ -113,6 +113,7 @@ def resolve(options: S3Options, environ: Mapping[str, str], mount: str) -> S3Opt
             node=mount,
         )
     resolved._origins = origins
+    resolved._written = options._written
     return resolved
 
 
