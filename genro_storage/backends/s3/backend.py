@@ -22,7 +22,7 @@ from .identity import is_same_customer
 from .metadata import as_metadata, is_plain
 from .other_clients import open_filesystem
 from .streaming import StreamedWrite
-from .urls import S3Urls
+from .urls import S3Urls, offered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -71,18 +71,8 @@ class S3Backend(S3Attributes, S3Urls):
     def _declare(self) -> BackendCapabilities:
         from dataclasses import replace
 
-        options = self._store.client.options
-        signs = not options.anon
-        return replace(
-            super()._declare(),
-            metadata=True,
-            conditional_writes=True,
-            presigned_urls=signs,
-            public_urls=options.anon or options.is_public,
-            presigned_uploads=signs,
-            upload_forms=signs,
-            multipart_uploads=signs,
-        )
+        urls, self.why_not = offered(self._store.client.options)
+        return replace(super()._declare(), metadata=True, conditional_writes=True, **urls)
 
     def __repr__(self) -> str:
         return f"<S3Backend {self._store.client.options.bucket or 'of a broker'}>"
