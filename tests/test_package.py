@@ -21,7 +21,9 @@ LAZY = {
     *("fsspec", "pydantic", "pydantic_core", "yaml", "asyncer", "anyio"),
     *("typer", "rich", "click", "pytest"),
     *("obstore", "s3fs", "gcsfs", "adlfs", "botocore", "aiobotocore", "boto3", "aiohttp", "httpx"),
-    *("paramiko", "smbprotocol", "webdav4", "libarchive", "pygit2", "werkzeug", "pyvips"),
+    *("azure", "google", "msal", "requests", "urllib3", "tenacity", "cryptography"),
+    *("paramiko", "smbprotocol", "smbclient", "webdav4", "libarchive", "pygit2"),
+    *("werkzeug", "pyvips"),
 }
 
 
@@ -42,10 +44,32 @@ def modules_after(statement: str) -> set[str]:
         "import genro_storage",
         "from genro_storage import StorageError, StorageNotFoundError",
         "import genro_storage.exceptions, genro_storage.paths, genro_storage.info",
+        "import genro_storage.mount, genro_storage.registry, genro_storage.doctor",
+        "from genro_storage import StorageManager; StorageManager().get_mount_names()",
     ],
 )
 def test_importing_the_package_imports_no_dependency(statement):
     assert modules_after(statement) & LAZY == set()
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        {"type": "memory"},
+        {"type": "local", "path": "/"},
+        {"type": "s3", "bucket": "b", "key": "k", "secret": "s"},
+        {"type": "gcs", "bucket": "b", "anon": True},
+        {"type": "azure", "container": "c", "account_name": "a", "account_key": "a2V5"},
+    ],
+    ids=lambda mount: mount["type"],
+)
+def test_configuring_a_mount_imports_no_client(mount):
+    """What a mount is told is checked by pydantic; its client comes with its first use."""
+    told = {"name": "m", **mount}
+    found = modules_after(
+        f"from genro_storage import StorageManager; StorageManager().configure([{told!r}])"
+    )
+    assert found & (LAZY - {"pydantic", "pydantic_core", "fsspec"}) == set()
 
 
 def test_the_check_of_lazy_imports_can_fail():
