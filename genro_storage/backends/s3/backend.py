@@ -71,7 +71,8 @@ class S3Backend(S3Attributes, S3Urls):
     def _declare(self) -> BackendCapabilities:
         from dataclasses import replace
 
-        urls, self.why_not = offered(self._store.client.options)
+        urls, reasons = offered(self._store.client.options)
+        self.why_not: Mapping[str, str] = reasons
         return replace(super()._declare(), metadata=True, conditional_writes=True, **urls)
 
     def __repr__(self) -> str:
