@@ -52,26 +52,6 @@ def test_importing_the_package_imports_no_dependency(statement):
     assert modules_after(statement) & LAZY == set()
 
 
-@pytest.mark.parametrize(
-    "mount",
-    [
-        {"type": "memory"},
-        {"type": "local", "path": "/"},
-        {"type": "s3", "bucket": "b", "key": "k", "secret": "s"},
-        {"type": "gcs", "bucket": "b", "anon": True},
-        {"type": "azure", "container": "c", "account_name": "a", "account_key": "a2V5"},
-    ],
-    ids=lambda mount: mount["type"],
-)
-def test_configuring_a_mount_imports_no_client(mount):
-    """What a mount is told is checked by pydantic; its client comes with its first use."""
-    told = {"name": "m", **mount}
-    found = modules_after(
-        f"from genro_storage import StorageManager; StorageManager().configure([{told!r}])"
-    )
-    assert found & (LAZY - {"pydantic", "pydantic_core", "fsspec"}) == set()
-
-
 def test_the_check_of_lazy_imports_can_fail():
     assert modules_after("import yaml, fsspec") & LAZY == {"yaml", "fsspec"}
 
