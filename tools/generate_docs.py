@@ -225,6 +225,8 @@ def s3_presets() -> str:
             "no bulk deletion": not preset.bulk_delete,
             "no tags": not preset.tagging,
             "parts of one size": preset.equal_parts,
+            "no conditions": not preset.conditions,
+            "no upload forms": not preset.forms,
         }
         rows.append(
             [

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from ..exceptions import StorageMissingExtraError
 from .durations import Duration
-from .errors import RootNotFoundError
+from .errors import RootNotFoundError, UntrustedServerError
 from .options import BackendOptions
 
 if TYPE_CHECKING:
@@ -132,7 +132,9 @@ def missing_extra(error: ImportError, mount: str, kind: str, extra: str) -> Exce
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed in a moment: the network failed, not the request."""
-    if isinstance(error, FileNotFoundError | PermissionError | FileExistsError):
+    if isinstance(
+        error, FileNotFoundError | PermissionError | FileExistsError | UntrustedServerError
+    ):
         return False
     if isinstance(error, ConnectionError | TimeoutError | EOFError):
         return True

@@ -152,6 +152,8 @@ class AzureClient(AzureAttributes):
     def head(self, key: str) -> FileInfo:
         with self._explained():
             found = self._blob(key).get_blob_properties()
+        if not found.etag or found.last_modified is None:
+            raise self._strange()
         return FileInfo(key, "directory") if is_folder(found) else _info(found, key)
 
     def page(

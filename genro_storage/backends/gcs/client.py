@@ -96,6 +96,8 @@ class GcsClient(GcsAttributes):
         ) as response:
             if response.status_code == 416:  # nothing begins here
                 return Chunk(b"", start, "")
+            if _is_page(response.headers):
+                raise self._strange()
             part, skipped = response.status_code == 206, 0
             where, _, total = response.headers.get("Content-Range", "").rpartition("/")
             if not part:  # so the unwanted beginning comes too
@@ -195,6 +197,8 @@ class GcsClient(GcsAttributes):
             accepts=(200, 201),
         ) as response:
             session = str(response.headers.get("Location", ""))
+        if not session:
+            raise self._strange()
         if urlsplit(session).scheme not in ("https", urlsplit(self._endpoint).scheme):
             # It is written to with credentials, which do not go in the clear where they did not.
             raise OSError(errno.EIO, f"{self._host} named no place to upload to that can be used")
@@ -285,11 +289,19 @@ class GcsClient(GcsAttributes):
     # -- removing -----------------------------------------------------------------------------
 
     def delete(self, key: str) -> None:
-        with self._answer("DELETE", self._endpoint + self._object(key), key, accepts=(200, 204)):
-            pass
+        url = self._endpoint + self._object(key)
+        with self._answer("DELETE", url, key, accepts=(200, 204)) as response:
+            if _is_page(response.headers):
+                raise self._strange()
 
     def delete_many(self, keys: list[str]) -> dict[str, Exception] | None:
         return None  # a batch costs the service as many requests, and saves us connections only
+
+
+def _is_page(headers: Mapping[str, str]) -> bool:
+    """Whether an answer without a word of the service's is a page of some other server."""
+    page = headers.get("Content-Type", "").startswith("text/html")
+    return page and not any(name.lower().startswith(("x-goog-", "etag")) for name in headers)
 
 
 def _info(item: Mapping[str, Any]) -> FileInfo:

@@ -71,7 +71,7 @@ class S3Backend(S3Attributes, S3Urls):
 
         urls, reasons = offered(self._store.client.options)
         self.why_not: Mapping[str, str] = reasons
-        return replace(super()._declare(), metadata=True, conditional_writes=True, **urls)
+        return replace(super()._declare(), metadata=True, **urls)
 
     def __repr__(self) -> str:
         return f"<S3Backend {self._store.client.options.bucket or 'of a broker'}>"

@@ -10,6 +10,7 @@ import hashlib
 import io
 import itertools
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -22,6 +23,7 @@ from ..object_stores.source import Source
 from ..remote import is_transient
 from .codes import is_refused_before_it_began
 from .conditional_copy import CopyCondition
+from .engines import INSTALL
 from .fast_facts import as_head
 from .metadata import kept_facts, with_md5
 from .stream import S3Stream
@@ -95,6 +97,9 @@ class S3Filesystem:
                     raise
                 # We are somebody else by now: what we were had ended.
                 return self._look(path)
+            except io.UnsupportedOperation:
+                self.has_any(path)  # which tells a server that is none
+                raise
         if self.has_any(f"{path}/" if path else ""):
             return None
         raise FileNotFoundError(errno.ENOENT, "not found", path)
@@ -305,7 +310,8 @@ class S3Filesystem:
             "MetadataDirective": "REPLACE",
             "Metadata": dict(change(about.get("Metadata", {}))),
         }
-        conditions = size > self.transfers.copy_at_once and etag is not None
+        heeded = self.client.options.conditional_put != "disabled"
+        conditions = heeded and size > self.transfers.copy_at_once and etag is not None
         # In parts it takes its time, in which somebody may write.
         only = condition_of(False, {"IfMatch": etag} if conditions else {})[0]
         try:
@@ -420,7 +426,10 @@ class S3Filesystem:
 
     def store(self) -> Any:
         """The store of the bucket."""
-        raise io.UnsupportedOperation("with 'engine: fsspec' there is no obstore store")
+        why = "with 'engine: fsspec' there is no obstore store"
+        if self.client.options.engine == "auto" and find_spec("obstore") is None:
+            why = f"obstore is not installed; {INSTALL}"
+        raise io.UnsupportedOperation(why)
 
     # -- the rest -----------------------------------------------------------------------------
 

@@ -1,4 +1,7 @@
-"""Listings in a tenth of the time: botocore looks up the description of each field of each key."""
+"""Listings in a tenth of the time: botocore looks up the description of each field of each key.
+
+And what is no answer of S3 is told from one, which botocore takes any document for.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.parsers import PROTOCOL_PARSERS, AioResponseParserFactory, AioRestXMLParser
+from botocore.parsers import ResponseParserError
+
+from .likeness import NotS3Error, is_page, media_type, require_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +50,37 @@ _ENTRIES = {"Object", "ObjectVersion", "DeleteMarkerEntry", "CommonPrefix"}
 
 
 class _Parser(AioRestXMLParser):  # type: ignore[misc]
-    """aiobotocore's, except for the entries of listings that hold nothing unusual."""
+    """aiobotocore's, except for the entries of listings that hold nothing unusual.
+
+    One parser reads one answer.
+    """
+
+    def _do_parse(self, response: Any, shape: Any) -> Any:
+        self._answer, self._shape = response, "" if shape is None else shape.name
+        return super()._do_parse(response, shape)
+
+    def _do_error_parse(self, response: Any, shape: Any) -> Any:
+        parsed = super()._do_error_parse(response, shape)
+        error = parsed.setdefault("Error", {})
+        if not error.get("Code"):  # it is none of S3's; then its status says something at least
+            error |= self._parse_error_from_http_status(response)["Error"]
+        if is_page(response["body"]):
+            error["Page"] = media_type(response["headers"]) or "text/html"
+        return parsed
+
+    def _initial_body_parse(self, xml_string: Any) -> Any:
+        answer = getattr(self, "_answer", None)
+        if answer is None:
+            return super()._initial_body_parse(xml_string)
+        said = media_type(answer["headers"])
+        try:
+            found = super()._initial_body_parse(xml_string)
+        except ResponseParserError as error:
+            if is_page(xml_string) or (said and "xml" not in said):
+                raise NotS3Error(said or "a page") from error
+            raise  # it may have broken off
+        require_root(self._shape, found.tag, answer["headers"])
+        return found
 
     def _handle_list(self, shape: Any, node: Any) -> Any:
         if shape.member.name not in _ENTRIES:
