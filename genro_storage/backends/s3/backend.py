@@ -22,7 +22,7 @@ from .identity import is_same_customer
 from .metadata import as_metadata, is_md5, is_plain
 from .other_clients import open_filesystem
 from .streaming import StreamedWrite
-from .urls import S3Urls
+from .urls import S3Urls, offered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -69,18 +69,9 @@ class S3Backend(S3Attributes, S3Urls):
     def _declare(self) -> BackendCapabilities:
         from dataclasses import replace
 
-        options = self._store.client.options
-        signs = not options.anon
-        return replace(
-            super()._declare(),
-            metadata=True,
-            conditional_writes=True,
-            presigned_urls=signs,
-            public_urls=options.anon or options.is_public,
-            presigned_uploads=signs,
-            upload_forms=signs,
-            multipart_uploads=signs,
-        )
+        urls, reasons = offered(self._store.client.options)
+        self.why_not: Mapping[str, str] = reasons
+        return replace(super()._declare(), metadata=True, conditional_writes=True, **urls)
 
     def __repr__(self) -> str:
         return f"<S3Backend {self._store.client.options.bucket or 'of a broker'}>"
@@ -324,7 +315,7 @@ class S3Backend(S3Attributes, S3Urls):
         limit = None if older_than <= 0 else datetime.now(UTC) - timedelta(seconds=older_than)
         full = self._full(path)
         below = self._store.abort_uploads(self._prefix(path), limit)
-        root = self._prefix("")
+        root = self._full("")
         if not path:
             return below.below(root)
         itself = self._store.abort_uploads(full, limit, exactly=True)

@@ -25,7 +25,7 @@ from ..remote import Opened, is_transient, missing_extra, repeated_async
 from .body import Body
 from .broker import Broker
 from .codes import OVER, server_code
-from .environment import configured_endpoint
+from .environment import configured_endpoint, configured_region
 from .headers import more_headers
 from .location import Spot
 from .metadata import known_of
@@ -159,7 +159,7 @@ class S3Client:
             return Place(endpoint, region or self.options.default_region)
         try:
             found = self._session() if session is None else session
-            region = region or self.options.default_region or found.get_config_variable("region")
+            region = region or self.options.default_region or configured_region(found)
             if not found.get_config_variable("ignore_configured_endpoint_urls"):
                 endpoint = configured_endpoint(found)
         except ImportError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from ..object_stores.plain import check_line
 from ..options import BackendOptions
 from .conditional_copy import CopyCondition
 
@@ -100,6 +101,11 @@ class RequestSettings(BackendOptions):
             if found != 32:
                 raise ValueError("the key must be 32 bytes, written in base64")
         return value
+
+    @field_validator("sse_kms_key_id")
+    @classmethod
+    def _check_kms_key(cls, value: str | None) -> str | None:
+        return None if value is None else check_line(value)
 
     @field_validator("copy_if_not_exists")
     @classmethod
