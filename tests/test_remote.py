@@ -90,9 +90,7 @@ def shaky():
 
 @pytest.fixture
 def fs(shaky):
-    return RemoteFilesystem(
-        lambda: shaky, "shaky", bounds=AT_ONCE, explain=explain
-    )
+    return RemoteFilesystem(lambda: shaky, "shaky", bounds=AT_ONCE, explain=explain)
 
 
 BROKEN = ConnectionResetError(errno.ECONNRESET, "reset")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ...info import Checksum, CleanupCount, FileInfo
 from ..errors import root_missing
 from ..fsspec_info import Profile
-from ..object_stores.kept import kept_checksum, shown
+from ..object_stores.kept import shown
 from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, level
 from ..object_stores.verifying import VerifiedReader, verifier_for
 from ..temporary_names import is_temporary
@@ -108,7 +108,7 @@ class S3Backend(S3Attributes, S3Urls):
         if "Metadata" not in raw:
             return info
         metadata = as_metadata(raw["Metadata"])
-        kept, likely = kept_checksum(metadata), self._digest(info.etag)
+        kept, likely = self._kept_digest(metadata, info.size), self._digest(info.etag)
         if raw.get("EncryptionUntold") and likely not in (None, kept):
             kept = None  # it may be of a content that was here before; see ``checksum``
         return info._replace(
@@ -138,7 +138,8 @@ class S3Backend(S3Attributes, S3Urls):
         if info.metadata is not None and self._digest(info.etag) is None:
             return None  # somebody has looked: nothing was kept
         # A listing does not say whether the object is encrypted, nor what digest we have kept.
-        found = self._describe(info.path, self._store.head(self._full(info.path)))
+        head = self._store.head(self._full(info.path))
+        found = self._describe(info.path, {"type": "file", "name": info.path, **head})
         return found.checksum if found.etag == info.etag else None
 
     def _entry(self, raw: Mapping[str, Any]) -> Entry:
