@@ -178,7 +178,7 @@ class S3Filesystem:
         """Store ``value``; ``mode="create"`` refuses to replace. Other options are facts to keep."""
         extra = self.facts(path, options)
         if self.client.options.store_checksums != "never":
-            extra = with_md5(extra, hashlib.md5(value, usedforsecurity=False).digest())
+            extra = with_md5(extra, hashlib.md5(value, usedforsecurity=False).digest(), len(value))
         create = options.get("mode") == "create"
         self.create(path, create, lambda only: self._put_now(path, value, only, extra))
 
@@ -195,7 +195,7 @@ class S3Filesystem:
                 return
             extra = self.facts(rpath, options)
             if self.client.options.store_checksums == "always":
-                extra = with_md5(extra, source.md5())
+                extra = with_md5(extra, source.md5(), source.size)
             create = options.get("mode") == "create"
             self.create(
                 rpath,
