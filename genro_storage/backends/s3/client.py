@@ -27,7 +27,7 @@ from .broker import Broker
 from .codes import OVER, server_code
 from .environment import configured_endpoint, configured_region, no_endpoint
 from .headers import more_headers
-from .likeness import NotS3Error, require_s3
+from .likeness import require_s3
 from .location import Spot
 from .metadata import known_of
 from .providers import make_source, sdk_credentials
@@ -297,9 +297,7 @@ class S3Client:
                 data = bytes(await body.read())
             finally:
                 body.close()
-            found = _part(answer, data, start, end)._replace(
-                known=known_of(answer, express=self.bucket.endswith("--x-s3"))
-            )
+            found = _part(answer, data, start, end)._replace(known=self.known(answer))
             if etag is not None and found.etag not in (None, etag):
                 # There are servers that do not know conditions.
                 raise OSError(errno.EBUSY, "another content came in its place meanwhile; try again")
@@ -309,6 +307,11 @@ class S3Client:
             return await self._attempt(once)
 
         return await repeated_async(self.bounds, attempt)
+
+    def known(self, answer: Mapping[str, Any]) -> Known:
+        """What the answer to a GET or HEAD says of the whole object."""
+        express = self.bucket.endswith("--x-s3")
+        return known_of(answer, express=express, believes=self.options.believes_checksums)
 
     async def look(self, step: Callable[[Any], Awaitable[T]]) -> T:
         """What ``step`` makes of botocore's client; it sends nothing."""
@@ -350,12 +353,7 @@ class S3Client:
 
     async def _send(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
         answer = await self._sent(client, operation, parameters)
-        try:
-            require_s3(operation, answer)
-        except NotS3Error:
-            if operation == "get_object":
-                answer["Body"].close()
-            raise
+        require_s3(operation, answer)
         return answer
 
     async def _sent(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:

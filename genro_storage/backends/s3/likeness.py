@@ -61,7 +61,7 @@ def names_content(answer: Mapping[str, Any]) -> bool:
 
 
 def require_s3(operation: str, answer: Mapping[str, Any]) -> None:
-    """``NotS3Error`` where an answer lacks what S3 always says."""
+    """``NotS3Error`` where an answer lacks what S3 always says; then its body is not read."""
     headers: Mapping[str, Any] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     said = media_type(headers)
     if operation in _EMPTY and said == "text/html" and _has_body(headers):
@@ -70,6 +70,8 @@ def require_s3(operation: str, answer: Mapping[str, Any]) -> None:
     about = answer if inner is None else answer.get(inner, {})
     for name in ("ETag",) if inner is not None else _SAID.get(operation, ()):
         if not about.get(name):
+            if operation == "get_object":
+                answer["Body"].close()
             raise NotS3Error(", ".join(filter(None, (said, f"no {_WORDS.get(name, name)}"))))
 
 
