@@ -215,7 +215,7 @@ class S3Client:
     def _session(self) -> Any:
         from aiobotocore.session import AioSession
 
-        from .parsing import parser_factory
+        from .parsing import install
 
         options, source = self.options, self.source
         # With a key of its own a session has no credentials to find, and can serve several mounts.
@@ -226,7 +226,7 @@ class S3Client:
                 return session
         session = AioSession(profile=options.profile)
         session.register_component("data_loader", load_models())
-        session.register_component("response_parser_factory", parser_factory())
+        install(session)
         if shared:
             _keyed[:] = [(environment, session)]
         elif source is not None:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from xml.etree.ElementTree import Element
 
-__all__ = ["parser_factory"]
+__all__ = ["install", "parser_factory"]
+
+#: Where an answer's own status is kept.
+_SAID = "status_code_of_server"
 
 
 def _text(text: str | None) -> str:
@@ -60,6 +63,11 @@ class _Parser(AioRestXMLParser):  # type: ignore[misc]
         return super()._do_parse(response, shape)
 
     def _do_error_parse(self, response: Any, shape: Any) -> Any:
+        if response.get(_SAID, 500) < 300:
+            # botocore has made a failure of it, as of every document that cannot be read.
+            said, body = media_type(response["headers"]), bytes(response["body"])
+            if is_page(body) or (said and "xml" not in said and not body.lstrip().startswith(b"<")):
+                raise NotS3Error(said or "a page")
         parsed = super()._do_error_parse(response, shape)
         error = parsed.setdefault("Error", {})
         if not error.get("Code"):  # it is none of S3's; then its status says something at least
@@ -109,6 +117,17 @@ class _Factory(AioResponseParserFactory):  # type: ignore[misc]
         """A parser of this protocol; only that of S3 is another than usual."""
         kind = PROTOCOL_PARSERS[protocol_name]
         return (_Parser if kind is AioRestXMLParser else kind)(**self._defaults)
+
+
+def _note_status(response_dict: dict[str, Any], **_: Any) -> None:
+    response_dict[_SAID] = response_dict["status_code"]
+
+
+def install(session: Any) -> None:
+    """Have the clients of a session read answers so."""
+    session.register_component("response_parser_factory", parser_factory())
+    # So named, it comes before those of botocore, one of which makes another status of it.
+    session.register("before-parse.*.*", _note_status)
 
 
 def parser_factory() -> Any:
