@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..remote import Bounds
-    from .engine import Body
 
-__all__ = ["MemorySink", "PositionedSink", "Ranges", "download"]
+__all__ = ["MemorySink", "PositionedSink", "Ranges", "Streamed", "download"]
 
 #: The most connections of one transfer.
 _LANES = 6
@@ -44,10 +43,26 @@ class PositionedSink(Protocol):
         ...
 
 
-class Ranges(Protocol):
-    """``Engine.open`` of one key."""
+class Streamed(Protocol):
+    """Bytes of an object that come as they are read, by one thread: ``Body``, or another's."""
 
-    def __call__(self, start: int, end: int | None, etag: str | None, /) -> Body:
+    start: int
+    stop: int
+
+    @property
+    def etag(self) -> str:
+        """What names the content, for ``Ranges``."""
+        ...
+
+    def next(self) -> bytes:
+        """The next bytes; none at the end. A connection that breaks raises."""
+        ...
+
+
+class Ranges(Protocol):
+    """``Engine.open`` of one key, or what another client has for it."""
+
+    def __call__(self, start: int, end: int | None, etag: str | None, /) -> Streamed:
         """A body that begins at ``start``; asked once."""
         ...
 
@@ -80,7 +95,7 @@ class _Lane:
 
 
 def download(
-    body: Body, again: Ranges, sink: PositionedSink, bounds: Bounds, *, base: int | None = None
+    body: Streamed, again: Ranges, sink: PositionedSink, bounds: Bounds, *, base: int | None = None
 ) -> None:
     """Write all of ``body`` to ``sink``, from its byte ``base`` on, which is 0 for the first.
 
@@ -94,13 +109,13 @@ def download(
 
 class _Download:
     def __init__(
-        self, body: Body, again: Ranges, sink: PositionedSink, bounds: Bounds, base: int
+        self, body: Streamed, again: Ranges, sink: PositionedSink, bounds: Bounds, base: int
     ) -> None:
         self._again = again
         self._sink = sink
         self._bounds = bounds
         self._base = base
-        self._etag = body.facts.etag
+        self._etag = body.etag
         self._left = body.stop - body.start
         self._changed = threading.Condition()
         self._lanes: list[_Lane] = []
@@ -110,7 +125,7 @@ class _Download:
         self._failure: BaseException | None = None
         self._over = threading.Event()
 
-    def run(self, body: Body) -> None:
+    def run(self, body: Streamed) -> None:
         first = _Lane(body.start, body.stop)
         self._lanes.append(first)
         self._running = 1
@@ -179,7 +194,7 @@ class _Download:
             self._running += 1
         self._pump(lane, body)
 
-    def _pump(self, lane: _Lane, body: Body | None) -> None:
+    def _pump(self, lane: _Lane, body: Streamed | None) -> None:
         """Bring the bytes of a lane. A stream that breaks goes on from where it was."""
         vain = 0
         while lane.at < lane.stop and not self._over.is_set():
@@ -200,7 +215,7 @@ class _Download:
             self._running -= 1
             self._changed.notify_all()
 
-    def _drain(self, lane: _Lane, body: Body) -> None:
+    def _drain(self, lane: _Lane, body: Streamed) -> None:
         while lane.at < lane.stop and not self._over.is_set():
             data = body.next()
             if not data:

@@ -72,6 +72,11 @@ class Body:
         self.stop: int
         self.start, self.stop = result.range
 
+    @property
+    def etag(self) -> str:
+        """What names the content."""
+        return self.facts.etag
+
     def all(self) -> bytes:
         """All of it."""
         data = self._engine.once(lambda: bytes(self._result.bytes()))
