@@ -50,7 +50,7 @@ def arriving(
 
 
 class _Arriving:
-    """A body; whoever forgets it before its end gives up the connection."""
+    """A body; closing it before its end gives up the connection."""
 
     def __init__(
         self,
@@ -76,9 +76,13 @@ class _Arriving:
             if not data:
                 raise ConnectionError(errno.ECONNRESET, "the answer ended too early")
         except BaseException:
-            self._response.close()
+            self.close()
             raise
         self._left -= len(data)
         if not self._left:
-            self._stack.close()  # and the connection can be used again
+            self.close()  # and the connection can be used again
         return data
+
+    def close(self) -> None:
+        self._left = 0
+        self._stack.close()

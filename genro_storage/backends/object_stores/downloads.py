@@ -58,6 +58,10 @@ class Streamed(Protocol):
         """The next bytes; none at the end. A connection that breaks raises."""
         ...
 
+    def close(self) -> None:
+        """Give up what was not read."""
+        ...
+
 
 class Ranges(Protocol):
     """``Engine.open`` of one key, or what another client has for it."""
@@ -187,12 +191,15 @@ class _Download:
             self._opening = False
         lane = _Lane(start, stop)
         with self._changed:
-            if donor.at >= start or donor.stop != stop:
-                return  # it was faster
-            donor.stop = start
-            self._lanes.append(lane)
-            self._running += 1
-        self._pump(lane, body)
+            late = donor.at >= start or donor.stop != stop
+            if not late:
+                donor.stop = start
+                self._lanes.append(lane)
+                self._running += 1
+        if late:  # the donor was faster
+            body.close()
+        else:
+            self._pump(lane, body)
 
     def _pump(self, lane: _Lane, body: Streamed | None) -> None:
         """Bring the bytes of a lane. A stream that breaks goes on from where it was."""
@@ -210,7 +217,12 @@ class _Download:
                 if self._over.is_set() or vain > self._bounds.retries or not is_transient(error):
                     raise
                 time.sleep(min(_PAUSE * 2**vain, _LONGEST_PAUSE))
+            finally:
+                if body is not None:
+                    body.close()
             body = None
+        if body is not None:  # it is over already
+            body.close()
         with self._changed:
             self._running -= 1
             self._changed.notify_all()

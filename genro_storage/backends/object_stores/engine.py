@@ -90,6 +90,10 @@ class Body:
             self._chunks = self._result.stream(min_chunk_size=CHUNK)
         return self._engine.once(lambda: bytes(next(self._chunks, b"")))
 
+    def close(self) -> None:
+        """Give up what was not read."""
+        self._chunks = self._result = None
+
 
 class Engine:
     """obstore's store of one bucket; made at the first request. Thread-safe.

@@ -35,7 +35,9 @@ class Onward:
 
     def drop(self) -> None:
         """Read no more of it."""
-        self._body = None
+        body, self._body = self._body, None
+        if body is not None:
+            body.close()
 
     def abandon(self) -> None:
         """After a fork: what it belongs to is in the parent, and has no thread here."""
@@ -47,11 +49,19 @@ class Onward:
 
     def _next(self, at: int, stop: int, pin: str | None) -> bytes:
         body, self._body = self._body, None
-        if body is None or self._at != at:  # whoever was interrupted has lost some of it
+        if body is not None and self._at != at:  # whoever was interrupted has lost some of it
+            body.close()
+            body = None
+        if body is None:
             body = self._again(at, stop, pin)
-            if body.start != at:
+            self._at = body.start
+        try:
+            if self._at != at:
                 raise Unfit
-        data = body.next()
+            data = body.next()
+        except BaseException:
+            body.close()
+            raise
         self._at = at + len(data)
         self._body = body  # not where it has failed
         return data
@@ -63,8 +73,12 @@ class Onward:
         sink.write(0, begun)
         if start >= size:
             return
-        if body is None or body.start != start or self._at != start:
+        if body is not None and (body.start != start or self._at != start):
+            body.close()
+            body = None
+        if body is None:
             body = repeated(self._bounds, lambda _: self._again(start, size, pin))
         if (body.start, body.stop) != (start, size):
+            body.close()
             raise Unfit
         download(body, self._again, sink, self._bounds, base=0)

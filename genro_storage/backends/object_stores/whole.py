@@ -109,6 +109,10 @@ class _Pieces:
         self._at += len(data)
         return data
 
+    def close(self) -> None:
+        self._first = b""
+        self._at = self.stop
+
 
 def in_pieces(
     client: ObjectClient, key: str, start: int, end: int | None, pin: str | None
