@@ -139,7 +139,12 @@ def test_a_blob_of_ours_is_one_request_and_a_stranger_one_more_once(azure, count
     assert methods(proxy, ours.read_bytes) == ["GET"]
     assert methods(proxy, theirs.read_bytes) == ["GET", "HEAD"]
     # Whoever has read the last blob reads the next one, and finds out whether that was right.
-    for node, asked in ((theirs, ["GET"]), (ours, ["GET"]), (ours, ["GET"]), (theirs, ["GET", "HEAD"])):
+    for node, asked in (
+        (theirs, ["GET"]),
+        (ours, ["GET"]),
+        (ours, ["GET"]),
+        (theirs, ["GET", "HEAD"]),
+    ):
         assert methods(proxy, node.read_bytes) == asked
     assert methods(proxy, theirs.read_bytes) == ["GET"]
 

@@ -65,7 +65,7 @@ class Body:
 
     def __init__(self, engine: Engine, result: Any) -> None:
         self._engine = engine
-        self._result = result
+        self._result: Any = result
         self._chunks: Any = None
         self.facts: Facts = _facts(result)
         self.start: int
