@@ -11,6 +11,7 @@ import pytest
 
 from genro_storage import StorageIOError, StorageManager
 from genro_storage.backends.object_stores import downloads
+from genro_storage.backends.object_stores.engine import Body, Unfit
 from genro_storage.handles import BinaryWriter
 from tests.services.proxy import Proxy
 
@@ -152,6 +153,26 @@ def test_a_connection_that_breaks_in_the_middle_costs_what_was_lost(far, engine)
     assert begun == far.data
     starts = far.contents(asked)
     assert starts == sorted(starts)
+
+
+def test_what_obstore_gives_up_in_the_middle_is_read_by_the_sdk(far, filled, tmp_path, monkeypatch):
+    following, steps = Body.next, itertools.count(1)
+
+    def failing(body):
+        if next(steps) % 3 == 0:
+            raise Unfit("obstore has failed")
+        return following(body)
+
+    monkeypatch.setattr(Body, "next", failing)
+    assert far.node.read_bytes() == far.data
+    far.mount.download("a.bin", tmp_path / "own")
+    assert (tmp_path / "own").read_bytes() == far.data
+    far.node.copy_to("disk:b.bin")
+    assert (tmp_path / "b.bin").read_bytes() == far.data
+    with far.mount.open_whole("a.bin") as stream:
+        assert b"".join(iter(lambda: stream.read(100_001), b"")) == far.data
+    asked = next(steps) > 1
+    assert filled == [None if asked else SIZE]
 
 
 def test_more_connections_come_where_one_is_slow(far, engine, tmp_path, monkeypatch):

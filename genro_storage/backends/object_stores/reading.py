@@ -9,6 +9,7 @@ from ..errors import RootNotFoundError
 from .attributes import StoreAttributes
 from .client import ObjectClient
 from .downloads import MemorySink, download
+from .engine import Unfit
 from .reader import FIRST, PIECE, Chunk, ObjectReader
 from .target import Target
 from .verifying import VerifiedReader, Verifier, VerifyingSink, verifier_for
@@ -81,11 +82,17 @@ class StoreReading(StoreAttributes):
     def _fill(self, path: str, first: Chunk, sink: PositionedSink, start: int, end: int) -> None:
         """``first`` and what follows it up to ``end`` into ``sink``, whose beginning is ``start``."""
         sink.write(0, first.data)
-        at = start + len(first.data)
-        if at < end:
-            again = self._ranges(path, first.pin)
-            body = self._again(lambda: again(at, end, first.pin))
+        begin = start + len(first.data)
+        if begin >= end:
+            return
+        again = self._ranges(path, first.pin)
+        body = self._again(lambda: again(begin, end, first.pin))
+        try:
             download(body, again, sink, self._bounds, base=start)
+        except Unfit:
+            # obstore has failed in the middle, as the service's own client may not.
+            for at in range(begin, end, PIECE):
+                sink.write(at - start, self._rest(path, at, min(at + PIECE, end), first.pin))
 
     def _verifier(self, first: Chunk | Answer) -> Verifier | None:
         """What compares the whole of which this is the beginning."""
