@@ -144,6 +144,31 @@ def test_an_interrupt_ends_the_waiting_for_a_silent_server(moto_server, step):
         assert node.read_bytes() in (b"x", b"y")
 
 
+def test_an_interrupted_upload_comes_before_what_is_written_next(moto_server):
+    """An interrupt waits a moment for what is on its way, or it would replace what comes after."""
+    with mounted(moto_server.mount(), timeout=60) as node:
+        node.write_bytes(b"old")
+        main = threading.main_thread().ident
+        interrupt = threading.Timer(0.3, lambda: signal.pthread_kill(main, signal.SIGINT))
+        thaw = threading.Timer(0.8, lambda: os.kill(moto_server.pid, signal.SIGCONT))
+        with moto_server.frozen():
+            interrupt.start()
+            thaw.start()
+            with pytest.raises(KeyboardInterrupt):
+                node.write_bytes(b"interrupted")
+            assert node.read_bytes() == b"interrupted"
+
+
+def test_a_second_interrupt_ends_the_waiting_for_an_upload():
+    main, ended, begun = threading.main_thread().ident, threading.Event(), time.monotonic()
+    for seconds in (0.2, 0.4):
+        threading.Timer(seconds, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(lambda: ended.wait(30), 25.0)
+    assert time.monotonic() - begun < 10
+    ended.set()
+
+
 def test_other_threads_call_directly():
     found = []
     thread = threading.Thread(target=lambda: found.append(interruptible(threading.get_ident)))
@@ -194,6 +219,23 @@ def test_both_write_and_read_the_same_key(moto_server, name):
         slow.pipe_file(key, b"by the SDK")
         assert fast.cat_file(key) == b"by the SDK"
         assert fast.info(key)["ETag"] == slow.info(key)["ETag"]
+
+
+def test_a_bucket_whose_etags_prove_no_upload_is_written_by_the_sdk():
+    """With a key of KMS as the bucket's default, say: obstore shows nothing else of an answer."""
+    etag = f'"{"0" * 32}"'
+
+    def answer(request):
+        body = b"1" if request.method == "HEAD" else b""  # of which the length is sent
+        return Answer(200, body, (("ETag", etag), ("Last-Modified", DATE)))
+
+    with AnswerServer(answer) as server, mounted(at(server.url)) as node:
+        for content in (b"1", b"2", b"3"):
+            node.write_bytes(content)
+        asked = [(each.method, each.headers["User-Agent"][:3]) for each in server.requests]
+    assert [method for method, _ in asked] == ["PUT", "HEAD", "PUT", "PUT"]
+    agents = [agent for method, agent in asked if method == "PUT"]
+    assert agents[0] != agents[1] == agents[2]
 
 
 def test_a_server_that_answers_a_range_with_the_whole(rclone_s3):

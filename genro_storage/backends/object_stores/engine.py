@@ -37,6 +37,10 @@ CHUNK = MIB
 #: that a large body on a slow line would fail after ``timeout`` though it moves on.
 PUT_AT_ONCE = MIB
 
+#: Seconds that an interrupt waits for an upload that is on its way: left alone, it could arrive
+#: after what the same process writes next.
+_GRACE = 2.0
+
 _HEAD = {"head": True}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What obstore takes for another key, or for none: "a/" becomes "a", and "a//b" is refused.
@@ -189,14 +193,15 @@ class Engine:
         def step() -> Any:
             return put(store, key, data, use_multipart=False, **options)
 
-        return str(self._repeat(step, repeat)["e_tag"] or "")
+        found = repeated(self._bounds, lambda _: self.once(step, _GRACE), repeat)
+        return str(found["e_tag"] or "")
 
     # -- calling ------------------------------------------------------------------------------
 
-    def once(self, step: Callable[[], T]) -> T:
+    def once(self, step: Callable[[], T], grace: float = 0.0) -> T:
         """``step()``, interruptible, with its errors explained."""
         try:
-            return interruptible(step)
+            return interruptible(step, grace)
         except (Unfit, ImportError):
             raise
         except Exception as error:
@@ -215,10 +220,8 @@ class Engine:
         found = self._explain(failure, error)
         return Unfit(f"obstore has failed ({failure.kind})") if found is None else found
 
-    def _repeat(
-        self, step: Callable[[], T], when: Callable[[BaseException], bool] = is_transient
-    ) -> T:
-        return repeated(self._bounds, lambda _: self.once(step), when)
+    def _repeat(self, step: Callable[[], T]) -> T:
+        return repeated(self._bounds, lambda _: self.once(step))
 
 
 def _obstore() -> Any:

@@ -73,10 +73,11 @@ _idle: deque[_Worker] = deque()
 _abandoned: deque[_Call] = deque(maxlen=64)
 
 
-def interruptible(step: Callable[[], T]) -> T:
+def interruptible(step: Callable[[], T], grace: float = 0.0) -> T:
     """``step()``; in the main thread an interrupt is raised at once, and the call goes on alone.
 
-    What it does then happens or not, whole: nobody hears of it.
+    What it does then happens or not, whole: nobody hears of it. With ``grace`` an interrupt is
+    raised when the call has ended, or so many seconds later, or at another interrupt.
     """
     if _thread.get_ident() != _Process.main:
         return step()
@@ -89,7 +90,12 @@ def interruptible(step: Callable[[], T]) -> T:
     try:
         call.done.acquire()
     except BaseException:
-        _abandoned.append(call)
+        ended = False
+        try:
+            ended = grace > 0 and call.done.acquire(timeout=grace)
+        finally:
+            if not ended:
+                _abandoned.append(call)
         raise
     if call.error is not None:
         try:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qsl
 
 from ..object_stores.downloads import MemorySink, download
 from ..object_stores.engine import PUT_AT_ONCE, Engine, Facts, Unfit
@@ -17,6 +15,7 @@ from ..object_stores.verifying import VerifyingSink, verifier_for
 from ..remote import is_transient, missing_extra
 from .codes import is_refused_before_it_began, server_code
 from .fast_errors import explain
+from .fast_facts import as_attributes, as_head
 from .fast_stream import FastStream
 from .filesystem import S3Filesystem
 from .metadata import known_of
@@ -24,7 +23,7 @@ from .sdk_credentials import credentials_of, found_region
 from .store_settings import make_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ..object_stores.verifying import Known, Verifier
     from .client import S3Client
@@ -32,18 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["ObstoreFilesystem"]
 
 T = TypeVar("T")
-
-#: What obstore can say of an object, and how botocore calls it.
-_HEADERS = {
-    "ContentType": "Content-Type",
-    "CacheControl": "Cache-Control",
-    "ContentDisposition": "Content-Disposition",
-    "ContentEncoding": "Content-Encoding",
-    "ContentLanguage": "Content-Language",
-    "StorageClass": "Storage-Class",
-}
-_NAMES = {header: name for name, header in _HEADERS.items()}
-_RESERVED = {header.lower() for header in _NAMES}
 
 
 class ObstoreFilesystem(S3Filesystem):
@@ -58,7 +45,8 @@ class ObstoreFilesystem(S3Filesystem):
         self.engine: Engine = Engine(
             self._make, lambda failure, _: explain(client, failure), client.bounds
         )
-        self._etags_are_no_md5 = False
+        #: Its ETags have shown to be no MD5, so that they prove no upload: see ``_is_stored``.
+        self._uploads_by_sdk = False
 
     def _make(self) -> Any:
         client = self.client
@@ -84,9 +72,13 @@ class ObstoreFilesystem(S3Filesystem):
 
     # -- looking ------------------------------------------------------------------------------
 
-    def _look(self, path: str) -> dict[str, Any]:
-        head = super()._look
-        return self._try(path, lambda: _as_head(self.engine.head(path)), lambda: head(path))
+    def _look(self, path: str) -> dict[str, Any] | Facts:
+        if self.engine.can(path):
+            try:
+                return self.engine.head(path)
+            except Unfit:
+                pass
+        return super()._look(path)
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -108,7 +100,7 @@ class ObstoreFilesystem(S3Filesystem):
 
     def _known(self, path: str, facts: Facts) -> Known:
         """What an answer says of the whole content."""
-        head = _as_head(facts)
+        head = as_head(facts)
         known = known_of(head)
         if known.checksum is not None:
             # Somebody may have kept it with another content, whose MD5 the ETag then is.
@@ -126,10 +118,12 @@ class ObstoreFilesystem(S3Filesystem):
         return verifier_for(self._known(path, facts), facts.size)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
-        slow = super().cat_file
-        return self._try(
-            path, lambda: self._read(path, start or 0, end), lambda: slow(path, start, end)
-        )
+        if self.engine.can(path):
+            try:
+                return self._read(path, start or 0, end)
+            except Unfit:
+                pass
+        return super().cat_file(path, start, end)
 
     def _read(self, path: str, start: int, end: int | None) -> bytes:
         try:
@@ -187,7 +181,8 @@ class ObstoreFilesystem(S3Filesystem):
         options = self.client.options
         # obstore sends no digest but the signed one, so that without it nothing would be verified.
         signed = not (options.anon or options.unsigned_payload)
-        asked = _as_attributes(extra) if signed and len(value) <= PUT_AT_ONCE else None
+        fit = signed and len(value) <= PUT_AT_ONCE and not self._uploads_by_sdk
+        asked = as_attributes(extra) if fit else None
         if asked is None or not self.engine.can(path):
             slow(path, value, create, extra)
             return
@@ -211,10 +206,11 @@ class ObstoreFilesystem(S3Filesystem):
         """Whether the ETag that an upload was answered with is that of the content.
 
         obstore follows redirections, and takes another page's ETag for that of what it has sent.
-        Where a bucket has ETags of another kind, which a look at one object shows, it is not asked.
+        Where a bucket has ETags of another kind, a look at the object must decide, and botocore,
+        which follows nowhere, makes the uploads from then on.
         """
         digest = hashlib.md5(value, usedforsecurity=False).hexdigest()
-        if self._etags_are_no_md5 or etag.strip('"') == digest:
+        if etag.strip('"') == digest:
             return True
         try:
             found = self.head(path)
@@ -222,44 +218,5 @@ class ObstoreFilesystem(S3Filesystem):
             return False
         if found.get("ETag") != etag or found.get("ContentLength") != len(value):
             return False
-        self._etags_are_no_md5 = True
+        self._uploads_by_sdk = True
         return True
-
-
-def _as_head(facts: Facts) -> dict[str, Any]:
-    """What botocore's ``head_object`` would say, as far as obstore tells it."""
-    found: dict[str, Any] = {
-        "ContentLength": facts.size,
-        "LastModified": _whole(facts.mtime),
-        "ETag": facts.etag,
-        "EncryptionUntold": True,
-        "Metadata": {key: facts.attributes[key] for key in facts.attributes if key not in _NAMES},
-    }
-    for header, name in _NAMES.items():
-        if header in facts.attributes:
-            found[name] = facts.attributes[header]
-    if facts.version is not None:
-        found["VersionId"] = facts.version
-    return found
-
-
-def _whole(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0)
-
-
-def _as_attributes(extra: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]] | None:
-    """What botocore's ``put_object`` is told, for obstore; None where that has no word for it."""
-    attributes: dict[str, str] = {}
-    tags: dict[str, str] = {}
-    for name, value in extra.items():
-        if name in _HEADERS:
-            attributes[_HEADERS[name]] = str(value)
-        elif name == "Metadata":
-            if any(key.lower() in _RESERVED for key in value):
-                return None  # it would be the header itself
-            attributes.update(value)
-        elif name == "Tagging":
-            tags = dict(parse_qsl(str(value), keep_blank_values=True))
-        else:
-            return None
-    return attributes, tags

@@ -16,11 +16,13 @@ from urllib.parse import urlencode
 
 from ...info import CleanupCount
 from ..errors import RootNotFoundError
+from ..object_stores.engine import Facts
 from ..object_stores.listing import pages
 from ..object_stores.source import Source
 from ..remote import is_transient
 from .codes import is_refused_before_it_began
 from .conditional_copy import CopyCondition
+from .fast_facts import as_head
 from .metadata import kept_facts, with_md5
 from .stream import S3Stream
 from .transfer import S3Transfers, condition_of
@@ -73,15 +75,15 @@ class S3Filesystem:
         """What a HEAD says about one object; ``FileNotFoundError`` where there is none."""
         return self._ask("head_object", Key=path, **asked)
 
-    def _look(self, path: str) -> Raw:
+    def _look(self, path: str) -> Raw | Facts:
         """As ``head``, perhaps without what only a copy must know."""
         return self.head(path)
 
-    def info(self, path: str) -> Raw:
-        """One object, or a prefix that some key has; the root is there if the bucket is."""
+    def look(self, path: str) -> Raw | Facts | None:
+        """One object; None for a prefix that some key has. The root is there if the bucket is."""
         if path:
             try:
-                return {"type": "file", "name": path, **self._look(path)}
+                return self._look(path)
             except FileNotFoundError:
                 pass
             except PermissionError:
@@ -92,10 +94,18 @@ class S3Filesystem:
                 if source is None or source.peek() is used:
                     raise
                 # We are somebody else by now: what we were had ended.
-                return {"type": "file", "name": path, **self._look(path)}
+                return self._look(path)
         if self.has_any(f"{path}/" if path else ""):
-            return {"type": "directory", "name": path}
+            return None
         raise FileNotFoundError(errno.ENOENT, "not found", path)
+
+    def info(self, path: str) -> Raw:
+        """The same as fsspec has it."""
+        found = self.look(path)
+        if found is None:
+            return {"type": "directory", "name": path}
+        about = as_head(found) if isinstance(found, Facts) else found
+        return {"type": "file", "name": path, **about}
 
     def has_any(self, prefix: str) -> bool:
         """Whether some key begins so."""

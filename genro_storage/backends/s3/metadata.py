@@ -14,7 +14,7 @@ from ..object_stores.verifying import Known
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["as_headers", "as_metadata", "is_plain", "kept_facts", "known_of", "with_md5"]
+__all__ = ["as_headers", "as_metadata", "is_md5", "is_plain", "kept_facts", "known_of", "with_md5"]
 
 _MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 # RFC 9110 §5.6.2, a token; in lower case, as S3 returns it.
@@ -71,6 +71,11 @@ def kept_facts(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {name: answer[name] for name in _FACTS if answer.get(name) is not None}
 
 
+def is_md5(etag: str) -> bool:
+    """Whether an ETag, without quotes, has the form of an MD5; those of multipart uploads have not."""
+    return _MD5.fullmatch(etag) is not None
+
+
 def is_plain(answer: Mapping[str, Any]) -> bool:
     """Whether an answer shows no encryption under which an ETag is no MD5."""
     return (
@@ -90,7 +95,7 @@ def known_of(answer: Mapping[str, Any], *, express: bool = False) -> Known:
     """
     metadata: Mapping[str, str] = answer.get("Metadata") or {}
     etag = str(answer.get("ETag") or "").strip('"')
-    is_digest = not express and is_plain(answer) and _MD5.fullmatch(etag) is not None
+    is_digest = not express and is_plain(answer) and is_md5(etag)
     return Known(
         Checksum("md5", etag) if is_digest else kept_checksum(metadata), kept_mtime(metadata)
     )
