@@ -44,7 +44,7 @@ class FastAzureClient(AzureVersionClient):
             refused=self._known,
         )
         #: Whether the last blob that was read kept its MD5, as the next one then probably does.
-        self._keep_theirs = True
+        self._last_kept = True
 
     def read(self, key: str, start: int, end: int, pin: str | None) -> Chunk:
         begins = start == 0 and pin is None
@@ -79,18 +79,18 @@ class FastAzureClient(AzureVersionClient):
         """Whether Microsoft's client is to be asked first, which takes longer."""
         if self._version is not None:
             return True  # obstore has no word for it
-        return begins and self._compared and not self._keep_theirs
+        return begins and self._compared and not self._last_kept
 
     # -- what is known ------------------------------------------------------------------------
 
     def _known_of(self, found: BlobProperties) -> Known:
-        self._keep_theirs = kept_checksum(found.metadata) is not None
+        self._last_kept = kept_checksum(found.metadata) is not None
         return super()._known_of(found)
 
     def _known_whole(self, key: str, etag: str, attributes: dict[str, str]) -> Known | None:
         """What obstore's answer says of the whole; None where another has come in its place."""
         kept, mtime = kept_checksum(attributes), kept_mtime(attributes)
-        self._keep_theirs = kept is not None
+        self._last_kept = kept is not None
         if kept is not None:
             return Known(kept, mtime, lambda digest: self._is_damage(key, etag, digest))
         if not self._compared:
