@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import secrets
 from typing import TYPE_CHECKING
 
-from .exceptions import StorageError, StorageNotFoundError
+from .exceptions import StorageError, StorageNotFoundError, StorageUnsupportedError
 from .health import check_one, without_name
 from .info import Finding
 
@@ -131,9 +132,27 @@ def _by_writing(mount: Mount) -> list[Finding]:
             mount.remove(name)
         except StorageError as error:
             raise StorageError(f"{_said(error, mount)}; {name} is left behind") from error
-        return ""
+        return _without_versions(mount, name)
 
     found = [_attempt("put", mount, putting)]
     if found[0].ok:
         found += [_attempt("get", mount, getting), _attempt("delete", mount, deleting)]
     return found
+
+
+def _without_versions(mount: Mount, name: str) -> str:
+    """Forget what a storage with versions keeps of a deleted file; what is left of it, and why."""
+    if not mount.capabilities.version_listing:
+        return ""
+    try:
+        for version in mount.versions(name):
+            # Google's delete marker is a time, and nothing that could be deleted.
+            with contextlib.suppress(StorageNotFoundError):
+                mount.delete_version(name, version.version_id)
+        mount.versions(name)
+        why = "they were deleted, and are there"
+    except (StorageNotFoundError, StorageUnsupportedError):
+        return ""  # none is kept
+    except StorageError as error:
+        why = _said(error, mount)
+    return f"old versions of {name} are left behind: {why}"

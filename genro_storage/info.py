@@ -60,13 +60,18 @@ class CleanupCount(int):
         made.names, made.left_names = tuple(names), tuple(left_names)
         return made
 
-    def below(self, prefix: str) -> Self:
-        """The same with names as seen from a directory that all of them are in."""
+    def below(self, directory: str, path: str = "") -> Self:
+        """The same with names as told where ``directory``, at or below which all are, is ``path``.
 
-        def seen(names: Iterable[str]) -> list[str]:
-            return [name.removeprefix(prefix) for name in names]
+        >>> CleanupCount(2, names=["a/b", "a"]).below("a").names
+        ('b', '')
+        """
 
-        return type(self)(self, self.left, seen(self.names), seen(self.left_names))
+        def told(name: str) -> str:
+            rest = name.removeprefix(directory).removeprefix("/") if directory else name
+            return f"{path}/{rest}" if path and rest else path or rest
+
+        return type(self)(self, self.left, map(told, self.names), map(told, self.left_names))
 
 
 class FileInfo(NamedTuple):

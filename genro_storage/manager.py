@@ -174,15 +174,17 @@ class StorageManager:
             self._specs.pop(name, None)
             self._holders.pop(name, None)
 
-    def has_mount(self, name: str) -> bool:
-        """Whether a mount of that name is configured now."""
-        return name in self._table
+    def has_mount(self, name: object) -> bool:
+        """Whether a mount of that name is configured now; none has a name that is no text."""
+        return isinstance(name, str) and name in self._table
 
     def get_mount_names(self) -> list[str]:
         """The names in the order in which they were configured."""
         return list(self._table)
 
     def _mount(self, name: str, written: str | None = None) -> Mount:
+        if not isinstance(name, str):
+            raise _no_text("the name of a mount is text, such as 'uploads'", name)
         try:
             return self._table[name]
         except KeyError:
@@ -209,11 +211,15 @@ class StorageManager:
         """The node at ``"mount:path"``, or at ``"mount", "path", …``; nothing is looked up.
 
         ``version`` (an index, -1 the latest, or an id) gives a read-only snapshot. Raises
-        ``MountNotFoundError`` for an unknown mount and ``StoragePathError`` for ``..``. Without
-        arguments: a node of no place, whose every use raises.
+        ``MountNotFoundError`` for an unknown mount, ``StoragePathError`` for ``..`` and
+        ``TypeError`` for what is no text. Without arguments: a node of no place, whose every use
+        raises.
         """
         if mount_or_path is None:
             return dummy_node(self)
+        for given in (mount_or_path, *path_parts):
+            if not isinstance(given, str):
+                raise _no_text("a node is written as text, 'mount:path' or 'mount', 'path'", given)
         name, _, path = mount_or_path.partition(":")
         if name not in self._table:
             self._mount(name, None if path_parts else mount_or_path)  # says what is wrong
@@ -392,6 +398,18 @@ def _refuse_if_read_only(spec: MountSpec, mount: Mount) -> None:
             f"backend is read-only{f' ({why})' if why else ''}; leave them out or write "
             "permissions: readonly"
         )
+
+
+def _no_text(wanted: str, given: object) -> TypeError:
+    """The kind of what was given is told, not itself: it may be a configuration with secrets."""
+    fix = ""
+    if isinstance(given, StorageNode):  # which is a PathLike too
+        fix = "; a node has its own as 'fullpath'"
+    elif isinstance(given, os.PathLike):
+        fix = (
+            "; inside a mount write as_posix() of it, and local files are on mounts of type 'local'"
+        )
+    return TypeError(f"{wanted}, not {type(given).__name__}{fix}")
 
 
 def _suggestion(name: str, table: Mapping[str, Any]) -> str:

@@ -389,7 +389,7 @@ class Mount(MountExtras):
         with self._naming_below(path, {real: path}, "cleaning up"):
             removed = backend.cleanup(real, older_than)
         found = removed if isinstance(removed, CleanupCount) else CleanupCount(removed or 0)
-        return found.below(real.removesuffix(path) if path or not real else f"{real}/")
+        return found.below(real, path)
 
     def close(self) -> None:
         """Close the backend; the manager does so when no mount uses it any more."""

@@ -277,6 +277,108 @@ class TestS3:
             assert secret not in str(found)
 
 
+@pytest.mark.services
+class TestVersions:
+    """Where every deletion leaves something, nothing is left nevertheless."""
+
+    @pytest.fixture
+    def bucket(self, moto_server):
+        return moto_server.mount(bucket=moto_server.versioned_bucket())
+
+    @pytest.fixture
+    def kept(self, bucket):
+        def names():
+            import boto3
+
+            client = boto3.client(
+                "s3",
+                endpoint_url=bucket["endpoint_url"],
+                region_name="us-east-1",
+                aws_access_key_id=bucket["key"],
+                aws_secret_access_key=bucket["secret"],
+            )
+            answer = client.list_object_versions(Bucket=bucket["bucket"], Prefix=bucket["prefix"])
+            found = [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
+            return [each["Key"].rpartition("/")[2] for each in found]
+
+        return names
+
+    def test_its_file_goes_with_all_its_versions(self, examine, bucket, kept):
+        found = examine(bucket, write=True)
+        assert failing(found) == []
+        assert (found["delete"].value, found["delete"].detail) == ("works", "")
+        assert found["versioning"].value == "enabled"
+        assert kept() == []
+
+    def test_what_may_not_go_is_named(self, examine, moto_server, bucket, kept):
+        with Proxy(moto_server.port) as proxy:
+            proxy.gate = lambda asked: (
+                Refusal(403, "AccessDenied")
+                if asked.method == "DELETE" and "versionId" in asked.query
+                else None
+            )
+            found = examine({**bucket, "endpoint_url": proxy.url}, write=True)
+        assert found["delete"].value == "works"
+        name = kept()[0]
+        assert kept() == [name, name]  # the content and the delete marker
+        assert f"old versions of {name} are left behind" in found["delete"].detail
+
+    def test_versions_that_stay_whatever_the_server_says_are_named(self, examine, gcs):
+        """The emulator knows of a deleted file's versions, and deletes none of them."""
+        found = examine({**gcs.mount(), "bucket": gcs.versioned_bucket()}, write=True)
+        assert found["delete"].value == "works"
+        assert "are left behind" in found["delete"].detail
+
+
+# -- the names of settings --------------------------------------------------------------------
+
+_AS_WRITTEN = {
+    "s3": (
+        {
+            "type": "s3", "bucket_name": "b", "aws_access_key_id": "AKIA", "secret_key": "s",
+            "config": {"aws_region": "eu-west-1"}, "endpoint": "http://127.0.0.1:9",
+            "aws_virtual_hosted_style_request": False,
+        },
+        {
+            "endpoint": "config: endpoint", "region": "config: config.aws_region",
+            "credentials": "config: aws_access_key_id",
+            "addressing": "config: aws_virtual_hosted_style_request",
+        },
+    ),
+    "s3, one url": (
+        {"type": "s3", "url": "https://b.s3.eu-west-1.amazonaws.com", "skip_signature": True},
+        {
+            "region": "config: url", "credentials": "config: skip_signature",
+            "signature": "config: skip_signature",
+        },
+    ),
+    "gcs": (
+        {"type": "gcs", "bucket": "b", "google_base_url": "http://x", "service_account_path": "f"},
+        {"endpoint": "config: google_base_url", "credentials": "config: service_account_path"},
+    ),
+    "azure": (
+        {
+            "type": "azure", "container_name": "c", "account_url": "https://a.example.org",
+            "config": {"azure_storage_sas_key": "sig=x"},
+        },
+        {
+            "endpoint": "config: account_url",
+            "credentials": "config: config.azure_storage_sas_key",
+        },
+    ),
+    "azure, one url": (
+        {"type": "azure", "url": "az://c@a.blob.core.windows.net", "access_key": "a2V5"},
+        {"account": "config: url", "credentials": "config: access_key"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("config", "sources"), _AS_WRITTEN.values(), ids=_AS_WRITTEN)
+def test_a_setting_has_the_name_that_its_author_gave_it(config, sources):
+    found = unasked(config)
+    assert {name: found[name].source for name in sources} == sources
+
+
 # -- the other clouds -------------------------------------------------------------------------
 
 

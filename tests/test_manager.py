@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -236,3 +237,61 @@ def test_no_mount_stands_below_itself(tmp_path):
                 storage.add_mount({"name": name, "path": path})
         storage.node("b:f").write_text("x")
         assert (tmp_path / "x/y/f").read_text() == "x"
+
+
+#: What takes the name of a mount, or of a node, in every place where one can be written.
+TAKES_TEXT = {
+    "fs": lambda storage, given: storage.fs(given),
+    "store": lambda storage, given: storage.store(given),
+    "doctor": lambda storage, given: storage.doctor(given),
+    "check": lambda storage, given: storage.check("m", given),
+    "cleanup": lambda storage, given: storage.cleanup(given),
+    "delete_mount": lambda storage, given: storage.delete_mount(given),
+    "node": lambda storage, given: storage.node(given, "a"),
+    "node, its path": lambda storage, given: storage.node("m", "a", given),
+}
+
+
+@pytest.mark.parametrize("take", TAKES_TEXT.values(), ids=TAKES_TEXT)
+def test_what_is_no_text_is_told_by_its_kind_with_what_is_wanted(take):
+    with configured({"name": "m", "type": "memory"}) as storage:
+        for given in (3, b"m", Path("m"), ["m"], {"secret": SECRET}, storage.node("m:x")):
+            with pytest.raises(TypeError, match=rf"text, .*, not {type(given).__name__}") as caught:
+                take(storage, given)
+            assert SECRET not in str(caught.value)
+            assert not storage.has_mount(given)
+        assert storage.get_mount_names() == ["m"]
+
+
+def test_no_mount_is_called_nothing_and_nothing_is_no_part_of_a_path():
+    with configured({"name": "m", "type": "memory"}) as storage:
+        for name, take in TAKES_TEXT.items():
+            if name != "node":  # without arguments it is the node of no place
+                with pytest.raises(TypeError, match=r"text, .*, not NoneType"):
+                    take(storage, None)
+        with pytest.raises(TypeError, match="as_posix"):
+            storage.node("m", Path("a/b"))
+        with pytest.raises(TypeError, match="'fullpath'"):
+            storage.node(storage.node("m:a"))
+
+
+def test_diffnodes_and_iternodes_take_nodes():
+    with configured({"name": "m", "type": "memory"}) as storage:
+        node = storage.node("m:x")
+        for given in (None, "m:x", Path("x")):
+            for make in (storage.iternode, lambda one: storage.diffnode(node, one)):
+                with pytest.raises(TypeError, match=f"nodes, not {type(given).__name__}"):
+                    make(given)
+
+
+def test_nor_is_anything_but_text_below_a_node_or_a_target():
+    with configured({"name": "m", "type": "memory"}) as storage:
+        node = storage.node("m:x")
+        for given in (None, 3, b"m", Path("x")):
+            kind = type(given).__name__
+            for step in (node.child, node.joinpath, lambda part: node / part, node.with_name):
+                with pytest.raises(TypeError, match=f"m:x: .*text, not {kind}"):
+                    step(given)
+            for step in (node.copy_to, node.move_to, node.plan_copy):
+                with pytest.raises(TypeError, match=f"m:x: .*text, 'mount:path', not {kind}"):
+                    step(given)

@@ -21,7 +21,9 @@ LAZY = {
     *("fsspec", "pydantic", "pydantic_core", "yaml", "asyncer", "anyio"),
     *("typer", "rich", "click", "pytest"),
     *("obstore", "s3fs", "gcsfs", "adlfs", "botocore", "aiobotocore", "boto3", "aiohttp", "httpx"),
-    *("paramiko", "smbprotocol", "webdav4", "libarchive", "pygit2", "werkzeug", "pyvips"),
+    *("azure", "google", "msal", "requests", "urllib3", "tenacity", "cryptography"),
+    *("paramiko", "smbprotocol", "smbclient", "webdav4", "libarchive", "pygit2"),
+    *("werkzeug", "pyvips"),
 }
 
 
@@ -42,6 +44,8 @@ def modules_after(statement: str) -> set[str]:
         "import genro_storage",
         "from genro_storage import StorageError, StorageNotFoundError",
         "import genro_storage.exceptions, genro_storage.paths, genro_storage.info",
+        "import genro_storage.mount, genro_storage.registry, genro_storage.doctor",
+        "from genro_storage import StorageManager; StorageManager().get_mount_names()",
     ],
 )
 def test_importing_the_package_imports_no_dependency(statement):

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from typing import Self
 
 __all__ = ["BackendOptions", "StrictModel", "renamed"]
+
+
+class _Spellings(dict[str, tuple[str, ...]]):
+    """What leads to each field; no difference between two configurations that say the same."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Spellings)
+
+    __hash__ = None
 
 
 class StrictModel(BaseModel):
@@ -29,6 +39,10 @@ class StrictModel(BaseModel):
     )
 
     synonyms: ClassVar[Mapping[str, str]] = {}
+    #: What may stand before a key, in small or capital letters; the longest first.
+    prefixes: ClassVar[tuple[str, ...]] = ()
+
+    _written: _Spellings = PrivateAttr(default_factory=_Spellings)
 
     @model_validator(mode="before")
     @classmethod
@@ -37,10 +51,40 @@ class StrictModel(BaseModel):
             return data
         return renamed(data, cls.synonyms)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _note_spellings(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        made = handler(data)
+        if isinstance(data, Mapping):
+            made._written = _Spellings(cls.spellings(data))
+            # No key of their own: they come from another, as the bucket from a `url`.
+            for name in made.model_fields_set - made._written.keys() if "url" in data else ():
+                made._written[name] = ("url",)
+        return made
+
     @classmethod
     def known_keys(cls) -> list[str]:
         """Every spelling that is accepted, for suggestions."""
         return [*cls.model_fields, *cls.synonyms]
+
+    @classmethod
+    def field_of(cls, key: str) -> str | None:
+        """The field that a key of a configuration stands for; None where there is none."""
+        for name in (key, next(_without(key, cls.prefixes), key)):
+            found = cls.synonyms.get(name, name)
+            if found in cls.model_fields:
+                return found
+        return None
+
+    @classmethod
+    def spellings(cls, data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+        """The fields that ``data`` has, and the keys that lead to each, as they are written."""
+        named = {key: cls.field_of(str(key)) for key in data}
+        return {name: (key,) for key, name in named.items() if name is not None}
+
+    def written(self, name: str) -> str:
+        """A field as whoever configured it has called it: ``access_key``, ``config.aws_region``."""
+        return ".".join(self._written.get(name, (name,)))
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # Names only: a password can hide in any text (a URL, a dictionary of options).
@@ -50,6 +94,11 @@ class StrictModel(BaseModel):
         return f"{type(self).__name__}({', '.join(sorted(self.model_fields_set))})"
 
     __str__ = __repr__
+
+
+def _without(key: str, prefixes: Iterable[str]) -> Iterator[str]:
+    low = key.lower()
+    return (low[len(each) :] for each in prefixes if low.startswith(each))
 
 
 def renamed(data: Mapping[str, Any], synonyms: Mapping[str, str]) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
+from .addresses import checked_address
 from .remote import NetworkOptions
 
 if TYPE_CHECKING:
@@ -42,16 +43,7 @@ class PublicOptions(NetworkOptions):
     def _check_public_base(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        try:
-            parts = urlsplit(value)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            raise ValueError("this is no URL; write for instance https://cdn.example.org") from None
-        if parts.scheme not in ("http", "https") or not host:
-            raise ValueError("the URL must begin with http:// or https:// and name a host")
-        if "@" in parts.netloc or parts.query or parts.fragment:
-            raise ValueError("it must be the address only, without credentials, '?' or '#'")
-        return value.rstrip("/")
+        return checked_address(value, example="https://cdn.example.org")
 
     @property
     def is_public(self) -> bool:

@@ -119,12 +119,11 @@ def _key(
     pydantic adds the names of a union's members to the location; what is not in the data is
     left out, except for a key that is missing.
     """
-    written = {field: other for other, field in model.synonyms.items() if other in data}
     text = ""
     value: Any = data
     start = location[:1]
     if start and start[0] not in data and isinstance(start[0], str):
-        start = (written.get(start[0], start[0]),)
+        start = model.spellings(data).get(start[0], start)
     for position, part in enumerate((*start, *location[1:])):
         if isinstance(part, int) and isinstance(value, (list, tuple)) and part < len(value):
             text += f"[{part}]"

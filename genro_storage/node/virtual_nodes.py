@@ -201,6 +201,9 @@ def iter_node(manager: StorageManager, nodes: Sequence[StorageNode]) -> StorageN
 
 def diff_node(manager: StorageManager, node1: StorageNode, node2: StorageNode) -> StorageNode:
     """A node that reads as the unified diff of two text nodes."""
+    for node in (node1, node2):
+        if not isinstance(node, StorageNode):
+            raise TypeError(f"a diffnode compares nodes, not {type(node).__name__}")
     return _DiffNode(manager, node1, node2)
 
 

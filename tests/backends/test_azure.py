@@ -135,7 +135,10 @@ def test_the_older_names_of_keys_are_taken():
             "endpoint_url",
         ),
         ({"container": "c", "endpoint_url": "https://[::1"}, "endpoint_url"),
-        ({"container": "c", "connection_string": "BlobEndpoint=ftp://h"}, "https://host:port"),
+        (
+            {"container": "c", "connection_string": "BlobEndpoint=ftp://h"},
+            "https://host:10000/account",
+        ),
     ],
 )
 def test_a_wrong_configuration_says_what_is_wrong(config, said):

@@ -255,6 +255,34 @@ def test_what_is_not_there_says_why(storage, azure):
             step()
 
 
+def test_nobody_can_read_what_is_encrypted_with_a_customers_key():
+    """Nor write what this mount could read. Asked without a server: an emulator has no https."""
+    config = {
+        "name": "own", "type": "azure", "container": "c", "account_name": "a",
+        "account_key": "a2V5", "encryption_key": base64.b64encode(bytes(32)).decode(),
+    }  # fmt: skip
+    with StorageManager() as manager:
+        manager.add_mount(config)
+        node = manager.node("own:a")
+        has = node.capabilities
+        assert not (has.presigned_urls or has.presigned_uploads or has.multipart_uploads)
+        upload = node.resume_upload(_id(["text/plain", {}]))
+        for step in (
+            *(node.url, lambda: node.url(method="PUT"), lambda: node.url(download_name="b")),
+            *(node.upload_url, node.begin_upload, lambda: upload.sign_part(1), upload.complete),
+        ):
+            with pytest.raises(StorageUnsupportedError, match=r"own:a.*'encryption_key'"):
+                step()
+        manager.add_mount({**config, "public": True})
+        node = manager.node("own:a")
+        assert not node.capabilities.public_urls
+        for step in (node.url, node.public_url):
+            with pytest.raises(StorageUnsupportedError, match=r"own:a.*'encryption_key'"):
+                step()
+        manager.add_mount({**config, "public_base_url": "https://gate.example.org"})
+        assert manager.node("own:a").public_url() == "https://gate.example.org/a"
+
+
 def test_who_may_not_write_gets_no_url_that_does(storage):
     upload = storage.node("az:a").begin_upload()
     storage.add_mount({"name": "locked", "path": "az:", "permissions": "readonly"})

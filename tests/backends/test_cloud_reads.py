@@ -48,8 +48,7 @@ def manager(mount, **more):
     ("more", "small", "large"),
     [
         ({}, [0], [0, 8 * MIB]),
-        # At first nobody knows that they keep none, which the first one shows.
-        ({"store_checksums": "never"}, [0], [8 * MIB]),
+        ({"store_checksums": "never"}, [], [8 * MIB]),
         ({"store_checksums": "never", "verify_downloads": False}, [0], [0, 8 * MIB]),
         ({"store_checksums": "never", "engine": "obstore"}, [0], [0, 8 * MIB]),
         ({"engine": "fsspec"}, [], []),
@@ -187,6 +186,16 @@ def test_a_kept_digest_that_does_not_agree_is_damage_unless_the_service_knows_be
             else:
                 with pytest.raises(StorageIOError, match=r"store:a.*not what was stored"):
                     step()
+
+
+def test_who_keeps_none_believes_none(azure, azure_mount):
+    with manager(azure_mount, store_checksums="never") as storage:
+        node = storage.node("store:a")
+        for told in (None, hashlib.md5(b"content").digest()):
+            node.write_bytes(b"content")
+            keep(azure, node, bytes(16))
+            tell(azure, node, told)
+            assert node.read_bytes() == b"content"
 
 
 def test_what_arrives_damaged_is_found_out_by_the_service(azure, counted, monkeypatch):

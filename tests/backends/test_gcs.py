@@ -94,7 +94,7 @@ def test_the_older_names_of_keys_are_taken():
         ({"bucket": "b", "token": 7}, "key file"),
         ({"bucket": "b", "token": "s3cret", "anon": True}, "contradict"),
         ({"bucket": "b", "endpoint_url": "ftp://x"}, "endpoint_url"),
-        ({"bucket": "b", "endpoint_url": "http://u:s3cret@x"}, "without credentials"),
+        ({"bucket": "b", "endpoint_url": "http://u:s3cret@x"}, "holds credentials"),
         ({"bucket": "b", "endpoint_url": "http://x:70000"}, "endpoint_url"),
         ({"bucket": "b", "endpoint_url": "http://[::1"}, "endpoint_url"),
         ({"bucket": "b", "retries": -1}, "retries"),

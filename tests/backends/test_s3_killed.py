@@ -224,3 +224,22 @@ def test_cleanup_names_what_it_forgets_as_the_mount_does(mounts, storage, client
     assert (found, sorted(found.names)) == (2, ["e/two.bin", "one.bin"])
     assert uploads() == ["other.bin"]
     assert storage.cleanup("direct", older_than=0).names == ("other.bin",)
+
+
+def test_an_upload_of_a_narrowed_mounts_very_root_has_no_name_of_the_parents(
+    mounts, storage, client, uploads
+):
+    storage.configure(
+        [{"name": "part", "path": "direct:d"}, {"name": "deeper", "path": "part:./e"}]
+    )
+    for name in ("d", "d/e", "d/e/d", "dd"):
+        client.create_multipart_upload(
+            Bucket=mounts[1]["bucket"], Key=f"{mounts[1]['prefix']}/{name}"
+        )
+    assert sorted(storage.cleanup("deeper", older_than=3e9).left_names) == ["", "d"]
+    assert sorted(storage.cleanup("part", older_than=3e9).left_names) == ["", "e", "e/d"]
+    mount = storage.node("part:")._mount
+    assert sorted(mount.cleanup("./e", 3e9).left_names) == ["./e", "./e/d"]  # as written
+    assert sorted(storage.cleanup("deeper", older_than=0).names) == ["", "d"]
+    assert storage.cleanup("part", older_than=0).names == ("",)
+    assert uploads() == ["dd"]

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from genro_storage import StorageConfigError, StorageManager
+from genro_storage import StorageConfigError, StorageError, StorageManager
 from genro_storage.backends.remote import Bounds
 from genro_storage.backends.s3.engines import engine_of
 
@@ -195,7 +195,7 @@ def test_a_url_says_where_a_mount_is(url, wanted):
         ("https://s3.eu-west-1.amazonaws.com", "names no bucket"),
         ("http://photos.s3.amazonaws.com", "s3:// or https://"),
         ("gs://photos", "s3:// or https://"),
-        ("s3://", "letters, digits"),
+        ("s3://", "names no bucket"),
         ("s3://photos/a//b", "prefix"),
         ("s3://photos/../b", "prefix"),
         ("s3://photos?versionId=1", "query"),
@@ -368,3 +368,24 @@ def test_a_missing_module_says_what_to_install(step):
     assert "StorageMissingExtraError" in done.stdout
     assert "'store'" in done.stdout
     assert 'pip install "genro-storage[s3]"' in done.stdout
+
+
+@pytest.mark.parametrize("engine", ["obstore", "fsspec"])
+@pytest.mark.parametrize("place", ["environment", "profile"])
+def test_an_endpoint_that_is_none_is_told_with_where_it_stands(
+    tmp_path, monkeypatch, engine, place
+):
+    """A native client, given such a one, panics past every `except Exception`."""
+    if place == "environment":
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:9000")
+        where = "environment variable AWS_ENDPOINT_URL"
+    else:
+        file = tmp_path / "config"
+        file.write_text("[default]\nendpoint_url = localhost:9000\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
+        where = "'endpoint_url' of the profile"
+    with configured(engine=engine, region="eu-west-1", **KEYS) as storage:
+        with pytest.raises(StorageError, match=f"{where}.*http://"):
+            storage.node("store:x").read_bytes()
+        found = {each.name: each for each in storage.doctor("store")}
+        assert where in found["endpoint"].detail

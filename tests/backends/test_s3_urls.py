@@ -312,14 +312,36 @@ def test_uploads_by_others_keep_what_the_mount_gives_to_all_files(moto_server):
 )
 def test_a_url_that_would_need_headers_is_refused(moto_server, option, text):
     with mounted(moto_server.mount(), **option) as storage:
-        with pytest.raises(StorageUnsupportedError, match=f"store:a.*{text}"):
-            storage.node("store:a").url()
+        node = storage.node("store:a")
+        assert not node.capabilities.presigned_urls
+        steps = [node.url, lambda: node.url(method="HEAD"), lambda: node.url(download_name="b")]
         if "request_payer" in option:
-            headers = storage.node("store:a").upload_url().headers
+            headers = node.upload_url().headers
             assert headers["x-amz-request-payer"] == "requester"
         else:
-            with pytest.raises(StorageUnsupportedError, match=text):
-                storage.node("store:a").upload_url()
+            has = node.capabilities
+            assert not (has.presigned_uploads or has.upload_forms or has.multipart_uploads)
+            resumed = node.resume_upload("x")
+            steps += [node.upload_url, lambda: node.upload_form(max_size=1), node.begin_upload]
+            steps += [lambda: resumed.sign_part(1), resumed.parts]
+        for step in steps:
+            with pytest.raises(StorageUnsupportedError, match=f"store:a.*{text}"):
+                step()
+
+
+@pytest.mark.parametrize("option", [{"public": True}, {"anon": True, "key": None, "secret": None}])
+def test_nobody_can_read_what_is_encrypted_with_a_customers_key(moto_server, option):
+    customer = base64.b64encode(bytes(32)).decode()
+    closed = {"server_side_encryption": "sse-c", "sse_customer_key_base64": customer}
+    with mounted(moto_server.mount(), **option, **closed) as storage:
+        node = storage.node("store:a")
+        assert not node.capabilities.public_urls
+        for step in (node.public_url, node.url):
+            with pytest.raises(StorageUnsupportedError, match="a key of yours"):
+                step()
+    served = {**option, "public_base_url": "https://gate.example.org"}  # which may know the key
+    with mounted(moto_server.mount(), **served, **closed) as storage:
+        assert storage.node("store:a").public_url() == "https://gate.example.org/a"
 
 
 def test_keys_that_are_too_long_are_refused_before_a_client_tries(storage):

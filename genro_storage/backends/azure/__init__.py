@@ -42,7 +42,12 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
 
                 # Who asks for obstore by name does without the MD5 that it does not show.
                 compared = options.engine == "auto" and options.verify_downloads
-                return FastAzureClient(access, options.bounds, compared=compared)
+                return FastAzureClient(
+                    access,
+                    options.bounds,
+                    compared=compared,
+                    believes=options.store_checksums != "never",
+                )
             from .versions import AzureVersionClient
 
             return AzureVersionClient(access, options.bounds)

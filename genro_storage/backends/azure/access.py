@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ...exceptions import StorageConfigError
 from ..object_stores.network import Network
+from ..object_stores.plain import check_account, check_line, check_name
 from .connection_string import parse
 from .identity import Identity, named_credentials, stated
 from .options import checked_endpoint, require_base64
@@ -74,6 +75,7 @@ class AzureAccess:
             raise wrong("missing required field: 'container' (or 'url')")
         parts = parse(said["connection_string"], wrong) if "connection_string" in said else {}
         account = _account(options, said, parts, wrong)
+        _check_plain(options, said, account, wrong)
         endpoint = _endpoint(options, said, parts, account, wrong)
         account = account or _account_of(endpoint)
         key = said.get("account_key") or parts.get("accountkey")
@@ -164,6 +166,27 @@ def _endpoint(
         return checked_endpoint(endpoint)
     except ValueError as error:
         raise wrong(f"the address of the account's blobs: {error}") from None
+
+
+def _check_plain(
+    options: AzureOptions,
+    said: Mapping[str, Any],
+    account: str | None,
+    wrong: Callable[[str], StorageConfigError],
+) -> None:
+    """What no server takes, whether the mount says it or the environment."""
+    name = "container"
+    # A container of Fabric is a workspace, which people name as they like.
+    fabric = said.get("use_fabric_endpoint") or _FABRIC_SUFFIX in said.get("endpoint_url", "")
+    try:
+        check_name(said[name], name, "base_path", any_letter=bool(fabric))
+        name = "account_name"
+        if account is not None:
+            check_account(account)
+        for name in ("token", "sas_token"):
+            check_line(said.get(name) or "")
+    except ValueError as error:
+        raise wrong(f"{options.written(name)!r}: {error}") from None
 
 
 def _account_of(endpoint: str) -> str | None:

@@ -17,6 +17,7 @@ from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import RequestsTransport
 
 from ..object_stores.http import connected
+from ..object_stores.plain import check_line
 from ..object_stores.provided import CredentialSource
 
 if TYPE_CHECKING:
@@ -316,6 +317,10 @@ def _shown(values: Mapping[str, Any]) -> _Shown:
             base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
             raise ValueError("'access_key' is no account key: these are base64") from None
+    try:
+        check_line(value)
+    except ValueError as error:
+        raise ValueError(f"{found[0]!r}: {error}") from None
     return _Shown(found[0], value)
 
 

@@ -24,7 +24,11 @@ def facts(options: AzureOptions, access: AzureAccess, asking: Asking | None) -> 
     plain = "not encrypted" if access.endpoint.startswith("http://") else ""
     found = [Finding("endpoint", access.endpoint, _endpoint(options), detail=plain)]
     if access.account:
-        named = "config: account_name" if options.account_name else _text(options) or "endpoint"
+        named = (
+            f"config: {options.written('account_name')}"
+            if options.account_name
+            else _text(options) or "endpoint"
+        )
         found.append(Finding("account", access.account, named))
     kind, why = _credentials(options, access)
     found += [
@@ -46,7 +50,7 @@ def facts(options: AzureOptions, access: AzureAccess, asking: Asking | None) -> 
 def _text(options: AzureOptions) -> str:
     """Whence a connection string is, if there is one."""
     if options.connection_string is not None:
-        return "config: connection_string"
+        return f"config: {options.written('connection_string')}"
     if os.environ.get("AZURE_STORAGE_CONNECTION_STRING"):
         return "environment: AZURE_STORAGE_CONNECTION_STRING"
     return ""
@@ -55,7 +59,7 @@ def _text(options: AzureOptions) -> str:
 def _endpoint(options: AzureOptions) -> str:
     """Whence the account's address is."""
     if options.endpoint_url:
-        return "config: endpoint_url"
+        return f"config: {options.written('endpoint_url')}"
     if found := _text(options):
         return found
     variable = next((name for name in _ENDPOINTS if os.environ.get(name)), None)
@@ -79,7 +83,7 @@ def _credentials(options: AzureOptions, access: AzureAccess) -> tuple[str, str]:
         provided = identity.kind == "credential_provider"
         kind, name = "what a function gives" if provided else "Microsoft Entra ID", identity.key
     if getattr(options, name) not in (None, False):
-        return kind, f"config: {name}"
+        return kind, f"config: {options.written(name)}"
     if options.use_emulator and name == "account_key":
         return kind, "config: use_emulator"
     return kind, _text(options) or "environment"

@@ -30,12 +30,16 @@ class FastAzureClient(AzureVersionClient):
     """As its base, with reads that take a third of the time where blobs are small.
 
     The MD5 of a blob, which obstore does not show, is taken from where our uploads keep it. Of a
-    blob that keeps none Microsoft's client tells it, if what is read is ``compared``.
+    blob that keeps none Microsoft's client tells it, if what is read is ``compared``; of every
+    blob, unless the mount ``believes`` what is kept.
     """
 
-    def __init__(self, access: AzureAccess, bounds: Bounds, *, compared: bool) -> None:
+    def __init__(
+        self, access: AzureAccess, bounds: Bounds, *, compared: bool, believes: bool
+    ) -> None:
         super().__init__(access, bounds)
         self._compared = compared
+        self._believes = believes
         self._reads = FastReads(
             lambda: make_store(access, bounds, self.credentials.for_obstore),
             bounds,
@@ -44,7 +48,7 @@ class FastAzureClient(AzureVersionClient):
             refused=self._known,
         )
         #: Whether the last blob that was read kept its MD5, as the next one then probably does.
-        self._last_kept = True
+        self._last_kept = believes
 
     def read(self, key: str, start: int, end: int, pin: str | None) -> Chunk:
         begins = start == 0 and pin is None
@@ -57,7 +61,7 @@ class FastAzureClient(AzureVersionClient):
         _require_blob(attributes)
         if not begins:
             return found
-        known = self._known_whole(key, found.pin, attributes)
+        known = self._known_whole(key, found, attributes)
         return super().read(key, start, end, pin) if known is None else found._replace(known=known)
 
     def stream(self, key: str, start: int, end: int | None, pin: str | None) -> Answer:
@@ -70,7 +74,7 @@ class FastAzureClient(AzureVersionClient):
         _require_blob(attributes)
         if start or pin:
             return found
-        known = self._known_whole(key, found.pin, attributes)
+        known = self._known_whole(key, found, attributes)
         return (
             super().stream(key, start, end, pin) if known is None else found._replace(known=known)
         )
@@ -84,15 +88,20 @@ class FastAzureClient(AzureVersionClient):
     # -- what is known ------------------------------------------------------------------------
 
     def _known_of(self, found: BlobProperties) -> Known:
-        self._last_kept = kept_checksum(found.metadata) is not None
+        self._last_kept = self._believes and kept_checksum(found.metadata) is not None
         return super()._known_of(found)
 
-    def _known_whole(self, key: str, etag: str, attributes: dict[str, str]) -> Known | None:
+    def _known_whole(
+        self, key: str, answer: Chunk | Answer, attributes: dict[str, str]
+    ) -> Known | None:
         """What obstore's answer says of the whole; None where another has come in its place."""
-        kept, mtime = kept_checksum(attributes), kept_mtime(attributes)
+        etag, mtime = answer.pin, kept_mtime(attributes)
+        kept = kept_checksum(attributes, answer.size) if self._believes else None
         self._last_kept = kept is not None
         if kept is not None:
-            return Known(kept, mtime, lambda digest: self._is_damage(key, etag, digest))
+            return Known(
+                kept, mtime, lambda digest: self._is_damage(key, etag, digest), is_kept=True
+            )
         if not self._compared:
             return Known(None, mtime)
         found = self._properties_of(key)

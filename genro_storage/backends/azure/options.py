@@ -12,7 +12,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ...paths import normalise, physical
+from ..addresses import checked_address
 from ..object_stores.cloud_options import CloudOptions
+from ..object_stores.plain import check_name
 from ..object_stores.provided import check_provider
 from ..object_stores.write_defaults import EncryptedDefaults, TaggedDefaults
 from ..public import PublicOptions
@@ -169,7 +171,7 @@ class AzureOptions(EncryptedDefaults, TaggedDefaults, PublicOptions, CloudOption
         default="auto",
         description="Keep the MD5 of the content also in the user metadata `md5chksum`, where "
         "obstore sees it, so that what it reads can be compared. `auto` and `always`: of every "
-        "file, since the service is told it in any case.",
+        "file, since the service is told it in any case; `never` believes none that is kept, too.",
     )
     disable_tagging: bool = Field(
         default=False, description="Send no tags with uploads, for accounts that have none."
@@ -227,9 +229,7 @@ class AzureOptions(EncryptedDefaults, TaggedDefaults, PublicOptions, CloudOption
     def _check_container(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        if "/" in value.strip("/"):
-            raise ValueError("name the container only; what follows it belongs into 'base_path'")
-        return value.strip("/")
+        return check_name(value.strip("/"), "container", "base_path", any_letter=True)
 
     @field_validator("base_path")
     @classmethod
@@ -326,15 +326,9 @@ def require_base64(text: str) -> None:
 
 def checked_endpoint(value: str) -> str:
     """A URL of an account, without a slash at its end; ``ValueError`` that shows nothing of it."""
-    strange = ValueError("it must be a URL like https://host:port/account")
-    try:
-        parts = urlsplit(value if "://" in value else f"https://{value}")
-        port = parts.port
-    except ValueError:  # a port that is none, half an IPv6 address
-        raise strange from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise strange
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("it must be the address only; a signature belongs into 'sas_token'")
-    # No spelling of a host is another one: by its URL an account is known again.
-    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
+    return checked_address(
+        value,
+        example="https://host:10000/account",
+        secrets="a signature belongs into 'sas_token'",
+        assume="https",
+    )

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["AzureDirect"]
 
 _NO_KEY = "only an account key can sign: give 'account_key' or a connection string with one"
+_OWN_KEY = (
+    "the files are encrypted with a key of yours ('encryption_key'), which would have to be told to "
+    "the client"
+)
 _UNBOUND = (
     "Azure's signatures cannot bind {}: leave it out, and look at the blob when it has arrived"
 )
@@ -78,7 +82,10 @@ class AzureDirect(DirectAccess):
     )
 
     def __init__(self, options: AzureOptions, access: AzureAccess, mount: str) -> None:
-        super().__init__(options, access.key is not None)
+        has_own_key = access.encryption_key is not None
+        super().__init__(options, access.key is not None and not has_own_key)
+        if has_own_key:
+            self.useless = _OWN_KEY
         self._access = access
         self._mount = mount
 
@@ -92,7 +99,7 @@ class AzureDirect(DirectAccess):
 
     def _signed(self, key: str, seconds: int, permission: str, **more: str | None) -> str:
         if not self.signs:
-            raise io.UnsupportedOperation(_NO_KEY)
+            self._refuse("presigned_urls")
         try:
             from .sign import signed_url
         except ImportError as error:
@@ -119,6 +126,8 @@ class AzureDirect(DirectAccess):
         )
 
     def plain(self, key: str) -> str:
+        if self.useless:
+            self._refuse("public_urls")
         return f"{self._access.endpoint}/{quote(self._access.container)}/{quote(key, safe='/~')}"
 
     # -- uploads ------------------------------------------------------------------------------

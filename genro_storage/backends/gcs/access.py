@@ -11,9 +11,11 @@ from pydantic import SecretStr
 
 from ...exceptions import StorageConfigError
 from ..object_stores.network import Network
+from ..object_stores.plain import check_line, check_name
 from .options import KEYWORDS, checked_endpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from typing import Self
 
@@ -100,6 +102,7 @@ class GcsAccess:
         if not bucket:
             raise wrong("missing required field: 'bucket' (or 'url')")
         kind, text, given = _credentials(options, wrong)
+        _check_plain(options, {"bucket": bucket, "project": options.project, kind: text}, wrong)
         try:
             network = options.network(base)
         except ValueError as error:
@@ -138,6 +141,20 @@ def _credentials(options: GcsOptions, wrong: Any) -> tuple[str | None, str | Non
         if found := os.environ.get(variable):
             return name, os.path.abspath(found) if name == "service_account" else found, None
     return None, None, None
+
+
+def _check_plain(options: GcsOptions, said: Mapping[str | None, str | None], wrong: Any) -> None:
+    """What no server takes, whether the mount says it or the environment."""
+    for name, value in said.items():
+        try:
+            if name == "bucket":
+                check_name(value or "", "bucket", "base_path")
+            elif name in ("project", "bearer_token") or (
+                name == "token" and not (value or "").lstrip().startswith("{")
+            ):
+                check_line(value or "")
+        except ValueError as error:
+            raise wrong(f"{options.written(name or '')!r}: {error}") from None
 
 
 def _first(variables: tuple[str, ...]) -> str | None:

@@ -18,6 +18,7 @@ from google.oauth2 import credentials as oauth2
 from google.oauth2 import service_account
 
 from ..object_stores.http import connected
+from ..object_stores.plain import check_line
 from ..object_stores.provided import CredentialSource
 from .access import key_path
 
@@ -155,7 +156,10 @@ def _token_of(values: Mapping[str, Any]) -> str:
     token = values.get("token")
     if not isinstance(token, str) or not token:
         raise ValueError("it must return a 'token'")
-    return token
+    try:
+        return check_line(token)
+    except ValueError as error:
+        raise ValueError(f"'token': {error}") from None
 
 
 def _from_file(text: str, base: str | None, kind: str) -> Any:

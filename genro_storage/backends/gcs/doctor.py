@@ -26,7 +26,7 @@ def facts(options: GcsOptions, access: GcsAccess, asking: Asking | None) -> list
     plain = "not encrypted" if endpoint.startswith("http://") else ""
     found = [Finding("endpoint", endpoint, _endpoint(options), detail=plain)]
     if options.project:
-        found.append(Finding("project", options.project, "config: project"))
+        found.append(Finding("project", options.project, f"config: {options.written('project')}"))
     if asking is None:
         found.append(Finding("credentials", "unknown", _source(options, access), ok=None))
         return found
@@ -58,7 +58,7 @@ def facts(options: GcsOptions, access: GcsAccess, asking: Asking | None) -> list
 def _endpoint(options: GcsOptions) -> str:
     """Whence the service's address is."""
     if options.endpoint_url is not None:
-        return "config: endpoint_url"
+        return f"config: {options.written('endpoint_url')}"
     named = (name for name in ENDPOINTS if os.environ.get(name, "") not in ("", "default"))
     variable = next(named, None)
     return "default" if variable is None else f"environment: {variable}"
@@ -68,9 +68,9 @@ def _source(options: GcsOptions, access: GcsAccess) -> str:
     """Which setting says who we are."""
     kind = access.kind
     if kind == "anon" and not options.anon and options.token is not None:
-        return "config: token"
+        return f"config: {options.written('token')}"
     if kind is not None and getattr(options, kind) not in (None, False):
-        return f"config: {kind}"
+        return f"config: {options.written(kind)}"
     if kind == "anon":
         return f"environment: {ANONYMOUS}"
     named = (name for name, means in CREDENTIALS if means == kind and os.environ.get(name))

@@ -11,7 +11,9 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, field_validator
 
 from ...paths import normalise, physical
+from ..addresses import checked_address
 from ..object_stores.cloud_options import CloudOptions
+from ..object_stores.plain import check_name
 from ..object_stores.provided import check_provider
 from ..object_stores.write_defaults import EncryptedDefaults
 from ..public import PublicOptions
@@ -115,11 +117,7 @@ class GcsOptions(EncryptedDefaults, PublicOptions, CloudOptions):
         if value is None:
             return None
         name = value.removeprefix("gs://").removeprefix("gcs://").rstrip("/")
-        if "/" in name:
-            raise ValueError("name the bucket only; what follows it belongs into 'base_path'")
-        if not name:
-            raise ValueError("it names no bucket")
-        return name
+        return check_name(name, "bucket", "base_path")
 
     @field_validator("base_path")
     @classmethod
@@ -175,14 +173,4 @@ def _location(url: str) -> dict[str, Any]:
 
 def checked_endpoint(value: str) -> str:
     """A URL of a service, without a slash at its end; ``ValueError`` that shows nothing of it."""
-    strange = ValueError("it must be a URL like https://host:port")
-    try:
-        parts = urlsplit(value if "://" in value else f"http://{value}")
-        port = parts.port
-    except ValueError:  # a port that is none, half an IPv6 address
-        raise strange from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise strange
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("it must be the address only, without credentials, '?' or '#'")
-    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
+    return checked_address(value, example="https://host:4443", assume="http")

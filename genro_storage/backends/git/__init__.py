@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ...exceptions import StorageConfigError
 from ...paths import normalise, physical
+from ..addresses import checked_address
 from ..options import BackendOptions
 from ..remote import NetworkOptions
 
@@ -170,19 +171,9 @@ class GithubOptions(NetworkOptions):
     @field_validator("base_url")
     @classmethod
     def _check_url(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            host = parts.hostname
-            _ = parts.port
-        except ValueError as error:
-            raise ValueError("not a URL") from error
-        if parts.scheme not in ("http", "https") or not host:
-            raise ValueError("expected https://HOST/...")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("no credentials belong into the URL; use 'token'")
-        if parts.query or parts.fragment:
-            raise ValueError("neither '?' nor '#' belong into it")
-        return value.rstrip("/")
+        return checked_address(
+            value, example="https://github.example.org/api/v3", secrets="use 'token'"
+        )
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

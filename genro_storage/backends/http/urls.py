@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import string
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
+from ..addresses import ascii_host, split_address
+
 __all__ = ["Origin", "Site", "is_slash_added", "link_path", "next_url", "origin_of"]
 
 _PORTS = {"http": 80, "https": 443}
-_CONTROL = re.compile(r"[\x00-\x20\x7f\\]")
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
-#: What IDNA 2003 (as Python has it) and 2008 (as browsers do) turn into different names.
-_TWO_WAYS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
 #: What stays as it is in a URL that somebody else wrote, percent signs included.
 _WRITTEN = string.punctuation
 
@@ -44,32 +41,13 @@ class Site:
     @classmethod
     def parse(cls, url: str) -> Site:
         """Check a URL that a person wrote; ``ValueError``, whose text does not quote it."""
-        if _CONTROL.search(url.strip()):
-            raise ValueError(
-                "a URL has no spaces, backslashes or control characters; write them as %20 and so on"
-            )
-        try:
-            parts = urlsplit(url.strip())
-            port = parts.port
-        except ValueError:
-            raise ValueError("the host or the port of the URL cannot be read") from None
-        if parts.scheme not in _PORTS:
-            raise ValueError("expected a URL that begins with http:// or https://")
-        if "@" in parts.netloc:
-            raise ValueError(
-                "credentials in the URL would be shown with it; write them as 'username' and "
-                "'password'"
-            )
-        if parts.query or parts.fragment or url.strip().endswith(("?", "#")):
-            raise ValueError("the URL of a directory has no '?' and no '#' (write %3F and %23)")
-        host = _ascii_host(parts.hostname or "")
-        path = quote(parts.path, safe=_WRITTEN)
-        if ".." in unquote(path).split("/"):
-            raise ValueError("the URL contains '..'; write where it leads to instead")
-        return cls(
-            Origin(parts.scheme, host, _PORTS[parts.scheme] if port is None else port),
-            path if path.endswith("/") else path + "/",
+        parts = split_address(
+            url.strip(),
+            example="https://host/directory",
+            secrets="write them as 'username' and 'password'",
         )
+        path = parts.path
+        return cls(origin_of(parts.geturl()), path if path.endswith("/") else path + "/")
 
     @property
     def url(self) -> str:
@@ -88,22 +66,6 @@ class Site:
         return unquote(self.path + quote(path, safe="/", errors="surrogateescape")).strip("/")
 
 
-def _ascii_host(host: str) -> str:
-    if not host.isascii():
-        if _TWO_WAYS.search(host):
-            raise ValueError(
-                "the host of the URL has a letter that two standards read as two hosts; write it "
-                "in ASCII (xn--...)"
-            )
-        try:
-            host = host.encode("idna").decode("ascii")
-        except UnicodeError:
-            raise ValueError("the host of the URL cannot be a host's name") from None
-    if not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
-        raise ValueError("the URL names no host")
-    return host
-
-
 def origin_of(url: str) -> Origin:
     """Scheme, host and port of a URL that was checked before."""
     parts = urlsplit(url)
@@ -119,7 +81,7 @@ def next_url(current: str, location: str) -> str:
     if parts.scheme not in _PORTS or "@" in parts.netloc:
         raise ValueError("not a usable URL")
     origin = Origin(
-        parts.scheme, _ascii_host(parts.hostname or ""), parts.port or _PORTS[parts.scheme]
+        parts.scheme, ascii_host(parts.hostname or ""), parts.port or _PORTS[parts.scheme]
     )
     query = "?" + quote(parts.query, safe=_WRITTEN) if parts.query else ""
     return f"{origin}{quote(parts.path or '/', safe=_WRITTEN)}{query}"

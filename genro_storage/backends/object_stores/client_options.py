@@ -187,6 +187,20 @@ class ClientOptions(NetworkOptions):
             return self.default_content_type
         return found
 
+    @classmethod
+    def spellings(cls, data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+        found = super().spellings(data)
+        for outer, names in _NESTED.items():
+            path = found.pop(outer, None)
+            inner: Any = data
+            for key in path or ():
+                inner = inner[key]
+            if path is not None and isinstance(inner, dict):
+                plain = {names.get(key, key): (*path, key) for key in inner}
+                for name, (key, *_) in super().spellings(plain).items():
+                    found.setdefault(name, plain[key])
+        return found
+
     @field_validator("default_headers")
     @classmethod
     def _check_headers(cls, value: dict[str, SecretStr] | None) -> dict[str, SecretStr] | None:

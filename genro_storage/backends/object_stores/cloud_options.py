@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -37,9 +37,6 @@ _IMPOSSIBLE: Mapping[str, str] = {
 
 class CloudOptions(ClientOptions):
     """A subclass names its keys, and ``location`` takes a URL apart into them."""
-
-    #: What may stand before a key, as in obstore's names; the longest first.
-    prefixes: ClassVar[tuple[str, ...]] = ()
 
     engine: Literal["auto", "obstore", "fsspec"] = Field(
         default="auto",

@@ -38,11 +38,16 @@ class DirectAccess:
         """``signs``: whether there is a key to sign with."""
         self.options = options
         self.signs = signs
+        #: Why a URL would be of no use to anybody, where that is so.
+        self.useless = ""
 
     @property
     def declared(self) -> dict[str, bool]:
         """The capabilities that there are with these credentials."""
-        return {"presigned_urls": self.signs, "public_urls": self.options.is_public}
+        public = (
+            self.options.public_base_url is not None if self.useless else self.options.is_public
+        )
+        return {"presigned_urls": self.signs, "public_urls": public}
 
     def sign(
         self,
@@ -102,7 +107,9 @@ class DirectAccess:
         self._refuse("multipart_uploads")
 
     def _refuse(self, flag: str) -> NoReturn:
-        raise io.UnsupportedOperation(self.why_not.get(flag, "the service has no such thing"))
+        raise io.UnsupportedOperation(
+            self.useless or self.why_not.get(flag, "the service has no such thing")
+        )
 
 
 class ObjectUrls(FsspecBackend):
@@ -113,7 +120,11 @@ class ObjectUrls(FsspecBackend):
 
     def _offer(self, direct: DirectAccess) -> None:
         self._direct = direct
-        self.why_not: Mapping[str, str] = {"public_urls": NOT_PUBLIC, **direct.why_not}
+        why_not = {"public_urls": NOT_PUBLIC, **direct.why_not}
+        if direct.useless:
+            missing = (flag for flag, there in direct.declared.items() if not there)
+            why_not |= dict.fromkeys(missing, direct.useless)
+        self.why_not: Mapping[str, str] = why_not
 
     def url(
         self,
@@ -131,7 +142,11 @@ class ObjectUrls(FsspecBackend):
         if options:
             raise ValueError(f"unknown options for a URL: {', '.join(sorted(options))}")
         if not self._direct.signs:
-            return self.public_url(path) if self.capabilities.public_urls else None
+            if self.capabilities.public_urls:
+                return self.public_url(path)
+            if self._direct.useless:
+                raise io.UnsupportedOperation(self._direct.useless)
+            return None
         if (download_name, content_type) != (None, None) and method != "GET":
             raise ValueError("download_name and content_type belong to answers: to method GET")
         return self._direct.sign(

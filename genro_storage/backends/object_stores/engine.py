@@ -209,6 +209,13 @@ class Engine:
             if explained is error:
                 raise
             raise explained from explained.__cause__
+        except BaseException as error:
+            # Which obstore's native code raises past every `except Exception`.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise OSError(
+                errno.EIO, "obstore has given up on it; `engine: fsspec` does without obstore"
+            ) from error
 
     def _explained(self, error: Exception) -> BaseException:
         if isinstance(error, OSError) and type(error) is not FileNotFoundError:

@@ -25,7 +25,7 @@ from ..remote import Opened, is_transient, missing_extra, repeated_async
 from .body import Body
 from .broker import Broker
 from .codes import OVER, server_code
-from .environment import configured_endpoint
+from .environment import configured_endpoint, configured_region
 from .headers import more_headers
 from .location import Spot
 from .metadata import known_of
@@ -159,7 +159,7 @@ class S3Client:
             return Place(endpoint, region or self.options.default_region)
         try:
             found = self._session() if session is None else session
-            region = region or self.options.default_region or found.get_config_variable("region")
+            region = region or self.options.default_region or configured_region(found)
             if not found.get_config_variable("ignore_configured_endpoint_urls"):
                 endpoint = configured_endpoint(found)
         except ImportError:
@@ -293,9 +293,7 @@ class S3Client:
                 data = bytes(await body.read())
             finally:
                 body.close()
-            found = _part(answer, data, start, end)._replace(
-                known=known_of(answer, express=self.bucket.endswith("--x-s3"))
-            )
+            found = _part(answer, data, start, end)._replace(known=self.known(answer))
             if etag is not None and found.etag not in (None, etag):
                 # There are servers that do not know conditions.
                 raise OSError(errno.EBUSY, "another content came in its place meanwhile; try again")
@@ -305,6 +303,11 @@ class S3Client:
             return await self._attempt(once)
 
         return await repeated_async(self.bounds, attempt)
+
+    def known(self, answer: Mapping[str, Any]) -> Known:
+        """What the answer to a GET or HEAD says of the whole object."""
+        express = self.bucket.endswith("--x-s3")
+        return known_of(answer, express=express, believes=self.options.believes_checksums)
 
     async def look(self, step: Callable[[Any], Awaitable[T]]) -> T:
         """What ``step`` makes of botocore's client; it sends nothing."""

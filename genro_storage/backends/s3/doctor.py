@@ -45,7 +45,9 @@ def facts(client: S3Client, prefix: Callable[[], str], *, ask: bool) -> list[Fin
         return [*found, Finding("credentials", "unknown", _identity(client), ok=False, detail=why)]
     found.append(_region(client, seen["region"]))
     found.append(_credentials(client, seen))
-    signature = ("none", "config: anon") if options.anon else (seen["signature"], "default")
+    signature = (
+        ("none", _source(options, "anon")) if options.anon else (seen["signature"], "default")
+    )
     found.append(Finding("signature", *signature))
     found.append(
         Finding("addressing", seen["addressing"], _rule(client, "virtual_hosted_style_request"))
@@ -81,7 +83,7 @@ def _source(options: S3Options, name: str) -> str:
     """Where a setting is from, in words."""
     origin = options.origin_of(name)
     if origin == "mount":
-        return f"config: {name}"
+        return f"config: {options.written(name)}"
     if origin == "preset":
         return f"config: provider: {options.provider}"
     return origin if origin == "default" else f"environment: {origin}"

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ...exceptions import StorageConfigError
+from ..object_stores.plain import check_region
+from .location import checked_endpoint
 from .options import S3Options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["VARIABLES", "configured_endpoint", "resolve"]
+__all__ = ["VARIABLES", "configured_endpoint", "configured_region", "resolve"]
 
 #: The variables of each setting; the first that is set counts.
 VARIABLES: Mapping[str, tuple[str, ...]] = {
@@ -111,6 +113,7 @@ def resolve(options: S3Options, environ: Mapping[str, str], mount: str) -> S3Opt
             node=mount,
         )
     resolved._origins = origins
+    resolved._written = options._written
     return resolved
 
 
@@ -118,11 +121,25 @@ def configured_endpoint(session: Any) -> str | None:
     """The server that the environment names, or else the profile, as every AWS tool finds it."""
     found = _first(os.environ, VARIABLES["endpoint_url"])
     if found is not None:
-        return os.environ[found]
+        return _checked(os.environ[found], f"the environment variable {found}")
     profile = session.get_scoped_config()
     services = session.full_config.get("services", {}).get(profile.get("services"), {})
     named = services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url")
-    return str(named) if named else None
+    return _checked(str(named), "'endpoint_url' of the profile") if named else None
+
+
+def configured_region(session: Any) -> str | None:
+    """The region of the profile."""
+    named = session.get_config_variable("region")
+    return _checked(str(named), "'region' of the profile", check_region) if named else None
+
+
+def _checked(value: str, where: str, check: Callable[[str], str] = checked_endpoint) -> str:
+    """``value``; what no client can read would end one of them without an exception of Python's."""
+    try:
+        return check(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:

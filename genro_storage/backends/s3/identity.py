@@ -16,6 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from ..addresses import checked_address
+from ..object_stores.plain import check_line
 from ..options import BackendOptions
 
 if TYPE_CHECKING:
@@ -135,18 +137,36 @@ class IdentitySettings(BackendOptions):
     def _check_broker(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        try:
-            parts = urlsplit(value)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            parts, host = urlsplit(""), None
-        if not host or parts.scheme not in ("http", "https"):
-            raise ValueError("this is no URL; write for instance https://broker.example.org/s3")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("the URL must not hold credentials; use 'credentials_url_secret'")
-        if parts.fragment:
-            raise ValueError("the URL must not have a fragment")
+        return checked_address(
+            value,
+            example="https://broker.example.org/s3",
+            secrets="they belong into 'credentials_url_secret'",
+            query=True,
+        )
+
+    @field_validator("key")
+    @classmethod
+    def _check_access_key(cls, value: str | None) -> str | None:
+        return None if value is None else check_line(value)
+
+    @field_validator("secret")
+    @classmethod
+    def _check_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_line(value.get_secret_value(), ascii_only=False)
         return value
+
+    @field_validator("token")
+    @classmethod
+    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_line(value.get_secret_value())
+        return value
+
+    @field_validator("sts_endpoint", "metadata_endpoint")
+    @classmethod
+    def _check_service(cls, value: str | None) -> str | None:
+        return None if value is None else checked_address(value, example="https://host")
 
     @model_validator(mode="after")
     def _check_identity(self) -> Self:

@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, field_validator
 
 from ...paths import is_addressable
+from ..addresses import checked_address
+from ..object_stores.plain import check_name, check_region
 from ..options import BackendOptions
 from .presets import Provider
 
@@ -20,13 +22,14 @@ __all__ = [
     "Spot",
     "check_bucket",
     "check_prefix",
+    "checked_endpoint",
     "is_address",
     "read_url",
     "split_uri",
 ]
 
-# What botocore lets through: a name, or the ARN of an access point.
-_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:aws[A-Za-z-]*:s3[A-Za-z0-9/:._-]+", re.ASCII)
+# The ARN of an access point, as botocore lets it through beside a name.
+_ARN = re.compile(r"arn:aws[A-Za-z-]*:s3[A-Za-z0-9/:._-]+", re.ASCII)
 _AMAZON = re.compile(
     r"(?:(?P<bucket>.+)\.)?s3(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com(?:\.cn)?"
 )
@@ -45,11 +48,11 @@ class Spot(NamedTuple):
 
 def check_bucket(value: str) -> str:
     """A bucket's name; ``ValueError`` where it is none."""
-    if "://" in value or ("/" in value and not value.startswith("arn:")):
-        raise ValueError("write the bucket's name alone; what comes after it belongs into 'prefix'")
-    if not _BUCKET.fullmatch(value):
-        raise ValueError("a bucket's name has letters, digits, dots, dashes and underscores")
-    return value
+    if _ARN.fullmatch(value):
+        return value
+    if len(value) > 255:
+        raise ValueError("a bucket's name has at most 255 characters")
+    return check_name(value, "bucket", "prefix")
 
 
 def check_prefix(value: str) -> str:
@@ -59,6 +62,13 @@ def check_prefix(value: str) -> str:
     if prefix and not is_addressable(prefix):
         raise ValueError("no part of a prefix may be empty, '.' or '..'")
     return prefix
+
+
+def checked_endpoint(value: str) -> str:
+    """The address of a server in one spelling; ``ValueError`` that shows nothing of it."""
+    return checked_address(
+        value, example="https://host:9000", secrets="credentials are 'key' and 'secret'"
+    )
 
 
 def is_address(host: str) -> bool:
@@ -203,6 +213,11 @@ class Location(BackendOptions):
     def _check_bucket(cls, value: str | None) -> str | None:
         return None if value is None else check_bucket(value)
 
+    @field_validator("region", "default_region")
+    @classmethod
+    def _check_region(cls, value: str | None) -> str | None:
+        return None if value is None else check_region(value)
+
     @field_validator("prefix")
     @classmethod
     def _check_prefix(cls, value: str) -> str:
@@ -213,18 +228,7 @@ class Location(BackendOptions):
     def _check_endpoint(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        try:
-            parts = urlsplit(value)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            raise ValueError("this is no URL; write for instance https://host:9000") from None
-        if parts.scheme not in ("http", "https") or not host:
-            raise ValueError("the URL must begin with http:// or https:// and name a host")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("the URL must not hold credentials; use 'key' and 'secret'")
-        if parts.query or parts.fragment:
-            raise ValueError("the URL must not have a query or a fragment")
-        return value.rstrip("/")
+        return checked_endpoint(value)
 
 
 def with_url(data: dict[str, Any]) -> dict[str, Any]:

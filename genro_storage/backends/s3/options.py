@@ -44,6 +44,7 @@ class S3Options(
         **ClientOptions.client_synonyms,
     }
 
+    prefixes: ClassVar[tuple[str, ...]] = ("aws_",)
     one_of: ClassVar[tuple[str, ...]] = ("bucket", "url", "credentials_url")
 
     engine: Literal["auto", "obstore", "fsspec"] = Field(

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..object_stores.plain import check_line
 from .credentials import Credentials, CredentialSource
 
 if TYPE_CHECKING:
@@ -116,6 +117,11 @@ def read_credential(answer: Any) -> Credentials:
     token, ends = answer.get("token"), answer.get("expires_at")
     if token is not None and not isinstance(token, str):
         raise ValueError(f"the credential provider returned a token that is no text; {hint}")
+    for name in ("access_key_id", "secret_access_key", "token"):
+        try:
+            check_line(answer.get(name) or "", ascii_only=name != "secret_access_key")
+        except ValueError as error:
+            raise ValueError(f"the {name} of the credential provider: {error}") from None
     if ends is not None and not isinstance(ends, datetime):
         raise ValueError("the credential provider returned an expires_at that is no datetime")
     if ends is not None and ends.tzinfo is None:

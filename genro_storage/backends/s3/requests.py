@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from ..object_stores.plain import check_line
 from ..options import BackendOptions
 from .conditional_copy import CopyCondition
 
@@ -69,7 +70,7 @@ class RequestSettings(BackendOptions):
         default="auto",
         description="Keep the MD5 of the content in the user metadata `md5chksum`, as rclone does. "
         "`auto`: of what is uploaded by one request; `always`: also of large files, which are read "
-        "once more for it.",
+        "once more for it; `never`: none is kept, and none that others have kept is believed.",
     )
     disable_bulk_delete: bool = Field(
         default=False,
@@ -101,6 +102,11 @@ class RequestSettings(BackendOptions):
                 raise ValueError("the key must be 32 bytes, written in base64")
         return value
 
+    @field_validator("sse_kms_key_id")
+    @classmethod
+    def _check_kms_key(cls, value: str | None) -> str | None:
+        return None if value is None else check_line(value)
+
     @field_validator("copy_if_not_exists")
     @classmethod
     def _check_copy(cls, value: str | None) -> str | None:
@@ -124,6 +130,11 @@ class RequestSettings(BackendOptions):
                 "'sse_customer_key_base64' and 'server_side_encryption: sse-c' belong together"
             )
         return self
+
+    @property
+    def believes_checksums(self) -> bool:
+        """Whether an MD5 among the metadata of an object counts as that of its content."""
+        return self.store_checksums != "never"
 
     @property
     def copy_condition(self) -> CopyCondition | None:

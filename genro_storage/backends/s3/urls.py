@@ -6,7 +6,6 @@ import base64
 import errno
 import io
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...info import Checksum
@@ -33,8 +32,9 @@ if TYPE_CHECKING:
 
     from ...uploads import FormTerms, UploadTerms
     from .filesystem import S3Filesystem
+    from .options import S3Options
 
-__all__ = ["S3Urls"]
+__all__ = ["S3Urls", "offered"]
 
 _OPERATIONS = {
     "GET": "get_object",
@@ -65,6 +65,33 @@ _WRITTEN = {
 _UNSIGNED = "the mount is anonymous, and signs nothing: give 'key' and 'secret'"
 
 
+_PAID = "requesters pay for this bucket ('request_payer'), which a URL alone cannot say"
+_OWN_KEY = (
+    "the files are encrypted with a key of yours ('sse_customer_key_base64'), which would have to "
+    "be told to the client"
+)
+_UPLOADS = ("presigned_uploads", "upload_forms", "multipart_uploads")
+
+
+def offered(options: S3Options) -> tuple[dict[str, bool], dict[str, str]]:
+    """The capabilities that are about clients of their own, and why those are not there that are not."""
+    has_key = options.customer_key is not None
+    signs = not options.anon and not has_key
+    public = options.public_base_url is not None or not has_key
+    found = {
+        **dict.fromkeys(_UPLOADS, signs),
+        "presigned_urls": signs and not options.request_payer,
+        "public_urls": (options.anon or options.is_public) and public,
+    }
+    refused = _OWN_KEY if has_key else _UNSIGNED
+    return found, {
+        **dict.fromkeys(_UPLOADS, refused),
+        "presigned_urls": _PAID if signs else refused,
+        "public_urls": NOT_PUBLIC if public else _OWN_KEY,
+        "upload_sessions": "S3 has none; use begin_upload(), which goes on as well",
+    }
+
+
 class _Signed(NamedTuple):
     """What botocore has made, and when the credentials end that it was made with."""
 
@@ -76,17 +103,6 @@ class S3Urls(FsspecBackend):
     """The verbs of :class:`~genro_storage.backends.direct.DirectVerbs`, all that S3 has."""
 
     _store: S3Filesystem
-
-    why_not: Mapping[str, str] = MappingProxyType(
-        {
-            "public_urls": NOT_PUBLIC,
-            **dict.fromkeys(
-                ("presigned_urls", "presigned_uploads", "upload_forms", "multipart_uploads"),
-                _UNSIGNED,
-            ),
-            "upload_sessions": "S3 has none; use begin_upload(), which goes on as well",
-        }
-    )
 
     # -- signing ------------------------------------------------------------------------------
 
@@ -144,17 +160,12 @@ class S3Urls(FsspecBackend):
         """A URL alone must do: who gets one sends no headers of ours."""
         options = self._store.client.options
         if options.request_payer:
-            raise io.UnsupportedOperation(
-                "requesters pay for this bucket ('request_payer'), which a URL alone cannot say"
-            )
+            raise io.UnsupportedOperation(_PAID)
         self._require_no_secret_key()
 
     def _require_no_secret_key(self) -> None:
         if self._store.client.options.customer_key is not None:
-            raise io.UnsupportedOperation(
-                "the files are encrypted with a key of yours ('sse_customer_key_base64'), which "
-                "would have to be told to the client"
-            )
+            raise io.UnsupportedOperation(_OWN_KEY)
 
     def _written(self, operation: str) -> tuple[dict[str, Any], dict[str, str]]:
         """What the mount gives to all that is written: for botocore, and in headers."""
@@ -175,8 +186,10 @@ class S3Urls(FsspecBackend):
 
     def public_url(self, path: str) -> str:
         options = self._store.client.options
-        if options.anon and options.public_base_url is None:
-            return self._plain(path)
+        if options.public_base_url is None:
+            self._require_no_secret_key()
+            if options.anon:
+                return self._plain(path)
         return public_address(options, path, lambda: self._plain(path))
 
     def _plain(self, path: str) -> str:

@@ -6,12 +6,12 @@ import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ...exceptions import StorageConfigError
 from ...paths import normalise, physical
+from ..addresses import split_address
 from ..remote import NetworkOptions
 
 if TYPE_CHECKING:
@@ -77,28 +77,10 @@ class WebdavOptions(NetworkOptions):
     @field_validator("url")
     @classmethod
     def _check_url(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            port = parts.port
-        except ValueError:
-            raise ValueError("this is not a URL; expected https://host/path") from None
-        if parts.username is not None or parts.password is not None:
-            raise ValueError(
-                "the URL contains credentials, which would be shown in messages; give them as "
-                "'username' and 'password'"
-            )
-        if parts.scheme not in ("http", "https"):
-            raise ValueError("the URL must start with https:// (or http://)")
-        if not parts.hostname or port == 0:
-            raise ValueError("the URL names no host; expected https://host/path")
-        if parts.query or parts.fragment or "?" in value or "#" in value:
-            raise ValueError(
-                "the URL may have no '?' or '#'; where they belong to a name, write %3F or %23"
-            )
-        if any(part in (".", "..") for part in parts.path.split("/")):
-            raise ValueError("the URL may have no '.' or '..' component; write where it leads")
-        if any(ord(character) < 33 or ord(character) == 127 for character in value):
-            raise ValueError("the URL contains a space or control character; write %20 for a space")
+        # As it was written: the server shall see its own spelling.
+        split_address(
+            value, example="https://host/path", secrets="give them as 'username' and 'password'"
+        )
         return value
 
     @field_validator("path")
