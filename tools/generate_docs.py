@@ -232,7 +232,9 @@ def s3_presets() -> str:
             [
                 f"`{name}`",
                 preset.title,
-                f"`{preset.endpoint}`" if preset.endpoint else "yours",
+                f"`{preset.endpoint}`"
+                if preset.endpoint
+                else ("yours" if preset.needs_endpoint else "Amazon's"),
                 f"`{preset.region}`" if preset.region else "yours",
                 "before the host" if preset.virtual else "in the path",
                 "Amazon's newer" if preset.checksums else "MD5 alone",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import sys
 
 import pytest
@@ -18,6 +20,7 @@ from genro_storage import (
 )
 from genro_storage.backends.s3.presets import PRESETS
 from tests.services.answers import Answer, AnswerServer
+from tests.support.strangers import by_urllib
 
 pytestmark = pytest.mark.services
 
@@ -120,11 +123,8 @@ def test_a_client_that_must_not_replace_is_looked_after_by_us(storage, moto_serv
     node = storage.node("up:parts")
     upload = node.begin_upload(content_type="text/plain")
     node.write_bytes(b"mine")
-    import urllib.request
-
-    part = upload.part_url(1)
-    request = urllib.request.Request(part.url, b"x", dict(part.headers), method=part.method)
-    urllib.request.urlopen(request).close()
+    part = upload.sign_part(1)
+    assert by_urllib(part.method, part.url, part.headers, b"x").status == 200
     with pytest.raises(StorageExistsError):
         upload.complete(if_absent=True)
     assert node.read_bytes() == b"mine"
@@ -151,19 +151,17 @@ def test_doctor_finds_out_what_a_server_makes_of_conditions(
 
 
 def test_doctor_on_a_server_that_refuses_conditions(storage, moto_server):
-    import http.client
-
     def answer(request):
         if {"if-none-match", "if-match"} & {name.lower() for name in request.headers}:
             code = b"<Error><Code>NotImplemented</Code></Error>"
             return Answer(501, code, (("Content-Type", "application/xml"),))
         connection = http.client.HTTPConnection("127.0.0.1", moto_server.port, timeout=10)
-        connection.request(request.method, request.path, request.body, dict(request.headers))
-        found = connection.getresponse()
-        body = found.read()
-        if request.method == "HEAD":
+        with contextlib.closing(connection):
+            connection.request(request.method, request.path, request.body, dict(request.headers))
+            found = connection.getresponse()
+            body = found.read()
+        if request.method == "HEAD":  # of which only the length is sent
             body = bytes(int(found.getheader("Content-Length") or 0))
-        connection.close()
         drop = ("connection", "content-length", "transfer-encoding", "date", "server")
         headers = tuple(each for each in found.getheaders() if each[0].lower() not in drop)
         return Answer(found.status, body, headers)
