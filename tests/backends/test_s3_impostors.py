@@ -32,6 +32,10 @@ def framework(request):
     return Answer(200, _PAGE, (_HTML, ("ETag", 'W/"22-x"')))
 
 
+def created(_):
+    return Answer(201, _PAGE, (_HTML,))
+
+
 def soup(_):
     """A page that is no XML."""
     return Answer(200, b"<!DOCTYPE html>\n<meta charset=utf-8><p>Welcome & hello", (_HTML,))
@@ -47,7 +51,7 @@ def nothing(_):
     return Answer(200)
 
 
-SERVERS = (page, framework, soup, reading_only, nothing)
+SERVERS = (page, framework, created, soup, reading_only, nothing)
 STEPS = {
     "check": lambda node: node._mount.check(),
     "exists": lambda node: node.exists,
@@ -106,7 +110,9 @@ def test_nothing_works_on_a_server_that_is_not_s3_and_all_says_why(answer, engin
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("kind", ["gcs", "azure"])
-@pytest.mark.parametrize("answer", [page, soup, reading_only], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "answer", [page, created, soup, reading_only], ids=lambda each: each.__name__
+)
 def test_nor_on_one_that_is_not_google_or_azure(kind, answer, engine):
     with AnswerServer(answer) as server, StorageManager() as storage:
         config = elsewhere(kind, server)

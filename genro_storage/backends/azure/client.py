@@ -214,7 +214,7 @@ class AzureClient(AzureAttributes):
     ) -> None:
         with Source(data) as source, self._conditional(facts.match):
             md5 = source.md5()
-            self._blob(key).upload_blob(
+            found: dict[str, Any] = self._blob(key).upload_blob(
                 data,
                 length=len(data),
                 overwrite=True,
@@ -222,6 +222,8 @@ class AzureClient(AzureAttributes):
                 content_settings=settings(facts.attributes, content_type, md5),
                 **upload_options(facts, create, md5),
             )
+            if not found.get("etag"):
+                raise self._strange()
 
     def put_large(
         self,
@@ -282,9 +284,11 @@ class AzureClient(AzureAttributes):
 
         def commit() -> None:
             with self._conditional(match):
-                self._blob(key).commit_block_list(
+                found: dict[str, Any] = self._blob(key).commit_block_list(
                     [BlobBlock(names[start]) for start in starts], **options
                 )
+                if not found.get("etag"):
+                    raise self._strange()
 
         # A creation that is repeated would find what its first attempt may have made; and a list
         # that was committed already is no longer there to be committed.

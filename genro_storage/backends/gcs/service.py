@@ -192,7 +192,7 @@ class GcsService:
             )
         if status == 400 and "hash" in text.lower():
             return OSError(errno.EIO, f"the content arrived damaged{said}")
-        if status == 405 and not text:
+        if not text and (status < 300 or status == 405):
             return self._strange()
         if status in (400, 414):
             return OSError(errno.EINVAL, f"{self._host} refused the request{said}")

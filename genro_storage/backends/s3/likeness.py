@@ -64,7 +64,7 @@ def require_s3(operation: str, answer: Mapping[str, Any]) -> None:
     """``NotS3Error`` where an answer lacks what S3 always says; then its body is not read."""
     headers: Mapping[str, Any] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     said = media_type(headers)
-    if operation in _EMPTY and said == "text/html" and _has_body(headers):
+    if operation in _EMPTY and said and "xml" not in said and _has_body(headers):
         raise NotS3Error(said)
     inner = _COPIED.get(operation)
     about = answer if inner is None else answer.get(inner, {})
