@@ -51,7 +51,13 @@ def nothing(_):
     return Answer(200)
 
 
-SERVERS = (page, framework, created, soup, reading_only, nothing)
+SLOW = pytest.mark.slow
+SERVERS = (
+    page,
+    soup,
+    reading_only,
+    *(pytest.param(each, marks=SLOW) for each in (framework, created, nothing)),
+)
 STEPS = {
     "check": lambda node: node._mount.check(),
     "exists": lambda node: node.exists,
@@ -108,6 +114,7 @@ def test_nothing_works_on_a_server_that_is_not_s3_and_all_says_why(answer, engin
         assert (found.state, "not like S3" in found.reason) == ("unusable", True)
 
 
+@SLOW
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("kind", ["gcs", "azure"])
 @pytest.mark.parametrize(
@@ -168,7 +175,11 @@ class Forgetful:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("size", [1, 2 * MIB, 40 * MIB], ids=["small", "at once", "in parts"])
+@pytest.mark.parametrize(
+    "size",
+    [1, 2 * MIB, pytest.param(40 * MIB, marks=SLOW)],
+    ids=["small", "at once", "in parts"],
+)
 def test_an_upload_that_names_no_content_is_looked_at(engine, size):
     answer = Forgetful(keeps=True)
     with AnswerServer(answer) as server, mounted(server, engine=engine) as storage:
@@ -256,7 +267,7 @@ def test_the_url_of_the_bucket_is_no_endpoint(path, monkeypatch):
 
 # -- TLS, and names of hosts ------------------------------------------------------------------------
 
-KINDS = ("s3", "gcs", "azure")
+KINDS = ("s3", *(pytest.param(kind, marks=SLOW) for kind in ("gcs", "azure")))
 
 
 @contextlib.contextmanager
