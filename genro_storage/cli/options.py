@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,12 +11,63 @@ import typer
 if TYPE_CHECKING:
     from ..info import FileInfo
     from ..mount import Mount
+    from ..node import StorageNode
+    from .targets import Session
 
-__all__ = ["DryRun", "Json", "Paths", "entry"]
+__all__ = [
+    "DryRun",
+    "Expires",
+    "Json",
+    "OnePath",
+    "Paths",
+    "Version",
+    "at_version",
+    "entry",
+    "parsed_version",
+    "whole_seconds",
+]
+
+# Longer numbers are ids: those of Google are times in microseconds.
+_INDEX = re.compile(r"-?\d{1,6}", re.ASCII)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be done.")]
 Paths = Annotated[list[str], typer.Argument(metavar="PATH", help="Files or directories.")]
+OnePath = Annotated[str, typer.Argument(metavar="PATH", help="A file.")]
+Expires = Annotated[
+    str, typer.Option("--expires", metavar="TIME", help="How long it works: 90, 15m, 1h, 7d.")
+]
+Version = Annotated[
+    str | None,
+    typer.Option("--version", metavar="V", help="Of this version: its index or its id."),
+]
+
+
+def whole_seconds(text: str) -> int:
+    """The duration that ``--expires`` gives, in seconds."""
+    from ..backends.durations import seconds
+
+    try:
+        found = seconds(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--expires") from None
+    if not isinstance(found, float) or found < 1:
+        raise typer.BadParameter("it must be one second or more", param_hint="--expires")
+    return int(found)
+
+
+def parsed_version(text: str) -> int | str:
+    """What ``--version`` means: an index (0 the oldest, -1 the latest) or an id."""
+    return int(text) if _INDEX.fullmatch(text) else text
+
+
+def at_version(session: Session, path: str, version: str | None) -> StorageNode:
+    """The node of a path, at one version of it where one is given."""
+    node = session.resolve(path)
+    if version is not None:
+        node = copy.copy(node)
+        node._snapshot = parsed_version(version)
+    return node
 
 
 def entry(mount: Mount, info: FileInfo, **more: Any) -> dict[str, Any]:

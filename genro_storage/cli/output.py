@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "age",
+    "amount",
     "colours",
     "console",
     "is_terminal",
@@ -35,7 +36,10 @@ __all__ = [
     "warnings_said",
 ]
 
-_STYLES = {"directory": "1;34", "link": "36", "other": "33", "error": "1;31", "faint": "2"}
+_STYLES = {
+    **{"directory": "1;34", "link": "36", "other": "33", "faint": "2"},
+    **{"error": "1;31", "warning": "1;33", "note": "1;36"},
+}
 _UNITS = ("K", "M", "G", "T", "P", "E")
 _AGES = ((60, "s"), (60, "m"), (24, "h"), (365, "d"))
 
@@ -115,8 +119,11 @@ def paint(text: str, style: str) -> str:
 
 
 def say(line: str) -> None:
-    """One line for people on standard error."""
-    print("\n".join(printable(each) for each in line.split("\n")), file=sys.stderr)
+    """One line for people on standard error; the word that it begins with may have a colour."""
+    text = "\n".join(printable(each) for each in line.split("\n"))
+    word, colon, rest = text.partition(":")
+    code = _STYLES.get(word) if colon and colours(sys.stderr) else None
+    print(f"\x1b[{code}m{word}:\x1b[0m{rest}" if code else text, file=sys.stderr)
 
 
 class _Sayer(logging.Handler):
@@ -168,6 +175,15 @@ def size(count: int | None) -> str:
     if not unit:
         return str(count)
     return f"{value:.1f}{unit}" if value < 9.95 else f"{value:.0f}{unit}"
+
+
+def amount(count: int) -> str:
+    """``size`` where a number stands alone, and needs its unit.
+
+    >>> [amount(number) for number in (0, 4, 2048)]
+    ['0 B', '4 B', '2.0K']
+    """
+    return f"{count} B" if count < 1024 else size(count)
 
 
 def age(mtime: float | None, now: float | None = None) -> str:

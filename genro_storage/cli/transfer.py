@@ -24,6 +24,7 @@ from ..transfer import (
 from ..transfer.report import reason_kind
 from .options import DryRun, Json
 from .output import console, is_terminal, print_json, shown, size
+from .streams import STREAM, copy_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -164,10 +165,15 @@ def cp(
     the current directory: what is in it goes inside DEST. Two sources never give DEST one name;
     the second is refused as a whole.
 
+    A SOURCE of - is standard input, which DEST names the file for; a DEST of - is standard output.
+
     A PATTERN is matched against the path inside the directory, and * matches / too; --include
     and --exclude may be repeated. --exclude "build/*" leaves a directory out, without a look into it.
     """
     session: Session = ctx.obj
+    if STREAM in (*sources, dest):
+        _copy_stream(session, sources, dest, skip, dry_run, quiet=quiet, as_json=as_json)
+        return
     reports: list[TransferReport] = []
     summaries: list[PlanSummary] = []
     places: list[str] = []
@@ -204,6 +210,34 @@ def cp(
         print_json({"dry_run": dry_run, **total.to_dict()})
     elif not quiet:
         print(_sentence(total) + _where(places))
+
+
+def _copy_stream(
+    session: Session,
+    sources: list[str],
+    dest: str,
+    skip: str,
+    dry_run: bool,
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    if dest == STREAM and as_json:
+        raise typer.BadParameter("standard output is for the file (-)", param_hint="--json")
+    if dest != STREAM:
+        _note_that_it_passes(session, session.resolve(dest))
+    files, count, place = copy_stream(
+        session, sources, dest, skip=skip, dry_run=dry_run, quiet=quiet or as_json
+    )
+    if dry_run:
+        total: Any = PlanSummary(to_copy=files, bytes_to_copy=count)
+    else:
+        total = TransferReport(copied=files, bytes_copied=count, new_path=place)
+    if as_json:
+        print_json({"dry_run": dry_run, **total.to_dict()})
+    elif dest != STREAM and not (quiet or dry_run):
+        where = [] if place is None else [session.resolve(dest)._mount.fullpath(place)]
+        print(_sentence(total) + _where(where))
 
 
 def _forget_counts(error: BaseException) -> None:
