@@ -53,10 +53,10 @@ def url(
         seconds, method=method, download_name=download_name, content_type=content_type
     )
     if found is None:
-        raise StorageUnsupportedError(
-            f"{node.fullpath}: this mount has no URLs; those for object stores and HTTP have",
-            node=node.fullpath,
-        )
+        why = "this mount has no URLs; those for object stores and HTTP have"
+        if not node.name:
+            why = "is the root of the mount; name a file in it"
+        raise StorageUnsupportedError(f"{node.fullpath}: {why}", node=node.fullpath)
     if as_json:
         print_json({"path": node.fullpath, "method": method, "url": found, "expires_in": seconds})
     else:

@@ -49,14 +49,14 @@ def versions(ctx: typer.Context, path: OnePath, as_json: Json = False) -> None:
         print_json({"path": node.fullpath, "versions": rows})
         return
     print_table(
-        ("INDEX", "VERSION", "TIME", "SIZE", "MARK"),
+        ("INDEX", "TIME", "SIZE", "MARK", "VERSION"),
         [
             (
                 "-" if row["index"] is None else str(row["index"]),
-                row["version"],
                 utc(row["mtime"]),
                 "-" if row["size"] is None or row["delete_marker"] else amount(row["size"]),
                 _mark(row),
+                row["version"],
             )
             for row in rows
         ],
