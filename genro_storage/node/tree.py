@@ -232,9 +232,14 @@ class NodeTree(NodePacking):
     # -- copying ------------------------------------------------------------------------------
 
     def _resolve(self, target: StorageNode | str) -> StorageNode:
-        if not isinstance(target, str):
-            return target
-        return self._manager.node(target)
+        if isinstance(target, str):
+            return self._manager.node(target)
+        if not isinstance(target, NodeTree):
+            raise TypeError(
+                f"{self._label}: a target is a node or text, 'mount:path', not "
+                f"{type(target).__name__}"
+            )
+        return target
 
     def plan_copy(
         self,
