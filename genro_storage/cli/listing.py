@@ -129,7 +129,10 @@ def ls(
                 if len(paths) > 1 and not as_json:
                     heading = shown(node.fullpath).removesuffix(":")
                     print(f"{'' if number == 0 else chr(10)}{heading}:")
-            if not _print_entries(node, infos, long=long, exact=exact, as_json=as_json) and not filters:
+            if (
+                not _print_entries(node, infos, long=long, exact=exact, as_json=as_json)
+                and not filters
+            ):
                 _note_why_empty(session, node)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from ..durations import seconds
 
 if TYPE_CHECKING:
     from ..info import FileInfo
@@ -22,9 +25,9 @@ __all__ = [
     "Paths",
     "Version",
     "at_version",
+    "duration",
     "entry",
     "parsed_version",
-    "whole_seconds",
 ]
 
 # Longer numbers are ids: those of Google are times in microseconds.
@@ -34,26 +37,34 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be done.")]
 Paths = Annotated[list[str], typer.Argument(metavar="PATH", help="Files or directories.")]
 OnePath = Annotated[str, typer.Argument(metavar="PATH", help="A file.")]
-Expires = Annotated[
-    str, typer.Option("--expires", metavar="TIME", help="How long it works: 90, 15m, 1h, 7d.")
-]
 Version = Annotated[
     str | None,
     typer.Option("--version", metavar="V", help="Of this version: its index or its id."),
 ]
 
 
-def whole_seconds(text: str) -> int:
-    """The duration that ``--expires`` gives, in seconds."""
-    from ..backends.durations import seconds
-
+def duration(text: str | float) -> float:
+    """The seconds of an option: a number, or a duration as in configurations."""
     try:
-        found = seconds(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--expires") from None
-    if not isinstance(found, float) or found < 1:
-        raise typer.BadParameter("it must be one second or more", param_hint="--expires")
-    return int(found)
+        found = float(text)
+    except ValueError:
+        try:
+            found = float(str(seconds(text)))
+        except ValueError:
+            raise typer.BadParameter(
+                f"expected a number of seconds, or a duration such as 30s or 1h, got {text!r}"
+            ) from None
+    if not 0 <= found < math.inf:
+        raise typer.BadParameter("it must be 0 or more")
+    return found
+
+
+Expires = Annotated[
+    float,
+    typer.Option(
+        "--expires", parser=duration, metavar="DURATION", help="It works so long: 30, 15m, 1h, 7d."
+    ),
+]
 
 
 def parsed_version(text: str) -> int | str:
@@ -66,7 +77,8 @@ def at_version(session: Session, path: str, version: str | None) -> StorageNode:
     node = session.resolve(path)
     if version is not None:
         node = copy.copy(node)
-        node._snapshot = parsed_version(version)
+        snapshot: int | str | None = parsed_version(version)
+        node._snapshot = snapshot
     return node
 
 

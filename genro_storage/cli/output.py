@@ -38,9 +38,14 @@ __all__ = [
 ]
 
 _STYLES = {
-    **{"directory": "1;34", "link": "36", "other": "33", "faint": "2"},
+    "directory": "1;34",
+    "link": "36",
+    "other": "33",
+    "faint": "2",
     "head": "1",
-    **{"error": "1;31", "warning": "1;33", "note": "1;36"},
+    "error": "1;31",
+    "warning": "1;33",
+    "note": "1;36",
 }
 _UNITS = ("K", "M", "G", "T", "P", "E")
 #: Columns of a table that are never folded.
@@ -286,7 +291,9 @@ def _print_below(where: Console, heads: Sequence[str], cells: list[list[str]]) -
         return [line.plain.rstrip() for line in Text(text).wrap(where, width, overflow="fold")]
 
     def line_of(row: Iterable[str], last: str) -> str:
-        padded = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        padded = [
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
+        ]
         return (" " * _GAP).join([*padded, last]).rstrip()
 
     *widths, _ = _widths(heads, cells)

@@ -10,7 +10,7 @@ import typer
 
 from ..exceptions import StorageUnsupportedError
 from ..info import Checksum
-from .options import Expires, Json, OnePath, Version, at_version, whole_seconds
+from .options import Expires, Json, OnePath, Version, at_version
 from .output import print_json, shown
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _CHECKSUM = re.compile(r"(?P<algorithm>\w+):(?P<digest>[0-9a-fA-F]+)", re.ASCII)
 def url(
     ctx: typer.Context,
     path: OnePath,
-    expires: Expires = "1h",
+    expires: Expires = 3600.0,
     method: Annotated[
         Literal["GET", "HEAD", "PUT", "DELETE"],
         typer.Option("--method", "-X", help="What may be done with it."),
@@ -48,10 +48,8 @@ def url(
     """
     session: Session = ctx.obj
     node = at_version(session, path, version)
-    seconds = whole_seconds(expires)
-    found = node.url(
-        seconds, method=method, download_name=download_name, content_type=content_type
-    )
+    seconds = int(expires)
+    found = node.url(seconds, method=method, download_name=download_name, content_type=content_type)
     if found is None:
         why = "this mount has no URLs; those for object stores and HTTP have"
         if not node.name:
@@ -89,7 +87,7 @@ def upload_url(
     if_absent: Annotated[
         bool, typer.Option("--if-absent", help="Only where no such file is there.")
     ] = False,
-    expires: Expires = "1h",
+    expires: Expires = 3600.0,
     curl: Annotated[bool, typer.Option("--curl", help="Print the line for a shell.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -104,7 +102,7 @@ def upload_url(
         content_type=content_type,
         content_length=content_length,
         checksum=_checksum(checksum),
-        expires_in=whole_seconds(expires),
+        expires_in=int(expires),
         if_absent=if_absent,
         metadata=_pairs(metadata),
     )

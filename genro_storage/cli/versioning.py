@@ -73,9 +73,7 @@ def restore(
     path: OnePath,
     version: Annotated[
         str,
-        typer.Option(
-            "--version", metavar="V", help="Its index or its id, as versions lists them."
-        ),
+        typer.Option("--version", metavar="V", help="Its index or its id, as versions lists them."),
     ],
     as_json: Json = False,
 ) -> None:

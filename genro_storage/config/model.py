@@ -165,7 +165,9 @@ def parse(
 
 def _index_of(unfilled: Unfilled) -> int | None:
     """The mount that a text belongs to; None for what is no mount's."""
-    first = next(iter(unfilled.where[1:] if unfilled.where[:1] == ("mounts",) else unfilled.where), None)
+    first = next(
+        iter(unfilled.where[1:] if unfilled.where[:1] == ("mounts",) else unfilled.where), None
+    )
     return first if isinstance(first, int) else None
 
 
@@ -173,7 +175,9 @@ def _keys_of(unfilled: Sequence[Unfilled] | None) -> set[str]:
     """The keys, of the mounts or the document, that texts stand in."""
     found: set[str] = set()
     for each in unfilled or ():
-        found.update([part for part in each.where if isinstance(part, str) and part != "mounts"][:1])
+        found.update(
+            [part for part in each.where if isinstance(part, str) and part != "mounts"][:1]
+        )
     return found
 
 

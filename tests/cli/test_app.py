@@ -104,7 +104,11 @@ def test_debug_shows_the_traceback(run):
 def test_the_options_of_the_program_may_stand_behind_the_command(run, work, monkeypatch):
     monkeypatch.delenv("GENRO_STORAGE_CONFIG")
     for given in (["-c", "mounts.yaml"], ["--config", "mounts.yaml"], ["--config=mounts.yaml"]):
-        for arguments in (["ls", "docs:", *given], ["ls", *given, "docs:"], [*given, "ls", "docs:"]):
+        for arguments in (
+            ["ls", "docs:", *given],
+            ["ls", *given, "docs:"],
+            [*given, "ls", "docs:"],
+        ):
             assert run(*arguments).lines == ["a.txt", "sub/"]
         assert run("config", "check", *given).code == 0
     assert run("-c", "nope.yaml", "ls", "-c", "mounts.yaml", "docs:").code == 0

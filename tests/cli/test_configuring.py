@@ -178,13 +178,15 @@ def test_a_problem_names_its_mount_once(run, work):
     [
         ("type: s3, bucket: b", "s3://b"),
         ("type: s3, url: 's3://b/p/q'", "s3://b/p/q"),
-        ("type: s3, credentials_url: 'https://h/c', credentials_url_secret: x", "s3:// at https://h/c"),
+        (
+            "type: s3, credentials_url: 'https://h/c', credentials_url_secret: x",
+            "s3:// at https://h/c",
+        ),
         ("type: gcs, bucket: b, base_path: p, anon: true", "gs://b/p"),
         ("type: gcs, bucket: b, endpoint_url: 'http://h:1', anon: true", "gs://b at http://h:1"),
         ("type: azure, container: c, account_name: me, anon: true", "az://c at me"),
         (
-            "type: azure, container: c, base_path: p, account_name: me, anon: true, "
-            "endpoint_url: 'http://h:1/me'",
+            "type: azure, container: c, base_path: p, anon: true, endpoint_url: 'http://h:1/me'",
             "az://c/p at http://h:1/me",
         ),
     ],
@@ -221,6 +223,8 @@ def test_config_check_tells_missing_variables_with_all_else_and_where(run, work,
 
 
 def test_config_check_says_where_a_directory_is_missing(run, work):
-    (work / "bad.yaml").write_text("mounts:\n- {name: a, type: memory}\n- name: b\n  type: local\n  path: lost\n")
+    (work / "bad.yaml").write_text(
+        "mounts:\n- {name: a, type: memory}\n- name: b\n  type: local\n  path: lost\n"
+    )
     err = run("config", "check", "bad.yaml").err
     assert err.startswith("error: bad.yaml: line 3: mount 'b' (local): the directory ")

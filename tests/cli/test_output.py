@@ -127,7 +127,6 @@ def test_a_table_loses_nothing_however_narrow(rows, width):
     finally:
         sys.stdout = before
     plain = "".join(stream.getvalue().split())
-    for row in rows:
-        for cell in (row[0], row[2]):
-            for word in output.printable(cell).split(" "):
-                assert all(character in plain for character in word if not character.isspace())
+    for name, _, why in rows:
+        for cell in (name, why):
+            assert "".join(output.printable(cell).split()) in plain

@@ -67,12 +67,17 @@ def test_relative_names_are_checked_by_coreutils_in_the_directory(run, work):
     if shutil.which("md5sum"):
         check = ["md5sum", "--check"]
         options = {"input": done.out, "text": True, "cwd": work / "docs"}
-        assert subprocess.run(check, check=True, capture_output=True, **options).stdout.count(": OK") == 3
+        assert (
+            subprocess.run(check, check=True, capture_output=True, **options).stdout.count(": OK")
+            == 3
+        )
         (work / "docs" / "a.txt").write_text("changed")
         assert subprocess.run(check, check=False, capture_output=True, **options).returncode == 1
 
 
-@pytest.mark.parametrize(("count", "said"), [(0, "0 bytes"), (1, "1 byte"), (2048, "2.0K (2048 bytes)")])
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 bytes"), (1, "1 byte"), (2048, "2.0K (2048 bytes)")]
+)
 def test_sizes_have_units(run, work, count, said):
     (work / "docs" / "x").write_bytes(bytes(count))
     assert f"size         {said}\n" in run("stat", "docs:x").out

@@ -52,9 +52,9 @@ def test_url_of_a_version_names_it(run, offline):
     [
         (["up:"], 5, "up: is the root of the mount; name a file in it"),
         (["up:x", "--expires", "8d"], 1, "1 to 604800 seconds"),
-        (["up:x", "--expires", "soon"], 2, "a duration is"),
-        (["up:x", "--expires", "0"], 2, "one second or more"),
-        (["up:x", "--expires", "nan"], 2, "a duration is"),
+        (["up:x", "--expires", "soon"], 2, "a duration such as 30s"),
+        (["up:x", "--expires", "0"], 1, "1 to 604800 seconds"),
+        (["up:x", "--expires", "nan"], 2, "it must be 0 or more"),
         (["up:x", "--method", "POST"], 2, "not one of"),
         (["./local"], 5, "this mount has no URLs"),
         (["nope:x"], 4, "'nope' not found"),
@@ -146,6 +146,8 @@ def test_unfinished_uploads_are_called_what_they_are(run, mounted, moto_server):
             manager.node(f"up:{name}").begin_upload()
     done = run("cleanup", "up:", "--older-than", "1000000000")  # moto dates all of them 2010
     assert done.lines[0] == "left an unfinished upload of up:big"
-    assert done.lines[-1].startswith("0 unfinished uploads removed; 2 are left, being younger than ")
+    assert done.lines[-1].startswith(
+        "0 unfinished uploads removed; 2 are left, being younger than "
+    )
     done = run("cleanup", "up", "--older-than", "0")
     assert done.lines[-1] == "2 unfinished uploads removed"

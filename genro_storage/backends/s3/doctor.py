@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ...info import Finding
@@ -203,6 +203,7 @@ def _unfinished(client: S3Client, prefix: str) -> Finding:
 def _ago(moment: datetime) -> str:
     """How long ago in the largest unit of which there are two.
 
+    >>> from datetime import timedelta
     >>> _ago(datetime.now(UTC) - timedelta(hours=47)), _ago(datetime.now(UTC) - timedelta(days=400))
     ('47 hours ago', '400 days ago')
     """
