@@ -77,8 +77,7 @@ def at_version(session: Session, path: str, version: str | None) -> StorageNode:
     node = session.resolve(path)
     if version is not None:
         node = copy.copy(node)
-        snapshot: int | str | None = parsed_version(version)
-        node._snapshot = snapshot
+        node._snapshot = parsed_version(version)
     return node
 
 
