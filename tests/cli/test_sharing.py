@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import urllib.request
@@ -144,6 +145,9 @@ def test_unfinished_uploads_are_called_what_they_are(run, mounted, moto_server):
         manager.configure("mounts.yaml")
         for name in ("big", "d/more"):
             manager.node(f"up:{name}").begin_upload()
+    found = {each["name"]: each for each in run("doctor", "up", "--json").json["findings"]}
+    detail = found["unfinished uploads"]["detail"]
+    assert re.match(r"the oldest was begun \d{4} days ago; ", detail), detail
     done = run("cleanup", "up:", "--older-than", "1000000000")  # moto dates all of them 2010
     assert done.lines[0] == "left an unfinished upload of up:big"
     assert done.lines[-1].startswith(
