@@ -21,6 +21,8 @@ from ..object_stores.facts import NO_FACTS, Facts
 from ..object_stores.listing import Entry, Page
 from ..object_stores.reader import Chunk
 from ..object_stores.source import Source, in_small_sends
+from ..object_stores.whole import Answer, in_pieces
+from .arriving import arriving, range_of
 from .attributes import GcsAttributes, item_checksum, item_metadata, known_of, resource
 
 if TYPE_CHECKING:
@@ -80,24 +82,11 @@ class GcsClient(GcsAttributes):
     # -- reading ------------------------------------------------------------------------------
 
     def read(self, key: str, start: int, end: int, pin: str | None) -> Chunk:
-        headers = {
-            "Range": f"bytes={start}-{end - 1}",
-            # As it is stored: otherwise the service unpacks what was stored packed, from its
-            # beginning and whatever the range says.
-            "Accept-Encoding": "gzip",
-        }
-        with self._answer(
-            "GET",
-            self._endpoint + self._object(key),
-            key,
-            params={"alt": "media", "generation": pin or None},
-            headers=headers,
-            accepts=(200, 206, 416),
-        ) as response:
+        with self._content(key, start, end, pin) as response:
             if response.status_code == 416:  # nothing begins here
                 return Chunk(b"", start, "")
             part, skipped = response.status_code == 206, 0
-            where, _, total = response.headers.get("Content-Range", "").rpartition("/")
+            where, total = range_of(response.headers)
             if not part:  # so the unwanted beginning comes too
                 skipped = _skip(response.raw, start)
                 total = response.headers.get("Content-Length", "")
@@ -112,6 +101,10 @@ class GcsClient(GcsAttributes):
                 raise self._strange()
             pin = response.headers.get("X-Goog-Generation", "")
             return Chunk(data, size, pin, known_of(response.headers))
+
+    def stream(self, key: str, start: int, end: int | None, pin: str | None) -> Answer:
+        found = arriving(self, key, start, end, pin)
+        return in_pieces(self, key, start, end, pin) if found is None else found
 
     # -- writing ------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..fsspec_write import Content
     from .listing import Page
     from .reader import Chunk
+    from .whole import Answer
 
 __all__ = ["ObjectClient", "in_parallel"]
 
@@ -45,6 +46,10 @@ class ObjectClient(Protocol):
         ``pin`` names the content that is wanted: ``OSError(ESTALE)``, or ``FileNotFoundError``,
         where it has been replaced.
         """
+        ...
+
+    def stream(self, key: str, start: int, end: int | None, pin: str | None) -> Answer:
+        """The same as it comes, up to ``end`` or all that follows; for what is large."""
         ...
 
     def put(

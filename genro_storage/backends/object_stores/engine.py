@@ -69,12 +69,17 @@ class Body:
 
     def __init__(self, engine: Engine, result: Any) -> None:
         self._engine = engine
-        self._result = result
+        self._result: Any = result
         self._chunks: Any = None
         self.facts: Facts = _facts(result)
         self.start: int
         self.stop: int
         self.start, self.stop = result.range
+
+    @property
+    def etag(self) -> str:
+        """What names the content."""
+        return self.facts.etag
 
     def all(self) -> bytes:
         """All of it."""
@@ -88,6 +93,10 @@ class Body:
         if self._chunks is None:
             self._chunks = self._result.stream(min_chunk_size=CHUNK)
         return self._engine.once(lambda: bytes(next(self._chunks, b"")))
+
+    def close(self) -> None:
+        """Give up what was not read."""
+        self._chunks = self._result = None
 
 
 class Engine:
