@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..exceptions import StorageIsDirectoryError
+from ..transfer import PlanSummary, TransferReport
 from .output import shown
 
 if TYPE_CHECKING:
@@ -23,13 +24,12 @@ _BLOCK = 1024 * 1024
 
 def copy_stream(
     session: Session, sources: list[str], dest: str, *, skip: str, dry_run: bool, quiet: bool
-) -> tuple[int, int, str | None]:
-    """Copy from standard input, or to standard output; how many files and bytes.
-
-    And the path of the copy, where its content has decided that.
-    """
+) -> TransferReport | PlanSummary:
+    """Copy from standard input, or to standard output; with ``dry_run`` only say so."""
     if dest == STREAM:
-        return *_to_output(session, sources, dry_run=dry_run, quiet=quiet), None
+        if STREAM in sources:
+            raise typer.BadParameter("a copy from - to - is none", param_hint="DEST")
+        return _to_output(session, sources, dry_run=dry_run, quiet=quiet)
     if len(sources) > 1:
         raise typer.BadParameter("standard input (-) is the only source", param_hint="SOURCE")
     if skip != "never":
@@ -41,7 +41,7 @@ def copy_stream(
 
 def _from_input(
     session: Session, dest: str, *, dry_run: bool, quiet: bool
-) -> tuple[int, int, str | None]:
+) -> TransferReport | PlanSummary:
     node = session.resolve(dest)
     if dest.endswith("/") or not node.name or node.isdir:
         raise StorageIsDirectoryError(
@@ -51,33 +51,34 @@ def _from_input(
     if dry_run:
         if not quiet:
             print(f"would copy {STREAM} -> {shown(node.fullpath)}")
-        return 1, 0, None
+        return PlanSummary(to_copy=1)
     path, count = node.path, 0
     # Whatever goes wrong in the block, nothing of the file is kept.
     with node.open("wb") as stream:
         while chunk := sys.stdin.buffer.read(_BLOCK):
             stream.write(chunk)
             count += len(chunk)
-    return 1, count, None if node.path == path else node.path
+    new_path = None if node.path == path else node.path
+    return TransferReport(copied=1, bytes_copied=count, new_path=new_path)
 
 
 def _to_output(
     session: Session, sources: list[str], *, dry_run: bool, quiet: bool
-) -> tuple[int, int]:
+) -> TransferReport | PlanSummary:
     files = count = 0
     for text in sources:
         with session.attempt():
-            if text == STREAM:
-                raise typer.BadParameter("a copy from - to - is none", param_hint="DEST")
             node = session.resolve(text)
-            if dry_run:
-                node._look()
+            if not dry_run:
+                count += write_out(node)
+            else:
+                count += node._look().size or 0
                 if not quiet:
                     print(f"would copy {shown(node.fullpath)} -> {STREAM}")
-            else:
-                count += write_out(node)
             files += 1
-    return files, count
+    if dry_run:
+        return PlanSummary(to_copy=files, bytes_to_copy=count)
+    return TransferReport(copied=files, bytes_copied=count)
 
 
 def write_out(node: StorageNode) -> int:

@@ -172,7 +172,18 @@ def cp(
     """
     session: Session = ctx.obj
     if STREAM in (*sources, dest):
-        _copy_stream(session, sources, dest, skip, dry_run, quiet=quiet, as_json=as_json)
+        if dest == STREAM and as_json:
+            raise typer.BadParameter("standard output (-) is for the file", param_hint="--json")
+        if dest != STREAM:
+            _note_that_it_passes(session, session.resolve(dest))
+        silent = quiet or as_json
+        total: Any = copy_stream(session, sources, dest, skip=skip, dry_run=dry_run, quiet=silent)
+        if as_json:
+            print_json({"dry_run": dry_run, **total.to_dict()})
+        elif dest != STREAM and not (silent or dry_run):
+            place = total.new_path
+            where = [] if place is None else [session.resolve(dest)._mount.fullpath(place)]
+            print(_sentence(total) + _where(where))
         return
     reports: list[TransferReport] = []
     summaries: list[PlanSummary] = []
@@ -202,7 +213,7 @@ def cp(
             if report.new_path is not None:
                 places.append(target._mount.fullpath(report.new_path))
     if dry_run:
-        total: Any = PlanSummary(**_sum(summaries))
+        total = PlanSummary(**_sum(summaries))
     else:
         sums: dict[str, Any] = {**_sum(reports), "failed": session.reported}
         total = TransferReport(**sums)
@@ -210,34 +221,6 @@ def cp(
         print_json({"dry_run": dry_run, **total.to_dict()})
     elif not quiet:
         print(_sentence(total) + _where(places))
-
-
-def _copy_stream(
-    session: Session,
-    sources: list[str],
-    dest: str,
-    skip: str,
-    dry_run: bool,
-    *,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    if dest == STREAM and as_json:
-        raise typer.BadParameter("standard output is for the file (-)", param_hint="--json")
-    if dest != STREAM:
-        _note_that_it_passes(session, session.resolve(dest))
-    files, count, place = copy_stream(
-        session, sources, dest, skip=skip, dry_run=dry_run, quiet=quiet or as_json
-    )
-    if dry_run:
-        total: Any = PlanSummary(to_copy=files, bytes_to_copy=count)
-    else:
-        total = TransferReport(copied=files, bytes_copied=count, new_path=place)
-    if as_json:
-        print_json({"dry_run": dry_run, **total.to_dict()})
-    elif dest != STREAM and not (quiet or dry_run):
-        where = [] if place is None else [session.resolve(dest)._mount.fullpath(place)]
-        print(_sentence(total) + _where(where))
 
 
 def _forget_counts(error: BaseException) -> None:
