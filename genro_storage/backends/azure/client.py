@@ -22,7 +22,7 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobBlock, BlobClient, ContainerClient
 
-from ...info import FileInfo
+from ...info import Checksum, FileInfo
 from ..fsspec_info import moment
 from ..object_stores.client import in_parallel
 from ..object_stores.errors import is_timeout
@@ -155,6 +155,9 @@ class AzureClient(AzureAttributes):
         with self._explained():
             found = self._blob(key).get_blob_properties()
         return FileInfo(key, "directory") if is_folder(found) else _info(found, key)
+
+    def checksum(self, key: str, etag: str) -> Checksum | None:
+        return None  # a HEAD, and a listing, have told it already
 
     def page(
         self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
