@@ -148,6 +148,31 @@ def test_a_blob_of_ours_is_one_request_and_a_stranger_one_more_once(azure, count
     assert methods(proxy, theirs.read_bytes) == ["GET"]
 
 
+def test_a_look_is_one_request_and_tells_names_of_metadata_as_they_were_written(azure, counted):
+    """obstore, which looks first, tells them in lower case."""
+    storage, proxy = counted
+    plain, named = storage.node("store:plain"), storage.node("store:named")
+    plain.write_bytes(b"content")
+    named.write_bytes(b"content", metadata={"Town": "Köln"})
+    digest = hashlib.md5(b"content").hexdigest()
+    for node, metadata, asked in (
+        (plain, {}, ["HEAD"]),
+        (named, {"Town": "Köln"}, ["HEAD", "HEAD"]),  # and then Microsoft's client
+        (named, {"Town": "Köln"}, ["HEAD"]),
+        (plain, {}, ["HEAD"]),
+        (plain, {}, ["HEAD"]),
+    ):
+        found = []
+        assert methods(proxy, lambda node=node, found=found: found.append(node.stat())) == asked
+        (info,) = found
+        assert (info.size, info.metadata) == (7, metadata)
+        (listed,) = (each for each in node._mount.scan("") if each.path == node.path)
+        assert info._replace(checksum=listed.checksum) == listed
+        assert node.md5hash == digest
+    tell(azure, plain, None)
+    assert plain.md5hash == digest  # by reading it
+
+
 @pytest.mark.parametrize("engine", ["auto", "obstore"])
 @pytest.mark.parametrize(
     ("kept", "told", "is_whole"),

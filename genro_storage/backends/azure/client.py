@@ -22,7 +22,7 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobBlock, BlobClient, ContainerClient
 
-from ...info import FileInfo
+from ...info import Checksum, FileInfo
 from ..fsspec_info import moment
 from ..object_stores.client import in_parallel
 from ..object_stores.errors import is_timeout
@@ -157,6 +157,9 @@ class AzureClient(AzureAttributes):
         if not found.etag or found.last_modified is None:
             raise self._strange()
         return FileInfo(key, "directory") if is_folder(found) else _info(found, key)
+
+    def checksum(self, key: str, etag: str) -> Checksum | None:
+        return None  # a HEAD, and a listing, have told it already
 
     def page(
         self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from ...info import FileInfo
 from ..object_stores.engine import Unfit
 from ..object_stores.fast_reads import FastReads
-from ..object_stores.kept import kept_checksum, kept_mtime
+from ..object_stores.kept import internal, kept_checksum, kept_mtime
 from ..object_stores.verifying import Known
 from ..remote import repeated
 from .attributes import blob_checksum, known_of
@@ -16,8 +17,11 @@ from .store_settings import make_store
 from .versions import AzureVersionClient
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from azure.storage.blob import BlobProperties
 
+    from ...info import Checksum
     from ..object_stores.reader import Chunk
     from ..object_stores.whole import Answer
     from ..remote import Bounds
@@ -49,6 +53,39 @@ class FastAzureClient(AzureVersionClient):
         )
         #: Whether the last blob that was read kept its MD5, as the next one then probably does.
         self._last_kept = believes
+        #: Whether the last one had no metadata of a user's, whose names obstore tells in lower case.
+        self._last_plain = True
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def head(self, key: str) -> FileInfo:
+        if self._version is None and self._last_plain:
+            try:
+                found = self._reads.head(key)
+            except Unfit:
+                pass
+            else:
+                if not _users(found.metadata):
+                    return FileInfo(
+                        key,
+                        "file",
+                        found.size,
+                        found.mtime.timestamp(),
+                        found.etag.strip('"'),
+                        None,  # see ``checksum``
+                        found.attributes.get("Content-Type"),
+                        {},
+                    )
+        info = super().head(key)
+        self._last_plain = info.type == "file" and not info.metadata
+        return info
+
+    def checksum(self, key: str, etag: str) -> Checksum | None:
+        """A look by obstore tells none, and one that was kept may be another content's."""
+        found = repeated(self._bounds, lambda _: self._properties_of(key))
+        return blob_checksum(found) if found.etag.strip('"') == etag else None
+
+    # -- reading ------------------------------------------------------------------------------
 
     def read(self, key: str, start: int, end: int, pin: str | None) -> Chunk:
         begins = start == 0 and pin is None
@@ -127,6 +164,11 @@ class FastAzureClient(AzureVersionClient):
         if code or status >= 500 or status in (404, 408, 412, 429):
             return self._refused(status, code)
         return None
+
+
+def _users(metadata: Mapping[str, str]) -> bool:
+    """Whether there is more than what is kept for our own sake."""
+    return len(internal(metadata)) != len(metadata)
 
 
 def _require_blob(attributes: dict[str, str]) -> None:

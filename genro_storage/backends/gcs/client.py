@@ -15,7 +15,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from ...info import FileInfo
+from ...info import Checksum, FileInfo
 from ..fsspec_info import moment
 from ..object_stores.facts import NO_FACTS, Facts
 from ..object_stores.listing import Entry, Page
@@ -35,8 +35,11 @@ _FIELDS = "name,size,updated,etag,md5Hash,contentType"
 _LISTED = f"nextPageToken,prefixes,items({_FIELDS})"
 _LOOKED_AT = f"{_FIELDS},metadata,generation"
 _PAGE = 1000
-#: Bytes of one request of a resumable upload; the service wants a multiple of 256 KiB.
-_CHUNK = 16 * 1024 * 1024
+#: Bytes of one request of a resumable upload; the service wants a multiple of 256 KiB. Each is a
+#: pause, and what is sent again where one breaks.
+UPLOAD_PIECE = 64 * 1024 * 1024
+#: Bytes that are read at once of what is skipped.
+_CHUNK = 1024 * 1024
 _CANCEL = 5.0
 #: Seconds between two looks at a copy that does not go on.
 _PAUSE, _LONGEST_PAUSE = 0.05, 1.0
@@ -56,6 +59,9 @@ class GcsClient(GcsAttributes):
         if "name" not in found:
             raise self._strange()
         return _info(found)
+
+    def checksum(self, key: str, etag: str) -> Checksum | None:
+        return None  # as above, and in a listing
 
     def page(
         self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
@@ -203,8 +209,7 @@ class GcsClient(GcsAttributes):
         at = 0
         while at < source.size:
             # A piece whose answer was lost is sent again: the service ignores what it has.
-            data = source.piece(at, min(at + _CHUNK, source.size))
-            stored, found = again(functools.partial(self._piece, session, at, data, source.size))
+            stored, found = again(functools.partial(self._piece, session, at, source))
             if found is not None:
                 if found.get("md5Hash", md5) != md5:
                     raise OSError(errno.EIO, "the content arrived damaged")
@@ -212,16 +217,15 @@ class GcsClient(GcsAttributes):
             at = stored
         raise ConnectionError(errno.ECONNRESET, f"{self._host} did not finish the upload")
 
-    def _piece(
-        self, session: str, at: int, data: bytes, size: int
-    ) -> tuple[int, dict[str, Any] | None]:
+    def _piece(self, session: str, at: int, source: Source) -> tuple[int, dict[str, Any] | None]:
         """Send one piece: how much the service has by now, and the object after the last one."""
-        last = at + len(data) - 1
+        size = source.size
+        last = min(at + UPLOAD_PIECE, size) - 1
         with self._answer(
             "PUT",
             session,
             "",
-            data=in_small_sends(data),
+            data=source.body(at, last + 1),
             headers={"Content-Range": f"bytes {at}-{last}/{size}"},
             accepts=(200, 201, 308, 404, 410),
         ) as response:

@@ -10,7 +10,7 @@ from .facts import NO_FACTS, Facts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ...info import Descriptor, FileInfo
+    from ...info import Checksum, Descriptor, FileInfo
     from ..fsspec_write import Content
     from .listing import Page
     from .reader import Chunk
@@ -32,6 +32,10 @@ class ObjectClient(Protocol):
 
     def head(self, key: str) -> FileInfo:
         """What is stored under exactly this key, a folder included; ``FileNotFoundError``."""
+        ...
+
+    def checksum(self, key: str, etag: str) -> Checksum | None:
+        """A digest of this very content that ``head`` may not have told; None for none."""
         ...
 
     def page(

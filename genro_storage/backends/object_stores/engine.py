@@ -41,6 +41,17 @@ PUT_AT_ONCE = MIB
 #: after what the same process writes next.
 _GRACE = 2.0
 
+#: What obstore calls the headers of an object that are no user metadata.
+_HEADERS = frozenset(
+    (
+        "Cache-Control",
+        "Content-Disposition",
+        "Content-Encoding",
+        "Content-Language",
+        "Content-Type",
+        "Storage-Class",
+    )
+)
 _HEAD = {"head": True}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What obstore takes for another key, or for none: "a/" becomes "a", and "a//b" is refused.
@@ -62,6 +73,11 @@ class Facts(NamedTuple):
     mtime: datetime
     version: str | None
     attributes: Mapping[str, str]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The user metadata, ours among them, as they are stored."""
+        return {name: value for name, value in self.attributes.items() if name not in _HEADERS}
 
 
 class Body:

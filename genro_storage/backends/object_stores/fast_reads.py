@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..remote import Bounds
+    from .engine import Facts
     from .failures import Failure
 
 __all__ = ["FastReads"]
@@ -65,15 +66,26 @@ class FastReads:
             return _BeyondError(errno.EINVAL, "nothing begins there")
         return self._refused(failure.status, failure.code)
 
+    def head(self, key: str) -> Facts:
+        """What a look tells; ``FileNotFoundError``. Without a digest, as ``read``."""
+        if not self._engine.can(key):
+            raise Unfit("not by obstore")
+        return self._engine.head(key)
+
     def read(self, key: str, start: int, end: int, pin: str | None) -> tuple[Chunk, dict[str, str]]:
         """As ``ObjectClient.read``, and the attributes of the object beside it.
 
         The chunk knows the time that was kept, and no digest: obstore does not show the headers
         that have it.
         """
-        try:
+
+        def step() -> tuple[Answer, dict[str, str], bytes]:
             found, attributes = self.stream(key, start, end, pin)
-            data = cast("Body", found.body).all()
+            return found, attributes, cast("Body", found.body).all()
+
+        try:
+            # All of it is one call for a thread of its own, where one is needed.
+            found, attributes, data = self._engine.once(step)
         except _BeyondError:
             if start == 0:
                 raise Unfit("an empty object, or what stands for a directory") from None

@@ -30,7 +30,7 @@ from .reading import StoreReading
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ...info import Finding
+    from ...info import Checksum, Finding
 
 __all__ = ["Asking", "ObjectStoreBackend", "PublicStoreBackend"]
 
@@ -131,6 +131,12 @@ class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
         if self._some(path, 1) or not path:
             return FileInfo(path, "directory")
         raise FileNotFoundError(errno.ENOENT, "not found", path)
+
+    def checksum(self, info: FileInfo) -> Checksum | None:
+        if info.checksum is not None or info.type != "file" or info.etag is None:
+            return info.checksum
+        key, etag = self._full(info.path), info.etag
+        return self._ask(lambda client: client.checksum(key, etag))
 
     def check(self) -> None:
         try:
