@@ -58,6 +58,7 @@ SERVERS = (
     reading_only,
     *(pytest.param(each, marks=SLOW) for each in (framework, created, nothing)),
 )
+KINDS = ("s3", *(pytest.param(kind, marks=SLOW) for kind in ("gcs", "azure")))
 STEPS = {
     "check": lambda node: node._mount.check(),
     "exists": lambda node: node.exists,
@@ -131,6 +132,28 @@ def test_nor_on_one_that_is_not_google_or_azure(kind, answer, engine):
             assert str(caught.value).endswith("check 'endpoint_url'"), name
         (found,) = storage.check()
         assert found.state == "unusable", found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", None),
+        (b'{"ok": true}', "application/json"),
+        (b"<rss/>", "application/xml"),
+        (b"hello", "text/plain"),
+    ],
+)
+def test_whatever_is_no_listing_is_no_empty_bucket(kind, body, said):
+    answer = Answer(200, body, () if said is None else (("Content-Type", said),))
+    with (
+        AnswerServer(lambda _: answer) as server,
+        any_kind(kind, server.url, "obstore") as storage,
+    ):
+        (found,) = storage.check()
+        assert found.state == "unusable" and "'endpoint_url'" in found.reason, found
+        with pytest.raises(StorageConnectionError, match="'endpoint_url'"):
+            storage.node("up:").children()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -266,8 +289,6 @@ def test_the_url_of_the_bucket_is_no_endpoint(path, monkeypatch):
 
 
 # -- TLS, and names of hosts ------------------------------------------------------------------------
-
-KINDS = ("s3", *(pytest.param(kind, marks=SLOW) for kind in ("gcs", "azure")))
 
 
 @contextlib.contextmanager

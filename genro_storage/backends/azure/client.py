@@ -174,7 +174,12 @@ class AzureClient(AzureAttributes):
                 else self._client.walk_blobs(name_starts_with=prefix or None, **options)
             )
             pages = listing.by_page(continuation_token=token)
-            entries = [_entry(item) for item in next(pages, ())]
+            try:
+                found = list(next(pages, ()))
+            except AttributeError:
+                # Microsoft's client has made nothing of the answer, and looks into that.
+                raise self._strange() from None
+            entries = [_entry(item) for item in found]
         return Page(entries, pages.continuation_token or None)
 
     # -- reading ------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ __all__ = ["GcsClient"]
 
 _FIELDS = "name,size,updated,etag,md5Hash,contentType"
 _LISTED = f"nextPageToken,prefixes,items({_FIELDS})"
+_LISTING = ("kind", "nextPageToken", "prefixes", "items")
 _LOOKED_AT = f"{_FIELDS},metadata,generation"
 _PAGE = 1000
 #: Bytes of one request of a resumable upload; the service wants a multiple of 256 KiB. Each is a
@@ -79,6 +80,8 @@ class GcsClient(GcsAttributes):
                 "fields": _LISTED,
             },
         )
+        if found and found.keys().isdisjoint(_LISTING):
+            raise self._strange()
         entries = [Entry(str(name)) for name in found.get("prefixes") or ()]
         for item in found.get("items") or ():
             name = str(item["name"])
