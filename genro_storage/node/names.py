@@ -162,7 +162,8 @@ class NodeNames(NodeCore):
         return self.fullpath
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.fullpath!r})"
+        version = "" if self._snapshot is None else f", version={self._snapshot!r}"
+        return f"{type(self).__name__}({self.fullpath!r}{version})"
 
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, NodeNames):

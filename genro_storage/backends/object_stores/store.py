@@ -106,6 +106,7 @@ class ObjectStoreBackend(LendsClients, StoreAttributes, ObjectUrls):
                 copy_optimization=copies,
                 metadata=True,
                 conditional_writes=True,
+                tags=self._keeping.tags,
                 **direct.declared,
             ),
         )

@@ -71,7 +71,12 @@ class S3Backend(S3Attributes, S3Urls):
 
         urls, reasons = offered(self._store.client.options)
         self.why_not: Mapping[str, str] = reasons
-        return replace(super()._declare(), metadata=True, conditional_writes=True, **urls)
+        tags = "tags" in self.kept_attributes
+        if not tags:
+            self.why_not = {**reasons, "tags": "tags are switched off by 'disable_tagging'"}
+        return replace(
+            super()._declare(), metadata=True, conditional_writes=True, tags=tags, **urls
+        )
 
     def __repr__(self) -> str:
         return f"<S3Backend {self._store.client.options.bucket or 'of a broker'}>"
