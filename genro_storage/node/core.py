@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,7 +12,13 @@ if TYPE_CHECKING:
     from ..manager import StorageManager
     from ..mount import Mount
 
-__all__ = ["NodeCore"]
+__all__ = ["LOCAL_PATHS", "NodeCore", "no_node"]
+
+#: How a path of this machine is reached, for the messages about one that was given for a node.
+LOCAL_PATHS = (
+    "a path of this machine is reached by a mount of type 'local', or as a file: with "
+    "node.local_path() as path: shutil.copy(path, …)"
+)
 
 
 class NodeCore:
@@ -95,6 +102,12 @@ class NodeCore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self._manager, self._mount.name, self._path, self._snapshot)
+
+
+def no_node(wanted: str, given: object) -> TypeError:
+    """For what was given in the place of a node."""
+    fix = f"; {LOCAL_PATHS}" if isinstance(given, os.PathLike) else ""
+    return TypeError(f"{wanted}, not {type(given).__name__}{fix}")
 
 
 def _restore(

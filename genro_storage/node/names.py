@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import content, paths
 from ..exceptions import StorageValueError
-from .core import NodeCore
+from .core import NodeCore, no_node
 
 if TYPE_CHECKING:
     from typing import Self
@@ -137,6 +137,8 @@ class NodeNames(NodeCore):
 
         Raises ``StoragePathError`` (a ValueError) otherwise.
         """
+        if not isinstance(other, NodeNames):
+            raise no_node(f"{self._label}: what it is relative to is a node", other)
         if not self._same_mount(other):
             raise StorageValueError(
                 f"{self._label}: {other._label} is on another mount", node=self._label
@@ -145,6 +147,8 @@ class NodeNames(NodeCore):
 
     def is_relative_to(self, other: NodeNames) -> bool:
         """Whether ``other`` is this node or a directory above it, on the same mount."""
+        if not isinstance(other, NodeNames):
+            raise no_node(f"{self._label}: what it is relative to is a node", other)
         return self._same_mount(other) and (
             not other._path or self._path == other._path or self._path.startswith(other._path + "/")
         )

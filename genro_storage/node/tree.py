@@ -20,6 +20,7 @@ from ..exceptions import (
     StorageValueError,
 )
 from ..strategy import SkipStrategy
+from .core import no_node
 from .globbing import glob
 from .packing import NodePacking
 
@@ -232,9 +233,11 @@ class NodeTree(NodePacking):
     # -- copying ------------------------------------------------------------------------------
 
     def _resolve(self, target: StorageNode | str) -> StorageNode:
-        if not isinstance(target, str):
-            return target
-        return self._manager.node(target)
+        if isinstance(target, str):
+            return self._manager.node(target)
+        if not isinstance(target, NodeTree):
+            raise no_node(f"{self._label}: the other place is a node, or text 'mount:path'", target)
+        return target
 
     def plan_copy(
         self,
