@@ -15,6 +15,8 @@ ARGS ?=
 
 # Whatever environment is active, only the project's own is used.
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
+# Containers often set this; each process of each run would compile all tests anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # pip trusts what the system trusts (a company proxy, say); uv only where it is told to.
 export UV_SYSTEM_CERTS := true

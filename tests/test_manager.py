@@ -282,3 +282,16 @@ def test_diffnodes_and_iternodes_take_nodes():
             for make in (storage.iternode, lambda one: storage.diffnode(node, one)):
                 with pytest.raises(TypeError, match=f"nodes, not {type(given).__name__}"):
                     make(given)
+
+
+def test_nor_is_anything_but_text_below_a_node_or_a_target():
+    with configured({"name": "m", "type": "memory"}) as storage:
+        node = storage.node("m:x")
+        for given in (None, 3, b"m", Path("x")):
+            kind = type(given).__name__
+            for step in (node.child, node.joinpath, lambda part: node / part, node.with_name):
+                with pytest.raises(TypeError, match=f"m:x: .*text, not {kind}"):
+                    step(given)
+            for step in (node.copy_to, node.move_to, node.plan_copy):
+                with pytest.raises(TypeError, match=f"m:x: .*text, 'mount:path', not {kind}"):
+                    step(given)

@@ -11,11 +11,11 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
 
-from genro_storage.backends import remote
 from genro_storage.backends.errors import RootNotFoundError
 from genro_storage.backends.fsspec_backend import FsspecBackend
 from genro_storage.backends.fsspec_info import Profile
@@ -79,10 +79,8 @@ def explain(error):
     return error
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch):
-    monkeypatch.setattr(remote, "_PAUSE", 0.0)
-    monkeypatch.setattr(remote, "_LONGEST_PAUSE", 0.0)
+#: Attempts that follow each other at once.
+AT_ONCE = Bounds(timeout=1, retries=2, pause=0.0, longest_pause=0.0)
 
 
 @pytest.fixture
@@ -92,9 +90,7 @@ def shaky():
 
 @pytest.fixture
 def fs(shaky):
-    return RemoteFilesystem(
-        lambda: shaky, "shaky", bounds=Bounds(timeout=1, retries=2), explain=explain
-    )
+    return RemoteFilesystem(lambda: shaky, "shaky", bounds=AT_ONCE, explain=explain)
 
 
 BROKEN = ConnectionResetError(errno.ECONNRESET, "reset")
@@ -306,7 +302,7 @@ def test_attempts_count_from_zero():
     for retries in (0, 1, 3):
         seen.clear()
         with pytest.raises(TimeoutError):
-            repeated(Bounds(retries=retries), step)
+            repeated(replace(AT_ONCE, retries=retries), step)
         assert seen == list(range(retries + 1))
 
 

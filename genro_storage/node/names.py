@@ -94,8 +94,14 @@ class NodeNames(NodeCore):
     def child(self, *parts: str) -> Self:
         """The node below this one; ``..`` is refused.
 
-        Raises ``StoragePathError`` (a ValueError) where the parts leave this directory.
+        Raises ``StoragePathError`` (a ValueError) where the parts leave this directory, and
+        ``TypeError`` for what is no text.
         """
+        for part in parts:
+            if not isinstance(part, str):
+                raise TypeError(
+                    f"{self._label}: what is below a node is text, not {type(part).__name__}"
+                )
         below = self._mount.normalise("/".join(parts), below=self._path)
         return self._derive(paths.join(self._path, below))
 
@@ -112,6 +118,8 @@ class NodeNames(NodeCore):
             raise StorageValueError(
                 f"{self._label}: the root of a mount has no name to replace", node=self._label
             )
+        if not isinstance(name, str):
+            raise TypeError(f"{self._label}: a name is text, not {type(name).__name__}")
         if not name or "/" in name:
             raise StorageValueError(
                 f"{self._label}: {name!r} is not a name; give one component without '/'",

@@ -236,7 +236,7 @@ class NodeTree(NodePacking):
         if isinstance(target, str):
             return self._manager.node(target)
         if not isinstance(target, NodeTree):
-            raise no_node(f"{self._label}: the other place is a node, or text 'mount:path'", target)
+            raise no_node(f"{self._label}: a target is a node or text, 'mount:path'", target)
         return target
 
     def plan_copy(

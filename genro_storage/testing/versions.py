@@ -136,6 +136,20 @@ class VersionConformance(Ground):
         node.restore(-1)
         assert node.version_count == count + 1
 
+    def test_a_version_is_restored_with_the_metadata_that_were_set_for_it(
+        self, storage: StorageManager
+    ) -> None:
+        node = storage.node("mine:capability.txt")
+        if self._keeps(node) and node.capabilities.metadata:
+            node.write_bytes(b"one")
+            node.set_metadata({"colour": "blue"})
+            # New metadata are a new version in some stores, and belong to the old one in others.
+            blue = node.versions[-1]["version_id"]
+            node.write_bytes(b"two")
+            node.set_metadata({"colour": "red"})
+            node.restore(blue)
+            assert (node.read_bytes(), node.get_metadata()) == (b"one", {"colour": "blue"})
+
     def test_a_deleted_file_keeps_its_versions(self, storage: StorageManager) -> None:
         node = storage.node("mine:capability.txt")
         if self._keeps(node):

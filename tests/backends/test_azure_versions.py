@@ -58,8 +58,15 @@ class Account:
         if request.method == "PUT" and "x-ms-copy-source" in request.headers:
             return self.copy(name, request.headers["x-ms-copy-source"])
         if request.method == "PUT" and asked.get("comp") != "tags":
-            self.put(name, request.body)
-            return Answer(201, b"", self.facts(name, self.blobs[name][-1]))
+            told = {
+                header.lower().removeprefix("x-ms-meta-"): value
+                for header, value in request.headers.items()
+                if header.lower().startswith("x-ms-meta-")
+            }
+            # New metadata are a new version, of the same content.
+            same = asked.get("comp") == "metadata"
+            self.put(name, held[-1][1] if same else request.body, told)
+            return Answer(200 if same else 201, b"", self.facts(name, self.blobs[name][-1]))
         wanted = asked.get("versionid")
         if wanted is None and name not in self.deleted:
             found = held[-1:]
@@ -258,6 +265,18 @@ def test_a_deleted_file_still_has_its_versions_and_is_restored(account, storage)
     assert account.blobs["a.txt"][-1][2] == {"author": "ann"}
     node.restore(-1)
     assert node.version_count == 2, "it is the current one already"
+
+
+def test_a_version_is_restored_with_the_metadata_that_were_set_for_it(storage):
+    node = written(storage, b"one")
+    node.set_metadata({"author": "ann"})
+    written(storage, b"two")
+    node.set_metadata({"author": "bob"})
+    assert node.version_count == 4
+    for index, expected in ((1, (b"one", {"author": "ann"})), (0, (b"one", {}))):
+        node.restore(index)
+        assert (node.read_bytes(), node.get_metadata()) == expected
+    assert node.version_count == 6
 
 
 def test_old_versions_are_deleted_and_the_current_one_is_not(storage):

@@ -151,6 +151,7 @@ def test_a_provider_that_gives_nonsense_is_told_so(given, said, engine):
 # -- in the requests --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @ENGINES
 def test_the_tokens_of_a_provider_are_sent_to_google_and_change(engine):
     provider = Provider(life=1.2)

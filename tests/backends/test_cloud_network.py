@@ -125,6 +125,7 @@ def test_the_engine_says_who_it_is_too(kind):
         ] == "mine/1"
 
 
+@pytest.mark.slow
 @KINDS
 @ENGINES
 def test_attempts_end_with_the_time_that_there_is_for_them(kind, engine):

@@ -30,12 +30,13 @@ class TestGcs(BackendConformance):
 class TestGcsVersioned(CapabilityConformance):
     """What a bucket that keeps generations can show.
 
-    The emulator deletes the current object whatever generation it is told: test_gcs_versions.py
-    looks at the requests instead.
+    The emulator deletes the current object whatever generation it is told, and restores one with the
+    metadata that it was written with: test_gcs_versions.py looks at the requests instead.
     """
 
     test_deleting_versions = None
     test_compacting_versions = None
+    test_a_version_is_restored_with_the_metadata_that_were_set_for_it = None
 
     @pytest.fixture(params=["fsspec", "obstore"])
     def mount_config(self, gcs, request):

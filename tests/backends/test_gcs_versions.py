@@ -248,6 +248,8 @@ def service(pages, *, bucket=None, current=3):
             at = int(asked.get("pageToken", 0))
             more = {"nextPageToken": str(at + 1)} if at + 1 < len(pages) else {}
             return Answer(200, json.dumps({"items": pages[at], **more}).encode())
+        if url.path.endswith("/rewriteTo/b/bucket/o/a"):
+            return Answer(200, json.dumps({"done": True, "resource": item(current + 1)}).encode())
         if not url.path.endswith("/o/a"):
             return bucket or Answer(200, b'{"versioning": {"enabled": true}}')
         if request.method == "DELETE":
@@ -287,6 +289,18 @@ def test_one_generation_is_deleted_by_its_number():
         assert [parse_qs(urlsplit(path).query)["generation"] for path in gone] == [
             *(["1"], ["2"], ["1"]),
         ]
+
+
+def test_a_generation_is_restored_by_a_copy_that_names_no_metadata():
+    """The service then takes those of the generation: all, or only what the request says.
+
+    The emulator has those that it was written with, also where others were set for it later.
+    """
+    with service([[item(1, **over(3)), item(3)]]) as (node, server):
+        node.restore(0)
+        (copy,) = (request for request in server.requests if request.method == "POST")
+        assert parse_qs(urlsplit(copy.path).query) == {"sourceGeneration": ["1"]}
+        assert copy.body == b""
 
 
 def test_a_generation_that_was_removed_leaves_no_deletion_behind():

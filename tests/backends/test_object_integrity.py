@@ -12,7 +12,7 @@ from datetime import datetime
 
 import pytest
 
-from genro_storage import Checksum, StorageIOError
+from genro_storage import Checksum, StorageIOError, StorageValueError
 from genro_storage.backends.object_stores.etags import MIB, has_etag, part_sizes
 from genro_storage.backends.object_stores.verifying import Known, verifier_for
 from tests.services.base import find_program, skip_or_fail
@@ -259,6 +259,118 @@ def test_rclone_and_we_read_each_others_times_and_digests(request, tmp_path):
         assert found["ModTime"].startswith("2020-09-13T")
         assert datetime.fromisoformat(found["ModTime"]).timestamp() == 1_600_000_000.5
         assert found["Hashes"]["md5"] == digest
+
+
+# -- an MD5 that was kept with another content ------------------------------------------------
+
+
+def replaced(node, data, metadata, *, in_parts):
+    """As another program replaces a content: with the metadata that it has found."""
+    client, key = node._mount.backend._store.client, store_key(node)
+    metadata = {**metadata}
+    if not in_parts:
+        facts = {"Metadata": metadata, "ServerSideEncryption": "aws:kms"}
+        client.run(lambda: client.request("put_object", Key=key, Body=data, **facts))
+        return
+    begun = client.run(
+        lambda: client.request("create_multipart_upload", Key=key, Metadata=metadata)
+    )
+    place = {"Key": key, "UploadId": begun["UploadId"]}
+    part = client.run(lambda: client.request("upload_part", **place, PartNumber=1, Body=data))
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    client.run(lambda: client.request("complete_multipart_upload", **place, MultipartUpload=parts))
+    assert node.stat().etag.endswith("-1")
+
+
+def md5(data):
+    return hashlib.md5(data).hexdigest()
+
+
+# What obstore reads of an encrypted object has an ETag that may be an MD5, and no other counts.
+PLACES = pytest.mark.parametrize(
+    ("engine", "in_parts"), [("obstore", True), ("fsspec", True), ("fsspec", False)]
+)
+
+
+@PLACES
+def test_a_kept_md5_of_a_content_of_another_size_is_none(request, tmp_path, engine, in_parts):
+    with manager(mount_of(request, "s3", engine=engine)) as storage:
+        storage.add_mount({"name": "disk", "type": "local", "path": str(tmp_path)})
+        (tmp_path / "old").write_bytes(b"content")
+        (tmp_path / "new").write_bytes(b"longer content")
+        node = storage.node("store:a")
+        node.write_bytes(b"content")
+        metadata = kept(node)
+        assert metadata["md5chksum-size"] == "7"
+        # The same content, also as another program has moved it: believed, and not read.
+        replaced(node, b"content", metadata, in_parts=in_parts)
+        asked = noted(node)
+        assert node.md5hash == md5(b"content")
+        assert "get_object" not in asked
+        replaced(node, b"longer content", metadata, in_parts=in_parts)
+        assert node.md5hash == md5(b"longer content")
+        assert [each for each in node.descriptor().checksums if each.algorithm == "md5"] == []
+        assert storage.node("disk:old") != node
+        assert storage.node("disk:new") == node
+        assert node.read_bytes() == b"longer content"
+        with node.open("rb") as stream:
+            assert stream.read() == b"longer content"
+        assert node.get_metadata() == {}
+        node.copy_to("disk:copy")
+        assert (tmp_path / "copy").read_bytes() == b"longer content"
+
+
+@PLACES
+@pytest.mark.parametrize("says_size", [True, False])
+def test_a_kept_md5_of_the_same_size_is_believed_and_reading_says_so(
+    request, tmp_path, engine, in_parts, says_size
+):
+    """Of what is not told: neither the service nor the metadata know better."""
+    mount = mount_of(request, "s3", engine=engine)
+    with manager(mount) as storage:
+        storage.add_mount({"name": "disk", "type": "local", "path": str(tmp_path)})
+        node = storage.node("store:a")
+        node.write_bytes(b"content")
+        metadata = kept(node)
+        if not says_size:
+            del metadata["md5chksum-size"]  # as rclone writes it
+        replaced(node, b"CONTENT", metadata, in_parts=in_parts)
+        assert node.md5hash == md5(b"content")
+
+        def in_order():
+            with node.open("rb") as stream:
+                stream.read()
+
+        said = (
+            rf"store:a.*{md5(b'CONTENT')}.*md5chksum.*{md5(b'content')}"
+            ".*Try again.*write the file anew.*store_checksums: never"
+        )
+        for step in (node.read_bytes, in_order, lambda: node.copy_to("disk:copy")):
+            with pytest.raises(StorageIOError, match=said):
+                step()
+        assert not (tmp_path / "copy").exists()
+        for more in ({"store_checksums": "never"}, {"verify_downloads": False}):
+            storage.add_mount({"name": "other", **mount, **more})
+            other = storage.node("other:a")
+            assert other.read_bytes() == b"CONTENT"
+            believes = "store_checksums" not in more
+            assert other.md5hash == md5(b"content" if believes else b"CONTENT")
+            digests = {each.hexdigest for each in other.descriptor().checksums}
+            assert (md5(b"content") in digests) == believes
+            storage.delete_mount("other")
+        node.write_bytes(b"CONTENT", encryption="aws:kms")
+        assert node.md5hash == md5(b"CONTENT")
+        assert node.read_bytes() == b"CONTENT"
+
+
+def test_a_name_of_ours_is_no_name_for_metadata(request):
+    with manager(mount_of(request, "s3")) as storage:
+        node = storage.node("store:a")
+        with pytest.raises(StorageValueError, match=r"md5chksum-size.*own use"):
+            node.write_bytes(b"x", metadata={"md5chksum-size": "1"})
+        node.write_bytes(b"x")
+        node.set_metadata({"a": "b"})
+        assert kept(node) == {"md5chksum": kept(node)["md5chksum"], "md5chksum-size": "1", "a": "b"}
 
 
 # -- what goes along with an upload -----------------------------------------------------------

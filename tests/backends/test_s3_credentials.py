@@ -311,6 +311,7 @@ def test_who_comes_while_another_thread_learns_the_folder_works_in_it_too(broker
     assert {request.path for request in broker.requests} == {"/team-files/team-1/a.txt"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_short_lived_credentials_are_renewed_in_time_by_both_clients(broker, engine):
     """Every request is signed with some that are good when it arrives."""
@@ -396,6 +397,7 @@ def test_a_broker_that_answers_otherwise(broker, given, error, message):
     assert broker.requests == []
 
 
+@pytest.mark.slow
 def test_a_broker_that_names_another_folder_later_moves_nothing(broker):
     broker.say = lambda number: Answer(
         200, granted(number, lifetime=3.0, S3Folder=f"s3://team-files/team-{number}/")

@@ -51,11 +51,11 @@ class Keys:
             found = [{"type": "file", "name": key} for key in below[first : first + PAGE]]
             yield found, first + PAGE >= len(below)
 
-    def info(self, path):
+    def look(self, path):
         if path in self.keys:
-            return {"type": "file", "name": path}
+            return {}
         if not path or any(key.startswith(path + "/") for key in self.keys):
-            return {"type": "directory", "name": path}
+            return None
         raise FileNotFoundError(path)
 
 

@@ -264,6 +264,33 @@ def test_a_version_is_restored_with_what_belongs_to_it(storage, requests):
     assert node.version_count == 6
 
 
+@pytest.mark.parametrize("engine", ["obstore", "fsspec"])
+def test_each_version_is_restored_with_the_metadata_that_it_had(config, engine):
+    """New metadata are a new version, of the same content: the one before is there without them."""
+    with StorageManager() as storage:
+        storage.configure([{"name": "v", **config, "engine": engine}])
+        node = written(storage, b"one")
+        node.set_metadata({"author": "ann"})
+        node.write_bytes(b"two", metadata={"author": "bob"}, content_type="text/css")
+        node.set_metadata({"team": "web"}, merge=True)
+        history = [each["version_id"] for each in node.versions]
+        assert len(history) == 4
+        for index, content, metadata, kind in (
+            (1, b"one", {"author": "ann"}, "text/plain"),
+            (0, b"one", {}, "text/plain"),
+            (2, b"two", {"author": "bob"}, "text/css"),
+            (3, b"two", {"author": "bob", "team": "web"}, "text/css"),
+        ):
+            node.restore(history[index])
+            about = node.descriptor()
+            assert (node.read_bytes(), node.get_metadata()) == (content, metadata)
+            assert (about.content_type, about.metadata) == (kind, metadata)
+            assert node.md5hash == hashlib.md5(content).hexdigest()
+        # What was restored is a version of its own, and those before stay.
+        assert [each["version_id"] for each in node.versions][:4] == history
+        assert node.version_count == 8
+
+
 def test_a_version_is_restored_as_of_a_time(storage):
     node = written(storage, b"one")
     next_second()

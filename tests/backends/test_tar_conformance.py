@@ -68,6 +68,7 @@ class ReadCompressed(ReadTar, ReadingConformance, ListingConformance):
     """Only the bytes on the way differ from the archive above."""
 
 
+@pytest.mark.slow
 class TestTarGz(ReadCompressed):
     suffix = "tar.gz"
 

@@ -82,6 +82,8 @@ class AnswerServer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Else a body waits 40 ms for the client to acknowledge the headers.
+            disable_nagle_algorithm = True
 
             def handle_any(self) -> None:
                 body = b""

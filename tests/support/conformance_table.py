@@ -19,7 +19,10 @@ _KEY = "conformance"
 _VARIANTS = ("plain", "narrowed", "readonly")
 #: Whose other variants belong to the quick tests too: a narrowed or read-only mount is the same code
 #: whatever it stands on.
-_QUICK_IN_ALL = ("TestLocal", "TestMemory")
+_QUICK_IN_ALL = ("TestMemory",)
+#: Whose plain mounts run all rows of the suite's tables (names, ranges, verbs) in the quick tests; all
+#: else runs the first row of each, which goes the same way.
+_QUICK_IN_FULL = ("TestLocal", "TestMemory")
 #: Tests that see the read-only view of a mount without a parameter that says so.
 _READ_ONLY = "PermissionConformance"
 
@@ -40,8 +43,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         variant = shown.pop() if shown else "plain"
         item.user_properties.append((_KEY, (_label(kind), variant)))
         starts_processes = getattr(function, "__module__", "") == processes.__name__
-        if starts_processes or (variant != "plain" and kind.__name__ not in _QUICK_IN_ALL):
+        other_variant = variant != "plain" and kind.__name__ not in _QUICK_IN_ALL
+        every_row = variant == "plain" and kind.__name__ in _QUICK_IN_FULL
+        further_row = not every_row and _is_further_row(spec)
+        if starts_processes or other_variant or further_row:
             item.add_marker(pytest.mark.slow)
+
+
+def _is_further_row(spec: Any) -> bool:
+    """Whether a test of a table is another than its first, however the mount is seen."""
+    if spec is None:
+        return False
+    return any(
+        index > 0 for name, index in spec.indices.items() if spec.params[name] not in _VARIANTS
+    )
 
 
 def _label(kind: type) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MD5",
+    "MD5_SIZE",
     "MTIME",
     "decimal",
     "internal",
@@ -32,12 +33,16 @@ __all__ = [
 MTIME = "mtime"
 #: The MD5 of the whole content, in base64.
 MD5 = "md5chksum"
+#: How many bytes that content has: a program that takes the metadata along to another content is
+#: found out by it. Ours alone; rclone neither writes nor minds it.
+MD5_SIZE = "md5chksum-size"
 
 _SECONDS = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
-_OURS = (MTIME, MD5)
+_SIZE = re.compile(r"[0-9]{1,15}", re.ASCII)
+_OURS = (MTIME, MD5, MD5_SIZE)
 
 
 def decimal(mtime: float) -> str:
@@ -83,12 +88,17 @@ def kept_mtime(metadata: Mapping[str, str] | None) -> float | None:
     return moment.timestamp() + float(found[2] or 0)
 
 
-def kept_checksum(metadata: Mapping[str, str] | None) -> Checksum | None:
-    """The MD5 that was kept; None where there is none.
+def kept_checksum(metadata: Mapping[str, str] | None, size: int | None = None) -> Checksum | None:
+    """The MD5 that was kept; None where there is none, or it is of a content of another ``size``.
 
-    >>> kept_checksum({"md5chksum": "kAFQmDzST7DWlj99KOF/cg=="})
+    >>> ours = {"md5chksum": "kAFQmDzST7DWlj99KOF/cg==", "md5chksum-size": "3"}
+    >>> kept_checksum(ours, 3)
     Checksum(algorithm='md5', hexdigest='900150983cd24fb0d6963f7d28e17f72')
+    >>> kept_checksum(ours, 4)
     """
+    of = _value(metadata, MD5_SIZE)
+    if size is not None and of is not None and _SIZE.fullmatch(of) and int(of) != size:
+        return None
     text = _value(metadata, MD5)
     if text is None:
         return None
@@ -117,8 +127,12 @@ def internal(metadata: Mapping[str, str] | None) -> dict[str, str]:
     """What is among the metadata for our own sake; not what somebody else has meant by its name."""
     found: dict[str, str] = {}
     for name, value in (metadata or {}).items():
-        is_mtime = name.lower() == MTIME and kept_mtime({name: value}) is not None
-        if is_mtime or (name.lower() == MD5 and kept_checksum({name: value}) is not None):
+        lower = name.lower()
+        if (
+            (lower == MTIME and kept_mtime({name: value}) is not None)
+            or (lower == MD5 and kept_checksum({name: value}) is not None)
+            or (lower == MD5_SIZE and _SIZE.fullmatch(value))
+        ):
             found[name] = value
     return found
 

@@ -39,12 +39,14 @@ class Known(NamedTuple):
     """What an answer says of the whole object: a digest of it, and the time that was kept.
 
     ``confirm`` is for a digest that may be none: it is asked where the content has another one,
-    which it is given, and says whether that is damage.
+    which it is given, and says whether that is damage. ``is_kept``: the digest is what an uploader
+    has put among the metadata, for which the service does not answer.
     """
 
     checksum: Checksum | None = None
     mtime: float | None = None
     confirm: Callable[[str], bool] | None = None
+    is_kept: bool = False
 
 
 class _Crc32:
@@ -88,6 +90,17 @@ def damaged() -> OSError:
     return OSError(errno.EIO, "what arrived is not what was stored; try again")
 
 
+def doubtful(found: str, kept: str) -> OSError:
+    """The same where it may be the digest that is wrong: both MD5s, which tell the two apart."""
+    return OSError(
+        errno.EIO,
+        "what arrived is not what was stored, or another program has left the MD5 of another "
+        f"content with it: what arrived has {found}, its metadata ('md5chksum') say {kept}. Try "
+        "again; if the same arrives, write the file anew, or read it by a mount with "
+        "'store_checksums: never', which does not believe such an MD5",
+    )
+
+
 def verifier_for(known: Known, size: int) -> Verifier | None:
     """A verifier, where a digest is known that can be computed here.
 
@@ -102,7 +115,7 @@ def verifier_for(known: Known, size: int) -> Verifier | None:
     made = _new_digest(known.checksum.algorithm)
     if made is None:
         return None
-    return Verifier(known.checksum, size, made, known.confirm)
+    return Verifier(known.checksum, size, made, known.confirm, is_kept=known.is_kept)
 
 
 class Verifier:
@@ -117,8 +130,11 @@ class Verifier:
         size: int,
         digest: Any,
         confirm: Callable[[str], bool] | None = None,
+        *,
+        is_kept: bool = False,
     ) -> None:
         self._expected = expected
+        self._is_kept = is_kept
         self._size = size
         self._digest: Any = digest
         self._confirm = confirm
@@ -129,7 +145,7 @@ class Verifier:
     def fresh(self) -> Verifier:
         """Another one for the same content, that has seen nothing of it."""
         made = _new_digest(self._expected.algorithm)
-        return Verifier(self._expected, self._size, made, self._confirm)
+        return Verifier(self._expected, self._size, made, self._confirm, is_kept=self._is_kept)
 
     def feed(self, at: int, data: bytes | memoryview) -> None:
         """The bytes from ``at`` on."""
@@ -155,9 +171,9 @@ class Verifier:
             return False
         if self.position > self._size:
             raise damaged()
-        found = self._digest.hexdigest()
-        if found != self._expected.hexdigest and (self._confirm is None or self._confirm(found)):
-            raise damaged()
+        found, expected = self._digest.hexdigest(), self._expected.hexdigest
+        if found != expected and (self._confirm is None or self._confirm(found)):
+            raise doubtful(found, expected) if self._is_kept else damaged()
         return True
 
 

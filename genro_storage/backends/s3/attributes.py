@@ -103,6 +103,11 @@ class S3Attributes(FsspecBackend):
         """The MD5 that an ETag is, where it is one."""
         raise NotImplementedError
 
+    def _kept_digest(self, metadata: Mapping[str, str], size: int | None) -> Checksum | None:
+        """The MD5 that an uploader has kept, where it counts."""
+        believes = self._store.client.options.believes_checksums
+        return kept_checksum(metadata, size) if believes else None
+
     @property
     def _verifies(self) -> bool:
         return self._store.client.options.verify_downloads
@@ -213,7 +218,7 @@ class S3Attributes(FsspecBackend):
         info = self._describe(path, {"type": "file", "name": path, **found})
         digests = (
             self._plain_digest(found, info.etag),
-            kept_checksum(as_metadata(found.get("Metadata", {}))),
+            self._kept_digest(as_metadata(found.get("Metadata", {})), info.size),
             *(_stored(found, name) for name in _CHECKSUMS),
         )
         headers: dict[str, Any] = {name: found.get(field) or None for name, field in _NAMES.items()}

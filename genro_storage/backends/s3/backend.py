@@ -12,7 +12,7 @@ from ...info import Checksum, CleanupCount, FileInfo
 from ..errors import RootNotFoundError, root_missing
 from ..fsspec_info import Profile
 from ..object_stores.engine import Facts
-from ..object_stores.kept import kept_checksum, shown
+from ..object_stores.kept import shown
 from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, level
 from ..object_stores.verifying import VerifiedReader, verifier_for
 from ..temporary_names import is_temporary
@@ -107,7 +107,8 @@ class S3Backend(S3Attributes, S3Urls):
         if found is None:
             return FileInfo(path, "directory")
         if isinstance(found, Facts):
-            return info_of(path, found, express=self._is_express)
+            believes = self._store.client.options.believes_checksums
+            return info_of(path, found, express=self._is_express, believes=believes)
         return self._describe(path, {"type": "file", "name": path, **found})
 
     def _describe(self, path: str, raw: Mapping[str, Any]) -> FileInfo:
@@ -120,7 +121,7 @@ class S3Backend(S3Attributes, S3Urls):
         metadata = as_metadata(raw["Metadata"])
         return info._replace(
             metadata=shown(metadata),
-            checksum=self._plain_digest(raw, info.etag) or kept_checksum(metadata),
+            checksum=self._plain_digest(raw, info.etag) or self._kept_digest(metadata, info.size),
         )
 
     def _plain_digest(self, answer: Mapping[str, Any], etag: str | None) -> Checksum | None:
@@ -145,7 +146,8 @@ class S3Backend(S3Attributes, S3Urls):
         if info.metadata is not None and self._digest(info.etag) is None:
             return None  # somebody has looked: nothing was kept
         # A listing does not say whether the object is encrypted, nor what digest we have kept.
-        found = self._describe(info.path, self._store.head(self._full(info.path)))
+        head = self._store.head(self._full(info.path))
+        found = self._describe(info.path, {"type": "file", "name": info.path, **head})
         return found.checksum if found.etag == info.etag else None
 
     def _entry(self, raw: Mapping[str, Any]) -> Entry:

@@ -293,9 +293,7 @@ class S3Client:
                 data = bytes(await body.read())
             finally:
                 body.close()
-            found = _part(answer, data, start, end)._replace(
-                known=known_of(answer, express=self.bucket.endswith("--x-s3"))
-            )
+            found = _part(answer, data, start, end)._replace(known=self.known(answer))
             if etag is not None and found.etag not in (None, etag):
                 # There are servers that do not know conditions.
                 raise OSError(errno.EBUSY, "another content came in its place meanwhile; try again")
@@ -305,6 +303,11 @@ class S3Client:
             return await self._attempt(once)
 
         return await repeated_async(self.bounds, attempt)
+
+    def known(self, answer: Mapping[str, Any]) -> Known:
+        """What the answer to a GET or HEAD says of the whole object."""
+        express = self.bucket.endswith("--x-s3")
+        return known_of(answer, express=express, believes=self.options.believes_checksums)
 
     async def look(self, step: Callable[[Any], Awaitable[T]]) -> T:
         """What ``step`` makes of botocore's client; it sends nothing."""

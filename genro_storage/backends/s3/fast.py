@@ -18,7 +18,6 @@ from .fast_errors import explain
 from .fast_facts import as_attributes, as_head
 from .fast_stream import FastStream
 from .filesystem import S3Filesystem
-from .metadata import known_of
 from .sdk_credentials import credentials_of, found_region
 from .store_settings import make_store
 
@@ -101,15 +100,15 @@ class ObstoreFilesystem(S3Filesystem):
     def _known(self, path: str, facts: Facts) -> Known:
         """What an answer says of the whole content."""
         head = as_head(facts)
-        known = known_of(head)
+        known = self.client.known(head)
         if known.checksum is not None:
             # Somebody may have kept it with another content, whose MD5 the ETag then is.
             etag = facts.etag.strip('"')
             return known._replace(confirm=lambda digest: digest != etag)
         # An ETag of this kind is an MD5 unless the object is encrypted, which only botocore sees.
-        likely = known_of({**head, "EncryptionUntold": False})
+        likely = self.client.known({**head, "EncryptionUntold": False})
         return likely._replace(
-            confirm=lambda _: known_of(self.head(path)).checksum == likely.checksum
+            confirm=lambda _: self.client.known(self.head(path)).checksum == likely.checksum
         )
 
     def _verifier(self, path: str, facts: Facts) -> Verifier | None:

@@ -30,8 +30,10 @@ _NAMES = {header: name for name, header in _HEADERS.items()}
 _RESERVED = {header.lower() for header in _NAMES}
 
 
-def info_of(path: str, facts: Facts, *, express: bool = False) -> FileInfo:
+def info_of(path: str, facts: Facts, *, express: bool = False, believes: bool = True) -> FileInfo:
     """The library's words for an object. ``express``: its bucket has ETags that are no MD5.
+
+    ``believes``: whether an MD5 counts that is among the metadata.
 
     This is asked for every file, hence the straight way: by a botocore answer it would take three
     times as long.
@@ -39,7 +41,8 @@ def info_of(path: str, facts: Facts, *, express: bool = False) -> FileInfo:
     metadata = as_metadata(
         {name: value for name, value in facts.attributes.items() if name not in _NAMES}
     )
-    etag, kept = facts.etag.strip('"'), kept_checksum(metadata)
+    etag = facts.etag.strip('"')
+    kept = kept_checksum(metadata, facts.size) if believes else None
     if kept is not None and kept.hexdigest != etag and not express and is_md5(etag):
         kept = None  # it may be of a content that was here before; see ``S3Backend.checksum``
     return FileInfo(

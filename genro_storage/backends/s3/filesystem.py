@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,22 +15,19 @@ from urllib.parse import urlencode
 
 from ...info import CleanupCount
 from ..errors import RootNotFoundError
-from ..object_stores.engine import Facts
 from ..object_stores.listing import pages
 from ..object_stores.source import Source
 from ..remote import is_transient
 from .codes import is_refused_before_it_began
 from .conditional_copy import CopyCondition
-from .fast_facts import as_head
+from .looking import Raw, S3Looks
 from .metadata import kept_facts, with_md5
 from .stream import S3Stream
 from .transfer import S3Transfers, condition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
-
-    from .client import S3Client
 
 __all__ = ["LONGEST_KEY", "S3Filesystem"]
 
@@ -46,17 +42,12 @@ _XML = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 #: How a listing of unfinished uploads goes on.
 _MARKERS = ("KeyMarker", "UploadIdMarker")
 
-Raw = dict[str, Any]
 
-
-class S3Filesystem:
+class S3Filesystem(S3Looks):
     """The calls on one bucket. ``client`` belongs to it; thread-safe."""
 
     protocol: str | tuple[str, ...] = "s3"
     root_marker: str = ""
-
-    def __init__(self, client: S3Client) -> None:
-        self.client = client
 
     @property
     def transfers(self) -> S3Transfers:
@@ -65,95 +56,6 @@ class S3Filesystem:
 
     def _strip_protocol(self, path: str) -> str:
         return path
-
-    def _ask(self, operation: str, **parameters: Any) -> Raw:
-        return self.client.run(lambda: self.client.request(operation, **parameters))
-
-    # -- looking ------------------------------------------------------------------------------
-
-    def head(self, path: str, **asked: Any) -> Raw:
-        """What a HEAD says about one object; ``FileNotFoundError`` where there is none."""
-        return self._ask("head_object", Key=path, **asked)
-
-    def _look(self, path: str) -> Raw | Facts:
-        """As ``head``, perhaps without what only a copy must know."""
-        return self.head(path)
-
-    def look(self, path: str) -> Raw | Facts | None:
-        """One object; None for a prefix that some key has. The root is there if the bucket is."""
-        if path:
-            try:
-                return self._look(path)
-            except FileNotFoundError:
-                pass
-            except PermissionError:
-                source = self.client.source
-                used = None if source is None else source.peek()
-                # A HEAD never says why; a listing does, where it is a matter of who we are.
-                self.has_any(path)
-                if source is None or source.peek() is used:
-                    raise
-                # We are somebody else by now: what we were had ended.
-                return self._look(path)
-        if self.has_any(f"{path}/" if path else ""):
-            return None
-        raise FileNotFoundError(errno.ENOENT, "not found", path)
-
-    def info(self, path: str) -> Raw:
-        """The same as fsspec has it."""
-        found = self.look(path)
-        if found is None:
-            return {"type": "directory", "name": path}
-        about = as_head(found) if isinstance(found, Facts) else found
-        return {"type": "file", "name": path, **about}
-
-    def has_any(self, prefix: str) -> bool:
-        """Whether some key begins so."""
-        return bool(self.some_keys(prefix, 1))
-
-    def some_keys(self, prefix: str, count: int) -> list[str]:
-        """The first keys that begin so."""
-        found = self._pages(Prefix=prefix, MaxKeys=count)
-        keys = (str(each["Key"]) for page in found for each in page.get("Contents", ()))
-        return list(itertools.islice(keys, count))
-
-    def ls(self, path: str, detail: bool = True) -> list[Raw]:
-        """One level below a prefix; directories end with a slash, and may be their own entry."""
-        found: list[Raw] = []
-        for page in self._pages(Prefix=f"{path}/" if path else "", Delimiter="/"):
-            found += (
-                {"type": "directory", "name": each["Prefix"]}
-                for each in page.get("CommonPrefixes", ())
-            )
-            found += (_listed(each) for each in page.get("Contents", ()))
-        return found
-
-    def keys_below(self, prefix: str, after: str | None = None) -> Iterator[tuple[list[Raw], bool]]:
-        """Pages of all keys that begin with ``prefix``, in order; and whether that is the last."""
-        more = {} if after is None else {"StartAfter": after}
-        for page in self._pages(Prefix=prefix, **more):
-            yield [_listed(each) for each in page.get("Contents", ())], not page.get("IsTruncated")
-
-    def _pages(self, **asked: Any) -> Iterator[Raw]:
-        def ask(token: str | None) -> Raw:
-            more = {} if token is None else {"ContinuationToken": token}
-            return self._ask("list_objects_v2", **asked, **more)
-
-        def token(page: Raw) -> str | None:
-            if not page.get("IsTruncated"):
-                return None
-            if "NextContinuationToken" not in page:
-                raise OSError(
-                    errno.EIO,
-                    "the server does not know version 2 of listings; check 'endpoint_url'",
-                )
-            return str(page["NextContinuationToken"])
-
-        return pages(ask, token)
-
-    def modified(self, path: str) -> datetime:
-        found: datetime = self.head(path)["LastModified"]
-        return found
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -178,7 +80,7 @@ class S3Filesystem:
         """Store ``value``; ``mode="create"`` refuses to replace. Other options are facts to keep."""
         extra = self.facts(path, options)
         if self.client.options.store_checksums != "never":
-            extra = with_md5(extra, hashlib.md5(value, usedforsecurity=False).digest())
+            extra = with_md5(extra, hashlib.md5(value, usedforsecurity=False).digest(), len(value))
         create = options.get("mode") == "create"
         self.create(path, create, lambda only: self._put_now(path, value, only, extra))
 
@@ -195,7 +97,7 @@ class S3Filesystem:
                 return
             extra = self.facts(rpath, options)
             if self.client.options.store_checksums == "always":
-                extra = with_md5(extra, source.md5())
+                extra = with_md5(extra, source.md5(), source.size)
             create = options.get("mode") == "create"
             self.create(
                 rpath,
@@ -439,16 +341,6 @@ def _summary(failures: list[tuple[str, Exception]], count: int) -> Exception:
     )
     found.__cause__ = first
     return found
-
-
-def _listed(each: Raw) -> Raw:
-    return {
-        "type": "file",
-        "name": str(each["Key"]),
-        "size": each.get("Size"),
-        "LastModified": each.get("LastModified"),
-        "ETag": each.get("ETag"),
-    }
 
 
 def _check_length(key: str) -> None:

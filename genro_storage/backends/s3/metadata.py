@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...info import Checksum
 from ..object_stores.header_text import decoded, encoded
-from ..object_stores.kept import MD5, kept_checksum, kept_mtime
+from ..object_stores.kept import MD5, MD5_SIZE, kept_checksum, kept_mtime
 from ..object_stores.verifying import Known
 
 if TYPE_CHECKING:
@@ -85,23 +85,33 @@ def is_plain(answer: Mapping[str, Any]) -> bool:
     )
 
 
-def known_of(answer: Mapping[str, Any], *, express: bool = False) -> Known:
+def known_of(answer: Mapping[str, Any], *, express: bool = False, believes: bool = True) -> Known:
     """What the answer to a GET or HEAD says of the whole object.
 
-    ``express``: a directory bucket, whose ETags are of another kind.
+    ``express``: a directory bucket, whose ETags are of another kind. ``believes``: whether an MD5
+    counts that is among the metadata.
 
     >>> known_of({"ETag": '"900150983cd24fb0d6963f7d28e17f72"'}).checksum.algorithm
     'md5'
     """
     metadata: Mapping[str, str] = answer.get("Metadata") or {}
     etag = str(answer.get("ETag") or "").strip('"')
-    is_digest = not express and is_plain(answer) and is_md5(etag)
-    return Known(
-        Checksum("md5", etag) if is_digest else kept_checksum(metadata), kept_mtime(metadata)
-    )
+    if not express and is_plain(answer) and is_md5(etag):
+        return Known(Checksum("md5", etag), kept_mtime(metadata))
+    kept = kept_checksum(metadata, _size(answer)) if believes else None
+    return Known(kept, kept_mtime(metadata), is_kept=kept is not None)
 
 
-def with_md5(options: Mapping[str, Any], digest: bytes) -> dict[str, Any]:
-    """The parameters of an upload that keep the MD5 of its content, too."""
-    metadata = {**options.get("Metadata", {}), MD5: base64.b64encode(digest).decode("ascii")}
-    return {**options, "Metadata": metadata}
+def _size(answer: Mapping[str, Any]) -> int | None:
+    """How large the whole is of which this may be a part."""
+    _, slash, total = str(answer.get("ContentRange") or "").rpartition("/")
+    if slash:
+        return int(total) if total.isdecimal() else None
+    length = answer.get("ContentLength")
+    return None if length is None else int(length)
+
+
+def with_md5(options: Mapping[str, Any], digest: bytes, size: int) -> dict[str, Any]:
+    """The parameters of an upload that keep the MD5 of its content, and whose it is, too."""
+    kept = {MD5: base64.b64encode(digest).decode("ascii"), MD5_SIZE: str(size)}
+    return {**options, "Metadata": {**options.get("Metadata", {}), **kept}}

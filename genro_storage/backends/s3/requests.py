@@ -70,7 +70,7 @@ class RequestSettings(BackendOptions):
         default="auto",
         description="Keep the MD5 of the content in the user metadata `md5chksum`, as rclone does. "
         "`auto`: of what is uploaded by one request; `always`: also of large files, which are read "
-        "once more for it.",
+        "once more for it; `never`: none is kept, and none that others have kept is believed.",
     )
     disable_bulk_delete: bool = Field(
         default=False,
@@ -130,6 +130,11 @@ class RequestSettings(BackendOptions):
                 "'sse_customer_key_base64' and 'server_side_encryption: sse-c' belong together"
             )
         return self
+
+    @property
+    def believes_checksums(self) -> bool:
+        """Whether an MD5 among the metadata of an object counts as that of its content."""
+        return self.store_checksums != "never"
 
     @property
     def copy_condition(self) -> CopyCondition | None:

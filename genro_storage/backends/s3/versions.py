@@ -21,7 +21,8 @@ from ..object_stores.tags import checked_tags
 from ..remote import repeated_async
 from .backend import S3Backend
 from .codes import server_code
-from .filesystem import Raw, S3Filesystem
+from .filesystem import S3Filesystem
+from .looking import Raw
 from .metadata import kept_facts
 
 if TYPE_CHECKING:
