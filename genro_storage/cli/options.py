@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,7 +30,7 @@ def duration(text: str | float) -> float:
             raise typer.BadParameter(
                 f"expected a number of seconds, or a duration such as 30s or 1h, got {text!r}"
             ) from None
-    if not 0 <= found < math.inf:
+    if not found >= 0:  # false for what is not a number, too
         raise typer.BadParameter("it must be 0 or more")
     return found
 
