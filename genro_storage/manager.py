@@ -312,7 +312,10 @@ class StorageManager:
         return self._mount(name).cleanup("", _duration(older_than, "older_than"))
 
     def close(self) -> None:
-        """Release every connection and forget all mounts; memory mounts lose their files."""
+        """Release every connection and forget all mounts; memory mounts lose their files.
+
+        A node that was made before holds its mount: it still works, and connects anew.
+        """
         with self._lock:
             self._install({})
             self._kept = {}

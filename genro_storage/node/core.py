@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from ..exceptions import MountNotFoundError
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -50,7 +52,11 @@ class NodeCore:
 
     def _derive(self, path: str, info: FileInfo | None = None) -> Self:
         """A node of the same mount value, even where the manager has a newer one by that name."""
-        node = self._create_node(self._manager, self._mount.name, "")
+        try:
+            node = self._create_node(self._manager, self._mount.name, "")
+        except MountNotFoundError:  # or none any more
+            node = self.__copy__()
+            node._snapshot = None
         node._mount, node._path, node._info = self._mount, path, info
         return node
 
