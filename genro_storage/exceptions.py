@@ -325,7 +325,7 @@ def translate(error: BaseException, *, node: str, action: str) -> StorageError:
     kind, reason = _classify(error)
     detail = _detail(error)
     number = error.errno if isinstance(error, OSError) else None
-    if number == _errno.ENAMETOOLONG and detail in ("", os.strerror(number)):
+    if number == _errno.ENAMETOOLONG and detail in ("", os.strerror(_errno.ENAMETOOLONG)):
         # A file system, which does not say its limit; other storages have their own and say it.
         detail = "most file systems allow 255 bytes a name"
     if detail == reason:
