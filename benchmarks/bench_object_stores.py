@@ -1,8 +1,10 @@
-"""Object stores: the library beside raw obstore, s3fs, boto3 and cloudpathlib, on one server.
+"""Object stores: the library beside raw obstore, fsspec's filesystem and the service's own library.
 
-``python benchmarks/bench_object_stores.py [--server moto|rclone] [--small] [--peers NAME,NAME]``:
-``--small`` is a few objects only, to see that it runs. Each contestant is a process of its own, so
-that nobody's threads and memory are another's; all take turns. Ratios are to raw obstore.
+``python benchmarks/bench_object_stores.py [--server moto|rclone|azurite|fake-gcs] [--small]
+[--peers NAME,NAME] [--scale N]``: ``--small`` is a few objects only, to see that it runs, and
+``--scale 4`` a quarter of the objects, for a server that is slow. Each contestant is a process of
+its own, so that nobody's threads and memory are another's; all take turns. Ratios are to the first:
+raw obstore, and on fake-gcs, which obstore cannot write to, Google's library.
 """
 
 from __future__ import annotations
@@ -15,15 +17,19 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+from cloud_peers import AZURE, GCS
 from harness import compare, machine
 from object_peers import PEERS, Server
 
+from tests.services.azure import AzuriteOnDisk
+from tests.services.gcs import FakeGcs
 from tests.services.s3 import BUCKET, KEY, SECRET, Moto, RcloneS3
 
 if TYPE_CHECKING:
@@ -32,16 +38,48 @@ if TYPE_CHECKING:
 
     from object_peers import Peer
 
+    from tests.services.base import Service
+
 MIB = 1024 * 1024
+
+
+class Place(NamedTuple):
+    """A server to race on, and who can."""
+
+    service: type[Service]
+    peers: dict[str, type[Peer]]
+    #: What the contestants are told of it, when it runs at that port.
+    server: Callable[[int], Server]
+
+
+def _on_s3(port: int) -> Server:
+    return Server(f"http://127.0.0.1:{port}", BUCKET, KEY, SECRET)
+
+
+def _on_azure(port: int) -> Server:
+    kind = AzuriteOnDisk
+    return Server(f"http://127.0.0.1:{port}/{kind.account}", kind.container, kind.account, kind.key)
+
+
+def _on_gcs(port: int) -> Server:
+    return Server(f"http://127.0.0.1:{port}", FakeGcs.bucket)
+
+
+PLACES: dict[str, Place] = {
+    "moto": Place(Moto, PEERS, _on_s3),
+    "rclone": Place(RcloneS3, PEERS, _on_s3),
+    "azurite": Place(AzuriteOnDisk, AZURE, _on_azure),
+    "fake-gcs": Place(FakeGcs, GCS, _on_gcs),
+}
 
 
 class Contestant:
     """A child process with one library, which does what it is told and says how much memory it took."""
 
-    def __init__(self, name: str, server: Server) -> None:
+    def __init__(self, name: str, place: str, server: Server) -> None:
         self.name = name
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", name, json.dumps(server)],
+            [sys.executable, __file__, "--worker", name, place, json.dumps(server)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -101,9 +139,9 @@ class Worker:
         Path(target).unlink()
 
 
-def work(name: str, server: Server) -> None:
+def work(name: str, place: str, server: Server) -> None:
     """The body of a child: steps from the standard input, peaks of memory to the output."""
-    worker = Worker(PEERS[name](server))
+    worker = Worker(PLACES[place].peers[name](server))
     for line in sys.stdin:
         step, arguments = json.loads(line)
         getattr(worker, step)(**arguments)
@@ -112,12 +150,16 @@ def work(name: str, server: Server) -> None:
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, flush=True)
 
 
-def small_objects(peers: Sequence[str], server: Server, small: bool) -> None:
+Start = Callable[[str], Contestant]
+
+
+def small_objects(peers: Sequence[str], start: Start, small: bool, scale: int) -> None:
     """Many small objects up and down, questions one after the other, reads all at once."""
     size, rounds = 4096, 1 if small else 3
-    many, asked, at_once = (20, 5, 20) if small else (2_000, 300, 1_000)
+    counts = (20, 5, 20) if small else (2_000, 300, 1_000)
+    many, asked, at_once = (max(1, count // scale) for count in counts)
     with contextlib.ExitStack() as stack:
-        started = {name: stack.enter_context(Contestant(name, server)) for name in peers}
+        started = {name: stack.enter_context(start(name)) for name in peers}
 
         def race(title: str, step: str, count: int) -> None:
             # Everybody works on objects of their own.
@@ -135,9 +177,12 @@ def small_objects(peers: Sequence[str], server: Server, small: bool) -> None:
         race(f"{at_once:,} reads at once, async", "at_once", at_once)
 
 
-def large_object(peers: Sequence[str], server: Server, small: bool, directory: Path) -> None:
+def large_object(
+    peers: Sequence[str], start: Start, small: bool, scale: int, directory: Path
+) -> None:
     """One large object up and down, and what memory that takes."""
-    size, word = (8 * MIB, "8 MiB") if small else (1024 * MIB, "1 GiB")
+    count = 8 if small else 1024 // scale
+    size, word = count * MIB, "1 GiB" if count == 1024 else f"{count} MiB"
     source = directory / "large.bin"
     with source.open("wb") as sink:
         for number in range(size // MIB):
@@ -160,7 +205,7 @@ def large_object(peers: Sequence[str], server: Server, small: bool, directory: P
             def renew(stack: contextlib.ExitStack = stack) -> None:
                 for name in peers:
                     if name not in fresh:
-                        fresh[name] = stack.enter_context(Contestant(name, server))
+                        fresh[name] = stack.enter_context(start(name))
 
             contestants = {name: functools.partial(go, name, step, **arguments) for name in peers}
             compare(
@@ -175,34 +220,45 @@ def large_object(peers: Sequence[str], server: Server, small: bool, directory: P
 def main() -> None:
     """Start the server, race, and stop it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--server", choices=("moto", "rclone"), default="moto")
+    parser.add_argument("--server", choices=tuple(PLACES), default="moto")
     parser.add_argument("--small", action="store_true", help="a few objects only")
-    parser.add_argument("--peers", default=",".join(PEERS), help="names, separated by commas")
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--scale", type=int, default=1, help="how many times fewer objects")
+    parser.add_argument("--peers", help="names, separated by commas")
+    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker:
-        name, server = given.worker
-        work(name, Server(*json.loads(server)))
+        name, where, told = given.worker
+        work(name, where, Server(*json.loads(told)))
         return
+    place = PLACES[given.server]
     peers = []
     print(machine(), f"server: {given.server}", sep=", ")
-    for name in given.peers.split(","):
-        if find_spec(PEERS[name].package) is None:
-            print(f"without {name}: install it with: {PEERS[name].install}")
-        else:
+    for name in given.peers.split(",") if given.peers else place.peers:
+        if name not in place.peers:
+            sys.exit(f"there is no {name!r} for {given.server}, but: {', '.join(place.peers)}")
+        if is_there(place.peers[name].package):
             peers.append(name)
+        else:
+            print(f"without {name}: install it with: {place.peers[name].install}")
     with tempfile.TemporaryDirectory(prefix="genro-bench-") as text:
-        kind = Moto if given.server == "moto" else RcloneS3
-        missing = kind.missing()
+        missing = place.service.missing()
         if missing is not None:
-            sys.exit(f"{missing}; install it with: {kind.install}")
-        service = kind(Path(text) / "server").start()
-        server = Server(f"http://127.0.0.1:{service.port}", BUCKET, KEY, SECRET)
+            sys.exit(f"{missing}; install it with: {place.service.install}")
+        service = place.service(Path(text) / "server").start()
+        start = functools.partial(Contestant, place=given.server, server=place.server(service.port))
         try:
-            small_objects(peers, server, given.small)
-            large_object(peers, server, given.small, Path(text))
+            small_objects(peers, start, given.small, given.scale)
+            large_object(peers, start, given.small, given.scale, Path(text))
         finally:
             service.stop()
+
+
+def is_there(package: str) -> bool:
+    """Whether it is installed."""
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # nor what it is a part of
+        return False
 
 
 if __name__ == "__main__":

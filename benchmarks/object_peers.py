@@ -1,4 +1,4 @@
-"""The contestants of ``bench_object_stores.py``: the same few steps with each library.
+"""The contestants of ``bench_object_stores.py`` on S3: the same few steps with each library.
 
 Each is written as its own documentation would: one client, shared by threads.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["PEERS", "Peer", "Server"]
+__all__ = ["PEERS", "Genro", "Obstore", "Peer", "Server"]
 
 THREADS = 16
 #: Threads, or connections, of the concurrent reads.
@@ -21,12 +21,12 @@ CONCURRENT = 32
 
 
 class Server(NamedTuple):
-    """Where all of them work."""
+    """Where all of them work: ``key`` is the account on Azure; GCS wants no credentials."""
 
     url: str
     bucket: str
-    key: str
-    secret: str
+    key: str = ""
+    secret: str = ""
 
 
 class Peer:
@@ -94,9 +94,13 @@ class Obstore(Peer):
     package, install = "obstore", "pip install obstore"
 
     def __init__(self, server: Server) -> None:
+        self.store = self.connect(server)
+
+    def connect(self, server: Server) -> Any:
+        """The store; another one for another service."""
         from obstore.store import S3Store
 
-        self.store = S3Store(
+        return S3Store(
             server.bucket,
             endpoint=server.url,
             access_key_id=server.key,
@@ -159,18 +163,20 @@ class Genro(Peer):
         self.storage = StorageManager()
         self.storage.configure(
             [
-                {
-                    "name": "far",
-                    "type": "s3",
-                    "bucket": server.bucket,
-                    "endpoint_url": server.url,
-                    "key": server.key,
-                    "secret": server.secret,
-                    "timeout": 600,
-                },
+                {"name": "far", "timeout": 600, **self.mount(server)},
                 {"name": "disk", "type": "local", "path": "/"},
             ]
         )
+
+    def mount(self, server: Server) -> dict[str, Any]:
+        """The options; others for another service."""
+        return {
+            "type": "s3",
+            "bucket": server.bucket,
+            "endpoint_url": server.url,
+            "key": server.key,
+            "secret": server.secret,
+        }
 
     def put(self, key: str, data: bytes) -> None:
         self.storage.node(f"far:{key}").write_bytes(data)

@@ -331,16 +331,17 @@ def test_a_public_container_needs_no_credentials(azure, storage):
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "expected", "requests"),
+    ("status", "code", "expected", "reads", "looks"),
     [
-        (503, "ServerBusy", StorageConnectionError, 3),
-        (500, "InternalError", StorageConnectionError, 3),
-        (429, "TooManyRequests", StorageConnectionError, 3),
-        (403, "AuthorizationPermissionMismatch", StoragePermissionError, 1),
-        (409, "BlobArchived", StoragePermissionError, 1),
+        (503, "ServerBusy", StorageConnectionError, 3, 3),
+        (500, "InternalError", StorageConnectionError, 3, 3),
+        (429, "TooManyRequests", StorageConnectionError, 3, 3),
+        # Why a look was refused only Microsoft's client sees, which is then asked.
+        (403, "AuthorizationPermissionMismatch", StoragePermissionError, 1, 2),
+        (409, "BlobArchived", StoragePermissionError, 1, 2),
     ],
 )
-def test_retries_are_the_ones_that_were_asked_for(status, code, expected, requests):
+def test_retries_are_the_ones_that_were_asked_for(status, code, expected, reads, looks):
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>m</Message></Error>"
     answer = Answer(
         status, body.encode(), (("Content-Type", "application/xml"), ("x-ms-error-code", code))
@@ -350,9 +351,12 @@ def test_retries_are_the_ones_that_were_asked_for(status, code, expected, reques
             "name": "az", "type": "azure", "container": "c", "account_name": "a",
             "account_key": _KEY, "endpoint_url": f"{server.url}/a", "timeout": 5, "retries": 2,
         }])  # fmt: skip
-        for step in (manager.node("az:a").read_bytes, lambda: manager.node("az:a").exists):
+        node = manager.node("az:a")
+        for step, requests in ((node.read_bytes, reads), (lambda: node.exists, looks)):
             server.requests.clear()
-            with pytest.raises(expected, match=code):
+            # No HEAD has the code of a server that has no time.
+            said = code if requests in (1, 2) or step == node.read_bytes else f"status {status}"
+            with pytest.raises(expected, match=said):
                 step()
             assert len(server.requests) == requests
 
@@ -563,7 +567,7 @@ def test_nothing_is_sent_to_where_a_server_redirects(status, engine):
             assert other.requests == []
         # obstore looks there, cannot be told not to, and shows nobody who we are.
         for request in other.requests:
-            assert request.method == "GET" and not request.body
+            assert request.method in ("GET", "HEAD") and not request.body
             assert "authorization" not in {name.lower() for name in request.headers}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
 import os
 
 import pytest
@@ -12,7 +15,9 @@ from genro_storage import (
     StorageManager,
     StorageUnsupportedError,
 )
+from genro_storage.backends.object_stores.engine import Body
 from genro_storage.backends.object_stores.fast_reads import FastReads
+from tests.services.proxy import Proxy
 
 pytestmark = pytest.mark.services
 
@@ -23,13 +28,13 @@ MIB = 1024 * 1024
 def by_obstore(monkeypatch):
     """The beginnings of the ranges that obstore is asked for."""
     asked = []
-    read = FastReads.read
+    stream = FastReads.stream
 
     def noted(self, key, start, end, pin):
         asked.append(start)
-        return read(self, key, start, end, pin)
+        return stream(self, key, start, end, pin)
 
-    monkeypatch.setattr(FastReads, "read", noted)
+    monkeypatch.setattr(FastReads, "stream", noted)
     return asked
 
 
@@ -42,13 +47,14 @@ def manager(mount, **more):
 @pytest.mark.parametrize(
     ("more", "small", "large"),
     [
-        ({}, [], [8 * MIB, 16 * MIB]),
-        ({"verify_downloads": False}, [0], [0, 8 * MIB, 16 * MIB]),
-        ({"engine": "obstore"}, [0], [0, 8 * MIB, 16 * MIB]),
+        ({}, [0], [0, 8 * MIB]),
+        ({"store_checksums": "never"}, [], [8 * MIB]),
+        ({"store_checksums": "never", "verify_downloads": False}, [0], [0, 8 * MIB]),
+        ({"store_checksums": "never", "engine": "obstore"}, [0], [0, 8 * MIB]),
         ({"engine": "fsspec"}, [], []),
     ],
 )
-def test_azure_is_read_by_obstore_except_for_what_a_digest_comes_with(
+def test_azure_is_read_by_obstore_except_for_a_digest_that_nobody_keeps(
     azure_mount, by_obstore, more, small, large
 ):
     with manager(azure_mount, **more) as storage:
@@ -67,22 +73,205 @@ def test_azure_is_read_by_obstore_except_for_what_a_digest_comes_with(
 @pytest.mark.parametrize(
     ("engine", "compares"), [("auto", True), ("fsspec", True), ("obstore", False)]
 )
+@pytest.mark.parametrize("size", [7, 20 * MIB])
 def test_a_blob_with_a_wrong_digest_is_damaged_where_it_is_compared(
-    azure, azure_mount, engine, compares
+    azure, azure_mount, tmp_path, engine, size, compares
 ):
+    with manager(azure_mount, engine=engine, store_checksums="never") as storage:
+        node = storage.node("store:a")
+        data = os.urandom(size)
+        node.write_bytes(data)
+        tell(azure, node, bytes(16))
+        with contextlib.ExitStack() as stack:
+            if compares:
+                stack.enter_context(pytest.raises(StorageIOError, match="not what was stored"))
+            assert node.read_bytes() == data
+        storage.add_mount({"name": "disk", "type": "local", "path": str(tmp_path)})
+        with contextlib.ExitStack() as stack:
+            if compares:
+                stack.enter_context(pytest.raises(StorageIOError, match="not what was stored"))
+            node.copy_to("disk:a")
+        assert (tmp_path / "a").exists() is not compares
+
+
+# -- the MD5 that our uploads to azure keep ---------------------------------------------------
+
+
+def blob(azure, node):
+    return azure.client().get_blob_client(node._mount.backend._full(node.path))
+
+
+def tell(azure, node, digest):
+    """Have the service say that the MD5 of a blob is this one; None: that it knows none."""
     from azure.storage.blob import ContentSettings
 
-    with manager(azure_mount, engine=engine) as storage, azure.client() as container:
+    told = ContentSettings(content_md5=None if digest is None else bytearray(digest))
+    with blob(azure, node) as client:
+        client.set_http_headers(content_settings=told)
+
+
+def keep(azure, node, digest):
+    """Have a blob keep another MD5 among its metadata."""
+    with blob(azure, node) as client:
+        client.set_blob_metadata({"md5chksum": base64.b64encode(digest).decode()})
+
+
+@pytest.fixture
+def counted(azure):
+    """A manager behind a proxy that counts what is asked."""
+    with Proxy(azure.port) as proxy, manager(azure.mount(proxy.port)) as storage:
+        yield storage, proxy
+
+
+def methods(proxy, step):
+    with proxy.counting() as asked:
+        step()
+    return [each.method for each in asked]
+
+
+def test_a_blob_of_ours_is_one_request_and_a_stranger_one_more_once(azure, counted):
+    storage, proxy = counted
+    ours, theirs = storage.node("store:ours"), storage.node("store:theirs")
+    ours.write_bytes(b"content")
+    with blob(azure, theirs) as client:
+        client.upload_blob(b"content")
+    assert methods(proxy, ours.read_bytes) == ["GET"]
+    assert methods(proxy, theirs.read_bytes) == ["GET", "HEAD"]
+    # Whoever has read the last blob reads the next one, and finds out whether that was right.
+    for node, asked in (
+        (theirs, ["GET"]),
+        (ours, ["GET"]),
+        (ours, ["GET"]),
+        (theirs, ["GET", "HEAD"]),
+    ):
+        assert methods(proxy, node.read_bytes) == asked
+    assert methods(proxy, theirs.read_bytes) == ["GET"]
+
+
+def test_a_look_is_one_request_and_tells_names_of_metadata_as_they_were_written(azure, counted):
+    """obstore, which looks first, tells them in lower case."""
+    storage, proxy = counted
+    plain, named = storage.node("store:plain"), storage.node("store:named")
+    plain.write_bytes(b"content")
+    named.write_bytes(b"content", metadata={"Town": "Köln"})
+    digest = hashlib.md5(b"content").hexdigest()
+    for node, metadata, asked in (
+        (plain, {}, ["HEAD"]),
+        (named, {"Town": "Köln"}, ["HEAD", "HEAD"]),  # and then Microsoft's client
+        (named, {"Town": "Köln"}, ["HEAD"]),
+        (plain, {}, ["HEAD"]),
+        (plain, {}, ["HEAD"]),
+    ):
+        found = []
+        assert methods(proxy, lambda node=node, found=found: found.append(node.stat())) == asked
+        (info,) = found
+        assert (info.size, info.metadata) == (7, metadata)
+        (listed,) = (each for each in node._mount.scan("") if each.path == node.path)
+        assert info._replace(checksum=listed.checksum) == listed
+        assert node.md5hash == digest
+    tell(azure, plain, None)
+    assert plain.md5hash == digest  # by reading it
+
+
+@pytest.mark.parametrize("engine", ["auto", "obstore"])
+@pytest.mark.parametrize(
+    ("kept", "told", "is_whole"),
+    [
+        ("right", "right", True),
+        ("right", "none", True),
+        ("right", "wrong", True),  # it is what was uploaded, whatever was said of it later
+        ("wrong", "right", True),  # kept with another content, as the service says
+        ("wrong", "none", False),
+        ("wrong", "wrong", False),
+    ],
+)
+def test_a_kept_digest_that_does_not_agree_is_damage_unless_the_service_knows_better(
+    azure, azure_mount, engine, kept, told, is_whole
+):
+    right = hashlib.md5(b"content").digest()
+    digests = {"right": right, "wrong": bytes(16), "none": None}
+    with manager(azure_mount, engine=engine) as storage:
         node = storage.node("store:a")
         node.write_bytes(b"content")
-        wrong = ContentSettings(content_md5=bytearray(16))
-        key = node._mount.backend._full("a")
-        container.get_blob_client(key).set_http_headers(content_settings=wrong)
-        if compares:
-            with pytest.raises(StorageIOError, match="not what was stored"):
-                node.read_bytes()
-        else:
+        keep(azure, node, digests[kept])
+        tell(azure, node, digests[told])
+        assert node.get_metadata() == {}
+
+        def streamed():
+            with node.open("rb") as stream:
+                return b"".join(iter(lambda: stream.read(2), b""))
+
+        def whole():
+            with node._mount.open_whole("a") as stream:
+                return stream.read()
+
+        for step in (node.read_bytes, streamed, whole):
+            if is_whole:
+                assert step() == b"content"
+            else:
+                with pytest.raises(StorageIOError, match=r"store:a.*not what was stored"):
+                    step()
+
+
+def test_who_keeps_none_believes_none(azure, azure_mount):
+    with manager(azure_mount, store_checksums="never") as storage:
+        node = storage.node("store:a")
+        for told in (None, hashlib.md5(b"content").digest()):
+            node.write_bytes(b"content")
+            keep(azure, node, bytes(16))
+            tell(azure, node, told)
             assert node.read_bytes() == b"content"
+
+
+def test_what_arrives_damaged_is_found_out_by_the_service(azure, counted, monkeypatch):
+    storage, proxy = counted
+    node = storage.node("store:a")
+    node.write_bytes(b"content")
+    rest = Body.all
+    monkeypatch.setattr(Body, "all", lambda self: rest(self)[:-1] + b"?")
+
+    def step():
+        with pytest.raises(StorageIOError, match="not what was stored"):
+            node.read_bytes()
+
+    assert methods(proxy, step) == ["GET", "HEAD"]
+
+
+@pytest.mark.parametrize(("policy", "keeps"), [("auto", True), ("always", True), ("never", False)])
+@pytest.mark.parametrize("size", [0, 7, 9 * MIB])
+def test_the_md5_is_kept_where_nobody_sees_it(azure, azure_mount, policy, size, keeps):
+    data = os.urandom(size)
+    text = base64.b64encode(hashlib.md5(data).digest()).decode()
+    with manager(azure_mount, store_checksums=policy) as storage:
+        node = storage.node("store:a")
+
+        def stored():
+            with blob(azure, node) as client:
+                return dict(client.get_blob_properties().metadata)
+
+        own = {"md5chksum": text} if keeps else {}
+        node.write_bytes(data)
+        assert stored() == own
+        assert node.read_bytes() == data
+        assert node.get_metadata() == node.descriptor().metadata == {}
+        node.write_bytes(data, metadata={"Colour": "blue"})
+        assert stored() == {"Colour": "blue", **own}
+        node.set_metadata({"a": "b"})
+        assert stored() == {"a": "b", **own}
+        assert [info.metadata for info in node._mount.scan("")] == [{"a": "b"}]
+        copy = storage.node("store:b")
+        node.copy_to(copy)
+        assert copy.get_metadata() == {"a": "b"}
+        assert copy.read_bytes() == data
+
+
+def test_metadata_that_leave_no_room_are_kept_without_it(azure_mount):
+    with manager(azure_mount) as storage:
+        node = storage.node("store:a")
+        large = {f"name{number}": "x" * 1000 for number in range(8)}
+        node.write_bytes(b"content", metadata=large)
+        assert node.get_metadata() == large
+        assert node.read_bytes() == b"content"
 
 
 @pytest.mark.parametrize("engine", ["fsspec", "obstore"])

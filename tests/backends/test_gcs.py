@@ -524,7 +524,9 @@ def test_an_upload_whose_token_has_ended_is_sent_again_whole(account):
         assert first.body == second.body and len(first.body) > _MIB
 
 
-def test_an_upload_that_fails_leaves_no_session_behind():
+def test_an_upload_that_fails_leaves_no_session_behind(monkeypatch):
+    monkeypatch.setattr("genro_storage.backends.gcs.client.UPLOAD_PIECE", 16 * _MIB)
+
     def answer(request):
         if request.method == "POST":
             return Answer(200, b"", (("Location", f"{server.url}/session?upload_id=s3cret"),))

@@ -122,6 +122,11 @@ _LARGE = 40 * _MIB
 _PIECE = 16 * _MIB
 
 
+@pytest.fixture(autouse=True)
+def _short_pieces(monkeypatch):
+    monkeypatch.setattr("genro_storage.backends.gcs.client.UPLOAD_PIECE", _PIECE)
+
+
 def _uploads(*answers):
     """A service that answers the pieces of an upload so, one after the other."""
 

@@ -66,8 +66,16 @@ def damaging(monkeypatch, node):
         return
     # Whichever engine has brought it.
     client = backend._remote.call(lambda client: client)
-    read = client.read
+    read, stream = client.read, client.stream
+
+    def streaming(*arguments):
+        answer = stream(*arguments)
+        following = answer.body.next
+        monkeypatch.setattr(answer.body, "next", lambda: flipped(following()))
+        return answer
+
     monkeypatch.setattr(client, "read", lambda *arguments: damaged(read(*arguments)))
+    monkeypatch.setattr(client, "stream", streaming)
 
 
 @pytest.mark.parametrize("size", [1000, 20 * MIB])

@@ -37,7 +37,7 @@ def _workers():
 @pytest.mark.services
 @pytest.mark.parametrize(
     ("kind", "step"),
-    [("s3", "download"), ("gcs", "download"), ("azure", "download"), ("s3", "copy_to")],
+    [(kind, step) for kind in ("s3", "gcs", "azure") for step in ("download", "copy_to")],
 )
 def test_a_download_that_was_interrupted_twice_writes_nowhere_any_more(
     kind, step, request, tmp_path, ctrl_c

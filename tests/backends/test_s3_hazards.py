@@ -23,6 +23,7 @@ from genro_storage import (
     StorageUnsupportedError,
 )
 from genro_storage.backends.object_stores.kept import MD5
+from genro_storage.backends.object_stores.onward import Onward
 from genro_storage.backends.s3.credentials import CredentialSource
 from genro_storage.backends.s3.fast_stream import FastStream
 from genro_storage.backends.s3.transfer import S3Transfers
@@ -196,7 +197,7 @@ def test_a_read_that_failed_can_be_made_again(moto_server, engine):
 
 def test_an_interrupt_anywhere_in_a_read_does_not_mix_what_is_read(moto_server):
     data = noise(5 * MIB)
-    functions = (FastStream.read, FastStream._advance, FastStream._next)
+    functions = (FastStream.read, FastStream._advance, Onward.next, Onward._next)
     codes = {each.__code__ for each in functions}
     left = 0
 

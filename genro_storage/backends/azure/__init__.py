@@ -40,9 +40,14 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
             if by_obstore(options):
                 from .fast import FastAzureClient
 
-                # obstore does not show the MD5 of a blob. Who asks for it by name does without.
+                # Who asks for obstore by name does without the MD5 that it does not show.
                 compared = options.engine == "auto" and options.verify_downloads
-                return FastAzureClient(access, options.bounds, compared=compared)
+                return FastAzureClient(
+                    access,
+                    options.bounds,
+                    compared=compared,
+                    believes=options.store_checksums != "never",
+                )
             from .versions import AzureVersionClient
 
             return AzureVersionClient(access, options.bounds)
@@ -66,6 +71,7 @@ def build(options: AzureOptions, context: BuildContext) -> Backend:
             rfc3339 if options.keep_mtime else None,
             tags=not options.disable_tagging,
             verify=options.verify_downloads,
+            md5=options.store_checksums != "never",
         ),
         direct=AzureDirect(options, access, context.mount),
         facts=lambda asking: facts(options, access, asking),

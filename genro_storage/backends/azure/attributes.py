@@ -11,7 +11,7 @@ from azure.storage.blob import BlobClient, ContentSettings, StandardBlobTier
 from ...exceptions import ChangedError
 from ...info import Checksum, Descriptor
 from ..fsspec_info import moment
-from ..object_stores.kept import kept_mtime, shown
+from ..object_stores.kept import MD5, digest_text, kept_mtime, shown
 from ..object_stores.tags import checked_tags
 from ..object_stores.verifying import Known
 from .errors import AzureErrors, ConditionError
@@ -36,6 +36,10 @@ __all__ = [
 ]
 
 
+#: Bytes of names and values of metadata, of 8 KiB that the service takes.
+_MOST_METADATA = 8000
+
+
 def settings(attributes: Attributes, content_type: str, md5: bytes) -> ContentSettings:
     """The headers of a new blob."""
     return ContentSettings(
@@ -48,11 +52,15 @@ def settings(attributes: Attributes, content_type: str, md5: bytes) -> ContentSe
     )
 
 
-def upload_options(facts: Facts, create: bool) -> dict[str, Any]:
+def upload_options(facts: Facts, create: bool, md5: bytes) -> dict[str, Any]:
     """The rest of it, and the condition: keywords of the calls that make a blob visible."""
     attributes = facts.attributes
+    metadata = dict(attributes.metadata or {})
+    if facts.keep_md5 and sum(map(len, (*metadata, *metadata.values()))) < _MOST_METADATA:
+        # It is in a header too, which obstore does not show.
+        metadata[MD5] = digest_text(md5)
     found: dict[str, Any] = {
-        "metadata": dict(attributes.metadata) if attributes.metadata else None,
+        "metadata": metadata or None,
         "tags": checked_tags(attributes.tags) if attributes.tags else None,
         "standard_blob_tier": _tier(attributes.storage_class),
         "encryption_scope": attributes.encryption,

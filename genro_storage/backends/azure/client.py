@@ -22,7 +22,7 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobBlock, BlobClient, ContainerClient
 
-from ...info import FileInfo
+from ...info import Checksum, FileInfo
 from ..fsspec_info import moment
 from ..object_stores.client import in_parallel
 from ..object_stores.errors import is_timeout
@@ -31,6 +31,7 @@ from ..object_stores.http import client_options, connected
 from ..object_stores.listing import Entry, Page
 from ..object_stores.reader import PIECE, Chunk
 from ..object_stores.source import Source, in_small_sends
+from ..object_stores.whole import Answer, in_pieces
 from .attributes import (
     AzureAttributes,
     blob_checksum,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
     from azure.storage.blob import BlobProperties
 
+    from ..object_stores.verifying import Known
     from ..remote import Bounds
     from .access import AzureAccess
 
@@ -154,6 +156,9 @@ class AzureClient(AzureAttributes):
             found = self._blob(key).get_blob_properties()
         return FileInfo(key, "directory") if is_folder(found) else _info(found, key)
 
+    def checksum(self, key: str, etag: str) -> Checksum | None:
+        return None  # a HEAD, and a listing, have told it already
+
     def page(
         self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
     ) -> Page:
@@ -195,7 +200,13 @@ class AzureClient(AzureAttributes):
         size = (found.content_range or "").rpartition("/")[2]
         if not size.isdigit():
             raise self._strange()
-        return Chunk(data, int(size), found.etag, known_of(found))
+        return Chunk(data, int(size), found.etag, self._known_of(found))
+
+    def _known_of(self, found: BlobProperties) -> Known:
+        return known_of(found)
+
+    def stream(self, key: str, start: int, end: int | None, pin: str | None) -> Answer:
+        return in_pieces(self, key, start, end, pin)
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -203,13 +214,14 @@ class AzureClient(AzureAttributes):
         self, key: str, data: bytes, content_type: str, *, create: bool, facts: Facts = NO_FACTS
     ) -> None:
         with Source(data) as source, self._conditional(facts.match):
+            md5 = source.md5()
             self._blob(key).upload_blob(
                 data,
                 length=len(data),
                 overwrite=True,
                 validate_content=True,
-                content_settings=settings(facts.attributes, content_type, source.md5()),
-                **upload_options(facts, create),
+                content_settings=settings(facts.attributes, content_type, md5),
+                **upload_options(facts, create, md5),
             )
 
     def put_large(
@@ -223,8 +235,9 @@ class AzureClient(AzureAttributes):
         facts: Facts = NO_FACTS,
     ) -> None:
         with Source(content) as source:
-            options = upload_options(facts, create)
-            options["content_settings"] = settings(facts.attributes, content_type, source.md5())
+            md5 = source.md5()
+            options = upload_options(facts, create, md5)
+            options["content_settings"] = settings(facts.attributes, content_type, md5)
             for attempt in range(self._bounds.retries + 1):
                 try:
                     self._put_blocks(key, source, options, facts.match, again)

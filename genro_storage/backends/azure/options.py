@@ -167,6 +167,12 @@ class AzureOptions(EncryptedDefaults, TaggedDefaults, PublicOptions, CloudOption
         description="A key of your own (32 bytes as base64) that the service encrypts contents "
         "with and does not keep: what is written with it cannot be read without. Needs https.",
     )
+    store_checksums: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Keep the MD5 of the content also in the user metadata `md5chksum`, where "
+        "obstore sees it, so that what it reads can be compared. `auto` and `always`: of every "
+        "file, since the service is told it in any case; `never` believes none that is kept, too.",
+    )
     disable_tagging: bool = Field(
         default=False, description="Send no tags with uploads, for accounts that have none."
     )

@@ -15,12 +15,14 @@ import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from ...info import FileInfo
+from ...info import Checksum, FileInfo
 from ..fsspec_info import moment
 from ..object_stores.facts import NO_FACTS, Facts
 from ..object_stores.listing import Entry, Page
 from ..object_stores.reader import Chunk
 from ..object_stores.source import Source, in_small_sends
+from ..object_stores.whole import Answer, in_pieces
+from .arriving import arriving, range_of
 from .attributes import GcsAttributes, item_checksum, item_metadata, known_of, resource
 
 if TYPE_CHECKING:
@@ -33,8 +35,11 @@ _FIELDS = "name,size,updated,etag,md5Hash,contentType"
 _LISTED = f"nextPageToken,prefixes,items({_FIELDS})"
 _LOOKED_AT = f"{_FIELDS},metadata,generation"
 _PAGE = 1000
-#: Bytes of one request of a resumable upload; the service wants a multiple of 256 KiB.
-_CHUNK = 16 * 1024 * 1024
+#: Bytes of one request of a resumable upload; the service wants a multiple of 256 KiB. Each is a
+#: pause, and what is sent again where one breaks.
+UPLOAD_PIECE = 64 * 1024 * 1024
+#: Bytes that are read at once of what is skipped.
+_CHUNK = 1024 * 1024
 _CANCEL = 5.0
 #: Seconds between two looks at a copy that does not go on.
 _PAUSE, _LONGEST_PAUSE = 0.05, 1.0
@@ -54,6 +59,9 @@ class GcsClient(GcsAttributes):
         if "name" not in found:
             raise self._strange()
         return _info(found)
+
+    def checksum(self, key: str, etag: str) -> Checksum | None:
+        return None  # as above, and in a listing
 
     def page(
         self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
@@ -80,24 +88,11 @@ class GcsClient(GcsAttributes):
     # -- reading ------------------------------------------------------------------------------
 
     def read(self, key: str, start: int, end: int, pin: str | None) -> Chunk:
-        headers = {
-            "Range": f"bytes={start}-{end - 1}",
-            # As it is stored: otherwise the service unpacks what was stored packed, from its
-            # beginning and whatever the range says.
-            "Accept-Encoding": "gzip",
-        }
-        with self._answer(
-            "GET",
-            self._endpoint + self._object(key),
-            key,
-            params={"alt": "media", "generation": pin or None},
-            headers=headers,
-            accepts=(200, 206, 416),
-        ) as response:
+        with self._content(key, start, end, pin) as response:
             if response.status_code == 416:  # nothing begins here
                 return Chunk(b"", start, "")
             part, skipped = response.status_code == 206, 0
-            where, _, total = response.headers.get("Content-Range", "").rpartition("/")
+            where, total = range_of(response.headers)
             if not part:  # so the unwanted beginning comes too
                 skipped = _skip(response.raw, start)
                 total = response.headers.get("Content-Length", "")
@@ -112,6 +107,10 @@ class GcsClient(GcsAttributes):
                 raise self._strange()
             pin = response.headers.get("X-Goog-Generation", "")
             return Chunk(data, size, pin, known_of(response.headers))
+
+    def stream(self, key: str, start: int, end: int | None, pin: str | None) -> Answer:
+        found = arriving(self, key, start, end, pin)
+        return in_pieces(self, key, start, end, pin) if found is None else found
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -206,8 +205,7 @@ class GcsClient(GcsAttributes):
         at = 0
         while at < source.size:
             # A piece whose answer was lost is sent again: the service ignores what it has.
-            data = source.piece(at, min(at + _CHUNK, source.size))
-            stored, found = again(functools.partial(self._piece, session, at, data, source.size))
+            stored, found = again(functools.partial(self._piece, session, at, source))
             if found is not None:
                 if found.get("md5Hash", md5) != md5:
                     raise OSError(errno.EIO, "the content arrived damaged")
@@ -215,16 +213,15 @@ class GcsClient(GcsAttributes):
             at = stored
         raise ConnectionError(errno.ECONNRESET, f"{self._host} did not finish the upload")
 
-    def _piece(
-        self, session: str, at: int, data: bytes, size: int
-    ) -> tuple[int, dict[str, Any] | None]:
+    def _piece(self, session: str, at: int, source: Source) -> tuple[int, dict[str, Any] | None]:
         """Send one piece: how much the service has by now, and the object after the last one."""
-        last = at + len(data) - 1
+        size = source.size
+        last = min(at + UPLOAD_PIECE, size) - 1
         with self._answer(
             "PUT",
             session,
             "",
-            data=in_small_sends(data),
+            data=source.body(at, last + 1),
             headers={"Content-Range": f"bytes {at}-{last}/{size}"},
             accepts=(200, 201, 308, 404, 410),
         ) as response:

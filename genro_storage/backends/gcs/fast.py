@@ -12,6 +12,7 @@ from .versions import GcsVersionClient
 
 if TYPE_CHECKING:
     from ..object_stores.reader import Chunk
+    from ..object_stores.whole import Answer
     from ..remote import Bounds
     from .access import GcsAccess
 
@@ -37,6 +38,12 @@ class FastGcsClient(GcsVersionClient):
         except Unfit:
             return super().read(key, start, end, pin)
         return found
+
+    def stream(self, key: str, start: int, end: int | None, pin: str | None) -> Answer:
+        try:
+            return self._reads.stream(key, start, end, pin)[0]
+        except Unfit:
+            return super().stream(key, start, end, pin)
 
     def _unavailable(self, status: int, _code: str) -> Exception | None:
         """Only what may be over in a moment: a refusal the JSON API explains better."""

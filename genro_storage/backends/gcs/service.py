@@ -128,6 +128,24 @@ class GcsService:
             finally:
                 response.close()
 
+    def _content(
+        self, key: str, start: int, end: int | None, pin: str | None
+    ) -> contextlib.AbstractContextManager[requests.Response]:
+        """The answer with the bytes of an object; or with all of it, or a 416."""
+        return self._answer(
+            "GET",
+            self._endpoint + self._object(key),
+            key,
+            params={"alt": "media", "generation": pin or None},
+            headers={
+                "Range": f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}",
+                # As it is stored: otherwise the service unpacks what was stored packed, from its
+                # beginning and whatever the range says.
+                "Accept-Encoding": "gzip",
+            },
+            accepts=(200, 206, 416),
+        )
+
     def _call(self, method: str, path: str, key: str | None, **request: Any) -> dict[str, Any]:
         """One request whose answer is JSON."""
         with self._answer(method, self._endpoint + path, key, **request) as response:

@@ -46,6 +46,7 @@ class Keeping:
 
     ``encode`` makes metadata what the service can hold (``ValueError`` where it cannot), and
     ``mtime_text`` a time; None: modification times are not kept. ``verify`` compares what is read.
+    ``md5`` keeps the digest of what is written where reading shows it sooner than the service's own.
     """
 
     defaults: Attributes = field(default_factory=Attributes)
@@ -53,6 +54,7 @@ class Keeping:
     mtime_text: Callable[[float], str] | None = None
     tags: bool = False
     verify: bool = True
+    md5: bool = False
 
 
 class StoreAttributes(FsspecBackend):
@@ -83,7 +85,8 @@ class StoreAttributes(FsspecBackend):
         keeping = self._keeping
         found = facts_of(attributes, keeping.defaults, keeping.encode, keeping.mtime_text)
         # A copy may offer tags to a service that has none.
-        return {"facts": Facts(found if keeping.tags else found._replace(tags=None))}
+        found = found if keeping.tags else found._replace(tags=None)
+        return {"facts": Facts(found, keep_md5=keeping.md5)}
 
     def _type_of(self, full: str) -> str:
         guessed = mimetype(full)

@@ -10,10 +10,11 @@ from .facts import NO_FACTS, Facts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ...info import Descriptor, FileInfo
+    from ...info import Checksum, Descriptor, FileInfo
     from ..fsspec_write import Content
     from .listing import Page
     from .reader import Chunk
+    from .whole import Answer
 
 __all__ = ["ObjectClient", "in_parallel"]
 
@@ -33,6 +34,10 @@ class ObjectClient(Protocol):
         """What is stored under exactly this key, a folder included; ``FileNotFoundError``."""
         ...
 
+    def checksum(self, key: str, etag: str) -> Checksum | None:
+        """A digest of this very content that ``head`` may not have told; None for none."""
+        ...
+
     def page(
         self, prefix: str, *, flat: bool, limit: int | None, start: str | None, token: str | None
     ) -> Page:
@@ -45,6 +50,10 @@ class ObjectClient(Protocol):
         ``pin`` names the content that is wanted: ``OSError(ESTALE)``, or ``FileNotFoundError``,
         where it has been replaced.
         """
+        ...
+
+    def stream(self, key: str, start: int, end: int | None, pin: str | None) -> Answer:
+        """The same as it comes, up to ``end`` or all that follows; for what is large."""
         ...
 
     def put(

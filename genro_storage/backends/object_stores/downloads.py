@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..remote import Bounds
-    from .engine import Body
 
-__all__ = ["MemorySink", "PositionedSink", "Ranges", "download"]
+__all__ = ["MemorySink", "PositionedSink", "Ranges", "Streamed", "download"]
 
 #: The most connections of one transfer.
 _LANES = 6
@@ -44,10 +43,30 @@ class PositionedSink(Protocol):
         ...
 
 
-class Ranges(Protocol):
-    """``Engine.open`` of one key."""
+class Streamed(Protocol):
+    """Bytes of an object that come as they are read, by one thread: ``Body``, or another's."""
 
-    def __call__(self, start: int, end: int | None, etag: str | None, /) -> Body:
+    start: int
+    stop: int
+
+    @property
+    def etag(self) -> str:
+        """What names the content, for ``Ranges``."""
+        ...
+
+    def next(self) -> bytes:
+        """The next bytes; none at the end. A connection that breaks raises."""
+        ...
+
+    def close(self) -> None:
+        """Give up what was not read."""
+        ...
+
+
+class Ranges(Protocol):
+    """``Engine.open`` of one key, or what another client has for it."""
+
+    def __call__(self, start: int, end: int | None, etag: str | None, /) -> Streamed:
         """A body that begins at ``start``; asked once."""
         ...
 
@@ -80,7 +99,7 @@ class _Lane:
 
 
 def download(
-    body: Body, again: Ranges, sink: PositionedSink, bounds: Bounds, *, base: int | None = None
+    body: Streamed, again: Ranges, sink: PositionedSink, bounds: Bounds, *, base: int | None = None
 ) -> None:
     """Write all of ``body`` to ``sink``, from its byte ``base`` on, which is 0 for the first.
 
@@ -94,13 +113,13 @@ def download(
 
 class _Download:
     def __init__(
-        self, body: Body, again: Ranges, sink: PositionedSink, bounds: Bounds, base: int
+        self, body: Streamed, again: Ranges, sink: PositionedSink, bounds: Bounds, base: int
     ) -> None:
         self._again = again
         self._sink = sink
         self._bounds = bounds
         self._base = base
-        self._etag = body.facts.etag
+        self._etag = body.etag
         self._left = body.stop - body.start
         self._changed = threading.Condition()
         self._lanes: list[_Lane] = []
@@ -110,7 +129,7 @@ class _Download:
         self._failure: BaseException | None = None
         self._over = threading.Event()
 
-    def run(self, body: Body) -> None:
+    def run(self, body: Streamed) -> None:
         first = _Lane(body.start, body.stop)
         self._lanes.append(first)
         self._running = 1
@@ -172,14 +191,17 @@ class _Download:
             self._opening = False
         lane = _Lane(start, stop)
         with self._changed:
-            if donor.at >= start or donor.stop != stop:
-                return  # it was faster
-            donor.stop = start
-            self._lanes.append(lane)
-            self._running += 1
-        self._pump(lane, body)
+            late = donor.at >= start or donor.stop != stop
+            if not late:
+                donor.stop = start
+                self._lanes.append(lane)
+                self._running += 1
+        if late:  # the donor was faster
+            body.close()
+        else:
+            self._pump(lane, body)
 
-    def _pump(self, lane: _Lane, body: Body | None) -> None:
+    def _pump(self, lane: _Lane, body: Streamed | None) -> None:
         """Bring the bytes of a lane. A stream that breaks goes on from where it was."""
         vain = 0
         while lane.at < lane.stop and not self._over.is_set():
@@ -195,12 +217,17 @@ class _Download:
                 if self._over.is_set() or vain > self._bounds.retries or not is_transient(error):
                     raise
                 time.sleep(min(_PAUSE * 2**vain, _LONGEST_PAUSE))
+            finally:
+                if body is not None:
+                    body.close()
             body = None
+        if body is not None:  # it is over already
+            body.close()
         with self._changed:
             self._running -= 1
             self._changed.notify_all()
 
-    def _drain(self, lane: _Lane, body: Body) -> None:
+    def _drain(self, lane: _Lane, body: Streamed) -> None:
         while lane.at < lane.stop and not self._over.is_set():
             data = body.next()
             if not data:

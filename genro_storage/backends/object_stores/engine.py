@@ -41,6 +41,17 @@ PUT_AT_ONCE = MIB
 #: after what the same process writes next.
 _GRACE = 2.0
 
+#: What obstore calls the headers of an object that are no user metadata.
+_HEADERS = frozenset(
+    (
+        "Cache-Control",
+        "Content-Disposition",
+        "Content-Encoding",
+        "Content-Language",
+        "Content-Type",
+        "Storage-Class",
+    )
+)
 _HEAD = {"head": True}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What obstore takes for another key, or for none: "a/" becomes "a", and "a//b" is refused.
@@ -63,18 +74,28 @@ class Facts(NamedTuple):
     version: str | None
     attributes: Mapping[str, str]
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The user metadata, ours among them, as they are stored."""
+        return {name: value for name, value in self.attributes.items() if name not in _HEADERS}
+
 
 class Body:
     """The content of an answer, or a range of it, that is still to be read; by one thread."""
 
     def __init__(self, engine: Engine, result: Any) -> None:
         self._engine = engine
-        self._result = result
+        self._result: Any = result
         self._chunks: Any = None
         self.facts: Facts = _facts(result)
         self.start: int
         self.stop: int
         self.start, self.stop = result.range
+
+    @property
+    def etag(self) -> str:
+        """What names the content."""
+        return self.facts.etag
 
     def all(self) -> bytes:
         """All of it."""
@@ -88,6 +109,10 @@ class Body:
         if self._chunks is None:
             self._chunks = self._result.stream(min_chunk_size=CHUNK)
         return self._engine.once(lambda: bytes(next(self._chunks, b"")))
+
+    def close(self) -> None:
+        """Give up what was not read."""
+        self._chunks = self._result = None
 
 
 class Engine:

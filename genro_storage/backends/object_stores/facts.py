@@ -26,10 +26,14 @@ _HEADERS = (
 
 
 class Facts(NamedTuple):
-    """``attributes`` as the service has them, metadata included; ``match``: the ETag to replace."""
+    """``attributes`` as the service has them, metadata included; ``match``: the ETag to replace.
+
+    ``keep_md5``: the MD5 of the content goes among the metadata.
+    """
 
     attributes: Attributes = Attributes()
     match: str | None = None
+    keep_md5: bool = False
 
 
 NO_FACTS = Facts()

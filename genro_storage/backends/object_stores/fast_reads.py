@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .engine import Body, Engine, Unfit
 from .kept import kept_mtime
 from .reader import Chunk
 from .verifying import Known
+from .whole import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..remote import Bounds
+    from .engine import Facts
     from .failures import Failure
 
 __all__ = ["FastReads"]
@@ -64,23 +66,42 @@ class FastReads:
             return _BeyondError(errno.EINVAL, "nothing begins there")
         return self._refused(failure.status, failure.code)
 
+    def head(self, key: str) -> Facts:
+        """What a look tells; ``FileNotFoundError``. Without a digest, as ``read``."""
+        if not self._engine.can(key):
+            raise Unfit("not by obstore")
+        return self._engine.head(key)
+
     def read(self, key: str, start: int, end: int, pin: str | None) -> tuple[Chunk, dict[str, str]]:
         """As ``ObjectClient.read``, and the attributes of the object beside it.
 
         The chunk knows the time that was kept, and no digest: obstore does not show the headers
         that have it.
         """
-        if not self._engine.can(key):
-            raise Unfit("not by obstore")
+
+        def step() -> tuple[Answer, dict[str, str], bytes]:
+            found, attributes = self.stream(key, start, end, pin)
+            return found, attributes, cast("Body", found.body).all()
+
         try:
-            body = self._engine.once(lambda: self._body(key, start, end, pin))
-            data = body.all()
+            # All of it is one call for a thread of its own, where one is needed.
+            found, attributes, data = self._engine.once(step)
         except _BeyondError:
             if start == 0:
                 raise Unfit("an empty object, or what stands for a directory") from None
             return Chunk(b"", start, ""), {}
+        return Chunk(data, found.size, found.pin, found.known), attributes
+
+    def stream(
+        self, key: str, start: int, end: int | None, pin: str | None
+    ) -> tuple[Answer, dict[str, str]]:
+        """As ``ObjectClient.stream``, in the same way."""
+        if not self._engine.can(key):
+            raise Unfit("not by obstore")
+        body = self._engine.once(lambda: self._body(key, start, end, pin))
         facts = body.facts
-        if body.start != start or len(data) != min(end, facts.size) - start:
+        stop = facts.size if end is None else min(end, facts.size)
+        if (body.start, body.stop) != (start, stop):
             raise Unfit("another range than the one that was asked for")
         found = facts.etag if self._pinned == "etag" else facts.version
         if not found:
@@ -88,12 +109,16 @@ class FastReads:
         if pin and found != pin:
             raise OSError(errno.ESTALE, "it was replaced while it was read; read it again")
         attributes = dict(facts.attributes)
-        return Chunk(data, facts.size, found, Known(None, kept_mtime(attributes))), attributes
+        return Answer(body, facts.size, found, Known(None, kept_mtime(attributes))), attributes
 
-    def _body(self, key: str, start: int, end: int, pin: str | None) -> Body:
+    def _body(self, key: str, start: int, end: int | None, pin: str | None) -> Body:
         import obstore
 
-        options: dict[str, Any] = {"range": (start, end)}
+        options: dict[str, Any] = {}
+        if end is not None:
+            options["range"] = (start, end)
+        elif start:
+            options["range"] = {"offset": start}
         if pin:
             options["if_match" if self._pinned == "etag" else "version"] = pin
         return Body(self._engine, obstore.get(self._engine.store(), key, options=options))  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ __all__ = [
     "MD5_SIZE",
     "MTIME",
     "decimal",
+    "digest_text",
     "internal",
     "kept_checksum",
     "kept_mtime",
@@ -115,7 +116,11 @@ def md5_text(data: bytes) -> str:
     >>> md5_text(b"abc")
     'kAFQmDzST7DWlj99KOF/cg=='
     """
-    digest = hashlib.md5(data, usedforsecurity=False).digest()
+    return digest_text(hashlib.md5(data, usedforsecurity=False).digest())
+
+
+def digest_text(digest: bytes) -> str:
+    """The same, where it is known already."""
     return base64.b64encode(digest).decode("ascii")
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from ..base import COPY_CHUNK
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Any, Self
 
-__all__ = ["BRIEF_QUEUE", "Source", "in_small_sends"]
+__all__ = ["BRIEF_QUEUE", "Region", "Source", "in_small_sends"]
 
 _AT_ONCE = 64 * 1024
 
@@ -78,6 +78,10 @@ class Source:
                 start += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def body(self, start: int, end: int) -> Region:
+        """The same as the body of a request, of which nothing is held in memory."""
+        return Region(self, start, end)
+
     def md5(self) -> bytes:
         """The digest of the whole content, read once for it."""
         digest = hashlib.md5(usedforsecurity=False)
@@ -101,3 +105,36 @@ class Source:
         if self._file is not None:
             with self._lock:
                 self._file.close()
+
+
+class Region(io.RawIOBase):
+    """The bytes of a source from ``start`` up to ``end``; can be sent again from its beginning."""
+
+    def __init__(self, source: Source, start: int, end: int) -> None:
+        self._source = source
+        self._start, self._end = start, end
+        self._at = start
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        count = min(len(view), self._end - self._at)
+        view[:count] = self._source.piece(self._at, self._at + count)
+        self._at += count
+        return count
+
+    def tell(self) -> int:
+        return self._at - self._start
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: len(self)}[whence]
+        self._at = self._start + min(max(base + offset, 0), len(self))
+        return self.tell()

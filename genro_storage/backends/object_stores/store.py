@@ -10,7 +10,7 @@ import contextlib
 import errno
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from ...capabilities import BackendCapabilities
 from ...info import FileInfo
@@ -19,20 +19,18 @@ from ..errors import RootNotFoundError, root_missing
 from ..fsspec_info import Filesystem, Profile
 from ..remote import Bounds, RemoteFilesystem, is_transient, repeated
 from ..temporary_names import is_temporary
-from .attributes import Keeping, StoreAttributes
+from .attributes import Keeping
 from .client import ObjectClient, in_parallel
 from .direct import DirectAccess, ObjectUrls
 from .listing import Entry, Page, in_any_order, in_key_order, pages, scanned
 from .other_clients import LendsClients
-from .reader import FIRST, PIECE, Chunk, ObjectReader
-from .target import Target
-from .verifying import VerifiedReader, Verifier, VerifyingSink, verifier_for
+from .reader import PIECE
+from .reading import StoreReading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
-    from ...info import Finding
+    from ...info import Checksum, Finding
 
 __all__ = ["Asking", "ObjectStoreBackend", "PublicStoreBackend"]
 
@@ -43,7 +41,7 @@ Asking = Callable[[Callable[[Any], Any]], Any]
 _DELETERS = 8
 
 
-class ObjectStoreBackend(LendsClients, StoreAttributes, ObjectUrls):
+class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
     """A bucket, from a prefix downwards.
 
     ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.
@@ -135,6 +133,12 @@ class ObjectStoreBackend(LendsClients, StoreAttributes, ObjectUrls):
             return FileInfo(path, "directory")
         raise FileNotFoundError(errno.ENOENT, "not found", path)
 
+    def checksum(self, info: FileInfo) -> Checksum | None:
+        if info.checksum is not None or info.type != "file" or info.etag is None:
+            return info.checksum
+        key, etag = self._full(info.path), info.etag
+        return self._ask(lambda client: client.checksum(key, etag))
+
     def check(self) -> None:
         try:
             self._page("", flat=True, limit=1)
@@ -218,93 +222,6 @@ class ObjectStoreBackend(LendsClients, StoreAttributes, ObjectUrls):
             return first.pop() if token is None else self._page(path, flat=True, token=token)
 
         return pages(ask, lambda page: page.next)
-
-    # -- reading ------------------------------------------------------------------------------
-
-    def _read(self, path: str, start: int, end: int, pin: str | None = None) -> Chunk:
-        """Bytes of a file; the right error where there is none."""
-        if not path:
-            self._require_file(path)
-        try:
-            return self._ask(lambda client: _read_whole(client, self._full(path), start, end, pin))
-        except RootNotFoundError:
-            raise
-        except FileNotFoundError as error:
-            self._require_file(path)  # raises, except for a file that has come meanwhile
-            raise FileNotFoundError(errno.ENOENT, "not found", path) from error
-
-    def _rest(self, path: str, start: int, end: int, pin: str) -> bytes:
-        """Bytes that are there, of the content that ``pin`` names."""
-
-        def whole() -> bytes:
-            full = self._full(path)
-            try:
-                found = self._remote.once(
-                    lambda client: _read_whole(cast("ObjectClient", client), full, start, end, pin)
-                )
-            except FileNotFoundError as error:
-                raise _replaced() from error
-            if len(found.data) != end - start:
-                raise _replaced()  # it is that long no more
-            return found.data
-
-        return self._again(whole)
-
-    def _verifier(self, first: Chunk) -> Verifier | None:
-        """What compares the whole of which this is the beginning."""
-        return verifier_for(first.known, first.size) if self._keeping.verify else None
-
-    def open_read(self, path: str, *, version: str | None = None) -> BinaryIO:
-        self._refuse_version(version)
-        first = self._read(path, 0, FIRST)
-        reader = ObjectReader(first, lambda start, end: self._rest(path, start, end, first.pin))
-        verifier, mtime = self._verifier(first), first.known.mtime
-        return cast("BinaryIO", VerifiedReader(reader, self._guard, verifier, mtime))
-
-    def read_bytes(
-        self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
-    ) -> bytes:
-        self._refuse_version(version)
-        if end is not None and end <= start:
-            self._require_file(path)
-            return b""
-        limit = start + PIECE if end is None else min(end, start + PIECE)
-        first = self._read(path, start, limit)
-        last = first.size if end is None else min(end, first.size)
-        verifier = self._verifier(first) if (start, last) == (0, first.size) else None
-        if limit >= last:
-            if verifier is not None:
-                verifier.feed(0, first.data)
-                verifier.finish()
-            return first.data
-        whole = bytearray(last - start)
-        whole[: len(first.data)] = first.data
-
-        def part(at: int) -> None:
-            until = min(at + PIECE, last)
-            whole[at - start : until - start] = self._rest(path, at, until, first.pin)
-
-        in_parallel(part, range(limit, last, PIECE))
-        data = bytes(whole)
-        if verifier is not None:
-            verifier.feed(0, data)
-            verifier.finish()
-        return data
-
-    def download(self, path: str, target: Path, *, version: str | None = None) -> None:
-        self._refuse_version(version)
-        first = self._read(path, 0, PIECE)
-        verifier = self._verifier(first)
-        with Target(target) as sink:
-            write = sink.write if verifier is None else VerifyingSink(sink, verifier).write
-            write(0, first.data)
-
-            def part(at: int) -> None:
-                write(at, self._rest(path, at, min(at + PIECE, first.size), first.pin))
-
-            in_parallel(part, range(PIECE, first.size, PIECE))
-            if verifier is not None:
-                verifier.finish(sink.read)
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -401,17 +318,6 @@ class PublicStoreBackend(ObjectStoreBackend):
     """A bucket at the one address of its public service, where each has a name of its own."""
 
     address_is_sure: ClassVar[bool] = True
-
-
-def _read_whole(client: ObjectClient, key: str, start: int, end: int, pin: str | None) -> Chunk:
-    found = client.read(key, start, end, pin)
-    if len(found.data) < min(end, found.size) - start:
-        raise ConnectionError(errno.ECONNRESET, "the answer ended too early")
-    return found
-
-
-def _replaced() -> OSError:
-    return OSError(errno.ESTALE, "it was replaced or deleted while it was read; read it again")
 
 
 def _as_it_is(error: Exception) -> Exception:

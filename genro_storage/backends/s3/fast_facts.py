@@ -38,9 +38,7 @@ def info_of(path: str, facts: Facts, *, express: bool = False, believes: bool = 
     This is asked for every file, hence the straight way: by a botocore answer it would take three
     times as long.
     """
-    metadata = as_metadata(
-        {name: value for name, value in facts.attributes.items() if name not in _NAMES}
-    )
+    metadata = as_metadata(facts.metadata)
     etag = facts.etag.strip('"')
     kept = kept_checksum(metadata, facts.size) if believes else None
     if kept is not None and kept.hexdigest != etag and not express and is_md5(etag):
@@ -64,7 +62,7 @@ def as_head(facts: Facts) -> dict[str, Any]:
         "LastModified": facts.mtime.replace(microsecond=0),
         "ETag": facts.etag,
         "EncryptionUntold": True,
-        "Metadata": {key: facts.attributes[key] for key in facts.attributes if key not in _NAMES},
+        "Metadata": facts.metadata,
     }
     for header, name in _NAMES.items():
         if header in facts.attributes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..object_stores.downloads import MemorySink, download
 from ..object_stores.engine import Unfit
+from ..object_stores.onward import Onward
 from ..remote import repeated
 from .transfer import PART
 from .window import FIRST, ObjectWindow
@@ -42,14 +43,13 @@ class FastStream(ObjectWindow):
     ) -> None:
         """``known``: what the headers of the first answer say of the whole."""
         self._engine = engine
-        self._body: Body | None = None  # what comes after the data
-        self._body_at = 0  # and from which byte on
+        self._onward = Onward(self._again, client.bounds)  # what comes after the data
         self._fit = True
-        self._of_parent: Body | None = None
 
         def opened() -> tuple[bytes, int, str | None, Known]:
             body, data = self._whole(client, key) if whole else engine.read(key, 0, FIRST)
-            self._body = body if whole else None
+            if whole:
+                self._onward = Onward(self._again, client.bounds, body)
             return data or b"", body.facts.size, body.facts.etag, known(body.facts)
 
         super().__init__(client, key, opened)
@@ -63,7 +63,7 @@ class FastStream(ObjectWindow):
 
     def _read_large(self, wanted: int) -> bytes:
         start, etag, bounds = self._position, self._etag, self._client.bounds
-        self._body = None
+        self._onward.drop()
         memory = MemorySink()
         try:
             if not self._is_fit():
@@ -82,22 +82,14 @@ class FastStream(ObjectWindow):
         forget what it has.
         """
         self._require_open()
-        start, size, etag = len(self._data), self._size, self._etag
         if self._position or self._start or not self._is_fit():
             return False
-        body, self._body = self._body, None
-        sink.write(0, self._data)
-        if start < size:
-            try:
-                if body is None or body.start != start:
-                    body = repeated(self._client.bounds, lambda _: self._again(start, size, etag))
-                if (body.start, body.stop) != (start, size):
-                    raise Unfit
-                download(body, self._again, sink, self._client.bounds, base=0)
-            except Unfit:
-                self._fit = False
-                return False
-        self._position = size
+        try:
+            self._onward.drain(sink, self._data, self._size, self._etag)
+        except Unfit:
+            self._fit = False
+            return False
+        self._position = self._size
         return True
 
     def _is_fit(self) -> bool:
@@ -109,39 +101,35 @@ class FastStream(ObjectWindow):
 
     def _advance(self, at: int, wanted: int) -> None:
         if self._is_inherited:
-            # Kept, since what it belongs to is in the parent, and has no thread here.
-            self._of_parent, self._body = self._body, None
+            self._onward.abandon()
             self._adopt()
         follows = at == self._start + len(self._data)
-        goes_on = follows and (at > 0 or self._body is not None)
+        goes_on = follows and (at > 0 or self._onward.is_open)
         if not goes_on:
-            self._body = None
+            self._onward.drop()
         try:
             if not self._is_fit():
                 raise Unfit
-            data = repeated(self._client.bounds, lambda _: self._next(at, goes_on))
+            if goes_on:
+                data = self._onward.next(at, self._size, self._etag)
+            else:
+                data = repeated(self._client.bounds, lambda _: self._piece(at))
         except Unfit:
-            self._fit, self._body = False, None
+            self._fit = False
+            self._onward.drop()
             end = min(at + PART, self._size)
             data = self._client.run(lambda: self._client.fetch(self._key, at, end, self._etag)).data
         if not data:
             raise OSError(errno.EIO, "the server sent less than there is")
         self._start, self._data = at, data
 
-    def _next(self, at: int, goes_on: bool) -> bytes:
-        """The next bytes of the answer that is being read, or of another from here on."""
-        body, self._body = self._body, None
-        if body is None or self._body_at != at:  # whoever was interrupted has lost some of it
-            end = self._size if goes_on else min(at + FIRST, self._size)
-            body = self._again(at, end, self._etag)
-            if body.start != at:
-                raise Unfit
-        data = body.next() if goes_on else body.all()
-        if goes_on:
-            self._body_at = at + len(data)
-            self._body = body  # not where it has failed
-        return data
+    def _piece(self, at: int) -> bytes:
+        """Some bytes from here on, for a look."""
+        body = self._again(at, min(at + FIRST, self._size), self._etag)
+        if body.start != at:
+            raise Unfit
+        return body.all()
 
     def close(self) -> None:
         super().close()
-        self._body = None
+        self._onward.drop()
