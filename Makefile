@@ -33,6 +33,7 @@ install: $(VENV)/.installed ## create .venv: the package (editable) and all tool
 # The environment depends on pyproject.toml alone; while the stamp is newer nothing is downloaded.
 $(VENV)/.installed: pyproject.toml
 	@tools/make_env.sh $(VENV)
+	@echo "installing the package and all tools into $(VENV) (once; a minute where nothing is cached)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
 	@touch $@
 
@@ -52,6 +53,7 @@ test-min: $(VENV_MIN)/.installed ## the tests with the oldest dependencies that 
 # Our own requirements at their lower bounds; the test tools stay new.
 $(VENV_MIN)/.installed: pyproject.toml
 	@tools/make_env.sh $(VENV_MIN)
+	@echo "installing the oldest dependencies that are allowed into $(VENV_MIN) (once)"
 	@$(VENV_MIN)/bin/uv pip compile --quiet --python $(VENV_MIN)/bin/python \
 		--resolution lowest-direct $(MIN_EXTRAS) pyproject.toml -o $(VENV_MIN)/lowest.txt
 	@$(VENV_MIN)/bin/uv pip install --quiet --python $(VENV_MIN)/bin/python \

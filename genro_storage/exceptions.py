@@ -32,12 +32,15 @@ from __future__ import annotations
 import errno as _errno
 import io
 import os
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PLACE: Final = "genro_storage_place"
+# A mount's name, in which neither of the two signs can be; maybe behind that of a copy's source.
+_ROOT: Final = re.compile(r"\A((?:[^\n]+? -> )?[^:/\n]+):: ")
 
 __all__ = [
     "MountNotFoundError",
@@ -75,6 +78,7 @@ class StorageError(Exception):
     default_errno: ClassVar[int | None] = None
 
     def __init__(self, message: str = "", *, node: str | None = None, errno: int | None = None):
+        message = _without_doubled_colons(message)
         super().__init__(message)
         self.message = message
         self.node = node
@@ -86,6 +90,15 @@ class StorageError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # OSError's own __reduce__ would rebuild from (errno, strerror) and lose the node.
         return _rebuild, (type(self), self.message, self.node, getattr(self, "errno", None))
+
+
+def _without_doubled_colons(message: str) -> str:
+    """``up: not found`` where the place that a message begins with is a mount's root, ``up:``.
+
+    >>> _without_doubled_colons("up:: not found (reading)")
+    'up: not found (reading)'
+    """
+    return _ROOT.sub(r"\1: ", message) if ":: " in message else message
 
 
 def _fill(error: object, errno: int | None, message: str, node: str | None) -> None:

@@ -96,7 +96,8 @@ def check_one(mount: Mount) -> MountHealth:
 
 def without_name(message: str, mount: Mount) -> str:
     """Whoever reads a reason knows whose it is."""
-    start = rf"(?:mount {re.escape(repr(mount.name))}(?: \(\w+\))?|{re.escape(mount.label(''))}): "
+    root = re.escape(mount.label("").removesuffix(":"))
+    start = rf"(?:mount {re.escape(repr(mount.name))}(?: \(\w+\))?|{root}): "
     return re.sub(start, "", message, count=1) if re.match(start, message) else message
 
 

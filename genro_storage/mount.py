@@ -123,7 +123,7 @@ class Mount(MountExtras):
                 if not paths.is_addressable(info.path):
                     _log.warning(
                         "%s: left out the entry %r, whose name no path can express",
-                        self.label(path),
+                        self.label(path) if path else self.label("").removesuffix(":"),
                         info.path,
                     )
                 elif real == path:

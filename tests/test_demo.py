@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,6 +13,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_what_takes_long_before_the_demo_is_said_first(tmp_path):
+    done = subprocess.run(
+        ["make", "--dry-run", "demo", f"VENV={tmp_path / 'none'}"],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    said = next(n for n, line in enumerate(lines) if line.startswith('echo "installing the'))
+    assert "uv pip install" in lines[said + 1]
 
 
 @pytest.mark.slow

@@ -229,3 +229,24 @@ def test_translating_leaves_ours_and_interrupts_as_they_are():
     assert caught.value is ours
     with pytest.raises(KeyboardInterrupt), exceptions.translating("x", "y"):
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("up:: not found", "up: not found"),
+        ("up:: is the root of a mount", "up: is the root of a mount"),
+        ("my files:: not found", "my files: not found"),
+        ("up:a -> down:: not found (copying): x:: y", "up:a -> down: not found (copying): x:: y"),
+        ("up:a:: not found", "up:a:: not found"),
+        ("up:a::b: not found", "up:a::b: not found"),
+        ("./x:: not found", "./x:: not found"),
+        ("up: [::] is x:: y", "up: [::] is x:: y"),
+    ],
+)
+def test_the_root_of_a_mount_has_one_colon(given, said):
+    assert str(StorageError(given)) == said
+    assert pickle.loads(pickle.dumps(StorageError(given))).message == said
+    assert translate(FileNotFoundError(2, "x", "y"), node="up:", action="reading").message == (
+        "up: not found (reading)"
+    )

@@ -28,7 +28,7 @@ if [ -z "$python" ]; then
     exit 1
 fi
 
-echo "creating $dir with $("$python" --version)"
+echo "creating $dir with $("$python" --version), and uv in it"
 if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     "$python" -m venv --clear "$dir"
     "$dir/bin/python" -m pip install --quiet uv

@@ -128,7 +128,8 @@ class BackendOptions(StrictModel):
 
     ``makes_when_built`` is True where a mount with ``create: true`` makes its root while it is being
     built, and not with its first file: a check of the configuration must then leave that out.
-    ``one_of`` names keys of which one is needed, for the documents.
+    ``one_of`` names keys of which one is needed, for the documents. ``place_scheme`` is that of the
+    URL by which people call a place of this type: ``s3`` for ``s3://bucket/prefix``.
 
     >>> class FtpOptions(BackendOptions):
     ...     synonyms = {"server": "host"}
@@ -139,3 +140,4 @@ class BackendOptions(StrictModel):
 
     makes_when_built: ClassVar[bool] = True
     one_of: ClassVar[tuple[str, ...]] = ()
+    place_scheme: ClassVar[str] = ""

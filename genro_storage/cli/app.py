@@ -13,7 +13,17 @@ import typer
 from typer.core import TyperGroup
 
 from ..exceptions import StorageError
-from . import changing, checking, configuring, doctoring, listing, reading, transfer
+from . import (
+    changing,
+    checking,
+    configuring,
+    doctoring,
+    listing,
+    reading,
+    sharing,
+    transfer,
+    versioning,
+)
 from .command import Command
 from .output import prepare_streams, say, warnings_said
 from .targets import FAILED, INTERRUPTED, PIPE_CLOSED, Session
@@ -153,16 +163,20 @@ _PANELS = {
         reading.stat,
         reading.cat,
         reading.hash,
+        versioning.versions,
     ),
     "Changing": (
         transfer.cp,
         transfer.mv,
         changing.rm,
         changing.mkdir,
+        versioning.restore,
         changing.cleanup,
     ),
+    "Sharing": (sharing.url, sharing.upload_url),
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
-        app.command(_command.__name__, cls=Command, rich_help_panel=_panel)(_command)
+        _name = _command.__name__.replace("_", "-")
+        app.command(_name, cls=Command, rich_help_panel=_panel)(_command)
 app.add_typer(configuring.app, name="config", rich_help_panel="Configuration")

@@ -20,6 +20,7 @@ from .options import DryRun, Json, Paths, duration
 from .output import print_json, shown
 
 if TYPE_CHECKING:
+    from ..info import CleanupCount
     from ..node import StorageNode
     from .targets import Session
 
@@ -85,11 +86,11 @@ def _may_be_removed(node: StorageNode, *, recursive: bool, force: bool, root: bo
     elif info.symlink:
         return True  # only the link goes
     elif info.is_dir:
+        _refuse_what_people_stand_on(node)
         if not recursive:
             raise StorageIsDirectoryError(
                 f"{name}: is a directory; -r removes it with everything in it", node=name
             )
-        _refuse_what_people_stand_on(node)
     return True
 
 
@@ -170,7 +171,7 @@ def cleanup(
 ) -> None:
     """Remove what killed writers left in a mount.
 
-    Those are temporary files that no listing shows. Only where the files are on this machine can one
+    Those are temporary files that no listing shows, and unfinished uploads to object stores. Only where the files are on this machine can one
     see that a living writer holds one, which then stays; elsewhere nothing but its age tells.
     """
     session: Session = ctx.obj
@@ -192,4 +193,13 @@ def cleanup(
             f"; {is_left} left, being younger than {older_than:g} s: a writer may be at work. "
             "--older-than takes younger ones"
         )
-    print(f"{count} temporary {'file' if count == 1 else 'files'} removed{left}")
+    print(_removed(count) + left)
+
+
+def _removed(count: CleanupCount) -> str:
+    """In the words for what there was: where both kinds may be, files of a name are none."""
+    if not (count or count.left):
+        return "nothing to remove"
+    uploads = len(count.names) + len(count.left_names) == count + count.left
+    what = "unfinished upload" if uploads else "temporary file"
+    return f"{int(count)} {what}{'' if count == 1 else 's'} removed"

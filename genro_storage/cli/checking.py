@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .configuring import kind, load_specs
-from .options import Json, duration
+from .options import Json, patience
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def check(
     timeout: Annotated[
         float,
         typer.Option(
-            "--timeout", parser=duration, metavar="DURATION", help="Wait that long: 30, 1m …"
+            "--timeout", parser=patience, metavar="DURATION", help="Wait that long: 30, 1m …"
         ),
     ] = 60.0,
     as_json: Json = False,

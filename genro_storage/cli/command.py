@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
+from typer.main import get_command
 
 __all__ = ["Command"]
 
@@ -15,8 +18,41 @@ _TYPE = re.compile(r" <[\w\[\]]+>\Z")
 _RANGE = re.compile(r"(; |  \[)x>=\d+(?=\])")
 
 
+def _set_config(ctx: typer.Context, value: Path | None) -> None:
+    if value is not None:
+        ctx.obj.config = value
+
+
+def _set_debug(ctx: typer.Context, value: bool) -> None:
+    if value:
+        ctx.obj.debug = True
+
+
+def _global_options(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", hidden=True, expose_value=False, callback=_set_config),
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", hidden=True, expose_value=False, callback=_set_debug)
+    ] = False,
+) -> None:
+    """What stands before the command, and may stand behind it: most people put it there."""
+
+
+@functools.cache
+def _everywhere() -> list[Any]:
+    program = typer.Typer(add_completion=False)
+    program.command()(_global_options)
+    return list(get_command(program).params)
+
+
 class Command(TyperCommand):
     """typer's, with ``PATH...`` for its ``{PATH}...``, and ``PATH`` for its ``PATH <list[str]>``."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its own, and those of the program."""
+        return [*super().get_params(ctx), *_everywhere()]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Of the one argument of ``cp a:`` it says that DEST is missing, not that SOURCE is."""

@@ -51,6 +51,9 @@ def describe(spec: MountSpec) -> str:
     """Where a mount is rooted, without anything that could be a secret."""
     if spec.relative is not None:
         return f"{spec.relative.parent}:{spec.relative.sub}"
+    scheme = "" if spec.options is None else spec.options.place_scheme
+    if scheme:
+        return _as_url(scheme, spec.options)
     groups: list[str] = []
     for sign, names in _PLACES:
         given = [text for text in (_place(spec.options, name) for name in names) if text]
@@ -59,6 +62,16 @@ def describe(spec: MountSpec) -> str:
             below = [text.strip("/") for text in given[1:]]
             groups.append(sign.join([given[0].rstrip("/") or "/", *below]) if below else given[0])
     return " ".join(groups)
+
+
+def _as_url(scheme: str, options: object) -> str:
+    """``s3://bucket/prefix at http://host:9000``: as other tools call places of this type, and whose."""
+    parts = [_place(options, name) for name in ("bucket", "container", "base_path", "prefix")]
+    below = "/".join(part.strip("/") for part in parts if part.strip("/"))
+    server = _place(options, "endpoint_url") or _place(options, "account_name")
+    if not below:  # a broker, or the environment, says which bucket it is
+        server = server or _place(options, "credentials_url")
+    return f"{scheme}://{below}" + (f" at {server}" if server else "")
 
 
 def _place(options: object, name: str) -> str:
@@ -158,6 +171,7 @@ def check(
             "name a file, give --config FILE or set GENRO_STORAGE_CONFIG", param_hint="FILE"
         )
     specs = _load(path)
+    from ..config.loading import read_lines
     from ..manager import StorageManager
 
     with StorageManager() as manager:
@@ -175,7 +189,12 @@ def check(
         }
         for spec, state in zip(specs, states, strict=True)
     ]
-    problems = [row["problem"] for row in rows if row["problem"]]
+    lines = read_lines(path)[1]
+    problems = [
+        f"{path}: {lines.locate(row['problem'], index)}"
+        for index, row in enumerate(rows)
+        if row["problem"]
+    ]
     if as_json:
         print_json({"file": str(path), "ok": not problems, "mounts": rows})
     else:
@@ -194,7 +213,7 @@ def check(
             count = len(rows)
             print(f"\n{path}: {count} {'mount' if count == 1 else 'mounts'}, no problem")
     for problem in problems:
-        session.complain(str(problem), 3)
+        session.complain(problem, 3)
 
 
 @dataclasses.dataclass

@@ -10,9 +10,10 @@ import typer
 from ..exceptions import StorageError
 from ..paths import order_key
 from ..places import not_there_yet
+from ..transfer import Filters
 from . import configuring
 from .options import Json, entry
-from .output import age, paint, print_json, shown, size, utc
+from .output import age, amount, paint, print_json, shown, size, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -91,6 +92,10 @@ def ls(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-R", help="Everything below, too.")
     ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option("--include", metavar="PATTERN", help="Only what matches; may be repeated."),
+    ] = None,
     sort: Annotated[
         Literal["name", "size", "time"],
         typer.Option("--sort", "-s", help="Biggest or newest first with size or time."),
@@ -101,12 +106,14 @@ def ls(
     """List directories and files; without PATH, the mounts.
 
     Names that start with a dot are shown like all others. A directory ends in /, a link that
-    leads nowhere in @. With --json: one line for each entry.
+    leads nowhere in @. A PATTERN is matched against the path inside the directory, and * matches
+    / too. With --json: one line for each entry.
     """
     session: Session = ctx.obj
     if not paths:
         configuring.mounts(ctx, as_json=as_json)
         return
+    filters = Filters(include)
     order = None if recursive and sort == "name" and not reverse else _SORTS[sort]
     for number, text in enumerate(paths):
         with session.attempt():
@@ -115,12 +122,23 @@ def ls(
             infos: Iterable[FileInfo] = (info,)
             if info.type == "directory":
                 infos = _below(session, node, recursive=recursive)
+                if filters:
+                    infos = (each for each in infos if _is_wanted(filters, node, each))
                 if order is not None:
                     infos = sorted(infos, key=order, reverse=reverse)
                 if len(paths) > 1 and not as_json:
-                    print(f"{'' if number == 0 else chr(10)}{shown(node.fullpath)}:")
-            if not _print_entries(node, infos, long=long, exact=exact, as_json=as_json):
+                    heading = shown(node.fullpath).removesuffix(":")
+                    print(f"{'' if number == 0 else chr(10)}{heading}:")
+            if (
+                not _print_entries(node, infos, long=long, exact=exact, as_json=as_json)
+                and not filters
+            ):
                 _note_why_empty(session, node)
+
+
+def _is_wanted(filters: Filters, node: StorageNode, info: FileInfo) -> bool:
+    start = len(node._path) + 1 if node._path else 0
+    return not filters.leaves_out(info.path[start:])
 
 
 def _below(session: Session, node: StorageNode, *, recursive: bool) -> Iterator[FileInfo]:
@@ -211,18 +229,22 @@ def tree(
         branch = "".join(guides[0] if ended else guides[1] for ended in last[:-1])
         branch += guides[2] if last[-1] else guides[3]
         text = paint(shown(info.name), info.type) + _MARKS.get(info.type, "")
-        detail = f"  {paint(size(info.size), 'faint')}" if info.type == "file" else ""
+        detail = f"  {paint(_amount(info), 'faint')}" if info.type == "file" else ""
         print(f"{paint(branch, 'faint')}{text}{detail}")
     if not as_json:
         counts = _plural(directories, "directory", "directories")
         if not dirs_only:
-            counts += f", {_plural(files, 'file', 'files')}, {size(total)}"
+            counts += f", {_plural(files, 'file', 'files')}, {amount(total)}"
         unseen = session.reported - before
         if unseen:
             counts += f"; {_plural(unseen, 'directory', 'directories')} could not be listed"
         print(f"\n{counts}")
     if not (files or directories):
         _note_why_empty(session, node)
+
+
+def _amount(info: FileInfo) -> str:
+    return "-" if info.size is None else amount(info.size)
 
 
 def _guides() -> tuple[str, str, str, str]:

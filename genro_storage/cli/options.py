@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import math
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,12 +14,34 @@ from ..durations import seconds
 if TYPE_CHECKING:
     from ..info import FileInfo
     from ..mount import Mount
+    from ..node import StorageNode
+    from .targets import Session
 
-__all__ = ["DryRun", "Json", "Paths", "duration", "entry"]
+__all__ = [
+    "DryRun",
+    "Expires",
+    "Json",
+    "OnePath",
+    "Paths",
+    "Version",
+    "at_version",
+    "duration",
+    "entry",
+    "parsed_version",
+    "patience",
+]
+
+# Longer numbers are ids: those of Google are times in microseconds.
+_INDEX = re.compile(r"-?\d{1,6}", re.ASCII)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be done.")]
 Paths = Annotated[list[str], typer.Argument(metavar="PATH", help="Files or directories.")]
+OnePath = Annotated[str, typer.Argument(metavar="PATH", help="A file.")]
+Version = Annotated[
+    str | None,
+    typer.Option("--version", metavar="V", help="Of this version: its index or its id."),
+]
 
 
 def duration(text: str | float) -> float:
@@ -30,9 +55,36 @@ def duration(text: str | float) -> float:
             raise typer.BadParameter(
                 f"expected a number of seconds, or a duration such as 30s or 1h, got {text!r}"
             ) from None
-    if not found >= 0:  # false for what is not a number, too
+    if not 0 <= found < math.inf:
         raise typer.BadParameter("it must be 0 or more")
     return found
+
+
+def patience(text: str | float) -> float:
+    """The same, for what may also be without an end: ``inf``."""
+    return math.inf if str(text) == "inf" else duration(text)
+
+
+Expires = Annotated[
+    float,
+    typer.Option(
+        "--expires", parser=duration, metavar="DURATION", help="It works so long: 30, 15m, 1h, 7d."
+    ),
+]
+
+
+def parsed_version(text: str) -> int | str:
+    """What ``--version`` means: an index (0 the oldest, -1 the latest) or an id."""
+    return int(text) if _INDEX.fullmatch(text) else text
+
+
+def at_version(session: Session, path: str, version: str | None) -> StorageNode:
+    """The node of a path, at one version of it where one is given."""
+    node = session.resolve(path)
+    if version is not None:
+        node = copy.copy(node)
+        node._snapshot = parsed_version(version)
+    return node
 
 
 def entry(mount: Mount, info: FileInfo, **more: Any) -> dict[str, Any]:

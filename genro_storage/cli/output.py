@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
+import itertools
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "age",
+    "amount",
     "colours",
     "console",
     "is_terminal",
@@ -35,8 +37,23 @@ __all__ = [
     "warnings_said",
 ]
 
-_STYLES = {"directory": "1;34", "link": "36", "other": "33", "error": "1;31", "faint": "2"}
+_STYLES = {
+    "directory": "1;34",
+    "link": "36",
+    "other": "33",
+    "faint": "2",
+    "head": "1",
+    "error": "1;31",
+    "warning": "1;33",
+    "note": "1;36",
+}
 _UNITS = ("K", "M", "G", "T", "P", "E")
+#: Columns of a table that are never folded.
+_WHOLE = frozenset({"NAME", "TYPE", "PERMISSIONS", "STATE", "TIME", "REACHABLE", "SIZE", "MARK"})
+_GAP = 2
+_INDENT = "    "
+#: No column is folded to fewer characters.
+_LEAST = 12
 _AGES = ((60, "s"), (60, "m"), (24, "h"), (365, "d"))
 
 
@@ -115,8 +132,11 @@ def paint(text: str, style: str) -> str:
 
 
 def say(line: str) -> None:
-    """One line for people on standard error."""
-    print("\n".join(printable(each) for each in line.split("\n")), file=sys.stderr)
+    """One line for people on standard error; the word that it begins with may have a colour."""
+    text = "\n".join(printable(each) for each in line.split("\n"))
+    word, colon, rest = text.partition(":")
+    code = _STYLES.get(word) if colon and colours(sys.stderr) else None
+    print(f"\x1b[{code}m{word}:\x1b[0m{rest}" if code else text, file=sys.stderr)
 
 
 class _Sayer(logging.Handler):
@@ -170,6 +190,15 @@ def size(count: int | None) -> str:
     return f"{value:.1f}{unit}" if value < 9.95 else f"{value:.0f}{unit}"
 
 
+def amount(count: int) -> str:
+    """``size`` where a number stands alone, and needs its unit.
+
+    >>> [amount(number) for number in (0, 4, 2048)]
+    ['0 B', '4 B', '2.0K']
+    """
+    return f"{count} B" if count < 1024 else size(count)
+
+
 def age(mtime: float | None, now: float | None = None) -> str:
     """How long ago, in one unit.
 
@@ -213,7 +242,16 @@ def print_json(value: Any, *, line: bool = False) -> None:
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Aligned columns, folded where the terminal is narrow; no word of a cell is markup."""
+    """Aligned columns; no word of a cell is markup.
+
+    Where the terminal is too narrow for the last column, what does not fit stands below its row;
+    without heads it is folded in its place.
+    """
+    cells = [[printable(cell) for cell in row] for row in rows]
+    where = console()
+    if any(heads) and _natural_width(heads, cells) > where.width:
+        _print_below(where, heads, cells)
+        return
     from rich.table import Table
     from rich.text import Text
 
@@ -225,14 +263,52 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         show_header=any(heads),
     )
     for head in heads:
-        # Names and types stay whole, so that what is long gives way.
-        table.add_column(
-            head, overflow="fold", no_wrap=head in {"NAME", "TYPE", "PERMISSIONS", "STATE", "TIME"}
-        )
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    where = console()
+        table.add_column(head, overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
     with where.capture() as capture:
         where.print(table)
     for line in capture.get().splitlines():
         print(line.rstrip())
+
+
+def _widths(heads: Sequence[str], cells: list[list[str]]) -> list[int]:
+    from rich.cells import cell_len
+
+    return [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
+
+
+def _natural_width(heads: Sequence[str], cells: list[list[str]]) -> int:
+    widths = _widths(heads, cells)
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _print_below(where: Console, heads: Sequence[str], cells: list[list[str]]) -> None:
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    def folded(text: str, width: int) -> list[str]:
+        return [line.plain.rstrip() for line in Text(text).wrap(where, width, overflow="fold")]
+
+    def line_of(row: Iterable[str], last: str) -> str:
+        padded = [
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
+        ]
+        return (" " * _GAP).join([*padded, last]).rstrip()
+
+    *widths, _ = _widths(heads, cells)
+    if heads[-2] not in _WHOLE:
+        room = where.width - sum(widths[:-1]) - _GAP * (len(widths) - 1)
+        widths[-1] = min(widths[-1], max(room, _LEAST))
+    room = where.width - sum(widths) - _GAP * len(widths)
+    fits = [cell_len(row[-1]) <= room for row in cells]
+    stays = any(row[-1] and fit for row, fit in zip(cells, fits, strict=True))
+    stays = stays and cell_len(heads[-1]) <= room
+    print(paint(line_of(heads[:-1], heads[-1] if stays else ""), "head"))
+    for (*row, last), fit in zip(cells, fits, strict=True):
+        lines = [folded(cell, width) or [""] for cell, width in zip(row, widths, strict=True)]
+        ends = itertools.chain([last if fit else ""], itertools.repeat(""))
+        for parts, end in zip(itertools.zip_longest(*lines, fillvalue=""), ends, strict=False):
+            print(line_of(parts, end))
+        for line in [] if fit else folded(last, max(where.width - len(_INDENT), _LEAST)):
+            print(f"{_INDENT}{line}")

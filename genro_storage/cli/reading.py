@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..exceptions import StorageError
 from .configuring import permissions
-from .options import Json, Paths, entry
+from .options import Json, Paths, Version, at_version, entry
 from .output import age, print_json, print_table, shown, size, utc
+from .streams import write_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,21 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["cat", "hash", "stat"]
 
-_BLOCK = 1024 * 1024
-
 
 def cat(
     ctx: typer.Context,
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files.")],
+    version: Version = None,
 ) -> None:
     """Write files to standard output, byte for byte."""
     session: Session = ctx.obj
-    sys.stdout.flush()
     for text in paths:
-        with session.attempt(), session.resolve(text).open("rb") as stream:
-            while chunk := stream.read(_BLOCK):
-                sys.stdout.buffer.write(chunk)
-    sys.stdout.buffer.flush()
+        with session.attempt():
+            write_out(at_version(session, text, version))
 
 
 def stat(
@@ -89,7 +85,9 @@ def stat(
 def _full_size(count: int | None) -> str:
     if count is None:
         return ""
-    return f"{count} bytes" if count < 1024 else f"{size(count)} ({count} bytes)"
+    if count < 1024:
+        return "1 byte" if count == 1 else f"{count} bytes"
+    return f"{size(count)} ({count} bytes)"
 
 
 def _local_path(node: StorageNode) -> str | None:
@@ -111,9 +109,15 @@ def hash(  # noqa: A001 - the command's name
     tree_only: Annotated[
         bool, typer.Option("--tree", help="For a directory, only the digest of the whole.")
     ] = False,
+    relative: Annotated[
+        bool, typer.Option("--relative", help="Names as seen from the PATH, for md5sum -c there.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print digests of files, in the format of md5sum and its kin.
+
+    Those know no mounts: what md5sum -c is to check is named by local paths, or by --relative
+    names in the directory itself.
 
     A directory gives one line for each file below it and, as a comment that md5sum -c passes
     over, one digest of the whole: that of the lines "name NUL digest LF", sorted by the bytes of
@@ -136,10 +140,11 @@ def hash(  # noqa: A001 - the command's name
                 with session.attempt():
                     digest = file.digest(algorithm)
                     found[name.encode("utf-8", "surrogateescape")] = digest
+                    told = (name or node.name) if relative else file.fullpath
                     if as_json:
-                        files.append({"path": file.fullpath, "digest": digest})
+                        files.append({"path": told, "digest": digest})
                     elif not (tree_only and info.is_dir):
-                        print(_line(digest, file.fullpath))
+                        print(_line(digest, told))
             if info.is_dir:
                 whole = _tree_digest(found, algorithm)
                 trees.append({"path": node.fullpath, "digest": whole, "files": len(found)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ _NOT_FOUND = 4
 _REFUSED = 5
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+_PATTERN = re.compile(r"[*?]|\[.+\]")
+_ADVICE = "name the directory, and give ls or cp --include 'PATTERN'"
 _LOCAL = ("/", "./", "../", "~")
 
 
@@ -140,8 +143,10 @@ class Session:
         self.failure = self.failure or code
 
     def _hint(self, error: StorageError) -> str:
-        """For a mount's name that was given without its colon."""
+        """For a mount's name that was given without its colon, and for patterns."""
         name = error.node
+        if isinstance(error, StorageNotFoundError) and name and _PATTERN.search(name):
+            return f"; a PATH is no pattern: {_ADVICE}"
         if isinstance(error, StorageNotFoundError) and name and ":" not in name:
             with contextlib.suppress(StorageError):
                 if self.manager.has_mount(name):

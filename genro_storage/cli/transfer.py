@@ -24,6 +24,7 @@ from ..transfer import (
 from ..transfer.report import reason_kind
 from .options import DryRun, Json
 from .output import console, is_terminal, print_json, shown, size
+from .streams import STREAM, copy_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -164,10 +165,26 @@ def cp(
     the current directory: what is in it goes inside DEST. Two sources never give DEST one name;
     the second is refused as a whole.
 
+    A SOURCE of - is standard input, which DEST names the file for; a DEST of - is standard output.
+
     A PATTERN is matched against the path inside the directory, and * matches / too; --include
     and --exclude may be repeated. --exclude "build/*" leaves a directory out, without a look into it.
     """
     session: Session = ctx.obj
+    if STREAM in (*sources, dest):
+        if dest == STREAM and as_json:
+            raise typer.BadParameter("standard output (-) is for the file", param_hint="--json")
+        if dest != STREAM:
+            _note_that_it_passes(session, session.resolve(dest))
+        silent = quiet or as_json
+        total: Any = copy_stream(session, sources, dest, skip=skip, dry_run=dry_run, quiet=silent)
+        if as_json:
+            print_json({"dry_run": dry_run, **total.to_dict()})
+        elif dest != STREAM and not (silent or dry_run):
+            place = total.new_path
+            where = [] if place is None else [session.resolve(dest)._mount.fullpath(place)]
+            print(_sentence(total) + _where(where))
+        return
     reports: list[TransferReport] = []
     summaries: list[PlanSummary] = []
     places: list[str] = []
@@ -196,7 +213,7 @@ def cp(
             if report.new_path is not None:
                 places.append(target._mount.fullpath(report.new_path))
     if dry_run:
-        total: Any = PlanSummary(**_sum(summaries))
+        total = PlanSummary(**_sum(summaries))
     else:
         sums: dict[str, Any] = {**_sum(reports), "failed": session.reported}
         total = TransferReport(**sums)

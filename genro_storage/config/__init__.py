@@ -43,8 +43,10 @@ def load(
     given: Any = source
     if isinstance(given, (str, os.PathLike)):
         path = _as_path(os.fspath(given))
-        document, lines = loading.read_lines(path)
-        return model.parse(document, source=path.absolute(), label=str(path), lines=lines)
+        document, lines, unfilled = loading.read_lines(path)
+        return model.parse(
+            document, source=path.absolute(), label=str(path), lines=lines, unfilled=unfilled
+        )
     if isinstance(given, (Sequence, Mapping)) and not isinstance(given, (bytes, bytearray)):
         return model.parse(given, source=None)
     raise TypeError(

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Lines"]
 
@@ -40,19 +40,41 @@ class Lines:
                 return f"line {keys[found[1]]}: {problem}"
         return problem if index is None else f"line {node.start_mark.line + 1}: {problem}"
 
+    def at(self, where: Sequence[str | int], problem: str) -> str:
+        """The problem behind the line of a place in the document: keys, and positions in lists."""
+        node, line = self._root_node(), None
+        for part in where:
+            found = None if node is None else _step(node, part)
+            if found is None:
+                break  # behind a merged mapping, say
+            node, line = found
+        return problem if line is None else f"line {line}: {problem}"
+
     def _node(self, index: int | None) -> Any:
-        if self._compose is None:
-            return None
-        if self._root is None:
-            self._root = self._compose(self._text)
-        node = self._root
-        if index is None:
+        node = self._root_node()
+        if node is None or index is None:
             return node
         if isinstance(node.value, list) and node.id == "mapping":
             node = next((value for key, value in node.value if key.value == "mounts"), node)
         if node.id == "sequence" and index < len(node.value):
             return node.value[index]
         return None
+
+    def _root_node(self) -> Any:
+        if self._compose is not None and self._root is None:
+            self._root = self._compose(self._text)
+        return self._root
+
+
+def _step(node: Any, part: str | int) -> tuple[Any, int] | None:
+    """What is at a key or position of a node, and its line; None where nothing is."""
+    if node.id == "mapping":
+        for key, value in node.value:
+            if key.value == part:
+                return value, key.start_mark.line + 1
+    elif node.id == "sequence" and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part].start_mark.line + 1
+    return None
 
 
 def _keys(node: Any) -> dict[str, int]:

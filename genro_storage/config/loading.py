@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import StorageConfigError, translate
 from .document_errors import EMPTY, DocumentError
-from .environment import interpolate
+from .environment import interpolate_all
 from .lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from .environment import Unfilled
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "SUFFIXES", "parse_text", "read_document", "read_lines"]
 
@@ -35,11 +37,20 @@ def read_document(path: Path, environ: Mapping[str, str] | None = None) -> Any:
     Raises ``StorageConfigError`` where the suffix is unknown, the syntax wrong, or the file
     empty, ``StorageNotFoundError`` where it is missing, and what ``translate`` gives otherwise.
     """
-    return read_lines(path, environ)[0]
+    data, _, unfilled = read_lines(path, environ)
+    if unfilled:
+        raise StorageConfigError(f"{path}: {unfilled[0].problem}")
+    return data
 
 
-def read_lines(path: Path, environ: Mapping[str, str] | None = None) -> tuple[Any, Lines]:
-    """As ``read_document``, and in which lines its keys stand, as far as its format tells."""
+def read_lines(
+    path: Path, environ: Mapping[str, str] | None = None
+) -> tuple[Any, Lines, list[Unfilled]]:
+    """As ``read_document``; in which lines its keys stand, as far as its format tells; and variables.
+
+    Those are the ones that could not be replaced, which is no error here, so that all that is wrong
+    with a file can be told at once.
+    """
     label = str(path)
     parse = _PARSERS.get(path.suffix.lower())
     if parse is None:
@@ -54,8 +65,9 @@ def read_lines(path: Path, environ: Mapping[str, str] | None = None) -> tuple[An
     except DocumentError as error:
         problem = error
     else:
-        data = interpolate(document, os.environ if environ is None else environ, label=label)
-        return data, Lines(text, _compose_yaml if parse is _parse_yaml else None)
+        variables = os.environ if environ is None else environ
+        data, unfilled = interpolate_all(document, variables, label=label)
+        return data, Lines(text, _compose_yaml if parse is _parse_yaml else None), unfilled
     raise StorageConfigError(f"{label}: {problem}{_shown(text, problem)}", node=label)
 
 

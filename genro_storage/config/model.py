@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..backends.base import Backend
     from ..backends.dynamic import DynamicRoot
     from ..registry import BackendType, BuildContext
+    from .environment import Unfilled
 
 __all__ = [
     "COMMON_KEYS",
@@ -117,22 +119,38 @@ class Configuration:
 
 
 def parse(
-    document: Any, *, source: Path | None, label: str | None = None, lines: Lines | None = None
+    document: Any,
+    *,
+    source: Path | None,
+    label: str | None = None,
+    lines: Lines | None = None,
+    unfilled: Sequence[Unfilled] = (),
 ) -> Configuration:
     """Check a whole document; ``StorageConfigError`` lists everything that is wrong.
 
-    ``label`` is the file's name in messages, as it was given; ``lines`` says where things stand in it.
+    ``label`` is the file's name in messages, as it was given; ``lines`` says where things stand in
+    it. ``unfilled`` are the texts whose variables are missing: nothing more is said of their values.
     """
     if label is None and source is not None:
         label = str(source)
     lines = lines or Lines()
+    unknown: dict[int | None, list[Unfilled]] = {}
+    for each in unfilled:
+        unknown.setdefault(_index_of(each), []).append(each)
+    if any(each.where in ((), ("mounts",)) for each in unfilled):
+        raise _as_error([lines.at(each.where, each.problem) for each in unfilled], label)
     mounts, settings_keys = _split(document, label)
-    settings, found = validate(Settings, settings_keys, ("mounts",))
-    problems = [lines.locate(problem) for problem in found]
+    settings, found = validate(Settings, settings_keys, ("mounts",), _keys_of(unknown.get(None)))
+    problems = [lines.at(each.where, each.problem) for each in unknown.get(None, ())]
+    problems += [lines.locate(problem) for problem in found]
     specs: dict[str, MountSpec] = {}
     for index, entry in enumerate(mounts):
+        problems += [lines.at(each.where, each.problem) for each in unknown.get(index, ())]
+        ignored = _keys_of(unknown.get(index))
+        if not _can_be_checked(entry, ignored):
+            continue
         try:
-            spec = parse_mount(entry, index=index, keep_literal=source is None)
+            spec = parse_mount(entry, index=index, keep_literal=source is None, ignored=ignored)
         except StorageConfigError as error:
             problems.append(lines.locate(error.message, index))
             continue
@@ -143,6 +161,34 @@ def parse(
     if problems or not isinstance(settings, Settings):
         raise _as_error(problems, label)
     return Configuration(tuple(specs.values()), settings, source)
+
+
+def _index_of(unfilled: Unfilled) -> int | None:
+    """The mount that a text belongs to; None for what is no mount's."""
+    first = next(
+        iter(unfilled.where[1:] if unfilled.where[:1] == ("mounts",) else unfilled.where), None
+    )
+    return first if isinstance(first, int) else None
+
+
+def _keys_of(unfilled: Sequence[Unfilled] | None) -> set[str]:
+    """The keys, of the mounts or the document, that texts stand in."""
+    found: set[str] = set()
+    for each in unfilled or ():
+        found.update(
+            [part for part in each.where if isinstance(part, str) and part != "mounts"][:1]
+        )
+    return found
+
+
+def _can_be_checked(entry: Any, ignored: set[str]) -> bool:
+    """Whether it is known what the mount is, although the values of these keys are not."""
+    if not ignored:
+        return True
+    deciding = {"name", "type", "protocol"}
+    if not (isinstance(entry, Mapping) and entry.keys() & {"type", "protocol"}):
+        deciding.add("path")  # of a relative mount
+    return not ignored & deciding
 
 
 def _split(document: Any, label: str | None) -> tuple[list[Any], dict[str, Any]]:
@@ -183,8 +229,17 @@ def _as_error(problems: list[str], label: str | None) -> StorageConfigError:
     return StorageConfigError("\n".join([head, *lines]), node=label)
 
 
-def parse_mount(entry: Any, *, index: int = 0, keep_literal: bool = True) -> MountSpec:
-    """Check one mount; ``index`` names one that has no name. ``StorageConfigError``."""
+def parse_mount(
+    entry: Any,
+    *,
+    index: int = 0,
+    keep_literal: bool = True,
+    ignored: AbstractSet[str] = frozenset(),
+) -> MountSpec:
+    """Check one mount; ``index`` names one that has no name. ``StorageConfigError``.
+
+    Nothing is said of the values of ``ignored`` keys.
+    """
     label = f"mount #{index + 1}"
     if not isinstance(entry, Mapping):
         raise StorageConfigError(f"{label}: a mount is a mapping of keys, got {kind_of(entry)}")
@@ -193,6 +248,8 @@ def parse_mount(entry: Any, *, index: int = 0, keep_literal: bool = True) -> Mou
         if not isinstance(key, str):
             raise StorageConfigError(f"{label}: a key is {kind_of(key)}; put it in quotes")
         keys[key] = value
+    if "permissions" in ignored:
+        del keys["permissions"]
     name = _take_name(keys, label)
     literal = _copied(entry) if keep_literal else None
     label = f"mount {name!r}"
@@ -218,7 +275,7 @@ def parse_mount(entry: Any, *, index: int = 0, keep_literal: bool = True) -> Mou
         raise StorageConfigError(problem, node=name)
     label += f" ({row.name})"
     permissions = _take_permissions(keys, label, name)
-    options, problems = validate(row.load_options(name), keys, COMMON_KEYS)
+    options, problems = validate(row.load_options(name), keys, COMMON_KEYS, ignored)
     if not isinstance(options, BackendOptions):
         raise StorageConfigError(f"{label}: {'; '.join(problems)}", node=name)
     return MountSpec(name, row, options, permissions, None, literal)

@@ -6,6 +6,7 @@ Values are never shown, only their kinds: any of them may be a secret.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from ..backends.options import StrictModel
 
@@ -76,12 +78,16 @@ def suggestion(key: str, known: Iterable[str]) -> str:
 
 
 def validate(
-    model: type[StrictModel], data: dict[str, Any], more_keys: Iterable[str] = ()
+    model: type[StrictModel],
+    data: dict[str, Any],
+    more_keys: Iterable[str] = (),
+    ignored: AbstractSet[str] = frozenset(),
 ) -> tuple[StrictModel | None, list[str]]:
     """The validated model, or None and one sentence for each problem.
 
-    ``more_keys`` are keys that are accepted beside the model's, for suggestions. The model's own
-    error is not kept, because it holds the values.
+    ``more_keys`` are keys that are accepted beside the model's, for suggestions. Nothing is said of
+    the values of ``ignored`` keys, which are not known. The model's own error is not kept, because
+    it holds the values.
     """
     try:
         return model.model_validate(data), []
@@ -91,14 +97,18 @@ def validate(
     grouped: dict[str, list[str]] = {}
     expected: dict[str, list[str]] = {}
     kinds: dict[str, str] = {}
+    hints: dict[str, str] = {}
     for item in found:
         key = _key(item["loc"], item["type"], data, model)
+        if ignored and not _concerns_another(key, item["type"], ignored):
+            continue
         words = _expected(item)
         if words is None:
             grouped.setdefault(key, []).append(_sentence(item, key, known))
         else:
             expected.setdefault(key, []).append(words)
             kinds[key] = _got(item)
+            hints[key] = hints.get(key) or _nearest(item)
             grouped.setdefault(key, [])
     sentences: list[str] = []
     for key, said in grouped.items():
@@ -107,8 +117,23 @@ def validate(
         fits = said or any(other.startswith((f"{key}[", f"{key}.")) for other in grouped)
         if key in expected and not fits:
             wanted = " or ".join(dict.fromkeys(expected[key]))
-            sentences.append(f"option {key!r}: expected {wanted}, got {kinds[key]}")
+            sentences.append(f"option {key!r}: expected {wanted}, got {kinds[key]}{hints[key]}")
     return None, sentences
+
+
+def _concerns_another(key: str, kind: str, ignored: AbstractSet[str]) -> bool:
+    """Whether a problem has nothing to do with values that are not known."""
+    if kind in {"missing", "extra_forbidden"}:
+        return True
+    # What a whole model says may be about any of them.
+    return bool(key) and re.split(r"[.\[]", key, maxsplit=1)[0] not in ignored
+
+
+def _nearest(item: Any) -> str:
+    """The choice that a text may be meant for."""
+    if item["type"] not in {"literal_error", "enum"} or not isinstance(item["input"], str):
+        return ""
+    return suggestion(item["input"], re.findall(r"'([^']*)'", str(item["ctx"]["expected"])))
 
 
 def _key(

@@ -43,7 +43,7 @@ class NodeCore:
         self._manager = manager
         self._mount: Mount = mount
         self._path: str = mount.normalise(path)
-        self._snapshot = version
+        self._snapshot: int | str | None = version
         self._info: FileInfo | None = None
 
     def _create_node(self, manager: StorageManager, mount_name: str, path: str) -> Self:

@@ -57,8 +57,9 @@ def work(tmp_path, monkeypatch):
 def run(work):
     """Run the program in this process."""
 
-    def call(*arguments):
-        result = CliRunner().invoke(app, [str(each) for each in arguments], prog_name="genro")
+    def call(*arguments, **options):
+        given = [str(each) for each in arguments]
+        result = CliRunner().invoke(app, given, prog_name="genro", **options)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Done(result.exit_code, result.stdout, result.stderr)
@@ -77,7 +78,7 @@ def start(work):
             env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
             stdout=options.pop("stdout", subprocess.PIPE),
             stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
+            stdin=options.pop("stdin", subprocess.DEVNULL),
             **options,
         )
         started.append(process)

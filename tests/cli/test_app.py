@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -29,6 +30,7 @@ def test_help_tells_the_exit_codes(run):
     "command",
     [
         *(["mounts"], ["ls"], ["tree"], ["cat"], ["stat"], ["hash"], ["cp"], ["mv"], ["rm"]),
+        *(["url"], ["upload-url"], ["versions"], ["restore"], ["check"], ["doctor"]),
         *(["mkdir"], ["cleanup"], ["config"], ["config", "check"], ["config", "schema"]),
     ],
 )
@@ -98,6 +100,36 @@ def test_debug_shows_the_traceback(run):
     assert done.code == 4
     assert "Traceback" in done.err
     assert "Traceback" not in run("cat", "docs:nope").err
+
+
+def test_the_options_of_the_program_may_stand_behind_the_command(run, work, monkeypatch):
+    monkeypatch.delenv("GENRO_STORAGE_CONFIG")
+    for given in (["-c", "mounts.yaml"], ["--config", "mounts.yaml"], ["--config=mounts.yaml"]):
+        for arguments in (
+            ["ls", "docs:", *given],
+            ["ls", *given, "docs:"],
+            [*given, "ls", "docs:"],
+        ):
+            assert run(*arguments).lines == ["a.txt", "sub/"]
+        assert run("config", "check", *given).code == 0
+    assert run("-c", "nope.yaml", "ls", "-c", "mounts.yaml", "docs:").code == 0
+    assert "Traceback" in run("cat", "-c", "mounts.yaml", "docs:nope", "--debug").err
+    assert "--debug" not in run("ls", "--help").out
+
+
+def test_errors_are_coloured_on_terminals_that_want_it(monkeypatch):
+    from genro_storage.cli import output
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    for no_color, begin in (("", "\x1b[1;31merror:\x1b[0m a"), ("1", "error: a")):
+        monkeypatch.setenv("NO_COLOR", no_color)
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        output.say("error: a\x1b[2J: b")
+        assert sys.stderr.getvalue() == f"{begin}\\x1b[2J: b\n"
 
 
 def test_a_warning_is_one_line_and_said_once(run, work):

@@ -43,6 +43,16 @@ def test_rm_refuses_a_local_directory_without_a_name(run, work, target, monkeypa
     assert done.out == ""
 
 
+def test_rm_advises_nothing_that_it_would_refuse(run, work, monkeypatch):
+    monkeypatch.setenv("HOME", str(work))
+    for target in ("~", ".", str(work)):
+        done = run("rm", "--dry-run", target)
+        assert done.code == 5
+        assert "refusing to remove it" in done.err and " -r " not in done.err
+    root = run("rm", "docs:").err
+    assert root == "error: docs: is the root of a mount; -r --root empties the whole mount\n"
+
+
 def test_rm_of_a_missing_path_is_an_error_unless_forced(run):
     assert run("rm", "docs:nope", "nope").code == 4
     assert run("rm", "-f", "docs:nope", "nope").code == 0
@@ -84,7 +94,7 @@ def test_mkdir_makes_directories(run, work):
 
 
 def test_cleanup_says_how_many_went(run):
-    assert run("cleanup", "docs").out == "0 temporary files removed\n"
+    assert run("cleanup", "docs").out == "nothing to remove\n"
     unnamed = {"names": [], "left_names": []}
     assert run("cleanup", "docs:", "--json").json == {
         "mount": "docs",

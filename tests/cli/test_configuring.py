@@ -156,7 +156,7 @@ def test_where_each_mount_is_reads_as_people_write_it(run, work):
         "[fe80::1]:445 docs/x/y",
         "https://h/dav P/2026",
         "o/r/mails https://api.github.com main",
-        "http://h:9000 b/p",
+        "s3://b/p at http://h:9000",
         "h:2222 /srv",
         ". http://h/x",
         "./a.zip",
@@ -167,6 +167,64 @@ def test_a_problem_names_its_mount_once(run, work):
     (work / "bad.yaml").write_text(
         "- {name: a, type: git, path: ./nope}\n- {name: b, type: zip, mode: r, file: ./b.zip}\n"
     )
-    for line, name in zip(run("config", "check", "bad.yaml").err.splitlines(), "ab", strict=True):
-        assert line.startswith(f"error: mount '{name}': ")
+    lines = run("config", "check", "bad.yaml").err.splitlines()
+    for number, (line, name) in enumerate(zip(lines, "ab", strict=True), 1):
+        assert line.startswith(f"error: bad.yaml: line {number}: mount '{name}': ")
         assert line.count(f"'{name}'") == 1
+
+
+@pytest.mark.parametrize(
+    ("mount", "root"),
+    [
+        ("type: s3, bucket: b", "s3://b"),
+        ("type: s3, url: 's3://b/p/q'", "s3://b/p/q"),
+        (
+            "type: s3, credentials_url: 'https://h/c', credentials_url_secret: x",
+            "s3:// at https://h/c",
+        ),
+        ("type: gcs, bucket: b, base_path: p, anon: true", "gs://b/p"),
+        ("type: gcs, bucket: b, endpoint_url: 'http://h:1', anon: true", "gs://b at http://h:1"),
+        ("type: azure, container: c, account_name: me, anon: true", "az://c at me"),
+        (
+            "type: azure, container: c, base_path: p, anon: true, endpoint_url: 'http://h:1/me'",
+            "az://c/p at http://h:1/me",
+        ),
+    ],
+)
+def test_a_place_in_an_object_store_is_called_by_its_url(run, work, mount, root):
+    (work / "store.yaml").write_text(f"- {{name: m, {mount}}}\n")
+    (row,) = run("--config", "store.yaml", "mounts", "--json").json["mounts"]
+    assert row["root"] == root
+    assert run("--config", "store.yaml", "mounts").lines[1].endswith(f"  {root}")
+
+
+def test_config_check_tells_missing_variables_with_all_else_and_where(run, work, monkeypatch):
+    monkeypatch.delenv("NO_SUCH", raising=False)
+    (work / "bad.yaml").write_text(
+        "mounts:\n"
+        "  - name: a\n"
+        "    type: s3\n"
+        "    bucket: ${NO_SUCH}\n"
+        "    regoin: eu\n"
+        "  - {name: 'b:c', type: memory}\n"
+        "  - {name: d, type: s3, bucket: b, provider: minoi}\n"
+        "  - {name: e, type: '${NO_SUCH}'}\n"
+    )
+    done = run("config", "check", "bad.yaml")
+    assert done.code == 3
+    head, *lines = done.err.splitlines()
+    assert head == "error: bad.yaml: the configuration has 5 problems:"
+    assert [line.split(":")[0] for line in lines] == [f"  line {n}" for n in (4, 5, 6, 7, 8)]
+    assert "mount 'a': key 'bucket': the environment variable 'NO_SUCH' is not set" in lines[0]
+    assert "unknown option 'regoin'; did you mean 'region'?" in lines[1]
+    assert "cannot contain ':'" in lines[2]
+    assert lines[3].endswith("; did you mean 'minio'?")
+    assert "mount 'e': key 'type': the environment variable" in lines[4]
+
+
+def test_config_check_says_where_a_directory_is_missing(run, work):
+    (work / "bad.yaml").write_text(
+        "mounts:\n- {name: a, type: memory}\n- name: b\n  type: local\n  path: lost\n"
+    )
+    err = run("config", "check", "bad.yaml").err
+    assert err.startswith("error: bad.yaml: line 3: mount 'b' (local): the directory ")

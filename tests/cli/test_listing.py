@@ -88,7 +88,7 @@ def test_a_mount_without_its_colon_is_recognised(run, work):
 def test_tree_draws_and_counts(run):
     assert run("tree", "docs:").lines == [
         "docs:",
-        "├── a.txt  6",
+        "├── a.txt  6 B",
         "└── sub/",
         "    └── b.bin  2.0K",
         "",
@@ -97,7 +97,7 @@ def test_tree_draws_and_counts(run):
 
 
 def test_tree_goes_as_deep_as_told(run):
-    assert run("tree", "--depth", "1", "docs:").lines[1:3] == ["├── a.txt  6", "└── sub/"]
+    assert run("tree", "--depth", "1", "docs:").lines[1:3] == ["├── a.txt  6 B", "└── sub/"]
     assert run("tree", "--depth", "0", "docs:").code == 2
     assert run("tree", "--dirs-only", "docs:").lines == ["docs:", "└── sub/", "", "1 directory"]
 
@@ -131,7 +131,7 @@ def test_tree_says_what_it_could_not_list(run, work):
     done = run("--config", "web.yaml", "tree", "web:")
     assert done.code == 5
     assert "`listing: true`" in done.err
-    assert done.lines[-1] == "0 directories, 0 files, 0; 1 directory could not be listed"
+    assert done.lines[-1] == "0 directories, 0 files, 0 B; 1 directory could not be listed"
 
 
 def test_an_archive_that_is_not_there_yet_is_said_to_be_why_nothing_is_listed(run, work):
@@ -146,3 +146,27 @@ def test_an_archive_that_is_not_there_yet_is_said_to_be_why_nothing_is_listed(ru
     run("mkdir", "box:d")
     for place in ("box:", "box:d", "empty:"):
         assert run("ls", place).err == ""
+
+
+def test_several_directories_have_headings_with_one_colon(run):
+    assert run("ls", "empty:", "docs:", "docs:sub").lines == [
+        *("empty:", "", "docs:", "a.txt", "sub/", "", "docs:sub:", "b.bin"),
+    ]
+
+
+def test_ls_shows_only_what_is_included(run):
+    assert run("ls", "docs:", "--include", "*.txt").lines == ["a.txt"]
+    assert run("ls", "-R", "docs:", "--include", "*.bin", "--include", "a*").lines == [
+        "a.txt",
+        "sub/b.bin",
+    ]
+    assert run("ls", "docs:sub", "--include", "b.*").lines == ["b.bin"]
+    assert run("ls", "docs:", "--include", "nope*").out == ""
+
+
+@pytest.mark.parametrize("pattern", ["docs:*", "docs:sub/?.bin", "docs:[ab].txt"])
+def test_a_pattern_is_told_from_a_path(run, pattern):
+    for command in (["ls", pattern], ["cp", pattern, "empty:"]):
+        done = run(*command)
+        assert done.code == 4
+        assert "a PATH is no pattern" in done.err and "--include" in done.err

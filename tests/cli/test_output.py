@@ -69,3 +69,64 @@ def test_no_size_is_longer(count):
 def test_times_that_no_calendar_reaches_are_shown(moment):
     assert output.utc(moment)
     assert output.age(moment)
+
+
+ROWS = [
+    ("a", "s3", "unreachable", "2.0 s", "the server of this mount cannot be reached at all; look"),
+    ("photos", "local", "reachable", "0.1 ms", ""),
+    ("b", "s3", "denied", "3.0 ms", "no key"),
+]
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (
+            50,
+            [
+                "NAME    TYPE   STATE        TIME    REASON",
+                "a       s3     unreachable  2.0 s",
+                "    the server of this mount cannot be reached at",
+                "    all; look",
+                "photos  local  reachable    0.1 ms",
+                "b       s3     denied       3.0 ms  no key",
+            ],
+        ),
+        (
+            120,
+            [
+                "NAME    TYPE   STATE        TIME    REASON",
+                f"a       s3     unreachable  2.0 s   {ROWS[0][-1]}",
+                "photos  local  reachable    0.1 ms",
+                "b       s3     denied       3.0 ms  no key",
+            ],
+        ),
+    ],
+)
+def test_what_does_not_fit_stands_below_its_row(monkeypatch, width, expected):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", str(width))
+    output.print_table(("NAME", "TYPE", "STATE", "TIME", "REASON"), ROWS)
+    assert sys.stdout.getvalue().splitlines() == expected
+
+
+@given(
+    st.lists(st.tuples(*[st.text(st.characters(codec="utf-8"), max_size=30)] * 3), max_size=4),
+    st.integers(20, 60),
+)
+def test_a_table_loses_nothing_however_narrow(rows, width):
+    stream, before = Terminal(), sys.stdout
+    sys.stdout = stream
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TERM", "dumb")
+            patch.setenv("COLUMNS", str(width))
+            output.print_table(("NAME", "VALUE", "WHY"), rows)
+    finally:
+        sys.stdout = before
+    plain = "".join(stream.getvalue().split())
+    for name, _, why in rows:
+        for cell in (name, why):
+            assert "".join(output.printable(cell).split()) in plain

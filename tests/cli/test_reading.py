@@ -58,6 +58,31 @@ def test_hash_of_a_directory_is_checked_by_coreutils_too(run, work):
         subprocess.run(["md5sum", "--check"], input=done.out, text=True, check=True)
 
 
+def test_relative_names_are_checked_by_coreutils_in_the_directory(run, work):
+    (work / "docs" / "odd\nname\\x").write_text("odd")
+    assert run("hash", "--relative", "docs:a.txt").lines[0].endswith("  a.txt")
+    assert run("hash", "--relative", "--json", "docs:sub").json["files"][0]["path"] == "b.bin"
+    done = run("hash", "--relative", "docs:")
+    assert done.lines[0].endswith("  a.txt") and done.lines[-2].endswith("  sub/b.bin")
+    if shutil.which("md5sum"):
+        check = ["md5sum", "--check"]
+        options = {"input": done.out, "text": True, "cwd": work / "docs"}
+        assert (
+            subprocess.run(check, check=True, capture_output=True, **options).stdout.count(": OK")
+            == 3
+        )
+        (work / "docs" / "a.txt").write_text("changed")
+        assert subprocess.run(check, check=False, capture_output=True, **options).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 bytes"), (1, "1 byte"), (2048, "2.0K (2048 bytes)")]
+)
+def test_sizes_have_units(run, work, count, said):
+    (work / "docs" / "x").write_bytes(bytes(count))
+    assert f"size         {said}\n" in run("stat", "docs:x").out
+
+
 def test_equal_trees_have_equal_digests_on_every_mount(run, work):
     (work / "docs" / "sub.txt").write_text("sorts before what is in sub/, or after")
     shutil.copytree(work / "docs", work / "empty" / "copy")

@@ -136,7 +136,7 @@ def test_names_that_the_target_takes_for_one_do_not_replace_each_other(run, work
 def test_a_root_that_cannot_be_moved_keeps_no_name_from_others(run, work, two_roots):
     done = run("mv", "one:", "two:f", "empty:x")
     assert done.code == 5
-    assert done.err == "error: one:: the root of a mount cannot be moved; copy it instead\n"
+    assert done.err == "error: one: the root of a mount cannot be moved; copy it instead\n"
     assert files(work / "empty") == {"x/f": b"two"}
 
 

@@ -32,6 +32,7 @@ class AzureOptions(EncryptedDefaults, TaggedDefaults, PublicOptions, CloudOption
     """A container of Azure Blob Storage."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("azure_storage_", "azure_")
+    place_scheme: ClassVar[str] = "az"
     synonyms: ClassVar[Mapping[str, str]] = {
         **CloudOptions.client_synonyms,
         "connection_timeout": "connect_timeout",

@@ -31,6 +31,7 @@ class GcsOptions(EncryptedDefaults, PublicOptions, CloudOptions):
     """A bucket of Google Cloud Storage."""
 
     prefixes: ClassVar[tuple[str, ...]] = ("google_",)
+    place_scheme: ClassVar[str] = "gs"
     synonyms: ClassVar[Mapping[str, str]] = {
         **CloudOptions.client_synonyms,
         "prefix": "base_path",

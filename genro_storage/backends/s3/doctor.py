@@ -196,6 +196,19 @@ def _unfinished(client: S3Client, prefix: str) -> Finding:
     if not begun:
         return Finding("unfinished uploads", "none", "asked")
     count = f"{len(begun)}{' or more' if answer.get('IsTruncated') else ''}"
-    hours = (datetime.now(UTC) - min(begun)).total_seconds() / 3600
-    detail = f"the oldest was begun {hours:.0f} h ago; `genro-storage cleanup` forgets old ones"
+    detail = f"the oldest was begun {_ago(min(begun))}; `genro-storage cleanup` forgets old ones"
     return Finding("unfinished uploads", count, "asked", detail=detail)
+
+
+def _ago(moment: datetime) -> str:
+    """How long ago in the largest unit of which there are two.
+
+    >>> from datetime import timedelta
+    >>> _ago(datetime.now(UTC) - timedelta(hours=47)), _ago(datetime.now(UTC) - timedelta(days=400))
+    ('47 hours ago', '400 days ago')
+    """
+    elapsed = max((datetime.now(UTC) - moment).total_seconds(), 0.0)
+    for length, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if elapsed >= 2 * length:
+            return f"{elapsed / length:.0f} {unit} ago"
+    return f"{elapsed:.0f} seconds ago"

@@ -46,6 +46,7 @@ class S3Options(
 
     prefixes: ClassVar[tuple[str, ...]] = ("aws_",)
     one_of: ClassVar[tuple[str, ...]] = ("bucket", "url", "credentials_url")
+    place_scheme: ClassVar[str] = "s3"
 
     engine: Literal["auto", "obstore", "fsspec"] = Field(
         default="auto",
