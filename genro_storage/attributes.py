@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import StorageValueError
-from .info import Attributes
+from .info import Attributes, WriteOptions
 
 if TYPE_CHECKING:
-    from .info import WriteOptions
+    from collections.abc import Iterable
 
 __all__ = ["check_attributes", "is_header", "parse_write_options"]
 
@@ -24,6 +25,7 @@ _HEADERS = (
 #: Seconds beyond which no storage and no calendar has a time: some 30,000 years.
 _ETERNITY = 1e12
 _TEXTS = (*_HEADERS, "storage_class", "encryption")
+_KEYWORDS = (*WriteOptions.__annotations__, "encoding", "skip_if_unchanged")
 # RFC 9110 §5.5: visible characters, with spaces and tabs inside only.
 _HEADER = re.compile(r"[!-~]([ -~\t]*[!-~])?", re.ASCII)
 
@@ -67,18 +69,28 @@ def check_attributes(attributes: Attributes) -> None:
         raise ValueError("mtime must be a number of seconds since the epoch")
 
 
+def _suggested(unknown: Iterable[str]) -> str:
+    """Each of them, with what it may be meant for."""
+    named: list[str] = []
+    for name in sorted(unknown):
+        near = difflib.get_close_matches(name[:80], _KEYWORDS, n=1)
+        named.append(f"{name!r}; did you mean {near[0]!r}?" if near else repr(name))
+    return ", ".join(named)
+
+
 def parse_write_options(
     options: WriteOptions, node: str
 ) -> tuple[Attributes | None, bool, str | None]:
     """The attributes, ``if_absent`` and ``if_match`` of a call that writes.
 
-    ``StorageValueError`` for both conditions at once, ``TypeError`` for an unknown keyword.
+    ``StorageValueError`` for both conditions at once, ``TypeError`` for an unknown keyword, with the
+    one that may be meant.
     """
     given: dict[str, Any] = dict(options)
     if_absent, if_match = bool(given.pop("if_absent", False)), given.pop("if_match", None)
     unknown = given.keys() - set(Attributes._fields) | given.keys() & {"offered", "mode"}
     if unknown:
-        raise TypeError(f"unknown keyword of a write: {', '.join(sorted(unknown))}")
+        raise TypeError(f"{node}: unknown keyword of a write: {_suggested(unknown)}")
     if if_match is not None and not (isinstance(if_match, str) and is_header(if_match)):
         raise StorageValueError(
             f"{node}: if_match must be an ETag, as descriptor().etag says it; where there is "

@@ -27,6 +27,7 @@ class BackendCapabilities:
     ``atomic_operations`` means that a write is visible whole or not at all, also when the
     process is killed; without it that holds for exceptions, not for a kill.
     ``conditional_writes``: ``if_match`` works, and ``if_absent`` is exact.
+    ``tags``: files have tags, which are read, replaced, and written with them.
     ``presigned_uploads``, ``upload_forms``, ``upload_sessions`` and ``multipart_uploads`` are ways
     for clients to upload straight to the store (``node.upload_url()`` and its neighbours).
 
@@ -59,6 +60,7 @@ class BackendCapabilities:
     upload_forms: bool = False
     upload_sessions: bool = False
     multipart_uploads: bool = False
+    tags: bool = False
 
     def __str__(self) -> str:
         named = [text for flag, text in _NAMES if getattr(self, flag)]

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import errno as _errno
 import io
+import os
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -294,7 +295,7 @@ _BY_ERRNO: dict[int, tuple[type[StorageError], str]] = {
     _errno.ENOSPC: (StorageFullError, "no space left on the storage"),
     _errno.EDQUOT: (StorageFullError, "quota exceeded"),
     _errno.EFBIG: (StorageFullError, "file too large for the storage"),
-    _errno.ENAMETOOLONG: (StoragePathError, "name too long; most storages allow 255 bytes a name"),
+    _errno.ENAMETOOLONG: (StoragePathError, "name too long"),
     _errno.EINVAL: (StorageValueError, "invalid argument or name"),
     _errno.ELOOP: (StoragePermissionError, "symbolic links loop, or lead too deep"),
     _errno.ETIMEDOUT: (StorageTimeoutError, "timed out"),
@@ -336,10 +337,13 @@ def translate(error: BaseException, *, node: str, action: str) -> StorageError:
         return error
     kind, reason = _classify(error)
     detail = _detail(error)
+    number = error.errno if isinstance(error, OSError) else None
+    if number == _errno.ENAMETOOLONG and detail in ("", os.strerror(_errno.ENAMETOOLONG)):
+        # A file system, which does not say its limit; other storages have their own and say it.
+        detail = "most file systems allow 255 bytes a name"
     if detail == reason:
         detail = ""
     text = f"{node}: {reason} ({action})" + (f": {detail}" if detail else "")
-    number = error.errno if isinstance(error, OSError) else None
     return kind(text, node=node, errno=number)
 
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
 import os
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .doctor import examine
-from .exceptions import MountNotFoundError, StorageConfigError
+from .durations import in_seconds
+from .exceptions import MountNotFoundError, StorageConfigError, StorageValueError
 from .health import MountHealth, check_mounts
 from .mount import Mount
 from .node import StorageNode
+from .node.core import LOCAL_PATHS
 from .node.virtual_nodes import diff_node, dummy_node, iter_node
 from .places import PlaceFinder, parents_first, refuse_circles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
+    from datetime import timedelta
     from typing import Self
 
     from .backends.context import Keep
@@ -30,6 +35,9 @@ if TYPE_CHECKING:
     Kept = dict[tuple[str, Hashable], Any]
 
 __all__ = ["StorageManager"]
+
+# What nobody calls a mount, and everybody a path of his machine.
+_LOCAL = re.compile(r"[/~\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]")
 
 
 class StorageManager:
@@ -191,6 +199,8 @@ class StorageManager:
             hint = _suggestion(name, self._table)
             if written is not None and ":" not in written:
                 hint += "; a node is written 'mount:path'"
+            if written is not None and _LOCAL.match(written):
+                hint += f"; {LOCAL_PATHS}"
             raise MountNotFoundError(f"Mount point {name!r} not found{hint}", node=name) from None
 
     @property
@@ -262,13 +272,13 @@ class StorageManager:
 
     # -- life ---------------------------------------------------------------------------------
 
-    def check(self, *names: str, timeout: float = 60.0) -> list[MountHealth]:
+    def check(self, *names: str, timeout: float | timedelta | str = 60.0) -> list[MountHealth]:
         """Ask the mounts of these names (all, without names) whether they can be used.
 
         Each connects where it has not yet, and all are asked at the same time. One answer a
         mount, in order; nothing is raised for a mount that cannot be reached, which its ``state``
-        and ``reason`` say. ``timeout`` bounds the whole call in seconds. Raises
-        ``MountNotFoundError`` for an unknown name.
+        and ``reason`` say. ``timeout`` bounds the whole call: seconds, a ``timedelta``, or a text
+        such as ``"30s"``. Raises ``MountNotFoundError`` for an unknown name.
 
         >>> storage = StorageManager()
         >>> storage.configure([{"name": "scratch", "type": "memory"}])
@@ -276,7 +286,7 @@ class StorageManager:
         [('scratch', 'reachable')]
         """
         mounts = [self._mount(name) for name in names] if names else list(self._table.values())
-        return check_mounts(mounts, timeout)
+        return check_mounts(mounts, _duration(timeout, "timeout"))
 
     def doctor(self, name: str, *, write: bool = False) -> list[Finding]:
         """Everything that is in force in one mount, with the reason, and whether it works.
@@ -292,16 +302,20 @@ class StorageManager:
         """
         return examine(self._mount(name), write=write)
 
-    def cleanup(self, name: str, older_than: float = 3600.0) -> CleanupCount:
+    def cleanup(self, name: str, older_than: float | timedelta | str = 3600.0) -> CleanupCount:
         """Remove the temporary files that killed writers left in a mount.
 
-        Only what is at least ``older_than`` seconds old and held by no living writer goes.
+        Only what is at least ``older_than`` old (seconds, a ``timedelta``, or a text such as
+        ``"1h"``) and held by no living writer goes.
         Returns how many files went; its ``left`` says how many younger ones there are.
         """
-        return self._mount(name).cleanup("", older_than)
+        return self._mount(name).cleanup("", _duration(older_than, "older_than"))
 
     def close(self) -> None:
-        """Release every connection and forget all mounts; memory mounts lose their files."""
+        """Release every connection and forget all mounts; memory mounts lose their files.
+
+        A node that was made before holds its mount: it still works, and connects anew.
+        """
         with self._lock:
             self._install({})
             self._kept = {}
@@ -400,15 +414,25 @@ def _refuse_if_read_only(spec: MountSpec, mount: Mount) -> None:
         )
 
 
+def _duration(value: object, name: str) -> float:
+    try:
+        found = in_seconds(value, name)
+    except ValueError as error:
+        raise StorageValueError(str(error)) from None
+    if isinstance(found, bool) or not isinstance(found, int | float) or math.isnan(found):
+        raise StorageValueError(
+            f"{name} is {value!r}; give a number of seconds, a timedelta, or a text such as 30s"
+        )
+    return found
+
+
 def _no_text(wanted: str, given: object) -> TypeError:
     """The kind of what was given is told, not itself: it may be a configuration with secrets."""
     fix = ""
     if isinstance(given, StorageNode):  # which is a PathLike too
         fix = "; a node has its own as 'fullpath'"
     elif isinstance(given, os.PathLike):
-        fix = (
-            "; inside a mount write as_posix() of it, and local files are on mounts of type 'local'"
-        )
+        fix = f"; inside a mount write as_posix() of it, and {LOCAL_PATHS}"
     return TypeError(f"{wanted}, not {type(given).__name__}{fix}")
 
 

@@ -75,12 +75,34 @@ class MountExtras(MountUrls):
         verb = "merge_metadata" if merge else "set_metadata"
         self._run(path, "setting metadata", verb, metadata)
 
+    def get_tags(self, path: str, *, version: str | None = None) -> dict[str, str]:
+        """The tags of a file, or of one version of it."""
+        self._require("tags", path, "tags")
+        if version is not None:
+            self._require("version_access", path, "versioning")
+        found: dict[str, str] = self._run(path, "reading tags", "get_tags", version=version)
+        return found
+
+    def set_tags(self, path: str, tags: Mapping[str, str], *, merge: bool = False) -> None:
+        """Replace the tags, or with ``merge`` only those that are given."""
+        self.require_write(path, "setting tags")
+        self._require("tags", path, "tags")
+        self._run(path, "setting tags", "merge_tags" if merge else "set_tags", tags)
+
     def descriptor(self, path: str) -> Descriptor:
         """All that is known of a file without reading it."""
         backend, real = self._at(path)
         with translating(self.label(path), "looking at it"):
             found = backend.descriptor(real)
         return found if real == path else replace(found, path=path)
+
+    def version_descriptor(self, path: str, version: str) -> Descriptor | None:
+        """All that is known of one version; None where ``stat_version`` tells as much."""
+        self._require("version_access", path, "versioning")
+        backend, real = self._at(path)
+        with translating(self.label(path), "looking at a version"):
+            found = backend.version_descriptor(real, version)
+        return found if found is None or real == path else replace(found, path=path)
 
     def has_content_of(self, info: FileInfo, other: MountExtras, there: FileInfo) -> bool:
         """Whether two files surely have one content, because an ETag says so; False: unknown.

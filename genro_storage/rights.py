@@ -30,6 +30,9 @@ __all__ = ["MountRights", "Permissions"]
 Permissions = Literal["readonly", "readwrite", "delete"]
 #: How much of a content that is a path messages show, in characters.
 _SHOWN = 60
+#: The longest path that they show whole; of a longer one this much from its begin and its end.
+_LONGEST = 300
+_ENDS = 140
 _ORDER: tuple[str, ...] = get_args(Permissions)
 
 
@@ -82,9 +85,14 @@ class MountRights:
         return self.backend.why_not.get(flag, "")
 
     def label(self, path: str) -> str:
-        """The place as the user wrote it, for messages; cut short where it is a whole content."""
+        """The place as the user wrote it, for messages: a very long one without its middle.
+
+        Where it is a whole content, only its begin.
+        """
         if len(path) > _SHOWN and self.backend.capabilities.path_is_content:
             path = f"{path[:_SHOWN]}… ({len(path)} characters)"
+        elif len(path) > _LONGEST:
+            path = f"{path[:_ENDS]}…{path[-_ENDS:]} ({len(path)} characters)"
         return self.fullpath(path)
 
     def fullpath(self, path: str) -> str:

@@ -103,6 +103,30 @@ def test_a_name_that_is_too_long_says_so(storage, root, kind, name):
     assert (root / "f").read_text() == "old"
 
 
+def test_who_has_a_limit_of_his_own_for_names_says_that_one(storage, root):
+    limits = {"disk": "255 bytes a name", "key": "1024"}
+    storage.add_mount({
+        "name": "key", "type": "s3", "bucket": "b", "region": "eu-west-1", "prefix": "p",
+        "key": "k", "secret": "s", "endpoint_url": "http://127.0.0.1:9", "retries": 0,
+    })  # fmt: skip
+    for mount, limit in limits.items():
+        with pytest.raises(StoragePathError, match=f"name too long.*{limit}") as caught:
+            storage.node(f"{mount}:d/{'x' * 1100}").write_text("x")
+        assert (limit in str(caught.value), "255" in str(caught.value)) == (True, mount == "disk")
+
+
+def test_of_a_very_long_path_messages_show_the_ends(storage, mount):
+    path = "begin/" + "m" * 1000 + "/end"
+    node = storage.node(f"{mount}:{path}")
+    with pytest.raises(StorageError, match=r"begin/m+…m+/end \(1010 characters\): ") as caught:
+        node.read_text()
+    assert len(str(caught.value)) < 450
+    assert node.fullpath == f"{mount}:{path}"
+    kept = "d/" + "x" * 255 + "/" + "y" * 42
+    with pytest.raises(StorageNotFoundError, match=f"{mount}:{kept}: "):
+        storage.node(f"{mount}:{kept}").read_text()
+
+
 def test_a_name_of_255_bytes_is_written_whole(storage, mount):
     node = storage.node(f"{mount}:{'x' * 255}")
     node.write_text("x")

@@ -95,12 +95,16 @@ DOORS = {
     "get_metadata": lambda mount, here: mount.get_metadata("p"),
     "set_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}),
     "merge_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}, merge=True),
+    "get_tags": lambda mount, here: mount.get_tags("p"),
+    "set_tags": lambda mount, here: mount.set_tags("p", {"a": "b"}),
+    "merge_tags": lambda mount, here: mount.set_tags("p", {"a": "b"}, merge=True),
     "has_content_of": lambda mount, here: mount.has_content_of(
         FileInfo("p", "file", 1, etag="a-1"),
         Mount("l", LocalBackend(here)),
         FileInfo("f", "file", 1),
     ),
     "descriptor": lambda mount, here: mount.descriptor("p"),
+    "version_descriptor": lambda mount, here: mount.version_descriptor("p", "1"),
     "write_if_match": lambda mount, here: mount.write_if_match("p", b"x", "etag"),
     "copy_if_absent": lambda mount, here: mount.copy("p", mount, "q", if_absent=True),
     "copies_from": lambda mount, here: other_of(mount).can_copy_to(mount),
@@ -248,8 +252,8 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
     rights = {"require_write", "require_delete", "require_attributes", "require_below_root"}
     # Of stat; of scan and remove_tree; of write_if_match.
     composed = {"exists", "clear", "open_write_if_match"}
-    # Of set_metadata, copy and can_copy_to.
-    options = {"merge_metadata", "copy_if_absent", "copy_from", "copies_from"}
+    # Of set_metadata, set_tags, copy and can_copy_to.
+    options = {"merge_metadata", "merge_tags", "copy_if_absent", "copy_from", "copies_from"}
     assert verbs_of(Mount) == (VERBS - {"address"} - options) | values | rights | composed
 
 
@@ -259,7 +263,7 @@ WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
     "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
     "sign_part", "upload_parts", "complete_upload", "abort_upload", "merge_metadata",
-    "write_if_match", "copy_if_absent", "copy_from", "restore_version",
+    "write_if_match", "copy_if_absent", "copy_from", "restore_version", "set_tags", "merge_tags",
 }  # fmt: skip
 DELETES = {
     "remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move", "filesystem", "store",
@@ -288,7 +292,7 @@ def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
         "stat", "scan", "find", "open_read", "read_bytes", "download", "checksum", "versions",
         "stat_version", "require_versions", "copies_from", "diagnose", "get_metadata", "descriptor",
         "has_content_of", "url", "internal_url", "public_url", "local_path", "address", "check",
-        "close", "open_whole",
+        "close", "open_whole", "get_tags", "version_descriptor",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS
     assert not reads & (WRITES | DELETES)
@@ -347,7 +351,11 @@ NEEDS = {
     "mkdir": "mkdir",
     "set_metadata": "metadata",
     "versions": "version_listing",
+    "get_tags": "tags",
+    "set_tags": "tags",
+    "merge_tags": "tags",
     "stat_version": "version_access",
+    "version_descriptor": "version_access",
     "delete_version": "versioning",
     "copy": "copy_optimization",
 }
@@ -385,10 +393,10 @@ def test_a_client_of_the_storage_is_not_for_a_part_of_it(verb):
     assert spying.calls == []
 
 
-@pytest.mark.parametrize("version", ["open_read", "read_bytes", "download"])
+@pytest.mark.parametrize("version", ["open_read", "read_bytes", "download", "get_tags"])
 def test_a_version_is_only_asked_for_where_there_are_versions(version, tmp_path):
     spying = Spying()
-    spying.capabilities = BackendCapabilities()
+    spying.capabilities = BackendCapabilities(tags=True)
     mount = Mount("m", spying)
     arguments = (tmp_path / "target",) if version == "download" else ()
     with pytest.raises(StorageUnsupportedError, match="m:p"):

@@ -375,7 +375,10 @@ class Backend(OptionalVerbs, ABC):
         return None
 
     def close(self) -> None:
-        """Release connections and the like; the backend is not used afterwards."""
+        """Release connections and the like.
+
+        Its mount is no longer in the manager, but a node of before may still come: open again then.
+        """
 
     # -- for subclasses -----------------------------------------------------------------------
 

@@ -98,9 +98,28 @@ class OptionalVerbs(DirectVerbs, ABC):
         """
         self.set_metadata(path, {**self.get_metadata(path), **metadata})
 
+    def get_tags(self, path: str, *, version: str | None = None) -> dict[str, str]:
+        """The tags of a file, or of one version of it."""
+        raise self._unsupported("tags")
+
+    def set_tags(self, path: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of a file; none are left where none are given."""
+        raise self._unsupported("tags")
+
+    def merge_tags(self, path: str, tags: Mapping[str, str]) -> None:
+        """Set these tags, and keep the others.
+
+        Override it where nobody else can come between the look and the change.
+        """
+        self.set_tags(path, {**self.get_tags(path), **tags})
+
     def descriptor(self, path: str) -> Descriptor:
         """All that is known of a file without reading it, from one request where that is enough."""
         return Descriptor.of(self.stat(path))
+
+    def version_descriptor(self, path: str, version: str) -> Descriptor | None:
+        """The same of one version; None where ``stat_version`` tells as much."""
+        return None
 
     def set_mtime(self, path: str, mtime: float) -> None:
         """Set the time of the last modification (seconds since the epoch, UTC)."""

@@ -16,7 +16,7 @@ from ..exceptions import (
     StoragePermissionError,
 )
 from .listing import walk
-from .options import DryRun, Json, Paths
+from .options import DryRun, Json, Paths, duration
 from .output import print_json, shown
 
 if TYPE_CHECKING:
@@ -163,7 +163,10 @@ def cleanup(
     ctx: typer.Context,
     mount: Annotated[str, typer.Argument(metavar="MOUNT", help="The name of a mount.")],
     older_than: Annotated[
-        float, typer.Option("--older-than", min=0, metavar="SECONDS", help="Leave newer ones.")
+        float,
+        typer.Option(
+            "--older-than", parser=duration, metavar="DURATION", help="Leave newer ones: 30, 1h …"
+        ),
     ] = 3600.0,
     as_json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .configuring import kind, load_specs
-from .options import Json
+from .options import Json, patience
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ def check(
         typer.Argument(metavar="MOUNT", show_default=False, help="By default every mount."),
     ] = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait that long.")
+        float,
+        typer.Option(
+            "--timeout", parser=patience, metavar="DURATION", help="Wait that long: 30, 1m …"
+        ),
     ] = 60.0,
     as_json: Json = False,
 ) -> None:

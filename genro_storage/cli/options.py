@@ -28,6 +28,7 @@ __all__ = [
     "duration",
     "entry",
     "parsed_version",
+    "patience",
 ]
 
 # Longer numbers are ids: those of Google are times in microseconds.
@@ -57,6 +58,11 @@ def duration(text: str | float) -> float:
     if not 0 <= found < math.inf:
         raise typer.BadParameter("it must be 0 or more")
     return found
+
+
+def patience(text: str | float) -> float:
+    """The same, for what may also be without an end: ``inf``."""
+    return math.inf if str(text) == "inf" else duration(text)
 
 
 Expires = Annotated[

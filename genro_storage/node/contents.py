@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from .. import content
 from ..attributes import parse_write_options
+from ..durations import in_seconds
 from ..exceptions import (
     StorageExistsError,
     StorageIsDirectoryError,
@@ -19,7 +20,7 @@ from .facts import NodeFacts
 from .modes import OpenMode, parse_mode
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from ..info import Attributes, WriteOptions
 
@@ -371,15 +372,16 @@ class NodeContents(NodeFacts):
     def fill_from_url(
         self,
         url: str,
-        timeout: float = 30,
+        timeout: float | timedelta | str = 30,
         *,
-        deadline: float | None = 600.0,
+        deadline: float | timedelta | str | None = 600.0,
         max_size: int | None = 5 * 1024**3,
         allow_private: bool = False,
     ) -> None:
         """Download ``url`` (http, https) into this file, streaming; the old content stays on error.
 
-        ``timeout`` bounds each wait and ``deadline`` the whole (seconds), ``max_size`` the bytes.
+        ``timeout`` bounds each wait and ``deadline`` the whole (seconds, or a duration as ``"30s"``),
+        ``max_size`` the bytes.
         Hosts with private addresses are refused (``StoragePermissionError``) unless
         ``allow_private``. Raises ``StorageValueError`` for an unusable URL, and an ``OSError`` of
         ours whose text begins with "Failed to download" for every failure on the way.
@@ -392,8 +394,8 @@ class NodeContents(NodeFacts):
         with (
             open_url(
                 url,
-                timeout=timeout,
-                deadline=deadline,
+                timeout=_seconds(timeout, "timeout", self._label),
+                deadline=_seconds(deadline, "deadline", self._label),
                 max_size=max_size,
                 allow_private=allow_private,
             ) as body,
@@ -401,3 +403,10 @@ class NodeContents(NodeFacts):
         ):
             while chunk := body.read(_BLOCK):
                 sink.write(chunk)
+
+
+def _seconds(value: object, name: str, node: str) -> Any:
+    try:
+        return in_seconds(value, name)
+    except ValueError as error:
+        raise StorageValueError(f"{node}: {error}", node=node) from None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+from ..exceptions import MountNotFoundError
 
 if TYPE_CHECKING:
     from typing import Self
@@ -11,7 +14,13 @@ if TYPE_CHECKING:
     from ..manager import StorageManager
     from ..mount import Mount
 
-__all__ = ["NodeCore"]
+__all__ = ["LOCAL_PATHS", "NodeCore", "no_node"]
+
+#: How a path of this machine is reached, for the messages about one that was given for a node.
+LOCAL_PATHS = (
+    "a path of this machine is reached by a mount of type 'local', or as a file: with "
+    "node.local_path() as path: shutil.copy(path, …)"
+)
 
 
 class NodeCore:
@@ -43,7 +52,11 @@ class NodeCore:
 
     def _derive(self, path: str, info: FileInfo | None = None) -> Self:
         """A node of the same mount value, even where the manager has a newer one by that name."""
-        node = self._create_node(self._manager, self._mount.name, "")
+        try:
+            node = self._create_node(self._manager, self._mount.name, "")
+        except MountNotFoundError:  # or none any more
+            node = self.__copy__()
+            node._snapshot = None
         node._mount, node._path, node._info = self._mount, path, info
         return node
 
@@ -95,6 +108,12 @@ class NodeCore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self._manager, self._mount.name, self._path, self._snapshot)
+
+
+def no_node(wanted: str, given: object) -> TypeError:
+    """For what was given in the place of a node."""
+    fix = f"; {LOCAL_PATHS}" if isinstance(given, os.PathLike) else ""
+    return TypeError(f"{wanted}, not {type(given).__name__}{fix}")
 
 
 def _restore(

@@ -104,11 +104,14 @@ class NodeHistory(NodeNames):
 
     def _refuse_snapshot(self) -> None:
         if self._snapshot is not None:
-            raise StorageValueError(
-                f"{self._label}: Cannot write to versioned snapshot {self._snapshot!r}; "
-                "use the node without a version",
-                node=self._label,
-            )
+            raise self._is_snapshot()
+
+    def _is_snapshot(self, how: str = "") -> StorageValueError:
+        return StorageValueError(
+            f"{self._label}: Cannot write to versioned snapshot {self._snapshot!r}; "
+            f"use the node without a version{how}",
+            node=self._label,
+        )
 
     def _require_current(self, what: str) -> None:
         if self._snapshot is not None:
@@ -177,6 +180,8 @@ class NodeHistory(NodeNames):
         of them. Raises ``StorageVersionError`` or ``StorageNotFoundError`` where there is no such
         version, ``StorageUnsupportedError`` where the mount keeps none.
         """
+        if self._snapshot is not None:
+            raise self._is_snapshot(f", as node.restore(version={self._snapshot!r})")
         self._refuse_snapshot()
         if (version is None) == (as_of is None):
             raise StorageValueError(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
+from ..durations import in_seconds
 from ..exceptions import StorageValueError
 from ..uploads import MOST_PARTS, is_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import timedelta
 
     from ..info import Checksum
     from ..mount import Mount
@@ -57,7 +59,7 @@ class MultipartUpload:
         *,
         content_length: int | None = None,
         checksum: Checksum | None = None,
-        expires_in: int = 3600,
+        expires_in: float | timedelta | str = 3600,
     ) -> UploadURL:
         """The request that stores part ``number`` (from 1 on), or replaces it."""
         if not is_count(number) or number < 1:
@@ -66,13 +68,17 @@ class MultipartUpload:
             raise self._wrong(f"no store takes more than {MOST_PARTS} parts; make them larger")
         if content_length is not None and not is_count(content_length):
             raise self._wrong("content_length is a number of bytes")
+        try:
+            lasting = in_seconds(expires_in, "expires_in")
+        except ValueError as error:
+            raise self._wrong(str(error)) from None
         return self._mount.sign_part(
             self._path,
             self._upload_id,
             number,
             content_length=content_length,
             checksum=checksum,
-            expires_in=expires_in,
+            expires_in=lasting,
         )
 
     def parts(self) -> list[UploadPart]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import content, paths
 from ..exceptions import StorageValueError
-from .core import NodeCore
+from .core import NodeCore, no_node
 
 if TYPE_CHECKING:
     from typing import Self
@@ -145,6 +145,8 @@ class NodeNames(NodeCore):
 
         Raises ``StoragePathError`` (a ValueError) otherwise.
         """
+        if not isinstance(other, NodeNames):
+            raise no_node(f"{self._label}: what it is relative to is a node", other)
         if not self._same_mount(other):
             raise StorageValueError(
                 f"{self._label}: {other._label} is on another mount", node=self._label
@@ -153,6 +155,8 @@ class NodeNames(NodeCore):
 
     def is_relative_to(self, other: NodeNames) -> bool:
         """Whether ``other`` is this node or a directory above it, on the same mount."""
+        if not isinstance(other, NodeNames):
+            raise no_node(f"{self._label}: what it is relative to is a node", other)
         return self._same_mount(other) and (
             not other._path or self._path == other._path or self._path.startswith(other._path + "/")
         )
@@ -170,7 +174,8 @@ class NodeNames(NodeCore):
         return self.fullpath
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.fullpath!r})"
+        version = "" if self._snapshot is None else f", version={self._snapshot!r}"
+        return f"{type(self).__name__}({self.fullpath!r}{version})"
 
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, NodeNames):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import (
-    StorageValueError,
-)
+from ..exceptions import StorageValueError
+from ..info import Descriptor
 from ..strategy import SkipStrategy
 from .urls import NodeUrls
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from ..compat import MountView
     from ..external import PathBinding
-    from ..info import Descriptor
 
 
 __all__ = ["SkipStrategy", "StorageNode"]
@@ -130,17 +128,40 @@ class StorageNode(NodeUrls):
         PermissionError) where the backend keeps none, ``StorageValueError`` for anything but text.
         """
         self._refuse_snapshot()
-        if not isinstance(metadata, dict) or not all(
-            isinstance(text, str) for pair in metadata.items() for text in pair
-        ):
-            raise StorageValueError(f"{self._label}: metadata must be a dict of str to str")
+        self._require_texts(metadata, "metadata")
         self._mount.set_metadata(self._path, metadata, merge=merge)
         self._changed()
+
+    def get_tags(self) -> dict[str, str]:
+        """The tags of the file; for a snapshot, those of its version.
+
+        ``StorageUnsupportedError`` (a PermissionError) where the mount has none; the capability is
+        ``tags``.
+        """
+        return self._mount.get_tags(self._path, version=self._version_id())
+
+    def set_tags(self, tags: Mapping[str, str], *, merge: bool = False) -> None:
+        """Replace all tags, an empty dict removes them; with ``merge`` only those that are given.
+
+        ``StorageUnsupportedError`` where the mount has none, ``StorageValueError`` for anything but
+        text, and for more or longer tags than the store takes.
+        """
+        self._refuse_snapshot()
+        self._require_texts(tags, "tags")
+        self._mount.set_tags(self._path, tags, merge=merge)
+
+    def _require_texts(self, pairs: object, what: str) -> None:
+        if not isinstance(pairs, dict) or not all(
+            isinstance(text, str) for pair in pairs.items() for text in pair
+        ):
+            raise StorageValueError(
+                f"{self._label}: {what} must be a dict of str to str", node=self._label
+            )
 
     def descriptor(self) -> Descriptor:
         """All that is known of the file without reading it; one request on an object store.
 
-        ``StorageUnsupportedError`` for a snapshot.
+        For a snapshot, that of its version.
 
         >>> from genro_storage import StorageManager
         >>> storage = StorageManager()
@@ -151,8 +172,11 @@ class StorageNode(NodeUrls):
         >>> found.size, found.content_type
         (3, 'text/html')
         """
-        self._require_current("descriptor")
-        return self._mount.descriptor(self._path)
+        wanted = self._version_id()
+        if wanted is None:
+            return self._mount.descriptor(self._path)
+        found = self._mount.version_descriptor(self._path, wanted)
+        return Descriptor.of(self._version_info()) if found is None else found
 
 
 def _binding(argument: object) -> PathBinding | None:

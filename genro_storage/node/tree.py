@@ -20,6 +20,7 @@ from ..exceptions import (
     StorageValueError,
 )
 from ..strategy import SkipStrategy
+from .core import no_node
 from .globbing import glob
 from .packing import NodePacking
 
@@ -235,10 +236,7 @@ class NodeTree(NodePacking):
         if isinstance(target, str):
             return self._manager.node(target)
         if not isinstance(target, NodeTree):
-            raise TypeError(
-                f"{self._label}: a target is a node or text, 'mount:path', not "
-                f"{type(target).__name__}"
-            )
+            raise no_node(f"{self._label}: a target is a node or text, 'mount:path'", target)
         return target
 
     def plan_copy(

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..durations import in_seconds
 from ..exceptions import StorageValueError
 from ..uploads import FormTerms, UploadTerms, is_count
 from .multipart import MultipartUpload
 from .tree import NodeTree
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from ..info import Checksum
     from ..uploads import UploadForm, UploadURL
 
@@ -28,14 +31,17 @@ class NodeUrls(NodeTree):
 
     def url(
         self,
-        expires_in: int = 3600,
+        expires_in: float | timedelta | str = 3600,
         *,
         method: str = "GET",
         download_name: str | None = None,
         content_type: str | None = None,
         **kwargs: Any,
     ) -> str | None:
-        """A URL that serves the file (for ``expires_in`` seconds); None where there is none.
+        """A URL that serves the file (for ``expires_in``); None where there is none.
+
+        ``expires_in`` is a number of seconds, a ``timedelta``, or a text such as ``"1h"``, here and
+        in everything that makes a URL.
 
         Signed for ``method`` (GET, HEAD, PUT, DELETE) on object stores. With ``download_name``
         browsers save it under that name; ``content_type`` is sent in place of the stored one. A
@@ -51,7 +57,7 @@ class NodeUrls(NodeTree):
             )
         return self._mount.url(
             self._path,
-            expires_in=expires_in,
+            expires_in=self._seconds(expires_in),
             method=method,
             version=self._version_id(),
             download_name=download_name,
@@ -90,7 +96,7 @@ class NodeUrls(NodeTree):
         content_type: str | None = None,
         content_length: int | None = None,
         checksum: Checksum | None = None,
-        expires_in: int = 3600,
+        expires_in: float | timedelta | str = 3600,
         if_absent: bool = False,
         metadata: Mapping[str, str] | None = None,
     ) -> UploadURL:
@@ -120,7 +126,7 @@ class NodeUrls(NodeTree):
         max_size: int,
         min_size: int = 0,
         content_type: str | None = None,
-        expires_in: int = 3600,
+        expires_in: float | timedelta | str = 3600,
         metadata: Mapping[str, str] | None = None,
     ) -> UploadForm:
         """A form with which a browser stores the file, of ``min_size`` to ``max_size`` bytes.
@@ -132,7 +138,8 @@ class NodeUrls(NodeTree):
         if not (is_count(min_size) and is_count(max_size) and min_size <= max_size):
             raise self._wrong("min_size and max_size are bytes, and the second is not smaller")
         wanted = self._mount.guessed_type(self._path) if content_type is None else content_type
-        terms = FormTerms(wanted, min_size, max_size, expires_in, self._pairs(metadata))
+        lasting = self._seconds(expires_in)
+        terms = FormTerms(wanted, min_size, max_size, lasting, self._pairs(metadata))
         return self._mount.upload_form(self._path, terms)
 
     def upload_session(
@@ -186,7 +193,7 @@ class NodeUrls(NodeTree):
         content_type: str | None,
         content_length: int | None,
         checksum: Checksum | None,
-        expires_in: int,
+        expires_in: float | timedelta | str,
         if_absent: bool,
         metadata: Mapping[str, str] | None,
     ) -> UploadTerms:
@@ -195,7 +202,16 @@ class NodeUrls(NodeTree):
             raise self._wrong("content_length is a number of bytes")
         wanted = self._mount.guessed_type(self._path) if content_type is None else content_type
         pairs = self._pairs(metadata)
-        return UploadTerms(wanted, content_length, checksum, expires_in, if_absent, pairs)
+        lasting = self._seconds(expires_in)
+        return UploadTerms(wanted, content_length, checksum, lasting, if_absent, pairs)
+
+    def _seconds(self, expires_in: float | timedelta | str) -> int:
+        """What every backend checks: some allow more than others."""
+        try:
+            found: int = in_seconds(expires_in, "expires_in")
+        except ValueError as error:
+            raise self._wrong(str(error)) from None
+        return found
 
     def _pairs(self, metadata: Mapping[str, str] | None) -> dict[str, str]:
         if metadata is not None and not isinstance(metadata, Mapping):

@@ -87,6 +87,20 @@ class CapabilityConformance(VersionConformance):
             assert node.get_metadata() == {}
         assert node.read_bytes() == b"x"
 
+    def test_tags(self, storage: StorageManager) -> None:
+        node = self.put(storage.node("mine:capability.txt"), b"x")
+        if self.declares(node, "tags", lambda: node.set_tags({"colour": "blue"})):
+            node.set_tags({"colour": "blue", "size": "large"})
+            assert node.get_tags() == {"colour": "blue", "size": "large"}
+            node.set_tags({"colour": "red"}, merge=True)
+            assert node.get_tags() == {"colour": "red", "size": "large"}
+            node.set_tags({})
+            assert node.get_tags() == {}
+        else:
+            with pytest.raises(StorageUnsupportedError):
+                node.get_tags()
+        assert node.read_bytes() == b"x"
+
     def test_copying_inside_the_store(self, storage: StorageManager) -> None:
         node = self.put(storage.node("mine:capability.txt"), b"x")
         mount, target = node._mount, "copied [1].txt"

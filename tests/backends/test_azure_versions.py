@@ -37,6 +37,7 @@ class Account:
         self.keeps = keeps
         self.blobs = {}
         self.deleted = set()
+        self.tags = {}
         self.count = 0
 
     def put(self, name, data, metadata=()):
@@ -56,7 +57,7 @@ class Account:
         held = self.blobs.get(name, [])
         if request.method == "PUT" and "x-ms-copy-source" in request.headers:
             return self.copy(name, request.headers["x-ms-copy-source"])
-        if request.method == "PUT":
+        if request.method == "PUT" and asked.get("comp") != "tags":
             told = {
                 header.lower().removeprefix("x-ms-meta-"): value
                 for header, value in request.headers.items()
@@ -73,9 +74,18 @@ class Account:
             found = [each for each in held if each[0] == wanted]
         if not found:
             return Answer(404, b"", (("x-ms-error-code", "BlobNotFound"),))
+        if asked.get("comp") == "tags":
+            return self.tagging(request, found[0][0])
         if request.method == "DELETE":
             return self.delete(name, wanted, found[0])
         return self.content(request, name, found[0])
+
+    def tagging(self, request, version):
+        if request.method == "PUT":
+            self.tags[version] = request.body
+            return Answer(204)
+        body = self.tags.get(version, b"<Tags><TagSet/></Tags>")
+        return Answer(200, body, (("Content-Type", "application/xml"),))
 
     def is_current(self, name, version):
         return name not in self.deleted and self.blobs[name][-1] is version
@@ -222,6 +232,26 @@ def test_one_request_tells_what_a_version_is(storage):
     storage.requests.clear()
     assert old.stat().size == 3
     assert [request.method for request in storage.requests] == ["HEAD"]
+
+
+def test_one_request_tells_the_descriptor_and_the_tags_of_a_version(account, storage):
+    account.put("a.txt", b"one", {"author": "ann"})
+    node = storage.node("v:a.txt")
+    node.set_tags({"team": "a"})
+    account.put("a.txt", b"three")
+    first, latest = (each["version_id"] for each in node.versions)
+    old = storage.node("v:a.txt", version=first)
+    storage.requests.clear()
+    found = old.descriptor()
+    assert (found.size, dict(found.metadata), found.version) == (3, {"author": "ann"}, first)
+    assert found.path == "a.txt"
+    assert (old.get_tags(), node.get_tags()) == ({"team": "a"}, {})
+    assert [request.method for request in storage.requests] == ["HEAD", "GET", "GET"]
+    assert node.descriptor().version == latest
+    missing = storage.node("v:a.txt", version="2020-01-01T00:00:00.0000000Z")
+    for step in (missing.descriptor, missing.get_tags):
+        with pytest.raises(StorageNotFoundError, match="no version"):
+            step()
 
 
 def test_a_deleted_file_still_has_its_versions_and_is_restored(account, storage):

@@ -81,6 +81,20 @@ def test_every_way_of_reading_gives_the_version(storage, tmp_path, size):
     assert storage.node("v:copy").read_bytes() == data
 
 
+def test_the_descriptor_of_a_snapshot_is_that_of_its_version(storage):
+    node = storage.node("v:a.txt")
+    node.write_bytes(b"one", metadata={"author": "ann"}, cache_control="no-store")
+    node.write_bytes(b"three")
+    first = node.versions[0]["version_id"]
+    found = storage.node("v:a.txt", version=first).descriptor()
+    assert (found.path, found.size, found.version) == ("a.txt", 3, first)
+    assert (dict(found.metadata), found.cache_control) == ({"author": "ann"}, "no-store")
+    assert found.checksum("md5") == hashlib.md5(b"one").hexdigest()
+    assert node.descriptor().size == 5
+    with pytest.raises(MISSING, match="version"):
+        storage.node("v:a.txt", version="1").descriptor()
+
+
 def test_a_deleted_file_still_has_its_versions(storage):
     node = written(storage, b"one")
     time.sleep(0.01)

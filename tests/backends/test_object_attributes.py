@@ -10,11 +10,14 @@ import pytest
 from genro_storage import (
     Descriptor,
     StorageConfigError,
+    StorageError,
     StorageManager,
     StorageNotFoundError,
+    StoragePermissionError,
     StorageUnsupportedError,
     StorageValueError,
 )
+from tests.services.answers import Answer, AnswerServer
 
 pytestmark = pytest.mark.services
 
@@ -149,9 +152,82 @@ def test_tags_where_there_are_some(storage, kind):
         with pytest.raises(StorageUnsupportedError, match=r"store:a: cannot keep 'tags'"):
             node.write_bytes(b"x", tags={"a": "b"})
         assert not node.exists
-    else:
-        node.write_bytes(b"x", tags={"team": "a b"})
-        assert node.read_bytes() == b"x"
+        node.write_bytes(b"x")
+        assert not node.capabilities.tags
+        for step in (node.get_tags, lambda: node.set_tags({}), lambda: node.set_tags({"a": "b"})):
+            with pytest.raises(StorageUnsupportedError, match=r"store:a: .* does not support tags"):
+                step()
+        return
+    node.write_bytes(b"x", tags={"team": "a b"}, metadata={"colour": "blue"})
+    assert node.capabilities.tags
+    assert node.get_tags() == {"team": "a b"}
+    before = node.stat().etag
+    other = "" if kind == "s3" else "2"  # Azurite takes no empty ones
+    node.set_tags({"stage": "draft", "other": other})
+    assert node.get_tags() == {"stage": "draft", "other": other}
+    node.set_tags({"stage": "done", "team": "c"}, merge=True)
+    assert node.get_tags() == {"stage": "done", "other": other, "team": "c"}
+    node.set_tags({}, merge=True)
+    assert len(node.get_tags()) == 3
+    node.set_tags({})
+    assert node.get_tags() == {}
+    assert (node.read_bytes(), node.get_metadata()) == (b"x", {"colour": "blue"})
+    assert node.stat().etag == before
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({f"k{number}": "" for number in range(11)}, "at most 10 tags, not 1"),
+        ({"": "a"}, "1 to 128 characters, not 0"),
+        ({"k" * 129: "a"}, "1 to 128 characters, not 129"),
+        ({"k": "v" * 257}, "at most 256 characters; that of 'k' has 257"),
+        ({"k": 1}, "dict of str to str"),
+        (["k"], "dict of str to str"),
+        ("k=v", "dict of str to str"),
+        (None, "dict of str to str"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["s3", "azure"])
+def test_tags_that_no_store_takes_change_nothing(storage, tags, words):
+    node = storage.node("store:a")
+    node.write_bytes(b"x", tags={"team": "a"})
+    for merge in (False, True):
+        with pytest.raises(StorageValueError, match=f"store:a.*{words}"):
+            node.set_tags(tags, merge=merge)
+    if tags is not None:
+        with pytest.raises(StorageValueError, match=f"store:a.*{words}"):
+            node.write_bytes(b"y", tags=tags)
+    assert (node.get_tags(), node.read_bytes()) == ({"team": "a"}, b"x")
+
+
+@pytest.mark.parametrize("kind", ["s3", "azure"])
+def test_tags_of_nothing_of_a_directory_and_without_rights(storage):
+    storage.node("store:d/a").write_bytes(b"x", tags={"team": "a"})
+    storage.add_mount({"name": "inner", "path": "store:d", "permissions": "readonly"})
+    for name, error in (("none", StorageNotFoundError), ("d", IsADirectoryError)):
+        node = storage.node(f"store:{name}")
+        for step in (node.get_tags, lambda node=node: node.set_tags({"a": "b"})):
+            with pytest.raises(error, match=f"store:{name}"):
+                step()
+    locked = storage.node("inner:a")
+    assert locked.get_tags() == {"team": "a"}
+    with pytest.raises(
+        StoragePermissionError, match="inner:a: the mount is configured as readonly"
+    ):
+        locked.set_tags({})
+    assert locked.get_tags() == {"team": "a"}
+
+
+@pytest.mark.parametrize("kind", ["s3", "azure"])
+def test_tags_that_are_switched_off_are_neither_read_nor_written(request, kind):
+    with manager(mount_of(request, kind, disable_tagging=True)) as storage:
+        node = storage.node("store:a")
+        node.write_bytes(b"x")
+        assert not node.capabilities.tags
+        for step in (node.get_tags, lambda: node.set_tags({"a": "b"})):
+            with pytest.raises(StorageUnsupportedError, match=r"store:a: .*tag"):
+                step()
 
 
 @pytest.mark.parametrize("name", ["memory", "local"])
@@ -190,6 +266,39 @@ def test_copies_leave_out_only_the_metadata_that_the_target_cannot_keep(request,
         node.copy_to("there:a.txt")
         assert storage.node("there:a.txt").get_metadata() == {"plain": "2"}
         assert "'a-b'" in caplog.text
+
+
+def test_a_server_that_takes_tags_for_the_content_is_not_told_any(rclone_s3):
+    with manager(rclone_s3.mount()) as storage:
+        node = storage.node("store:tagged")
+        node.write_bytes(b"x")
+        for step in (
+            node.get_tags,
+            lambda: node.set_tags({"a": "b"}),
+            lambda: node.set_tags({}),
+            lambda: node.set_tags({"a": "b"}, merge=True),
+        ):
+            with pytest.raises(StorageError, match="store:tagged"):
+                step()
+            assert node.read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"<a/>", b"<Tagging><Tag/></Tagging>"])
+def test_a_server_that_answers_with_the_file_is_not_told_any_tags(content):
+    def answer(request):
+        return Answer(200, content, (("ETag", '"1"'), ("Content-Type", "text/xml")))
+
+    with (
+        AnswerServer(answer) as server,
+        manager({
+            "type": "s3", "bucket": "b", "region": "us-east-1", "key": "k", "secret": "s",
+            "endpoint_url": server.url, "retries": 0,
+        }) as storage,
+    ):  # fmt: skip
+        for tags in ({"a": "b"}, {}):
+            with pytest.raises(StorageError, match="store:a"):
+                storage.node("store:a").set_tags(tags)
+        assert {request.method for request in server.requests} == {"GET"}
 
 
 # -- metadata ---------------------------------------------------------------------------------

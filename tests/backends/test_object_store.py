@@ -164,7 +164,8 @@ def test_what_is_known_of_an_object(store, root):
     (root / "a.html").write_bytes(data)
     info = (root / "a.html").stat()
     assert info.content_type == "text/html"
-    assert info.checksum == ("md5", hashlib.md5(data).hexdigest())
+    # On Azure a look by obstore does not say it, and whoever wants it asks Microsoft's client.
+    assert root._mount.checksum(info) == ("md5", hashlib.md5(data).hexdigest())
     assert info.etag
     (listed,) = root.children()
     assert listed.stat() == info

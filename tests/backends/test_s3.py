@@ -255,13 +255,18 @@ def test_a_directory_is_not_empty_where_it_holds_what_no_path_can_express(storag
     assert not storage.node("store:d").exists
 
 
-def test_a_file_and_a_directory_of_one_name_are_the_file(storage, put):
+def test_a_file_and_a_directory_of_one_name_are_the_file(storage, put, caplog):
     for key in ("a", "a/x", "b"):
         put(key, b"1")
     root = storage.node("store:")
-    assert [each.name for each in root.children()] == ["a", "b"]
+    with caplog.at_level(logging.WARNING, "genro_storage"):
+        assert [each.name for each in root.children()] == ["a", "b"]
+    (told,) = caplog.messages
+    assert told.startswith("'a' is a file and a directory, and listed as the file")
     assert [info.path for info in root._mount.find("")] == ["a", "a/x", "b"]
     assert (root / "a").isfile and (root / "a/x").isfile
+    assert [each.path for each in (root / "a").children()] == ["a/x"]
+    assert [each.path for each in root.rglob("*")] == ["a", "a/x", "b"]
 
 
 def test_a_key_that_no_path_can_express_is_left_out_with_a_warning(storage, put, caplog):

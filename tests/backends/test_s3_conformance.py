@@ -51,11 +51,11 @@ class TestRclone(ReadingConformance, ListingConformance, CapabilityConformance):
     """What rclone can show of the contract, with signatures that are checked.
 
     It ignores the condition of an exclusive creation, and shows parts of a file that is being
-    replaced, so that the rest is left to moto.
+    replaced, so that the rest is left to moto. It knows no tags.
     """
 
     keeps_versions = False
 
     @pytest.fixture
     def mount_config(self, rclone_s3):
-        return rclone_s3.mount()
+        return {**rclone_s3.mount(), "disable_tagging": True}

@@ -18,6 +18,7 @@ from genro_storage import (
     StorageNotFoundError,
     StoragePermissionError,
     StorageUnsupportedError,
+    StorageValueError,
     StorageVersionError,
 )
 from tests.services.answers import Answer, AnswerServer
@@ -164,6 +165,42 @@ def test_a_snapshot_is_its_version_in_all_that_it_does(storage, tmp_path):
     assert old != node
     with old.local_path() as path, open(path, "rb") as file:
         assert file.read() == b"one"
+
+
+def test_the_descriptor_and_the_tags_of_a_snapshot_are_those_of_its_version(storage, requests):
+    node = storage.node("v:a.txt")
+    kept = {"metadata": {"author": "ann"}, "tags": {"team": "a"}, "cache_control": "no-store"}
+    node.write_bytes(b"one", **kept)
+    node.write_bytes(b"three")
+    node.set_tags({"team": "b"})
+    first = node.versions[0]["version_id"]
+    old = storage.node("v:a.txt", version=first)
+    requests.clear()
+    found = old.descriptor()
+    assert requests == ["head_object"]
+    assert (found.path, found.type, found.size) == ("a.txt", "file", 3)
+    assert (found.version, found.cache_control) == (first, "no-store")
+    assert dict(found.metadata) == {"author": "ann"}
+    assert found.checksum("md5") == hashlib.md5(b"one").hexdigest()
+    assert (old.get_tags(), node.get_tags()) == ({"team": "a"}, {"team": "b"})
+    with pytest.raises(StorageValueError, match="Cannot write to versioned snapshot"):
+        old.set_tags({})
+    assert node.version_count == 2, "tags make no version"
+    node.delete()
+    marker = node.versions[-1]["version_id"]
+    for wrong in ("nosuchversion", marker):
+        snapshot = storage.node("v:a.txt", version=wrong)
+        for step in (snapshot.descriptor, snapshot.get_tags):
+            with pytest.raises((StorageNotFoundError, StorageVersionError), match="version"):
+                step()
+
+
+def test_in_a_bucket_without_versions_the_one_version_is_the_file(plain):
+    node = plain.node("v:a.txt")
+    node.write_bytes(b"one", tags={"team": "a"})
+    only = plain.node("v:a.txt", version=-1)
+    assert only.descriptor().version == node.versions[0]["version_id"]
+    assert (only.descriptor().size, only.get_tags()) == (3, {"team": "a"})
 
 
 @pytest.mark.parametrize("size", [0, 1, pytest.param(20 * MIB + 3, marks=pytest.mark.slow)])

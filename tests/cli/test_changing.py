@@ -126,7 +126,10 @@ def test_cleanup_says_how_many_were_too_young_and_what_takes_them(run, work):
         **unnamed,
     }
     assert young.exists()
-    assert run("cleanup", "docs", "--older-than", "0").out == "1 temporary file removed\n"
+    for duration in ("1h", "2m 30s", "90"):
+        assert run("cleanup", "docs", "--older-than", duration).code == 0
+        assert young.exists()
+    assert run("cleanup", "docs", "--older-than", "0s").out == "1 temporary file removed\n"
     assert not young.exists()
 
 

@@ -188,6 +188,16 @@ class ClaimsMetadata(MemoryBackend):
         """Silently nothing."""
 
 
+class ClaimsTags(MemoryBackend):
+    capabilities = BackendCapabilities(temporary=True, tags=True)
+
+    def set_tags(self, path: str, tags: Any) -> None:
+        """Silently nothing."""
+
+    def get_tags(self, path: str, *, version: str | None = None) -> dict[str, str]:
+        return {}
+
+
 class DecodesNames(MemoryBackend):
     def _at(self, path: str) -> str:
         return super()._at(unquote(path))
@@ -253,6 +263,7 @@ FAULTS: dict[type[Backend], str] = {
     RangesIncludeTheirEnd: "test_a_range_is_what_a_slice_would_be",
     CallsAnEtagMd5: "test_a_digest_from_metadata_is_the_digest_of_the_content",
     ClaimsMetadata: "test_metadata",
+    ClaimsTags: "test_tags",
     DecodesNames: "test_a_file_keeps_its_name",
     FoldsCase: "test_names_that_differ_only_in_case",
     ForgetsSomeOfMany: "test_several_files_are_removed_at_once",

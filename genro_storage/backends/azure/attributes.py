@@ -12,6 +12,7 @@ from ...exceptions import ChangedError
 from ...info import Checksum, Descriptor
 from ..fsspec_info import moment
 from ..object_stores.kept import MD5, digest_text, kept_mtime, shown
+from ..object_stores.tags import checked_tags
 from ..object_stores.verifying import Known
 from .errors import AzureErrors, ConditionError
 from .keeping import FOLDER, decode_metadata
@@ -60,7 +61,7 @@ def upload_options(facts: Facts, create: bool, md5: bytes) -> dict[str, Any]:
         metadata[MD5] = digest_text(md5)
     found: dict[str, Any] = {
         "metadata": metadata or None,
-        "tags": dict(attributes.tags) if attributes.tags else None,
+        "tags": checked_tags(attributes.tags) if attributes.tags else None,
         "standard_blob_tier": _tier(attributes.storage_class),
         "encryption_scope": attributes.encryption,
     }
@@ -127,9 +128,24 @@ class AzureAttributes(AzureErrors):
                 raise
             raise ChangedError from error
 
+    def get_tags(self, key: str, version: str | None = None) -> dict[str, str]:
+        with self._explained():
+            return dict(self._of_version(key, version).get_blob_tags())
+
+    def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        with self._explained():
+            self._blob(key).set_blob_tags(dict(tags))
+
+    def _of_version(self, key: str, version: str | None) -> BlobClient:
+        """The blob, or one version of it."""
+        return self._blob(key)
+
     def descriptor(self, key: str) -> Descriptor:
         with self._explained():
             found = self._blob(key).get_blob_properties()
+        return self._told(key, found)
+
+    def _told(self, key: str, found: BlobProperties) -> Descriptor:
         if is_folder(found):
             return Descriptor(key, "directory")
         checksum, headers = blob_checksum(found), found.content_settings

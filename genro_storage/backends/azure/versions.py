@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from azure.storage.blob import BlobClient, BlobProperties
 
-    from ...info import FileInfo
+    from ...info import Descriptor, FileInfo
     from ..object_stores.reader import Chunk
 
 __all__ = ["CURRENT", "AzureVersionClient"]
@@ -79,6 +79,16 @@ class AzureVersionClient(AzureClient):
 
     def head_version(self, key: str, version: str) -> FileInfo:
         return _info(self._properties(key, version), key)
+
+    def version_descriptor(self, key: str, version: str) -> Descriptor:
+        return self._told(key, self._properties(key, version))
+
+    def _of_version(self, key: str, version: str | None) -> BlobClient:
+        if version is None:
+            return self._blob(key)
+        if version == CURRENT:
+            self._properties(key, version)  # raises where it is no longer all there is
+        return self._at(version)._blob(key)
 
     def read_version(self, key: str, version: str, start: int, end: int) -> Chunk:
         if version == CURRENT:

@@ -105,7 +105,11 @@ class GcsAttributes(GcsService):
             raise ChangedError from error
 
     def descriptor(self, key: str) -> Descriptor:
-        item = self._call("GET", self._object(key), key, params={"fields": _FIELDS})
+        return self._descriptor(key)
+
+    def _descriptor(self, key: str, generation: str | None = None) -> Descriptor:
+        asked = {"fields": _FIELDS, "generation": generation}
+        item = self._call("GET", self._object(key), key, params=asked)
         if "name" not in item:
             raise self._strange()
         found = [item_checksum(item)]

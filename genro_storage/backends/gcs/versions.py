@@ -19,7 +19,7 @@ from .client import GcsClient, _info
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...info import FileInfo
+    from ...info import Descriptor, FileInfo
     from ..object_stores.reader import Chunk
 
 __all__ = ["GcsVersionClient"]
@@ -82,6 +82,9 @@ class GcsVersionClient(GcsClient):
         if "name" not in found:
             raise self._strange()
         return _info(found)._replace(version=version)
+
+    def version_descriptor(self, key: str, version: str) -> Descriptor:
+        return self._descriptor(key, _number(version))
 
     def read_version(self, key: str, version: str, start: int, end: int) -> Chunk:
         return self.read(key, start, end, _number(version))

@@ -16,6 +16,7 @@ from ..errors import RootNotFoundError
 from ..fsspec_backend import FsspecBackend
 from .facts import NO_FACTS, Facts, facts_of, merged_metadata
 from .kept import internal, kept_mtime, refuse_internal, shown
+from .tags import checked_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..fsspec_write import Content
     from ..remote import Bounds, RemoteFilesystem
     from .client import ObjectClient
+    from .tags import TagClient
 
 __all__ = ["Keeping", "StoreAttributes", "with_kept"]
 
@@ -166,6 +168,31 @@ class StoreAttributes(FsspecBackend):
             except FileNotFoundError as error:
                 self._require_file(path)  # raises, except for a file that has come meanwhile
                 raise FileNotFoundError(errno.ENOENT, "not found", path) from error
+
+    # -- tags ---------------------------------------------------------------------------------
+
+    def get_tags(self, path: str, *, version: str | None = None) -> dict[str, str]:
+        self._refuse_version(version)
+        return self._about_tags(path, lambda client: client.get_tags(self._full(path)))
+
+    def set_tags(self, path: str, tags: Mapping[str, str]) -> None:
+        wanted = checked_tags(tags)
+        self._about_tags(path, lambda client: client.set_tags(self._full(path), wanted))
+
+    def _about_tags(self, path: str, step: Callable[[TagClient], T]) -> T:
+        if not self._keeping.tags:
+            raise self._unsupported("tags")
+        if not path:
+            self._require_file(path)
+        try:
+            return self._ask(lambda client: step(cast("TagClient", client)))
+        except RootNotFoundError:
+            raise
+        except FileNotFoundError as error:
+            self._require_file(path)  # raises, except for a file that has come meanwhile
+            raise FileNotFoundError(errno.ENOENT, "not found", path) from error
+
+    # -- descriptors --------------------------------------------------------------------------
 
     def descriptor(self, path: str) -> Descriptor:
         if not path:

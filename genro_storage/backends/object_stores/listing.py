@@ -17,7 +17,7 @@ from ...paths import is_addressable, join, order_key, parent_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-__all__ = ["Entry", "KeyOrder", "Page", "in_any_order", "in_key_order", "level", "pages"]
+__all__ = ["Entry", "KeyOrder", "Page", "in_any_order", "in_key_order", "level", "pages", "scanned"]
 
 K = TypeVar("K")
 P = TypeVar("P")
@@ -256,6 +256,18 @@ def level(base: str, entries: Iterable[Entry]) -> tuple[list[FileInfo], list[str
         else:
             found[path] = entry.info if entry.info.path == path else entry.info._replace(path=path)
     return list(found.values()), [path for path in prefixes if found[path].type == "file"]
+
+
+def scanned(base: str, entries: Iterable[Entry]) -> list[FileInfo]:
+    """The entries of one directory, for people: what a file hides is told in the log."""
+    found, hidden = level(base, entries)
+    for path in sorted(hidden):
+        _log.warning(
+            "%r is a file and a directory, and listed as the file; what is below it is found by its "
+            "own children(), and by rglob() and copying from above",
+            path,
+        )
+    return found
 
 
 def _left_out(path: str) -> None:

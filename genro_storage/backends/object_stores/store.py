@@ -22,7 +22,7 @@ from ..temporary_names import is_temporary
 from .attributes import Keeping
 from .client import ObjectClient, in_parallel
 from .direct import DirectAccess, ObjectUrls
-from .listing import Entry, Page, in_any_order, in_key_order, level, pages
+from .listing import Entry, Page, in_any_order, in_key_order, pages, scanned
 from .other_clients import LendsClients
 from .reader import PIECE
 from .reading import StoreReading
@@ -104,6 +104,7 @@ class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
                 copy_optimization=copies,
                 metadata=True,
                 conditional_writes=True,
+                tags=self._keeping.tags,
                 **direct.declared,
             ),
         )
@@ -186,8 +187,7 @@ class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
             yield from page.entries
 
     def _read_listing(self, path: str, full: str) -> list[FileInfo]:
-        found, _ = level(path, self._one_level(path))
-        return found
+        return scanned(path, self._one_level(path))
 
     def find(
         self, path: str, *, enter: Callable[[FileInfo], bool] | None = None

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol, TypeVar, cast
 
 from ..errors import RootNotFoundError
+from .attributes import with_kept
 from .client import ObjectClient, in_parallel
 from .reader import FIRST, PIECE, Chunk, ObjectReader
 from .store import ObjectStoreBackend, PublicStoreBackend
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...capabilities import BackendCapabilities
-    from ...info import FileInfo, FileVersion
+    from ...info import Descriptor, FileInfo, FileVersion
+    from .tags import TagClient
 
 __all__ = ["PublicVersionedStoreBackend", "VersionClient", "VersionedStoreBackend", "no_version"]
 
@@ -50,6 +52,10 @@ class VersionClient(ObjectClient, Protocol):
 
     def restore_version(self, key: str, version: str) -> None:
         """Make one the current one, with what belongs to it."""
+        ...
+
+    def version_descriptor(self, key: str, version: str) -> Descriptor:
+        """All that one request tells of one version."""
         ...
 
     def is_current(self, key: str, version: str) -> bool:
@@ -112,6 +118,19 @@ class VersionedStoreBackend(ObjectStoreBackend):
             path, version, lambda client: client.head_version(self._full(path), version)
         )
         return found._replace(path=path, version=version)
+
+    def version_descriptor(self, path: str, version: str) -> Descriptor:
+        full = self._full(path)
+        found = self._about(path, version, lambda client: client.version_descriptor(full, version))
+        return replace(with_kept(found), path=path, version=version)
+
+    def get_tags(self, path: str, *, version: str | None = None) -> dict[str, str]:
+        if version is None:
+            return super().get_tags(path)
+        full = self._full(path)
+        return self._about(
+            path, version, lambda client: cast("TagClient", client).get_tags(full, version)
+        )
 
     # -- reading ------------------------------------------------------------------------------
 

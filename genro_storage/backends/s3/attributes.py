@@ -22,6 +22,7 @@ from ..object_stores.attributes import with_kept
 from ..object_stores.etags import has_etag
 from ..object_stores.facts import facts_of, merged_metadata
 from ..object_stores.kept import decimal, internal, kept_checksum, refuse_internal
+from ..object_stores.tags import checked_tags
 from .codes import server_code
 from .metadata import as_headers, as_metadata
 from .requests import no_conditions
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["S3Attributes", "encryption_options", "encryption_text", "put_options"]
 
 _ATTEMPTS = 5
-_TAGS = 10
 _NAMES = {
     "content_type": "ContentType",
     "cache_control": "CacheControl",
@@ -91,9 +91,7 @@ def put_options(attributes: Attributes) -> dict[str, Any]:
     if attributes.metadata:
         found["Metadata"] = dict(attributes.metadata)
     if attributes.tags:
-        if len(attributes.tags) > _TAGS:
-            raise ValueError(f"an object has at most {_TAGS} tags, not {len(attributes.tags)}")
-        found["Tagging"] = urlencode(dict(attributes.tags))
+        found["Tagging"] = urlencode(checked_tags(attributes.tags))
     if attributes.encryption is not None:
         found |= encryption_options(attributes.encryption)
     return found
@@ -237,6 +235,10 @@ class S3Attributes(FsspecBackend):
             raise
         except FileNotFoundError:
             return Descriptor.of(self.stat(path))
+        return self._told(path, found)
+
+    def _told(self, path: str, found: Mapping[str, Any]) -> Descriptor:
+        """What a HEAD says."""
         info = self._describe(path, {"type": "file", "name": path, **found})
         digests = (
             self._plain_digest(found, info.etag),

@@ -13,7 +13,7 @@ from ..errors import RootNotFoundError, root_missing
 from ..fsspec_info import Profile
 from ..object_stores.engine import Facts
 from ..object_stores.kept import shown
-from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, level
+from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, scanned
 from ..object_stores.verifying import VerifiedReader, verifier_for
 from ..temporary_names import is_temporary
 from .attributes import S3Attributes
@@ -71,7 +71,10 @@ class S3Backend(S3Attributes, S3Urls):
 
         urls, reasons = offered(self._store.client.options)
         self.why_not: Mapping[str, str] = reasons
-        return replace(super()._declare(), metadata=True, **urls)
+        tags = "tags" in self.kept_attributes
+        if not tags:
+            self.why_not = {**reasons, "tags": "tags are switched off by 'disable_tagging'"}
+        return replace(super()._declare(), metadata=True, tags=tags, **urls)
 
     def __repr__(self) -> str:
         return f"<S3Backend {self._store.client.options.bucket or 'of a broker'}>"
@@ -154,8 +157,7 @@ class S3Backend(S3Attributes, S3Urls):
         return map(self._entry, self._store.ls(self._full(path)))
 
     def _read_listing(self, path: str, full: str) -> list[FileInfo]:
-        found, _ = level(path, self._one_level(path))
-        return found
+        return scanned(path, self._one_level(path))
 
     def _listing(self, path: str, after: str | None = None) -> Iterator[Page]:
         """Everything below a directory."""

@@ -20,8 +20,10 @@ _SAID: Mapping[str, tuple[str, ...]] = {
     "head_object": ("ETag", "LastModified"),
     "create_multipart_upload": ("UploadId",),
     "upload_part": ("ETag",),
+    "upload_part_copy": ("ETag",),
 }
-_COPIED = {"copy_object": "CopyObjectResult", "upload_part_copy": "CopyPartResult"}
+#: rclone names no ETag where an object is copied onto itself.
+_COPIED = ("ETag", "LastModified")
 #: Their answers have no body.
 _EMPTY = ("put_object", "upload_part", "delete_object", "abort_multipart_upload")
 
@@ -66,9 +68,12 @@ def require_s3(operation: str, answer: Mapping[str, Any]) -> None:
     said = media_type(headers)
     if operation in _EMPTY and said and "xml" not in said and _has_body(headers):
         raise NotS3Error(said)
-    inner = _COPIED.get(operation)
-    about = answer if inner is None else answer.get(inner, {})
-    for name in ("ETag",) if inner is not None else _SAID.get(operation, ()):
+    if operation == "copy_object":
+        copied = answer.get("CopyObjectResult", {})
+        if not any(copied.get(name) for name in _COPIED):
+            raise NotS3Error(f"{said or 'no content type'}, nothing said of the copy")
+    about = answer.get("CopyPartResult", {}) if operation == "upload_part_copy" else answer
+    for name in _SAID.get(operation, ()):
         if not about.get(name):
             if operation == "get_object":
                 answer["Body"].close()

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from ...info import FileVersion
 from ..errors import RootNotFoundError
 from ..object_stores.listing import pages
+from ..object_stores.tags import checked_tags
 from ..remote import repeated_async
 from .backend import S3Backend
 from .codes import server_code
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...capabilities import BackendCapabilities
-    from ...info import FileInfo
+    from ...info import Descriptor, FileInfo
     from .client import Fetched, S3Client
 
 __all__ = ["CURRENT", "State", "VersionedS3Backend"]
@@ -80,6 +81,7 @@ class VersionedS3Backend(S3Backend):
     def __init__(self, store: S3Filesystem, prefix: str = "") -> None:
         super().__init__(store, prefix)
         self._state: State | None = None
+        self._knows_tags = False
 
     def _declare(self) -> BackendCapabilities:
         return replace(
@@ -238,12 +240,12 @@ class VersionedS3Backend(S3Backend):
         with self._finding(path, version):
             self._at(version).get_file(self._full(path), str(target))
 
-    def _head(self, path: str, version: str) -> Raw:
+    def _head(self, path: str, version: str, **asked: Any) -> Raw:
         client, key = self._store.client, self._full(path)
         with self._finding(path, version):
             try:
                 about = client.run(
-                    lambda: client.request("head_object", Key=key, VersionId=version)
+                    lambda: client.request("head_object", Key=key, VersionId=version, **asked)
                 )
             except PermissionError as error:
                 if server_code(error) == "400":
@@ -259,6 +261,12 @@ class VersionedS3Backend(S3Backend):
             return self._require_file(path)._replace(version=version)
         about = {"type": "file", "name": self._full(path), **self._head(path, version)}
         return self._describe(path, about)._replace(version=version)
+
+    def version_descriptor(self, path: str, version: str) -> Descriptor:
+        if self._is_current(version):
+            self._require_file(path)
+            return replace(self.descriptor(path), version=version)
+        return self._told(path, self._head(path, version, ChecksumMode="ENABLED"))
 
     def delete_version(self, path: str, version: str) -> None:
         self.require_versions(path)
@@ -303,18 +311,49 @@ class VersionedS3Backend(S3Backend):
         if size > transfers.copy_at_once:
             extra = {"Metadata": about.get("Metadata", {}), **kept_facts(about)}
             if about.get("TagCount"):
-                extra["Tagging"] = self._tags(path, version)
+                extra["Tagging"] = urlencode(self.get_tags(path, version=version))
         with self._finding(path, version):
             client.run(lambda: transfers.copy(key, key, size, etag, extra, version=version))
 
-    def _tags(self, path: str, version: str) -> str:
-        """The tags of a version, as a new object is given them."""
-        client, key = self._store.client, self._full(path)
+    # -- tags ---------------------------------------------------------------------------------
+
+    def get_tags(self, path: str, *, version: str | None = None) -> dict[str, str]:
+        if version is None or self._is_current(version):
+            with self._reading(path):
+                return self._read_tags(path)
         with self._finding(path, version):
-            answer = client.run(
-                lambda: client.request("get_object_tagging", Key=key, VersionId=version)
+            return self._read_tags(path, VersionId=version)
+
+    def _read_tags(self, path: str, **asked: Any) -> dict[str, str]:
+        try:
+            answer = self._tagging("get_object_tagging", path, **asked)
+        except FileNotFoundError as error:
+            if server_code(error) != "NoSuchTagSet":
+                raise
+            answer = {"TagSet": []}  # the word of some servers for none
+        if "TagSet" not in answer:
+            raise io.UnsupportedOperation(
+                "the server knows nothing of tags, and answers as if it were asked for the file; "
+                "say so by 'disable_tagging: true'"
             )
-        return urlencode({each["Key"]: each["Value"] for each in answer["TagSet"]})
+        self._knows_tags = True
+        return {each["Key"]: each["Value"] for each in answer["TagSet"]}
+
+    def set_tags(self, path: str, tags: Mapping[str, str]) -> None:
+        pairs = [{"Key": key, "Value": value} for key, value in checked_tags(tags).items()]
+        with self._reading(path):
+            if not self._knows_tags:
+                # A server that ignores "?tagging" would store the tags as the file's content, and
+                # delete the file with its tags: rclone does. Asking shows it without harm.
+                self._read_tags(path)
+            if pairs:
+                self._tagging("put_object_tagging", path, Tagging={"TagSet": pairs})
+            else:
+                self._tagging("delete_object_tagging", path)
+
+    def _tagging(self, operation: str, path: str, **asked: Any) -> Raw:
+        client, key = self._store.client, self._full(path)
+        return client.run(lambda: client.request(operation, Key=key, **asked))
 
 
 def _only(about: Mapping[str, Any]) -> FileVersion:
