@@ -112,3 +112,12 @@ def test_a_key_takes_a_few_microseconds(shapes):
             best.append(time.process_time() - started)
         took[name] = min(best)
     assert took["mine"] < took["theirs"] / 3, took
+
+
+@pytest.mark.parametrize("body", ["", "<rss/>", "<html/>"])
+def test_a_copy_is_made_where_the_server_says_so(shapes, body):
+    """rclone says nothing more of an object that is copied onto itself."""
+    mine, shape = parser_factory().create_parser("rest-xml"), shapes("CopyObject")
+    assert "CopyObjectResult" in parsed(mine, "<CopyObjectResult/>", shape)
+    with pytest.raises(NotS3Error):
+        parsed(mine, body, shape)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["NotS3Error", "is_page", "media_type", "names_content", "require_root", "require_s3"]
 
 #: What the document is called that an answer has, by botocore's name of what it stands for. It is
-#: asked of listings alone: of nothing else would an empty answer mean "there is nothing".
-_ROOTS = {"ListObjectsV2Output": "ListBucketResult"}
+#: asked where an answer that says nothing means something: "there is nothing", "it is copied".
+_ROOTS = {"ListObjectsV2Output": "ListBucketResult", "CopyObjectOutput": "CopyObjectResult"}
 _PAGE = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 #: What an answer must say, by the operation; of those that look, and of those that begin something.
 _SAID: Mapping[str, tuple[str, ...]] = {
@@ -22,8 +22,6 @@ _SAID: Mapping[str, tuple[str, ...]] = {
     "upload_part": ("ETag",),
     "upload_part_copy": ("ETag",),
 }
-#: rclone names no ETag where an object is copied onto itself.
-_COPIED = ("ETag", "LastModified")
 #: Their answers have no body.
 _EMPTY = ("put_object", "upload_part", "delete_object", "abort_multipart_upload")
 
@@ -68,10 +66,6 @@ def require_s3(operation: str, answer: Mapping[str, Any]) -> None:
     said = media_type(headers)
     if operation in _EMPTY and said and "xml" not in said and _has_body(headers):
         raise NotS3Error(said)
-    if operation == "copy_object":
-        copied = answer.get("CopyObjectResult", {})
-        if not any(copied.get(name) for name in _COPIED):
-            raise NotS3Error(f"{said or 'no content type'}, nothing said of the copy")
     about = answer.get("CopyPartResult", {}) if operation == "upload_part_copy" else answer
     for name in _SAID.get(operation, ()):
         if not about.get(name):
