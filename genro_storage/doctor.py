@@ -136,8 +136,29 @@ def _by_writing(mount: Mount) -> list[Finding]:
 
     found = [_attempt("put", mount, putting)]
     if found[0].ok:
-        found += [_attempt("get", mount, getting), _attempt("delete", mount, deleting)]
+        found.append(_attempt("get", mount, getting))
+        found += _conditions(mount, name)
+        found.append(_attempt("delete", mount, deleting))
     return found
+
+
+_IGNORED = (
+    "the server replaces a file though it is told not to: if_match and if_absent protect nothing; "
+    "set `conditional_put: disabled`, which refuses if_match and looks before if_absent"
+)
+_REFUSED = "the server knows no conditions: if_match fails there, and if_absent is a look before"
+
+
+def _conditions(mount: Mount, name: str) -> list[Finding]:
+    """Whether the storage heeds the conditions of a write, where that depends on the server."""
+    try:
+        found = mount.try_conditions(name, _CONTENT)
+    except StorageError as error:
+        return [Finding("conditions", "unknown", "tried", ok=None, detail=_said(error, mount))]
+    if found is None:
+        return []
+    told = {"ignored": _IGNORED, "refused": _REFUSED}.get(found, "")
+    return [Finding("conditions", found, "tried", None if told else True, told)]
 
 
 def _without_versions(mount: Mount, name: str) -> str:

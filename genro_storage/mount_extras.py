@@ -152,6 +152,14 @@ class MountExtras(MountUrls):
         self.require_attributes(path, attributes)
         self._run(path, "writing", "write_if_match", content, etag, attributes=attributes)
 
+    def try_conditions(self, path: str, content: bytes) -> str | None:
+        """Whether the storage heeds conditions, tried on a file of the caller's; None: untried."""
+        self.require_write(path)
+        if not self.backend.capabilities.conditional_writes:
+            return None
+        found: str | None = self._run(path, "trying conditions", "try_conditions", content)
+        return found
+
     # -- facts ------------------------------------------------------------------------------------
 
     def diagnose(self, *, ask: bool = True) -> list[Finding]:

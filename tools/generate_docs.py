@@ -225,12 +225,16 @@ def s3_presets() -> str:
             "no bulk deletion": not preset.bulk_delete,
             "no tags": not preset.tagging,
             "parts of one size": preset.equal_parts,
+            "no conditions": not preset.conditions,
+            "no upload forms": not preset.forms,
         }
         rows.append(
             [
                 f"`{name}`",
                 preset.title,
-                f"`{preset.endpoint}`" if preset.endpoint else "yours",
+                f"`{preset.endpoint}`"
+                if preset.endpoint
+                else ("yours" if preset.needs_endpoint else "Amazon's"),
                 f"`{preset.region}`" if preset.region else "yours",
                 "before the host" if preset.virtual else "in the path",
                 "Amazon's newer" if preset.checksums else "MD5 alone",

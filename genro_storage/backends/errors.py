@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-__all__ = ["RootNotFoundError", "WrongServerError", "root_missing"]
+__all__ = ["RootNotFoundError", "UntrustedServerError", "WrongServerError", "root_missing"]
 
 
 class RootNotFoundError(FileNotFoundError):
@@ -41,4 +41,14 @@ class WrongServerError(OSError):
         super().__init__(errno.EPROTONOSUPPORT, message)
 
     def __reduce__(self) -> tuple[type[WrongServerError], tuple[str]]:
+        return type(self), (str(self.strerror),)
+
+
+class UntrustedServerError(ConnectionError):
+    """No secure connection comes about, and none would at another attempt."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.EPROTO, message)
+
+    def __reduce__(self) -> tuple[type[UntrustedServerError], tuple[str]]:
         return type(self), (str(self.strerror),)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..info import Descriptor
 from .direct import DirectVerbs
@@ -142,6 +142,16 @@ class OptionalVerbs(DirectVerbs, ABC):
         So too where it is gone. ``content`` is bytes, or the path of a local file.
         """
         raise self._unsupported("writing on the condition of an ETag")
+
+    def try_conditions(
+        self, path: str, content: bytes
+    ) -> Literal["heeded", "ignored", "refused"] | None:
+        """What the storage makes of conditions of a write, tried on a file that the caller owns.
+
+        ``content`` is what the file holds, and holds again where they are ignored. None: it needs
+        no trying.
+        """
+        return None
 
     def copy_if_absent(self, source: str, target: str) -> None:
         """Copy inside the store where nothing has the name of the target: ``FileExistsError``.

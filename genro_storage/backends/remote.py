@@ -20,7 +20,7 @@ from pydantic import Field
 
 from ..exceptions import StorageMissingExtraError
 from .durations import Duration
-from .errors import RootNotFoundError
+from .errors import RootNotFoundError, UntrustedServerError
 from .options import BackendOptions
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ _PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 #: Making a connection takes one round trip or a few: who is silent for longer is not there.
 _CONNECT = 10.0
+_FINAL = FileNotFoundError | PermissionError | FileExistsError | UntrustedServerError
 _UNREACHABLE = (
     errno.EHOSTUNREACH,
     errno.ENETUNREACH,
@@ -132,10 +133,8 @@ def missing_extra(error: ImportError, mount: str, kind: str, extra: str) -> Exce
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed in a moment: the network failed, not the request."""
-    if isinstance(error, FileNotFoundError | PermissionError | FileExistsError):
-        return False
-    if isinstance(error, ConnectionError | TimeoutError | EOFError):
-        return True
+    if isinstance(error, _FINAL | ConnectionError | TimeoutError | EOFError):
+        return not isinstance(error, _FINAL)
     return isinstance(error, OSError) and error.errno in _UNREACHABLE
 
 

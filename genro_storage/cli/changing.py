@@ -145,6 +145,7 @@ def mkdir(
         with session.attempt():
             node = session.resolve(text)
             if not node.name:
+                node._mount.check()  # a root that is not there is made by nobody here
                 if parents:
                     continue
                 raise StorageExistsError(f"{node.fullpath}: is there already", node=node.fullpath)

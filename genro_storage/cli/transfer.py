@@ -65,6 +65,8 @@ def _destinations(
             there = target
             if node.name and (inside or (not info.is_dir and target.isdir)):
                 there = target.child(node.name)
+            elif not (target.name or info.is_dir):
+                target._mount.check()  # which says what is missing: a root is a directory
             if taken is not None:
                 taken.refuse(node, _names(node, info, merging))
             found = node, there

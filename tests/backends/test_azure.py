@@ -527,7 +527,7 @@ def test_an_answer_that_is_none_of_azure_is_no_fault_of_the_caller():
             "name": "az", "type": "azure", "container": "c", "account_name": "a",
             "account_key": _KEY, "endpoint_url": f"{server.url}/a", "retries": 0,
         }])  # fmt: skip
-        with pytest.raises(StorageIOError, match=r"az:a.*check 'endpoint_url'"):
+        with pytest.raises(StorageConnectionError, match=r"az:a.*check 'endpoint_url'"):
             manager.node("az:a").read_bytes()
 
 

@@ -98,7 +98,8 @@ def test_every_request_carries_what_the_mount_says(kind):
         if request.method == "GET" and ("comp=list" in request.path or request.path.endswith("/o")):
             return Answer(200, b"{}" if kind == "gcs" else b"<a/>")
         if request.method in ("PUT", "POST"):
-            return Answer(201 if kind == "azure" else 200, b'{"name": "x"}')
+            etag = (("ETag", '"1"'),)
+            return Answer(201 if kind == "azure" else 200, b'{"name": "x"}', etag)
         return _object(request)
 
     with AnswerServer(answer) as server, StorageManager() as manager:

@@ -82,7 +82,7 @@ def test_a_part_that_does_not_say_which_it_is_is_refused(where):
     """It would be cut off without an error, or stand in another's place."""
     with (
         _service(lambda request: _part(request, where)) as (node, _),
-        pytest.raises(StorageIOError, match=r"g:a.*'endpoint_url'"),
+        pytest.raises(StorageConnectionError, match=r"g:a.*'endpoint_url'"),
     ):
         node.read_bytes()
 
@@ -111,7 +111,7 @@ def test_what_is_no_object_is_no_answer(step, body):
     """A page of some proxy is neither a file, nor an empty directory, nor a write that worked."""
     with (
         _service(lambda _: Answer(200, body)) as (node, _),
-        pytest.raises(StorageIOError, match="'endpoint_url'"),
+        pytest.raises(StorageConnectionError, match="'endpoint_url'"),
     ):
         step(node)
 
@@ -178,7 +178,7 @@ def test_an_upload_of_which_nothing_is_kept_is_given_up(answers, tried):
 )
 def test_an_upload_that_has_more_than_was_sent_is_no_success(answer):
     with _service(_uploads(answer)) as (node, server):
-        with pytest.raises(StorageIOError, match=r"g:a.*'endpoint_url'"):
+        with pytest.raises(StorageConnectionError, match=r"g:a.*'endpoint_url'"):
             node.write_bytes(bytes(_LARGE))
         assert _methods(server) == ["POST", "PUT", "DELETE"]
 
@@ -187,7 +187,7 @@ def test_an_upload_that_has_more_than_was_sent_is_no_success(answer):
 def test_an_upload_whose_end_is_answered_by_something_else_is_no_success(body):
     answers = [_kept(_PIECE), _kept(2 * _PIECE), Answer(200, body)]
     with _service(_uploads(*answers)) as (node, server):
-        with pytest.raises(StorageIOError, match=r"g:a.*'endpoint_url'"):
+        with pytest.raises(StorageConnectionError, match=r"g:a.*'endpoint_url'"):
             node.write_bytes(bytes(_LARGE))
         assert _methods(server) == ["POST", *["PUT"] * 3, "DELETE"]
 
@@ -271,7 +271,7 @@ def test_a_copy_that_does_not_go_on_is_an_error(answers):
 def test_an_object_without_a_name_is_none():
     with (
         _service(lambda _: Answer(200, b"{}")) as (node, _),
-        pytest.raises(StorageIOError, match="'endpoint_url'"),
+        pytest.raises(StorageConnectionError, match="'endpoint_url'"),
     ):
         node.stat()
 

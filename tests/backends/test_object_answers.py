@@ -30,7 +30,10 @@ class _S3:
             f"<Contents><Key>{key}</Key><Size>1</Size><ETag>e</ETag></Contents>" for key in keys
         )
         truncated = str(bool(token)).lower()
-        text = f"<R><IsTruncated>{truncated}</IsTruncated>{more}{listed}</R>"
+        text = (
+            f"<ListBucketResult><IsTruncated>{truncated}</IsTruncated>{more}{listed}"
+            "</ListBucketResult>"
+        )
         return Answer(200, text.encode(), _XML)
 
 
@@ -106,7 +109,10 @@ def test_a_listing_that_does_not_get_on_is_an_error(service, keys):
 
 
 def test_a_server_of_an_older_protocol_is_told_from_one_without_an_end():
-    text = b"<R><IsTruncated>true</IsTruncated><Contents><Key>a</Key></Contents></R>"
+    text = (
+        b"<ListBucketResult><IsTruncated>true</IsTruncated>"
+        b"<Contents><Key>a</Key></Contents></ListBucketResult>"
+    )
     with AnswerServer(lambda _: Answer(200, text, _XML)) as server, StorageManager() as manager:
         manager.configure([{"name": "g", **_S3.mount, "endpoint_url": server.url}])
         with pytest.raises(StorageIOError, match="version 2 of listings"):

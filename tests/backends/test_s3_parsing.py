@@ -9,7 +9,9 @@ import pytest
 from aiobotocore.parsers import AioRestXMLParser
 from botocore.loaders import create_loader
 from botocore.model import ServiceModel
+from botocore.parsers import ResponseParserError
 
+from genro_storage.backends.s3.likeness import NotS3Error
 from genro_storage.backends.s3.parsing import parser_factory
 
 _SPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -76,14 +78,23 @@ def test_errors_and_odd_answers_too(shapes):
     mine, shape = parser_factory().create_parser("rest-xml"), shapes("ListObjectsV2")
     error = "<Error><Code>NoSuchBucket</Code><Message>no</Message></Error>"
     assert parsed(mine, error, shape, 404) == parsed(AioRestXMLParser(), error, shape, 404)
-    for body in (
-        "<html>Welcome",
-        "<ListBucketResult><Contents><Size>x</Size></Contents></ListBucketResult>",
-    ):
-        with pytest.raises(Exception) as expected:
-            parsed(AioRestXMLParser(), body, shape)
-        with pytest.raises(type(expected.value)):
-            parsed(mine, body, shape)
+    body = "<ListBucketResult><Contents><Size>x</Size></Contents></ListBucketResult>"
+    with pytest.raises(Exception) as expected:
+        parsed(AioRestXMLParser(), body, shape)
+    with pytest.raises(type(expected.value)):
+        parsed(mine, body, shape)
+
+
+@pytest.mark.parametrize("body", ["<html>Welcome", "<html/>", "<!doctype html>", "", "<Other/>"])
+def test_a_page_is_no_empty_listing(shapes, body):
+    with pytest.raises(NotS3Error):
+        parsed(parser_factory().create_parser("rest-xml"), body, shapes("ListObjectsV2"))
+
+
+def test_a_listing_that_breaks_off_is_no_other_server(shapes):
+    mine, shape = parser_factory().create_parser("rest-xml"), shapes("ListObjectsV2")
+    with pytest.raises(ResponseParserError):
+        parsed(mine, "<ListBucketResult><Contents>", shape)
 
 
 def test_a_key_takes_a_few_microseconds(shapes):
@@ -101,3 +112,12 @@ def test_a_key_takes_a_few_microseconds(shapes):
             best.append(time.process_time() - started)
         took[name] = min(best)
     assert took["mine"] < took["theirs"] / 3, took
+
+
+@pytest.mark.parametrize("body", ["", "<rss/>", "<html/>"])
+def test_a_copy_is_made_where_the_server_says_so(shapes, body):
+    """rclone says nothing more of an object that is copied onto itself."""
+    mine, shape = parser_factory().create_parser("rest-xml"), shapes("CopyObject")
+    assert "CopyObjectResult" in parsed(mine, "<CopyObjectResult/>", shape)
+    with pytest.raises(NotS3Error):
+        parsed(mine, body, shape)

@@ -424,7 +424,12 @@ def test_the_checksums_of_parts_are_named_when_these_are_put_together(streamed, 
         if request.method == "POST":
             return Answer(200, b"<CompleteMultipartUploadResult/>")
         digest = base64.b64encode(hashlib.sha256(request.body).digest()).decode()
-        return Answer(200, b"", (("ETag", '"e"'), ("x-amz-checksum-sha256", digest)))
+        sums = (
+            ("ETag", '"e"'),
+            ("x-amz-checksum-sha256", digest),
+            ("Last-Modified", "Sun, 29 Nov 2026 05:00:00 GMT"),
+        )
+        return Answer(200, b"", sums)
 
     (tmp_path / "large").write_bytes(bytes(size))
     with AnswerServer(multipart) as server:

@@ -172,3 +172,16 @@ def test_mkdir_names_the_missing_directory_above_and_the_option(run, work):
             f"error: {place}: the directory above, {above}, is missing; -p makes it\n"
         )
     assert run("mkdir", "-p", "docs:x/y/z").code == 0
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("command", [["mkdir"], ["mkdir", "-p"], ["cp", "docs:a.txt"]])
+def test_the_root_of_a_bucket_that_is_not_there_is_named(run, work, moto_server, command):
+    place = moto_server.mount(bucket="nobody-made-it")
+    shown = "".join(f"  {key}: {value}\n" for key, value in place.items())
+    config = f"- name: docs\n  type: local\n  path: {work / 'docs'}\n- name: up\n{shown}"
+    (work / "mounts.yaml").write_text(config)
+    done = run("-c", str(work / "mounts.yaml"), *command, "up:")
+    assert done.code == 4
+    assert "the bucket 'nobody-made-it' does not exist" in done.err
+    assert "is there already" not in done.err and "is a directory" not in done.err

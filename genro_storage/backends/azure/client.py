@@ -154,6 +154,8 @@ class AzureClient(AzureAttributes):
     def head(self, key: str) -> FileInfo:
         with self._explained():
             found = self._blob(key).get_blob_properties()
+        if not found.etag or found.last_modified is None:
+            raise self._strange()
         return FileInfo(key, "directory") if is_folder(found) else _info(found, key)
 
     def checksum(self, key: str, etag: str) -> Checksum | None:
@@ -172,7 +174,12 @@ class AzureClient(AzureAttributes):
                 else self._client.walk_blobs(name_starts_with=prefix or None, **options)
             )
             pages = listing.by_page(continuation_token=token)
-            entries = [_entry(item) for item in next(pages, ())]
+            try:
+                found = list(next(pages, ()))
+            except AttributeError:
+                # Microsoft's client has made nothing of the answer, and looks into that.
+                raise self._strange() from None
+            entries = [_entry(item) for item in found]
         return Page(entries, pages.continuation_token or None)
 
     # -- reading ------------------------------------------------------------------------------
@@ -215,7 +222,7 @@ class AzureClient(AzureAttributes):
     ) -> None:
         with Source(data) as source, self._conditional(facts.match):
             md5 = source.md5()
-            self._blob(key).upload_blob(
+            found: dict[str, Any] = self._blob(key).upload_blob(
                 data,
                 length=len(data),
                 overwrite=True,
@@ -223,6 +230,8 @@ class AzureClient(AzureAttributes):
                 content_settings=settings(facts.attributes, content_type, md5),
                 **upload_options(facts, create, md5),
             )
+            if not found.get("etag"):
+                raise self._strange()
 
     def put_large(
         self,
@@ -283,9 +292,11 @@ class AzureClient(AzureAttributes):
 
         def commit() -> None:
             with self._conditional(match):
-                self._blob(key).commit_block_list(
+                found: dict[str, Any] = self._blob(key).commit_block_list(
                     [BlobBlock(names[start]) for start in starts], **options
                 )
+                if not found.get("etag"):
+                    raise self._strange()
 
         # A creation that is repeated would find what its first attempt may have made; and a list
         # that was committed already is no longer there to be committed.

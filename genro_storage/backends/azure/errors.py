@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import requests
 from azure.core.exceptions import (
@@ -23,7 +24,8 @@ from azure.core.exceptions import (
 )
 from urllib3.exceptions import HTTPError as Urllib3Error
 
-from ..errors import RootNotFoundError
+from ..errors import RootNotFoundError, WrongServerError
+from ..object_stores.connecting import connection_failure
 from ..object_stores.errors import is_timeout, root_name
 
 if TYPE_CHECKING:
@@ -72,18 +74,27 @@ class AzureErrors:
             raise self._refusal(error) from None
         except (AzureError, requests.RequestException, Urllib3Error) as error:
             raise self._unreachable(error) from None
+        except ValueError as error:
+            if "deserialize" not in str(error):
+                raise
+            raise self._strange() from None  # a listing that is none
 
     def _silent(self) -> TimeoutError:
         return TimeoutError(errno.ETIMEDOUT, f"no answer from {self._host} in time")
 
-    def _unreachable(self, error: BaseException) -> ConnectionError:
-        return ConnectionError(
+    def _unreachable(self, error: BaseException) -> Exception:
+        return connection_failure(error, self._address) or ConnectionError(
             errno.ECONNRESET, f"the connection to {self._host} failed ({root_name(error)})"
         )
 
+    @property
+    def _address(self) -> str:
+        """The server without the account, which an emulator has in its path."""
+        return urlsplit(self._access.endpoint)._replace(path="").geturl()
+
     def _strange(self) -> OSError:
-        return OSError(
-            errno.EIO, f"{self._host} does not answer as Azure Blob Storage; check 'endpoint_url'"
+        return WrongServerError(
+            f"{self._host} does not answer as Azure Blob Storage; check 'endpoint_url'"
         )
 
     def _refusal(self, error: HttpResponseError) -> Exception:
@@ -120,6 +131,8 @@ class AzureErrors:
             )
         if code in ("Md5Mismatch", "InvalidMd5"):
             return OSError(errno.EIO, f"the content arrived damaged{said}")
+        if not code and (status < 300 or status == 405):
+            return self._strange()  # the status of a success, and no word of the service's
         if status == 400:
             return OSError(errno.EINVAL, f"{self._host} refused the request{said}")
         return OSError(errno.EIO, f"{self._host} answered with status {status}{said}")

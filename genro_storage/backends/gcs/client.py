@@ -33,6 +33,7 @@ __all__ = ["GcsClient"]
 
 _FIELDS = "name,size,updated,etag,md5Hash,contentType"
 _LISTED = f"nextPageToken,prefixes,items({_FIELDS})"
+_LISTING = ("kind", "nextPageToken", "prefixes", "items")
 _LOOKED_AT = f"{_FIELDS},metadata,generation"
 _PAGE = 1000
 #: Bytes of one request of a resumable upload; the service wants a multiple of 256 KiB. Each is a
@@ -79,6 +80,8 @@ class GcsClient(GcsAttributes):
                 "fields": _LISTED,
             },
         )
+        if found and found.keys().isdisjoint(_LISTING):
+            raise self._strange()
         entries = [Entry(str(name)) for name in found.get("prefixes") or ()]
         for item in found.get("items") or ():
             name = str(item["name"])
@@ -91,6 +94,8 @@ class GcsClient(GcsAttributes):
         with self._content(key, start, end, pin) as response:
             if response.status_code == 416:  # nothing begins here
                 return Chunk(b"", start, "")
+            if _is_page(response.headers):
+                raise self._strange()
             part, skipped = response.status_code == 206, 0
             where, total = range_of(response.headers)
             if not part:  # so the unwanted beginning comes too
@@ -194,6 +199,8 @@ class GcsClient(GcsAttributes):
             accepts=(200, 201),
         ) as response:
             session = str(response.headers.get("Location", ""))
+        if not session:
+            raise self._strange()
         if urlsplit(session).scheme not in ("https", urlsplit(self._endpoint).scheme):
             # It is written to with credentials, which do not go in the clear where they did not.
             raise OSError(errno.EIO, f"{self._host} named no place to upload to that can be used")
@@ -282,11 +289,19 @@ class GcsClient(GcsAttributes):
     # -- removing -----------------------------------------------------------------------------
 
     def delete(self, key: str) -> None:
-        with self._answer("DELETE", self._endpoint + self._object(key), key, accepts=(200, 204)):
-            pass
+        url = self._endpoint + self._object(key)
+        with self._answer("DELETE", url, key, accepts=(200, 204)) as response:
+            if _is_page(response.headers):
+                raise self._strange()
 
     def delete_many(self, keys: list[str]) -> dict[str, Exception] | None:
         return None  # a batch costs the service as many requests, and saves us connections only
+
+
+def _is_page(headers: Mapping[str, str]) -> bool:
+    """Whether an answer without a word of the service's is a page of some other server."""
+    page = headers.get("Content-Type", "").startswith("text/html")
+    return page and not any(name.lower().startswith(("x-goog-", "etag")) for name in headers)
 
 
 def _info(item: Mapping[str, Any]) -> FileInfo:

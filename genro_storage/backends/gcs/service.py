@@ -16,7 +16,8 @@ import requests
 from google.auth import exceptions as auth_errors
 from urllib3.exceptions import HTTPError as Urllib3Error
 
-from ..errors import RootNotFoundError
+from ..errors import RootNotFoundError, WrongServerError
+from ..object_stores.connecting import connection_failure
 from ..object_stores.errors import is_timeout, root_name
 from .credentials import TokenSession, authorised_session
 
@@ -87,8 +88,8 @@ class GcsService:
     def _silent(self) -> TimeoutError:
         return TimeoutError(errno.ETIMEDOUT, f"no answer from {self._host} in time")
 
-    def _unreachable(self, error: BaseException) -> ConnectionError:
-        return ConnectionError(
+    def _unreachable(self, error: BaseException) -> Exception:
+        return connection_failure(error, self._endpoint) or ConnectionError(
             errno.ECONNRESET, f"the connection to {self._host} failed ({root_name(error)})"
         )
 
@@ -161,8 +162,8 @@ class GcsService:
         return found
 
     def _strange(self) -> OSError:
-        return OSError(
-            errno.EIO, f"{self._host} does not answer as Google Cloud Storage; check 'endpoint_url'"
+        return WrongServerError(
+            f"{self._host} does not answer as Google Cloud Storage; check 'endpoint_url'"
         )
 
     def _object(self, key: str) -> str:
@@ -191,6 +192,8 @@ class GcsService:
             )
         if status == 400 and "hash" in text.lower():
             return OSError(errno.EIO, f"the content arrived damaged{said}")
+        if not text and (status < 300 or status == 405):
+            return self._strange()
         if status in (400, 414):
             return OSError(errno.EINVAL, f"{self._host} refused the request{said}")
         return OSError(errno.EIO, f"{self._host} answered with status {status}{said}")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["is_timeout", "root_name"]
+__all__ = ["below", "is_timeout", "root_name"]
 
 
-def _below(error: BaseException) -> Iterator[BaseException]:
+def below(error: BaseException) -> Iterator[BaseException]:
     """The error, and what has led to it, down to the system's own."""
     seen: set[int] = set()
     inner: BaseException | None = error
@@ -34,7 +34,7 @@ def is_timeout(error: BaseException) -> bool:
     True
     """
     return any(
-        isinstance(each, TimeoutError) or "Timeout" in type(each).__name__ for each in _below(error)
+        isinstance(each, TimeoutError) or "Timeout" in type(each).__name__ for each in below(error)
     )
 
 
@@ -44,5 +44,5 @@ def root_name(error: BaseException) -> str:
     >>> root_name(ConnectionError("aborted", ConnectionRefusedError()))
     'ConnectionRefusedError'
     """
-    *_, last = _below(error)
+    *_, last = below(error)
     return type(last).__name__

@@ -15,7 +15,15 @@ from xml.etree import ElementTree as ET
 __all__ = ["Failure", "FailureKind", "failure_of"]
 
 FailureKind = Literal[
-    "status", "unreachable", "unanswered", "timeout", "insecure", "broken", "redirect", "strange"
+    "status",
+    "unreachable",
+    "nameless",
+    "unanswered",
+    "timeout",
+    "insecure",
+    "broken",
+    "redirect",
+    "strange",
 ]
 
 _STATUS = re.compile(r"^\s+status: (\d{3}),$", re.MULTILINE)
@@ -30,6 +38,7 @@ _TLS = (
     "InvalidCertificate",
     "tls handshake",
     "received corrupt message",
+    "InvalidContentType",
 )
 
 
@@ -37,8 +46,8 @@ _TLS = (
 class Failure:
     """One failed request.
 
-    ``kind``: the server has answered (``status``), nobody is there (``unreachable``), or lets no
-    connection come about in time (``unanswered``), has fallen silent (``timeout``), cannot be
+    ``kind``: the server has answered (``status``), nobody is there (``unreachable``), the name of
+    the host is unknown (``nameless``), or it lets no connection come about in time (``unanswered``), has fallen silent (``timeout``), cannot be
     trusted (``insecure``), has hung up (``broken``), sends us to another place (``redirect``), or
     has answered what obstore cannot make anything of (``strange``).
     ``code``, ``message`` and ``region`` are what the answer itself says.
@@ -83,7 +92,7 @@ def _network(kind: str, told: str) -> FailureKind:
     if kind == "Timeout" or (connecting and "TimedOut" in told):
         return "unanswered" if connecting else "timeout"
     if connecting:
-        return "unreachable"
+        return "nameless" if "dns error" in told else "unreachable"
     # Unknown is HTTP that is none; the others break off in the middle.
     return "broken"
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import errno
+import functools
 import io
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
 from ...exceptions import ChangedError
@@ -24,6 +25,7 @@ from ..object_stores.kept import decimal, internal, kept_checksum, refuse_intern
 from ..object_stores.tags import checked_tags
 from .codes import server_code
 from .metadata import as_headers, as_metadata
+from .requests import no_conditions
 from .transfer import PART
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ _CHECKSUMS = ("SHA256", "SHA1", "CRC64NVME", "CRC32C", "CRC32")
 
 
 def encryption_options(text: str) -> dict[str, str]:
-    """The parameters of an upload for ``AES256``, ``aws:kms`` or ``aws:kms:KEY``.
+    """The parameters of an upload for ``AES256``, ``aws:kms`` or ``aws:kms:KEY``; ``ValueError``.
 
     >>> encryption_options("aws:kms:alias/mine")
     {'ServerSideEncryption': 'aws:kms', 'SSEKMSKeyId': 'alias/mine'}
@@ -63,6 +65,11 @@ def encryption_options(text: str) -> dict[str, str]:
         if text.startswith(algorithm + ":"):
             key = text[len(algorithm) + 1 :]
             return {"ServerSideEncryption": algorithm, "SSEKMSKeyId": key}
+    if text != "AES256":
+        raise ValueError(
+            f"encryption is {text!r}; there are AES256, aws:kms, aws:kms:KEY, aws:kms:dsse and "
+            "aws:kms:dsse:KEY"
+        )
     return {"ServerSideEncryption": text}
 
 
@@ -128,6 +135,8 @@ class S3Attributes(FsspecBackend):
         self, path: str, content: Content, etag: str, *, attributes: Attributes | None = None
     ) -> None:
         self._require_write(path, False)
+        if not self.capabilities.conditional_writes:
+            raise io.UnsupportedOperation(no_conditions(self._store.client.options))
         options = {**self._put_options(attributes), "IfMatch": f'"{etag.strip(chr(34))}"'}
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
         try:
@@ -147,6 +156,21 @@ class S3Attributes(FsspecBackend):
             if server_code(error) != "ConditionalRequestConflict":
                 raise
             raise ChangedError from error
+
+    def try_conditions(self, path: str, content: bytes) -> Literal["heeded", "ignored", "refused"]:
+        client, transfers = self._store.client, self._store.transfers
+        key, another = self._full(path), f'"{"0" * 32}"'
+        for create, facts in ((True, {}), (False, {"IfMatch": another})):
+            about = {**self._store.facts(key, {}), **facts}
+            put = functools.partial(transfers.put, key, content, create, about)
+            try:
+                client.run(put)
+            except FileExistsError:
+                continue
+            except io.UnsupportedOperation:
+                return "refused"
+            return "ignored"
+        return "heeded"
 
     def copy_if_absent(self, source: str, target: str) -> None:
         mode = self._store.client.options.copy_if_not_exists

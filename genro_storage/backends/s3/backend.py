@@ -74,9 +74,7 @@ class S3Backend(S3Attributes, S3Urls):
         tags = "tags" in self.kept_attributes
         if not tags:
             self.why_not = {**reasons, "tags": "tags are switched off by 'disable_tagging'"}
-        return replace(
-            super()._declare(), metadata=True, conditional_writes=True, tags=tags, **urls
-        )
+        return replace(super()._declare(), metadata=True, tags=tags, **urls)
 
     def __repr__(self) -> str:
         return f"<S3Backend {self._store.client.options.bucket or 'of a broker'}>"

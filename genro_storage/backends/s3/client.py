@@ -25,8 +25,9 @@ from ..remote import Opened, is_transient, missing_extra, repeated_async
 from .body import Body
 from .broker import Broker
 from .codes import OVER, server_code
-from .environment import configured_endpoint, configured_region
+from .environment import configured_endpoint, configured_region, no_endpoint
 from .headers import more_headers
+from .likeness import require_s3
 from .location import Spot
 from .metadata import known_of
 from .providers import make_source, sdk_credentials
@@ -161,13 +162,16 @@ class S3Client:
             found = self._session() if session is None else session
             region = region or self.options.default_region or configured_region(found)
             if not found.get_config_variable("ignore_configured_endpoint_urls"):
-                endpoint = configured_endpoint(found)
+                endpoint = configured_endpoint(found, self.options.bucket)
         except ImportError:
             raise
         except Exception as error:
             from .errors import Explainer
 
             raise Explainer(self.bucket, self.options.anon, "Amazon S3")(error) from error
+        preset = self.options.preset
+        if endpoint is None and preset is not None and preset.needs_endpoint:
+            raise no_endpoint(self.options, self.mount)
         return Place(endpoint, region)
 
     # -- the connection -----------------------------------------------------------------------
@@ -211,7 +215,7 @@ class S3Client:
     def _session(self) -> Any:
         from aiobotocore.session import AioSession
 
-        from .parsing import parser_factory
+        from .parsing import install
 
         options, source = self.options, self.source
         # With a key of its own a session has no credentials to find, and can serve several mounts.
@@ -222,7 +226,7 @@ class S3Client:
                 return session
         session = AioSession(profile=options.profile)
         session.register_component("data_loader", load_models())
-        session.register_component("response_parser_factory", parser_factory())
+        install(session)
         if shared:
             _keyed[:] = [(environment, session)]
         elif source is not None:
@@ -348,6 +352,11 @@ class S3Client:
             raise explained from error
 
     async def _send(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        answer = await self._sent(client, operation, parameters)
+        require_s3(operation, answer)
+        return answer
+
+    async def _sent(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
         call = getattr(client, operation)
         parameters = {**along_with(self.options, operation), **parameters}
         if "ExtraHeaders" in parameters:

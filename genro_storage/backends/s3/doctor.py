@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ...info import Finding
 from ..facts import clock, found_out, half_shown
+from .engines import INSTALL, engine_of
 from .environment import VARIABLES
 
 if TYPE_CHECKING:
@@ -92,7 +94,10 @@ def _source(options: S3Options, name: str) -> str:
 def _choices(client: S3Client) -> list[Finding]:
     """What decides about other settings."""
     options = client.options
-    found = [Finding("engine", options.engine, _source(options, "engine"))]
+    engine, why = engine_of(options), ""
+    if options.engine == "auto" and engine == "fsspec" and find_spec("obstore") is None:
+        why = f"since obstore is not installed, which is faster; {INSTALL}"
+    found = [Finding("engine", engine, _source(options, "engine"), detail=why)]
     if options.provider is not None:
         found.insert(0, Finding("provider", options.provider, _source(options, "provider")))
     return found

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
 
     from .options import S3Options
 
-__all__ = ["check_engine", "engine_of"]
+__all__ = ["INSTALL", "check_engine", "engine_of"]
 
+#: How to have obstore too.
+INSTALL = 'pip install "genro-storage[s3]"'
 #: What aiohttp, on which the SDK stands, has nothing like.
 _OBSTORE_ONLY = (
     "http2_only",

@@ -7,20 +7,22 @@ of a profile, and the credentials of its usual chain.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from ...exceptions import StorageConfigError
 from ..object_stores.plain import check_region
-from .location import checked_endpoint
+from .location import checked_endpoint, require_no_bucket
 from .options import S3Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["VARIABLES", "configured_endpoint", "configured_region", "resolve"]
+__all__ = ["VARIABLES", "configured_endpoint", "configured_region", "no_endpoint", "resolve"]
 
 #: The variables of each setting; the first that is set counts.
 VARIABLES: Mapping[str, tuple[str, ...]] = {
@@ -64,6 +66,11 @@ VARIABLES: Mapping[str, tuple[str, ...]] = {
     "randomize_addresses": ("AWS_RANDOMIZE_ADDRESSES",),
     "root_certificate": ("AWS_ROOT_CERTIFICATE", "AWS_CA_BUNDLE"),
     "user_agent": ("AWS_USER_AGENT",),
+}
+#: Where profiles are.
+_FILES = {
+    "AWS_CONFIG_FILE": "~/.aws/config",
+    "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials",
 }
 #: The same for who we are, which is asked only where the mount does not say it.
 _KEY = ("AWS_ACCESS_KEY_ID",)
@@ -112,20 +119,55 @@ def resolve(options: S3Options, environ: Mapping[str, str], mount: str) -> S3Opt
             f"mount {mount!r} (s3): missing required field: 'bucket' (or 'url', or AWS_BUCKET)",
             node=mount,
         )
+    if not _may_name_endpoint(resolved, environ):
+        raise no_endpoint(resolved, mount)
     resolved._origins = origins
     resolved._written = options._written
     return resolved
 
 
-def configured_endpoint(session: Any) -> str | None:
+def no_endpoint(options: S3Options, mount: str) -> StorageConfigError:
+    """Of a provider whose server only its owner knows: the key would be shown to Amazon."""
+    return StorageConfigError(
+        f"mount {mount!r} (s3): provider {options.provider!r} needs 'endpoint_url' "
+        "(https://host:9000), or AWS_ENDPOINT_URL_S3",
+        node=mount,
+    )
+
+
+def _may_name_endpoint(options: S3Options, environ: Mapping[str, str]) -> bool:
+    """Whether requests could go where they belong. What a profile says, the first use finds out."""
+    preset = options.preset
+    if preset is None or not preset.needs_endpoint or options.endpoint_url is not None:
+        return True
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return False
+    if _first(environ, VARIABLES["endpoint_url"]) is not None:
+        return True
+    for variable, usual in _FILES.items():
+        path = Path(environ.get(variable) or usual).expanduser()
+        with contextlib.suppress(OSError, RuntimeError):
+            if path.is_file() and b"endpoint_url" in path.read_bytes():
+                return True
+    return False
+
+
+def configured_endpoint(session: Any, bucket: str | None) -> str | None:
     """The server that the environment names, or else the profile, as every AWS tool finds it."""
+
+    def check(value: str) -> str:
+        endpoint = checked_endpoint(value)
+        if bucket is not None:
+            require_no_bucket(endpoint, bucket)
+        return endpoint
+
     found = _first(os.environ, VARIABLES["endpoint_url"])
     if found is not None:
-        return _checked(os.environ[found], f"the environment variable {found}")
+        return _checked(os.environ[found], f"the environment variable {found}", check)
     profile = session.get_scoped_config()
     services = session.full_config.get("services", {}).get(profile.get("services"), {})
     named = services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url")
-    return _checked(str(named), "'endpoint_url' of the profile") if named else None
+    return _checked(str(named), "'endpoint_url' of the profile", check) if named else None
 
 
 def configured_region(session: Any) -> str | None:
@@ -134,7 +176,7 @@ def configured_region(session: Any) -> str | None:
     return _checked(str(named), "'region' of the profile", check_region) if named else None
 
 
-def _checked(value: str, where: str, check: Callable[[str], str] = checked_endpoint) -> str:
+def _checked(value: str, where: str, check: Callable[[str], str]) -> str:
     """``value``; what no client can read would end one of them without an exception of Python's."""
     try:
         return check(value)
@@ -205,6 +247,7 @@ def _add_preset(options: S3Options, merged: dict[str, Any], add: Any) -> None:
         "disable_bulk_delete": not preset.bulk_delete,
         "disable_tagging": not preset.tagging,
         "copy_if_not_exists": preset.copy_if_not_exists,
+        "conditional_put": None if preset.conditions else "disabled",
     }
     for name, value in defaults.items():
         if name not in merged and value is not None:

@@ -10,8 +10,10 @@ from typing import Any
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from ..errors import RootNotFoundError
+from ..errors import RootNotFoundError, UntrustedServerError, WrongServerError
+from ..object_stores.connecting import connection_failure
 from .codes import BUSY
+from .likeness import NotS3Error
 
 __all__ = ["Explainer"]
 
@@ -40,6 +42,8 @@ _FAILED = {
     "500",
     "502",
 }
+#: What a page for people says that is there in the place of an answer.
+_NO_S3 = ("400", "405", "501")
 _FULL = {
     "QuotaExceeded",
     "XMinioStorageFull",
@@ -69,6 +73,8 @@ class Explainer:
             return self._answer(error)
         if isinstance(error, boto.BotoCoreError):
             return self._client(error)
+        if isinstance(error, NotS3Error):
+            return self._wrong_server(str(error))
         # What comes out of the middle of an answer, under aiohttp's own names, and an answer that
         # is no S3 server's: an overloaded proxy's, often.
         if isinstance(error, ResponseParserError) or type(error).__module__.startswith("aiohttp."):
@@ -81,6 +87,8 @@ class Explainer:
         answer: dict[str, Any] = error.response.get("Error", {})
         code = str(answer.get("Code", ""))
         text = f"{code}: {answer.get('Message', '')}".strip(": ")
+        if "Page" in answer and code in _NO_S3:
+            return self._wrong_server(f"{text}, {answer['Page']}")
         if code == "NoSuchBucket":
             return RootNotFoundError(
                 f"the bucket {self.bucket!r} does not exist; create it or correct 'bucket'"
@@ -111,9 +119,17 @@ class Explainer:
             return OSError(errno.ENOSPC, "no space, or no quota, is left")
         if code in ("MethodNotAllowed", "405", "NotImplemented", "501"):
             return io.UnsupportedOperation(f"the server refuses {error.operation_name} ({code})")
+        if code == "NoSuchUpload" and error.operation_name == "ListMultipartUploads":
+            # It takes the question for one about the parts of an upload.
+            return io.UnsupportedOperation("this server cannot list unfinished uploads")
         if code in _PLAIN:
             return OSError(*_PLAIN[code])
         return self._unknown(error, code, text)
+
+    def _wrong_server(self, why: str) -> WrongServerError:
+        return WrongServerError(
+            f"{self.endpoint} answers, but not like S3 ({why}); check 'endpoint_url'"
+        )
 
     def _unknown(self, error: boto.ClientError, code: str, text: str) -> Exception:
         """A code that only this server has: its status says what kind of failure it is."""
@@ -159,10 +175,12 @@ class Explainer:
             )
         if isinstance(error, boto.ReadTimeoutError):
             return TimeoutError(errno.ETIMEDOUT, f"{self.endpoint} has stopped answering")
+        if isinstance(error, boto.SSLError | boto.EndpointConnectionError):
+            found = connection_failure(error, self.endpoint)
+            if found is not None:
+                return found
         if isinstance(error, boto.SSLError):
-            return PermissionError(
-                errno.EACCES, f"no secure connection to {self.endpoint}: {error.kwargs['error']}"
-            )
+            return UntrustedServerError(f"no secure connection to {self.endpoint}")
         if isinstance(error, boto.EndpointConnectionError | boto.ProxyConnectionError):
             return ConnectionError(
                 errno.ECONNREFUSED, f"{self.endpoint} cannot be reached; check 'endpoint_url'"

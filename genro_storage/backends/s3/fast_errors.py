@@ -20,6 +20,9 @@ _ELSEWHERE = (
     "IllegalLocationConstraintException",
 )
 
+#: Without a code of its own: what hardly any S3 server says of a single object.
+_NO_S3 = ("400", "405", "501")
+
 _CLASSES = {
     "unreachable": "EndpointConnectionError",
     "unanswered": "ConnectTimeoutError",
@@ -49,6 +52,8 @@ def _as_botocore(client: S3Client, failure: Failure) -> Exception | None:
         code = failure.code or str(failure.status)
         if code in OVER and client.source is not None and client.source.renewable:
             return None  # the SDK asks for new ones, and tries again
+        if code in _NO_S3:
+            return None  # perhaps no S3 server, which the SDK tells by its answer
         if code in _ELSEWHERE or (failure.status == 400 and failure.method == "HEAD"):
             return None
         answer: dict[str, Any] = {"Code": code, "Message": failure.message}

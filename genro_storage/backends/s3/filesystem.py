@@ -9,6 +9,7 @@ import errno
 import hashlib
 import io
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -20,6 +21,7 @@ from ..object_stores.source import Source
 from ..remote import is_transient
 from .codes import is_refused_before_it_began
 from .conditional_copy import CopyCondition
+from .engines import INSTALL
 from .looking import Raw, S3Looks
 from .metadata import kept_facts, with_md5
 from .stream import S3Stream
@@ -207,7 +209,8 @@ class S3Filesystem(S3Looks):
             "MetadataDirective": "REPLACE",
             "Metadata": dict(change(about.get("Metadata", {}))),
         }
-        conditions = size > self.transfers.copy_at_once and etag is not None
+        heeded = self.client.options.conditional_put != "disabled"
+        conditions = heeded and size > self.transfers.copy_at_once and etag is not None
         # In parts it takes its time, in which somebody may write.
         only = condition_of(False, {"IfMatch": etag} if conditions else {})[0]
         try:
@@ -322,7 +325,10 @@ class S3Filesystem(S3Looks):
 
     def store(self) -> Any:
         """The store of the bucket."""
-        raise io.UnsupportedOperation("with 'engine: fsspec' there is no obstore store")
+        why = "with 'engine: fsspec' there is no obstore store"
+        if self.client.options.engine == "auto" and find_spec("obstore") is None:
+            why = f"obstore is not installed; {INSTALL}"
+        raise io.UnsupportedOperation(why)
 
     # -- the rest -----------------------------------------------------------------------------
 

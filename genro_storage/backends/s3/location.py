@@ -25,6 +25,7 @@ __all__ = [
     "checked_endpoint",
     "is_address",
     "read_url",
+    "require_no_bucket",
     "split_uri",
 ]
 
@@ -69,6 +70,19 @@ def checked_endpoint(value: str) -> str:
     return checked_address(
         value, example="https://host:9000", secrets="credentials are 'key' and 'secret'"
     )
+
+
+def require_no_bucket(endpoint: str, bucket: str) -> None:
+    """``ValueError`` where the bucket's URL stands in the place of the server's.
+
+    A path that is not the bucket's is that of a gateway with a server behind it.
+    """
+    parts = urlsplit(endpoint)
+    if unquote(parts.path).rstrip("/").rpartition("/")[2] == bucket:
+        server = parts._replace(path=parts.path.rstrip("/").rpartition("/")[0]).geturl()
+        raise ValueError(
+            f"'endpoint_url' ends with the bucket's name, and is the server alone; write {server}"
+        )
 
 
 def is_address(host: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,9 @@ class S3Looks:
                     raise
                 # We are somebody else by now: what we were had ended.
                 return self._look(path)
+            except io.UnsupportedOperation:
+                self.has_any(path)  # which tells a server that is none
+                raise
         if self.has_any(f"{path}/" if path else ""):
             return None
         raise FileNotFoundError(errno.ENOENT, "not found", path)

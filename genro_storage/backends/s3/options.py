@@ -13,7 +13,7 @@ from ..options import renamed
 from ..public import PublicOptions
 from .engines import check_engine
 from .identity import IdentitySettings
-from .location import Location, is_address, with_url
+from .location import Location, is_address, require_no_bucket, with_url
 from .metadata import as_headers
 from .presets import PRESETS, Preset
 from .requests import RequestSettings
@@ -103,6 +103,8 @@ class S3Options(
             raise ValueError(
                 "'endpoint_url' begins with http:// and 'allow_http' is false; write https://"
             )
+        if self.bucket is not None and self.endpoint_url is not None:
+            require_no_bucket(self.endpoint_url, self.bucket)
         host = urlsplit(self.endpoint_url or "").hostname or ""
         if self.virtual_hosted_style_request and is_address(host):
             raise ValueError(
@@ -125,7 +127,7 @@ class S3Options(
 
     def origin_of(self, name: str) -> str:
         """Where a setting comes from: ``mount``, ``preset``, ``default``, or a variable's name."""
-        return self._origins.get(name, "mount" if name in self.model_fields_set else "default")
+        return self._origins.get(name) or super().origin_of(name)
 
 
 def _without_aws(data: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Listings in a tenth of the time: botocore looks up the description of each field of each key."""
+"""Listings in a tenth of the time: botocore looks up the description of each field of each key.
+
+And what is no answer of S3 is told from one, which botocore takes any document for.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.parsers import PROTOCOL_PARSERS, AioResponseParserFactory, AioRestXMLParser
+from botocore.parsers import ResponseParserError
+
+from .likeness import NotS3Error, is_page, media_type, require_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from xml.etree.ElementTree import Element
 
-__all__ = ["parser_factory"]
+__all__ = ["install", "parser_factory"]
+
+#: Where an answer's own status is kept.
+_SAID = "status_code_of_server"
 
 
 def _text(text: str | None) -> str:
@@ -44,7 +53,42 @@ _ENTRIES = {"Object", "ObjectVersion", "DeleteMarkerEntry", "CommonPrefix"}
 
 
 class _Parser(AioRestXMLParser):  # type: ignore[misc]
-    """aiobotocore's, except for the entries of listings that hold nothing unusual."""
+    """aiobotocore's, except for the entries of listings that hold nothing unusual.
+
+    One parser reads one answer.
+    """
+
+    def _do_parse(self, response: Any, shape: Any) -> Any:
+        self._answer, self._shape = response, "" if shape is None else shape.name
+        return super()._do_parse(response, shape)
+
+    def _do_error_parse(self, response: Any, shape: Any) -> Any:
+        if response.get(_SAID, 500) < 300:
+            # botocore has made a failure of it, as of every document that cannot be read.
+            said, body = media_type(response["headers"]), bytes(response["body"])
+            if is_page(body) or (said and "xml" not in said and not body.lstrip().startswith(b"<")):
+                raise NotS3Error(said or "a page")
+        parsed = super()._do_error_parse(response, shape)
+        error = parsed.setdefault("Error", {})
+        if not error.get("Code"):  # it is none of S3's; then its status says something at least
+            error |= self._parse_error_from_http_status(response)["Error"]
+        if is_page(response["body"]):
+            error["Page"] = media_type(response["headers"]) or "text/html"
+        return parsed
+
+    def _initial_body_parse(self, xml_string: Any) -> Any:
+        answer = getattr(self, "_answer", None)
+        if answer is None:
+            return super()._initial_body_parse(xml_string)
+        said = media_type(answer["headers"])
+        try:
+            found = super()._initial_body_parse(xml_string)
+        except ResponseParserError as error:
+            if is_page(xml_string) or (said and "xml" not in said):
+                raise NotS3Error(said or "a page") from error
+            raise  # it may have broken off
+        require_root(self._shape, found.tag, answer["headers"])
+        return found
 
     def _handle_list(self, shape: Any, node: Any) -> Any:
         if shape.member.name not in _ENTRIES:
@@ -73,6 +117,17 @@ class _Factory(AioResponseParserFactory):  # type: ignore[misc]
         """A parser of this protocol; only that of S3 is another than usual."""
         kind = PROTOCOL_PARSERS[protocol_name]
         return (_Parser if kind is AioRestXMLParser else kind)(**self._defaults)
+
+
+def _note_status(response_dict: dict[str, Any], **_: Any) -> None:
+    response_dict[_SAID] = response_dict["status_code"]
+
+
+def install(session: Any) -> None:
+    """Have the clients of a session read answers so."""
+    session.register_component("response_parser_factory", parser_factory())
+    # So named, it comes before those of botocore, one of which makes another status of it.
+    session.register("before-parse.*.*", _note_status)
 
 
 def parser_factory() -> Any:

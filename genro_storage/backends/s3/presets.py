@@ -33,7 +33,8 @@ class Preset:
     """One provider. ``endpoint`` may have ``{region}`` and ``{account}`` in it; None asks for one.
 
     ``virtual`` says where the bucket's name goes, ``checksums`` whether the server knows Amazon's
-    newer checksums, ``equal_parts`` whether all parts of an upload but the last must have one size.
+    newer checksums, ``equal_parts`` whether all parts of an upload but the last must have one size,
+    ``conditions`` whether it heeds those of a write, ``forms`` whether browsers can post to it.
     """
 
     title: str
@@ -45,10 +46,20 @@ class Preset:
     bulk_delete: bool = True
     tagging: bool = True
     copy_if_not_exists: str | None = None
+    conditions: bool = True
+    forms: bool = True
 
+    @property
+    def needs_endpoint(self) -> bool:
+        """Whether only its owner knows where it is."""
+        return self.endpoint is None and self.title != AMAZON
+
+
+#: The one that is where nobody says another place.
+AMAZON = "Amazon S3"
 
 PRESETS: Mapping[str, Preset] = {
-    "aws": Preset("Amazon S3", None, virtual=True, checksums=True, copy_if_not_exists="multipart"),
+    "aws": Preset(AMAZON, None, virtual=True, checksums=True, copy_if_not_exists="multipart"),
     "minio": Preset("MinIO", None, "us-east-1"),
     "r2": Preset(
         "Cloudflare R2",
@@ -81,5 +92,7 @@ PRESETS: Mapping[str, Preset] = {
         bulk_delete=False,
     ),
     "seaweedfs": Preset("SeaweedFS", None, "us-east-1"),
-    "rclone": Preset("rclone serve s3", None, "us-east-1", tagging=False),
+    "rclone": Preset(
+        "rclone serve s3", None, "us-east-1", tagging=False, conditions=False, forms=False
+    ),
 }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-__all__ = ["RequestSettings", "along_with"]
+__all__ = ["RequestSettings", "along_with", "no_conditions"]
 
 
 class RequestSettings(BackendOptions):
@@ -57,7 +57,8 @@ class RequestSettings(BackendOptions):
     conditional_put: Literal["etag", "disabled"] = Field(
         default="etag",
         description="Whether the server refuses to replace when it is asked to. `disabled` is for "
-        "servers that ignore the condition: a look before the write is all there is then.",
+        "servers that ignore the condition: a look before the write is all there is then, and "
+        "`if_match` is refused.",
     )
     copy_if_not_exists: str | None = Field(
         default=None,
@@ -131,6 +132,10 @@ class RequestSettings(BackendOptions):
             )
         return self
 
+    def origin_of(self, name: str) -> str:
+        """Where a setting comes from: ``mount`` or ``default``, and what subclasses know."""
+        return "mount" if name in self.model_fields_set else "default"
+
     @property
     def believes_checksums(self) -> bool:
         """Whether an MD5 among the metadata of an object counts as that of its content."""
@@ -148,6 +153,17 @@ class RequestSettings(BackendOptions):
         """The key of ``sse-c``."""
         found = self.sse_customer_key_base64
         return None if found is None else base64.b64decode(found.get_secret_value())
+
+
+def no_conditions(options: RequestSettings) -> str:
+    """Why a write cannot be bound to a condition."""
+    named = "'conditional_put: disabled'"
+    if options.origin_of("conditional_put") == "preset":
+        named = f"'provider: {getattr(options, 'provider', None)}'"
+    return (
+        f"the server ignores the conditions of a write ({named}), and would replace whatever is "
+        "there"
+    )
 
 
 _WRITES = ("put_object", "create_multipart_upload", "copy_object")

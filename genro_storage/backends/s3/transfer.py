@@ -15,6 +15,7 @@ from ..object_stores.source import Source
 from ..object_stores.verifying import Verifier, verifier_for
 from ..remote import is_transient
 from .codes import is_refused_before_it_began, server_code
+from .likeness import NotS3Error, names_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -127,9 +128,21 @@ class S3Transfers:
         else:
             condition, facts = condition_of(create, extra)
             digest: dict[str, Any] = await self.sent_digest(data)
-            await self._client.request(
+            answer = await self._client.request(
                 "put_object", **condition, Key=key, Body=data, **digest, **facts
             )
+            if not names_content(answer):
+                await self._require_stored(key, len(data))
+
+    async def _require_stored(self, key: str, size: int | None) -> None:
+        """Ask where the answer to an upload names no content; ``NotS3Error``, explained."""
+        why = NotS3Error("no ETag of what was sent")
+        try:
+            found = await self._client.request("head_object", Key=key)
+        except FileNotFoundError:
+            raise self._client.explained(why) from why
+        if not names_content(found) or (size is not None and found.get("ContentLength") != size):
+            raise self._client.explained(why) from why
 
     async def sent_digest(self, data: bytes) -> dict[str, Any]:
         """What goes along with a body that no signature and no checksum of botocore's covers."""
@@ -285,7 +298,9 @@ class S3Transfers:
             "MultipartUpload": {"Parts": parts},
         }
         try:
-            await self._client.request("complete_multipart_upload", **condition, **asked)
+            answer = await self._client.request("complete_multipart_upload", **condition, **asked)
+            if not names_content(answer):
+                await self._require_stored(key, None)
         except OSError as error:
             # The answer to the first attempt may have been lost, and the second found it done.
             if server_code(error) != "NoSuchUpload":

@@ -24,7 +24,7 @@ from ..signing import (
 from .codes import server_code
 from .filesystem import _check_length
 from .metadata import as_headers
-from .requests import along_with
+from .requests import along_with, no_conditions
 from .transfer import condition_of
 
 if TYPE_CHECKING:
@@ -71,21 +71,27 @@ _OWN_KEY = (
     "be told to the client"
 )
 _UPLOADS = ("presigned_uploads", "upload_forms", "multipart_uploads")
+_NO_FORMS = "the server takes no forms ('provider: {0}'); use upload_url()"
 
 
 def offered(options: S3Options) -> tuple[dict[str, bool], dict[str, str]]:
-    """The capabilities that are about clients of their own, and why those are not there that are not."""
+    """The capabilities that settings decide, and why those are not there that are not."""
     has_key = options.customer_key is not None
     signs = not options.anon and not has_key
     public = options.public_base_url is not None or not has_key
+    takes_forms = options.preset is None or options.preset.forms
     found = {
         **dict.fromkeys(_UPLOADS, signs),
+        "upload_forms": signs and takes_forms,
+        "conditional_writes": options.conditional_put != "disabled",
         "presigned_urls": signs and not options.request_payer,
         "public_urls": (options.anon or options.is_public) and public,
     }
     refused = _OWN_KEY if has_key else _UNSIGNED
     return found, {
         **dict.fromkeys(_UPLOADS, refused),
+        **({"upload_forms": _NO_FORMS.format(options.provider)} if signs else {}),
+        "conditional_writes": no_conditions(options),
         "presigned_urls": _PAID if signs else refused,
         "public_urls": NOT_PUBLIC if public else _OWN_KEY,
         "upload_sessions": "S3 has none; use begin_upload(), which goes on as well",
@@ -211,6 +217,8 @@ class S3Urls(FsspecBackend):
             *_bound(terms.content_length, terms.checksum),
         ]
         if terms.if_absent:
+            if not self.capabilities.conditional_writes:
+                raise io.UnsupportedOperation(no_conditions(self._store.client.options))
             facts.append(("IfNoneMatch", "*", "If-None-Match"))
         return self._upload("put_object", path, terms.expires_in, facts, {}, terms.metadata)
 
@@ -331,8 +339,14 @@ class S3Urls(FsspecBackend):
             for part in parts
         ]
         client, transfers = self._store.client, self._store.transfers
-        key, condition = self._full(path), condition_of(if_absent, {})[0]
-        client.run(lambda: transfers.complete(key, upload, wanted, condition))
+        key = self._full(path)
+        self._store.create(
+            key,
+            if_absent,
+            lambda only: client.run(
+                lambda: transfers.complete(key, upload, wanted, condition_of(only, {})[0])
+            ),
+        )
 
     def abort_upload(self, path: str, upload: str) -> None:
         try:
