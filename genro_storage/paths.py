@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "is_addressable",
+    "is_plain",
     "join",
     "normalise",
     "order_key",
@@ -35,6 +36,11 @@ _ODD = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)|\x00")
 _DRIVE = re.compile(r"[A-Za-z]:(?:[/\\]|\Z)")
 
 
+def is_plain(path: str) -> bool:
+    """Whether a path is spelt as it is to be."""
+    return not path or _PLAIN.match(path) is not None
+
+
 def normalise(path: str, *, node: str | None = None) -> str:
     """Return ``path`` in the one spelling, or raise ``StoragePathError``.
 
@@ -44,7 +50,7 @@ def normalise(path: str, *, node: str | None = None) -> str:
     >>> normalise("/users//1/a.jpg/")
     'users/1/a.jpg'
     """
-    if not path or _PLAIN.match(path):
+    if is_plain(path):
         return path
     shown = path if node is None else node
     if "\x00" in path:

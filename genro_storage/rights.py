@@ -125,6 +125,8 @@ class MountRights:
         """
         if getattr(self.backend, "opaque_paths", False):
             return path
+        if paths.is_plain(path):
+            return path
         return paths.normalise(path, node=self.label(paths.join(below, path)))
 
     def narrow(self, name: str, path: str, permissions: Permissions | None = None) -> Self:

@@ -19,6 +19,7 @@ from genro_storage import (
     StorageManager,
     StorageMissingExtraError,
     StoragePermissionError,
+    StorageTimeoutError,
     StorageUnsupportedError,
 )
 from genro_storage.backends.object_stores.failures import failure_of
@@ -447,3 +448,47 @@ def test_the_clients_of_a_mount(moto_server):
             with pytest.raises(StoragePermissionError, match="below:"):
                 ask("below")
         assert KEY not in repr(storage.store("store"))
+
+
+# -- brisk requests of the main thread --------------------------------------------------------
+
+
+def test_a_server_that_takes_its_time_is_asked_once_more_with_patience():
+    """The main thread gives up after a second, and whoever can be interrupted waits on."""
+    slow = threading.Event()
+
+    def answer(request):
+        if not slow.is_set():
+            slow.set()
+            time.sleep(1.5)
+        return Answer(200, b"found", (("ETag", '"1"'), ("Last-Modified", DATE)))
+
+    with AnswerServer(answer) as server, mounted(at(server.url), timeout=20) as node:
+        assert node.read_bytes() == b"found"
+        assert len(server.requests) == 2
+        # And for a while nobody tries to be brisk.
+        slow.clear()
+        assert node.read_bytes() == b"found"
+        assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "more", [{"timeout": 1}, {"key": None, "secret": None, "credential_provider": lambda: KEYS}]
+)
+def test_who_asks_briskly_or_waits_for_credentials_asks_once(more):
+    """The timeout is the mount's, or a provider may take any time: nobody tries to be brisk."""
+
+    def answer(request):
+        time.sleep(1.5)
+        return Answer(200, b"found", (("ETag", '"1"'), ("Last-Modified", DATE)))
+
+    with AnswerServer(answer) as server, mounted(at(server.url), **{"timeout": 20, **more}) as node:
+        if "timeout" in more:
+            with pytest.raises(StorageTimeoutError):
+                node.read_bytes()
+        else:
+            assert node.read_bytes() == b"found"
+        assert len(server.requests) == 1
+
+
+KEYS = {"access_key_id": "AK", "secret_access_key": SECRET, "token": None, "expires_at": None}

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import errno
 import re
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..remote import Opened, is_transient, repeated
 from .failures import failure_of
-from .handoff import interruptible, is_inherited
+from .handoff import interruptible, is_inherited, may_be_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +38,12 @@ CHUNK = MIB
 #: that a large body on a slow line would fail after ``timeout`` though it moves on.
 PUT_AT_ONCE = MIB
 
+#: Seconds that a brisk request of the main thread waits for the next bytes, as an interrupt then
+#: must; and for how long there is none any more after one that took longer.
+BRISK = 1.0
+_REST = 60.0
+#: Bytes that arrive with the headers, or soon after.
+_AT_HAND = 64 * 1024
 #: Seconds that an interrupt waits for an upload that is on its way: left alone, it could arrive
 #: after what the same process writes next.
 _GRACE = 2.0
@@ -101,7 +108,7 @@ class Body:
         """All of it."""
         data = self._engine.once(lambda: bytes(self._result.bytes()))
         if len(data) != self.stop - self.start:
-            raise OSError(errno.EIO, "the server sent less than there is")
+            raise _too_short()
         return data
 
     def next(self) -> bytes:
@@ -120,6 +127,11 @@ class Engine:
 
     ``explain`` returns the exception to raise for a failure, None where the SDK is to be asked.
     Requests are repeated where the network fails; an interrupt ends the waiting for them.
+
+    To hand a call over to another thread, as an interrupt of the main one needs, takes a fifth of
+    the time of a request to a server nearby. So the main thread makes small ones by itself, with
+    a store that ``make_brisk`` makes: the same, that gives up after ``BRISK`` seconds of silence.
+    Then the call is handed over after all.
     """
 
     def __init__(
@@ -127,8 +139,11 @@ class Engine:
         make: Callable[[], Any],
         explain: Callable[[Failure, BaseException], Exception | None],
         bounds: Bounds,
+        make_brisk: Callable[[], Any] | None = None,
     ) -> None:
         self._opened: Opened[Any] = Opened(make)
+        self._brisk: Opened[Any] | None = None if make_brisk is None else Opened(make_brisk)
+        self._brisk_from = 0.0
         self._explain = explain
         self._bounds = bounds
         self._given_up = False
@@ -151,8 +166,7 @@ class Engine:
 
     def head(self, key: str) -> Facts:
         """What is known about one object; ``FileNotFoundError``."""
-        store, get = self.store(), _obstore().get
-        return self._repeat(lambda: _facts(get(store, key, options=_HEAD)))
+        return self._ask(lambda store: _facts(_obstore().get(store, key, options=_HEAD)))
 
     def read(
         self, key: str, start: int = 0, end: int | None = None, etag: str | None = None
@@ -161,19 +175,23 @@ class Engine:
 
         With ``etag``, ``OSError`` where the object has another one by now.
         """
-        store, get, options = self.store(), _obstore().get, _range(start, end, etag)
+        options = _range(start, end, etag)
 
-        def step() -> tuple[Body, bytes | None]:
-            body = Body(self, get(store, key, options=options))
-            if body.stop - body.start > AT_ONCE:
+        def step(store: Any) -> tuple[Body, bytes | None]:
+            body = Body(self, _obstore().get(store, key, options=options))
+            size = body.stop - body.start
+            if size > AT_ONCE:
                 return body, None
+            if size > _AT_HAND:
+                return body, body.all()
             data = bytes(body._result.bytes())
-            if len(data) != body.stop - body.start:
-                raise OSError(errno.EIO, "the server sent less than there is")
+            if len(data) != size:
+                raise _too_short()
             return body, data
 
-        found = self._repeat(step)
-        _require_same(found[0], etag)
+        found = self._ask(step)
+        if etag is not None:
+            _require_same(found[0], etag)
         return found
 
     def open(
@@ -218,39 +236,76 @@ class Engine:
         """``step()``, interruptible, with its errors explained."""
         try:
             return interruptible(step, grace)
-        except (Unfit, ImportError):
-            raise
-        except Exception as error:
+        except BaseException as error:
             explained = self._explained(error)
             if explained is error:
                 raise
             raise explained from explained.__cause__
-        except BaseException as error:
-            # Which obstore's native code raises past every `except Exception`.
-            if type(error).__name__ != "PanicException":
-                raise
-            raise OSError(
-                errno.EIO, "obstore has given up on it; `engine: fsspec` does without obstore"
-            ) from error
 
-    def _explained(self, error: Exception) -> BaseException:
+    def _ask(self, step: Callable[[Any], T]) -> T:
+        """``step(store)``, interruptible, explained, and repeated where the network fails.
+
+        Nothing that may not be asked twice.
+        """
+        store = self._store_for_this_thread()
+        failed: BaseException | None = None
+        if store is not None:
+            try:
+                return step(store)  # nearly always that is all
+            except BaseException as error:  # noqa: BLE001 - it is raised below, or tried again
+                failed = self._explained(error)
+            if may_be_interrupted() and isinstance(failed, TimeoutError):
+                self._brisk_from, failed = time.monotonic() + _REST, None
+
+        def attempt(number: int) -> T:
+            if number == 0 and failed is not None:
+                raise failed from failed.__cause__
+            patient = self.store()
+            return self.once(lambda: step(patient))
+
+        try:
+            return repeated(self._bounds, attempt)
+        finally:
+            failed = None  # with its traceback it would be a circle
+
+    def _store_for_this_thread(self) -> Any:
+        """The one to call directly: the main thread needs a brisk one; None where there is none."""
+        if not may_be_interrupted():
+            return self.store()
+        if self._brisk is None or is_inherited() or time.monotonic() < self._brisk_from:
+            return None
+        return self._brisk.get()
+
+    def _explained(self, error: BaseException) -> BaseException:
+        if isinstance(error, Unfit | ImportError):
+            return error
+        if not isinstance(error, Exception):
+            if type(error).__name__ != "PanicException":
+                return error
+            # Which obstore's native code raises past every `except Exception`.
+            found = OSError(
+                errno.EIO, "obstore has given up on it; `engine: fsspec` does without obstore"
+            )
+            found.__cause__ = error
+            return found
         if isinstance(error, OSError) and type(error) is not FileNotFoundError:
             return error  # ours
         failure = failure_of(error)
         if failure.kind == "redirect":
             self.give_up()
             return Unfit("the server redirects, which is the SDK's to follow or refuse")
-        found = self._explain(failure, error)
-        return Unfit(f"obstore has failed ({failure.kind})") if found is None else found
-
-    def _repeat(self, step: Callable[[], T]) -> T:
-        return repeated(self._bounds, lambda _: self.once(step))
+        explained = self._explain(failure, error)
+        return Unfit(f"obstore has failed ({failure.kind})") if explained is None else explained
 
 
 def _obstore() -> Any:
     import obstore
 
     return obstore
+
+
+def _too_short() -> OSError:
+    return OSError(errno.EIO, "the server sent less than there is")
 
 
 def _range(start: int, end: int | None, etag: str | None) -> dict[str, Any] | None:

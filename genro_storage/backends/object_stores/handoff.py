@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["interruptible", "is_inherited"]
+__all__ = ["interruptible", "is_inherited", "may_be_interrupted"]
 
 T = TypeVar("T")
 
@@ -73,13 +73,18 @@ _idle: deque[_Worker] = deque()
 _abandoned: deque[_Call] = deque(maxlen=64)
 
 
+def may_be_interrupted() -> bool:
+    """Whether this is the thread that gets interrupts, the main one."""
+    return _thread.get_ident() == _Process.main
+
+
 def interruptible(step: Callable[[], T], grace: float = 0.0) -> T:
     """``step()``; in the main thread an interrupt is raised at once, and the call goes on alone.
 
     What it does then happens or not, whole: nobody hears of it. With ``grace`` an interrupt is
     raised when the call has ended, or so many seconds later, or at another interrupt.
     """
-    if _thread.get_ident() != _Process.main:
+    if not may_be_interrupted():
         return step()
     try:
         worker = _idle.pop()

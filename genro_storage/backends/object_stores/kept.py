@@ -23,6 +23,7 @@ __all__ = [
     "digest_text",
     "internal",
     "kept_checksum",
+    "kept_metadata",
     "kept_mtime",
     "md5_text",
     "refuse_internal",
@@ -119,9 +120,18 @@ def md5_text(data: bytes) -> str:
     return digest_text(hashlib.md5(data, usedforsecurity=False).digest())
 
 
+def kept_metadata(digest: bytes, size: int) -> dict[str, str]:
+    """What is kept with a content of this MD5 and size.
+
+    >>> kept_metadata(bytes(16), 3)
+    {'md5chksum': 'AAAAAAAAAAAAAAAAAAAAAA==', 'md5chksum-size': '3'}
+    """
+    return {MD5: digest_text(digest), MD5_SIZE: str(size)}
+
+
 def digest_text(digest: bytes) -> str:
     """The same, where it is known already."""
-    return base64.b64encode(digest).decode("ascii")
+    return binascii.b2a_base64(digest, newline=False).decode("ascii")
 
 
 def _value(metadata: Mapping[str, str] | None, key: str) -> str | None:

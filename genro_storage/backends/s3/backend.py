@@ -229,7 +229,8 @@ class S3Backend(S3Attributes, S3Urls):
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
     ) -> bytes:
-        self._refuse_version(version)
+        if version is not None:
+            self._refuse_version(version)
         if end is not None and end <= start:
             self._require_file(path)
             return b""

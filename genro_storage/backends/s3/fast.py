@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..object_stores.downloads import MemorySink, download
-from ..object_stores.engine import PUT_AT_ONCE, Engine, Facts, Unfit
+from ..object_stores.engine import BRISK, PUT_AT_ONCE, Engine, Facts, Unfit
 from ..object_stores.kept import MD5, md5_text
 from ..object_stores.target import Target
 from ..object_stores.verifying import VerifyingSink, verifier_for
@@ -41,16 +41,23 @@ class ObstoreFilesystem(S3Filesystem):
 
     def __init__(self, client: S3Client) -> None:
         super().__init__(client)
+        # Not where somebody is asked who we are, who may take any time.
+        is_told = client.source is None or not client.source.renewable
         self.engine: Engine = Engine(
-            self._make, lambda failure, _: explain(client, failure), client.bounds
+            self._make,
+            lambda failure, _: explain(client, failure),
+            client.bounds,
+            (lambda: self._make(BRISK)) if is_told and client.options.patience > BRISK else None,
         )
         #: Its ETags have shown to be no MD5, so that they prove no upload: see ``_is_stored``.
         self._uploads_by_sdk = False
 
-    def _make(self) -> Any:
+    def _make(self, patience: float | None = None) -> Any:
         client = self.client
         try:
-            return make_store(client.options, found_region(client), credentials_of(client))
+            return make_store(
+                client.options, found_region(client), credentials_of(client), patience
+            )
         except ImportError as error:
             raise missing_extra(error, client.mount, "s3", "s3") from error
 

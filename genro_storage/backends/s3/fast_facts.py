@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from ...info import FileInfo
-from ..object_stores.kept import kept_checksum, shown
+from ...info import Checksum, FileInfo
+from ..object_stores.kept import kept_checksum, kept_metadata, shown
 from .metadata import as_metadata, is_md5
 
 if TYPE_CHECKING:
@@ -38,11 +38,17 @@ def info_of(path: str, facts: Facts, *, express: bool = False, believes: bool = 
     This is asked for every file, hence the straight way: by a botocore answer it would take three
     times as long.
     """
-    metadata = as_metadata(facts.metadata)
-    etag = facts.etag.strip('"')
-    kept = kept_checksum(metadata, facts.size) if believes else None
-    if kept is not None and kept.hexdigest != etag and not express and is_md5(etag):
-        kept = None  # it may be of a content that was here before; see ``S3Backend.checksum``
+    metadata, etag = facts.metadata, facts.etag.strip('"')
+    kept: Checksum | None = None
+    may_be_md5 = not express and is_md5(etag)
+    if may_be_md5 and believes and metadata == kept_metadata(bytes.fromhex(etag), facts.size):
+        metadata, kept = {}, Checksum("md5", etag)  # an upload of ours, as it most often is
+    elif metadata:
+        metadata = as_metadata(metadata)
+        kept = kept_checksum(metadata, facts.size) if believes else None
+        if kept is not None and kept.hexdigest != etag and may_be_md5:
+            kept = None  # it may be of a content that was here before; see ``S3Backend.checksum``
+        metadata = shown(metadata)
     return FileInfo(
         path,
         "file",
@@ -51,7 +57,7 @@ def info_of(path: str, facts: Facts, *, express: bool = False, believes: bool = 
         etag,
         kept,
         facts.attributes.get("Content-Type"),
-        shown(metadata),
+        metadata,
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import TYPE_CHECKING, Any
 
 from ...info import Checksum
 from ..object_stores.header_text import decoded, encoded
-from ..object_stores.kept import MD5, MD5_SIZE, kept_checksum, kept_mtime
+from ..object_stores.kept import kept_checksum, kept_metadata, kept_mtime
 from ..object_stores.verifying import Known
 
 if TYPE_CHECKING:
@@ -113,5 +112,7 @@ def _size(answer: Mapping[str, Any]) -> int | None:
 
 def with_md5(options: Mapping[str, Any], digest: bytes, size: int) -> dict[str, Any]:
     """The parameters of an upload that keep the MD5 of its content, and whose it is, too."""
-    kept = {MD5: base64.b64encode(digest).decode("ascii"), MD5_SIZE: str(size)}
-    return {**options, "Metadata": {**options.get("Metadata", {}), **kept}}
+    return {
+        **options,
+        "Metadata": {**options.get("Metadata", {}), **kept_metadata(digest, size)},
+    }

@@ -25,18 +25,24 @@ __all__ = ["client_settings", "make_store", "store_settings"]
 _ANY_TIME = 30 * 86400.0
 
 
-def make_store(options: S3Options, place: Place, credentials: Callable[[], Any] | None) -> Any:
+def make_store(
+    options: S3Options,
+    place: Place,
+    credentials: Callable[[], Any] | None,
+    patience: float | None = None,
+) -> Any:
     """The store of obstore for the bucket of ``options``; nothing is asked for it.
 
     ``credentials`` returns what signs a request in obstore's shape; None sends none. It does not
-    repeat: that is done here. Raises ``ValueError`` where a setting cannot be honoured.
+    repeat: that is done here. ``patience``: seconds to wait at most, for a connection and for the
+    next bytes, whatever the options say. Raises ``ValueError`` where a setting cannot be honoured.
     """
     from obstore.store import S3Store
 
     return S3Store(
         options.bucket,
         config=store_settings(options, place, anonymous=credentials is None),
-        client_options=client_settings(options, place),
+        client_options=client_settings(options, place, patience),
         retry_config={"max_retries": 0},
         credential_provider=credentials,
     )
@@ -112,7 +118,7 @@ def _copy_mode(options: S3Options) -> str | None:
     return f"header-with-status:{pair}:{condition.status}"
 
 
-def client_settings(options: S3Options, place: Place) -> Any:
+def client_settings(options: S3Options, place: Place, patience: float | None = None) -> Any:
     """The ``ClientConfig``."""
     require_certificates(options)
     bounds = options.bounds
@@ -121,8 +127,8 @@ def client_settings(options: S3Options, place: Place) -> Any:
         "allow_http": plain if options.allow_http is None else options.allow_http,
         "allow_invalid_certificates": options.allow_invalid_certificates,
         "disable_system_certificates": options.disable_system_certificates,
-        "connect_timeout": as_duration(bounds.connect),
-        "read_timeout": as_duration(options.patience),
+        "connect_timeout": as_duration(min(bounds.connect, patience or bounds.connect)),
+        "read_timeout": as_duration(min(options.patience, patience or options.patience)),
         "timeout": as_duration(options.request_timeout or _ANY_TIME),
     }
     for name in (
