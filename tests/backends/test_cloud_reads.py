@@ -14,6 +14,7 @@ from genro_storage import (
     StorageIOError,
     StorageManager,
     StorageUnsupportedError,
+    StorageValueError,
 )
 from genro_storage.backends.object_stores.engine import Body
 from genro_storage.backends.object_stores.fast_reads import FastReads
@@ -181,7 +182,7 @@ def test_a_look_is_one_request_and_tells_names_of_metadata_as_they_were_written(
         ("right", "none", True),
         ("right", "wrong", True),  # it is what was uploaded, whatever was said of it later
         ("wrong", "right", True),  # kept with another content, as the service says
-        ("wrong", "none", False),
+        ("wrong", "none", True),  # nor is it of this content that nobody has told the service of
         ("wrong", "wrong", False),
     ],
 )
@@ -211,6 +212,48 @@ def test_a_kept_digest_that_does_not_agree_is_damage_unless_the_service_knows_be
             else:
                 with pytest.raises(StorageIOError, match=r"store:a.*not what was stored"):
                     step()
+
+
+def replace(azure, node, data):
+    """Another content in the place of a blob's, with its metadata, as programs do that append."""
+    from azure.storage.blob import BlobBlock
+
+    with blob(azure, node) as client:
+        metadata = client.get_blob_properties().metadata
+        client.stage_block("YQ==", data)
+        client.commit_block_list([BlobBlock("YQ==")], metadata=metadata)
+
+
+@pytest.mark.parametrize("engine", ["auto", "obstore", "fsspec"])
+@pytest.mark.parametrize(
+    ("data", "asked"), [(b"content and more", ["GET"]), (b"CONTENT", ["GET", "HEAD"])]
+)
+def test_what_another_program_puts_there_with_the_metadata_of_before_is_read(
+    azure, tmp_path, engine, data, asked
+):
+    with Proxy(azure.port) as proxy, manager(azure.mount(proxy.port), engine=engine) as storage:
+        storage.add_mount({"name": "disk", "type": "local", "path": str(tmp_path)})
+        node = storage.node("store:a")
+        node.write_bytes(b"content")
+        replace(azure, node, data)
+        if engine == "obstore":
+            assert methods(proxy, node.read_bytes) == asked
+        assert node.read_bytes() == data
+        with node.open("rb") as stream:
+            assert stream.read() == data
+        node.copy_to("disk:a")
+        assert (tmp_path / "a").read_bytes() == data
+        node.copy_to("store:b")
+        assert storage.node("store:b").read_bytes() == data
+        assert node.md5hash == hashlib.md5(data).hexdigest()
+        assert node.get_metadata() == {}
+
+
+def test_names_of_ours_are_no_names_for_metadata(azure_mount):
+    with manager(azure_mount) as storage:
+        node = storage.node("store:a")
+        with pytest.raises(StorageValueError, match=r"md5chksum_size.*own use"):
+            node.write_bytes(b"x", metadata={"md5chksum_size": "1"})
 
 
 def test_who_keeps_none_believes_none(azure, azure_mount):
@@ -249,7 +292,7 @@ def test_the_md5_is_kept_where_nobody_sees_it(azure, azure_mount, policy, size, 
             with blob(azure, node) as client:
                 return dict(client.get_blob_properties().metadata)
 
-        own = {"md5chksum": text} if keeps else {}
+        own = {"md5chksum": text, "md5chksum_size": str(size)} if keeps else {}
         node.write_bytes(data)
         assert stored() == own
         assert node.read_bytes() == data

@@ -11,7 +11,7 @@ from azure.storage.blob import BlobClient, ContentSettings, StandardBlobTier
 from ...exceptions import ChangedError
 from ...info import Checksum, Descriptor
 from ..fsspec_info import moment
-from ..object_stores.kept import MD5, digest_text, kept_mtime, shown
+from ..object_stores.kept import MD5_SIZE_PLAIN, kept_metadata, kept_mtime, shown
 from ..object_stores.tags import checked_tags
 from ..object_stores.verifying import Known
 from .errors import AzureErrors, ConditionError
@@ -52,13 +52,16 @@ def settings(attributes: Attributes, content_type: str, md5: bytes) -> ContentSe
     )
 
 
-def upload_options(facts: Facts, create: bool, md5: bytes) -> dict[str, Any]:
-    """The rest of it, and the condition: keywords of the calls that make a blob visible."""
+def upload_options(facts: Facts, create: bool, md5: bytes, size: int) -> dict[str, Any]:
+    """The rest of it, and the condition: keywords of the calls that make a blob visible.
+
+    ``md5`` and ``size`` are those of the whole content.
+    """
     attributes = facts.attributes
     metadata = dict(attributes.metadata or {})
     if facts.keep_md5 and sum(map(len, (*metadata, *metadata.values()))) < _MOST_METADATA:
         # It is in a header too, which obstore does not show.
-        metadata[MD5] = digest_text(md5)
+        metadata |= kept_metadata(md5, size, MD5_SIZE_PLAIN)
     found: dict[str, Any] = {
         "metadata": metadata or None,
         "tags": checked_tags(attributes.tags) if attributes.tags else None,

@@ -207,9 +207,9 @@ class AzureClient(AzureAttributes):
         size = (found.content_range or "").rpartition("/")[2]
         if not size.isdigit():
             raise self._strange()
-        return Chunk(data, int(size), found.etag, self._known_of(found))
+        return Chunk(data, int(size), found.etag, self._known_of(found, int(size)))
 
-    def _known_of(self, found: BlobProperties) -> Known:
+    def _known_of(self, found: BlobProperties, size: int) -> Known:
         return known_of(found)
 
     def stream(self, key: str, start: int, end: int | None, pin: str | None) -> Answer:
@@ -228,7 +228,7 @@ class AzureClient(AzureAttributes):
                 overwrite=True,
                 validate_content=True,
                 content_settings=settings(facts.attributes, content_type, md5),
-                **upload_options(facts, create, md5),
+                **upload_options(facts, create, md5, len(data)),
             )
             if not found.get("etag"):
                 raise self._strange()
@@ -245,7 +245,7 @@ class AzureClient(AzureAttributes):
     ) -> None:
         with Source(content) as source:
             md5 = source.md5()
-            options = upload_options(facts, create, md5)
+            options = upload_options(facts, create, md5, source.size)
             options["content_settings"] = settings(facts.attributes, content_type, md5)
             for attempt in range(self._bounds.retries + 1):
                 try:

@@ -124,9 +124,9 @@ class FastAzureClient(AzureVersionClient):
 
     # -- what is known ------------------------------------------------------------------------
 
-    def _known_of(self, found: BlobProperties) -> Known:
-        self._last_kept = self._believes and kept_checksum(found.metadata) is not None
-        return super()._known_of(found)
+    def _known_of(self, found: BlobProperties, size: int) -> Known:
+        self._last_kept = self._believes and kept_checksum(found.metadata, size) is not None
+        return super()._known_of(found, size)
 
     def _known_whole(
         self, key: str, answer: Chunk | Answer, attributes: dict[str, str]
@@ -147,11 +147,13 @@ class FastAzureClient(AzureVersionClient):
     def _is_damage(self, key: str, etag: str, digest: str) -> bool:
         """Whether a content that is not what was kept is not what the service has either.
 
-        Somebody may have kept the MD5 with another content, whose own MD5 the service tells.
+        Somebody may have taken what was kept along to another content, whose own MD5 the service
+        tells; or knows none of, as of blocks that a program has committed without it. Whoever keeps
+        an MD5 has told it to the service too, so that what is kept alone is not of this content.
         """
         found = repeated(self._bounds, lambda _: self._properties_of(key))
         stored = blob_checksum(found)
-        return found.etag != etag or stored is None or stored.hexdigest != digest
+        return found.etag != etag or (stored is not None and stored.hexdigest != digest)
 
     def _properties_of(self, key: str) -> BlobProperties:
         with self._explained():
