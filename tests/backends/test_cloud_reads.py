@@ -168,10 +168,45 @@ def test_a_look_is_one_request_and_tells_names_of_metadata_as_they_were_written(
         (info,) = found
         assert (info.size, info.metadata) == (7, metadata)
         (listed,) = (each for each in node._mount.scan("") if each.path == node.path)
-        assert info._replace(checksum=listed.checksum) == listed
+        assert info == listed
         assert node.md5hash == digest
     tell(azure, plain, None)
     assert plain.md5hash == digest  # by reading it
+
+
+@pytest.mark.parametrize("policy", ["auto", "never"])
+def test_a_look_tells_the_same_checksum_whatever_was_looked_at_before(azure, azure_mount, policy):
+    """By obstore the one that was kept with the size; by Microsoft's client for other blobs, too."""
+    digest = hashlib.md5(b"content").hexdigest()
+    with manager(azure_mount, store_checksums=policy) as storage:
+        plain, named, theirs, stale, larger = (
+            storage.node(f"store:{name}") for name in ("plain", "named", "theirs", "stale", "more")
+        )
+        plain.write_bytes(b"content")
+        named.write_bytes(b"content", metadata={"Town": "Köln"})
+        with blob(azure, theirs) as client:
+            client.upload_blob(b"content")
+        for node, data in ((stale, b"CONTENT"), (larger, b"content and more")):
+            node.write_bytes(b"content")
+            replace(azure, node, data)
+        for node, shows in (
+            (plain, policy == "auto"),
+            (named, True),
+            (theirs, False),
+            (stale, policy == "auto"),  # of the same size: only asking tells, as below
+            (larger, False),
+        ):
+            expected = ("md5", digest) if shows else None
+            seen = []
+            for before in (None, plain, named, theirs, node):
+                if before is not None:
+                    before.stat()
+                seen.append(node.stat())
+            assert {info.checksum for info in seen} == {expected}
+            assert {repr(info) for info in seen} == {repr(seen[0])}
+        for node in (plain, named, theirs):
+            assert node.md5hash == digest
+        assert stale.md5hash == hashlib.md5(b"CONTENT").hexdigest()
 
 
 @pytest.mark.parametrize("engine", ["auto", "obstore"])

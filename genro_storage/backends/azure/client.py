@@ -156,7 +156,10 @@ class AzureClient(AzureAttributes):
             found = self._blob(key).get_blob_properties()
         if not found.etag or found.last_modified is None:
             raise self._strange()
-        return FileInfo(key, "directory") if is_folder(found) else _info(found, key)
+        return FileInfo(key, "directory") if is_folder(found) else self._seen(found, key)
+
+    def _seen(self, found: BlobProperties, key: str) -> FileInfo:
+        return _info(found, key)
 
     def checksum(self, key: str, etag: str) -> Checksum | None:
         return None  # a HEAD, and a listing, have told it already
