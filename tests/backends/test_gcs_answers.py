@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import os
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -199,6 +200,24 @@ def test_an_upload_that_was_sent_whole_and_kept_otherwise_is_no_success():
         pytest.raises(StorageIOError, match="damaged"),
     ):
         node.write_bytes(bytes(_LARGE))
+
+
+def test_a_file_that_shrinks_while_it_is_sent_is_no_failure_of_the_network(tmp_path):
+    """And so nothing that is tried again."""
+    local = tmp_path / "a"
+    local.write_bytes(bytes(_LARGE))
+    kept = _uploads(_kept(_PIECE), _kept(2 * _PIECE))
+
+    def answer(request):
+        if request.method == "PUT":
+            os.truncate(local, _PIECE + _MIB)
+        return kept(request)
+
+    with _service(answer, retries=3) as (node, server):
+        with pytest.raises(StorageIOError, match="the local file was changed while"):
+            node._mount.upload(local, "a")
+        # The second piece never comes whole.
+        assert _methods(server) == ["POST", "PUT", "DELETE"]
 
 
 @pytest.mark.parametrize("body", [b"mine", b"another's"])

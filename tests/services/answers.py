@@ -90,7 +90,11 @@ class AnswerServer:
                 left = int(self.headers.get("Content-Length") or 0)
                 while left > len(body):
                     time.sleep(pause)
-                    body += self.rfile.read(min(256 * 1024, left - len(body)))
+                    part = self.rfile.read(min(256 * 1024, left - len(body)))
+                    if not part:  # the client has left in the middle of its request
+                        self.close_connection = True
+                        return
+                    body += part
                 if self.headers.get("Transfer-Encoding") == "chunked":
                     while size := int(self.rfile.readline(), 16):
                         body += self.rfile.read(size)
