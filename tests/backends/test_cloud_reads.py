@@ -149,6 +149,16 @@ def test_a_blob_of_ours_is_one_request_and_a_stranger_one_more_once(azure, count
     assert methods(proxy, theirs.read_bytes) == ["GET"]
 
 
+def test_what_obstore_has_said_of_a_missing_blob_is_not_asked_again(counted):
+    storage, proxy = counted
+    node = storage.node("store:nothing")
+    for start, end in ((0, None), (3, 5)):
+        with proxy.counting() as asked, pytest.raises(FileNotFoundError):
+            node._mount.read_bytes("nothing", start, end)
+        about = [each.method for each in asked if each.path.endswith("nothing")]
+        assert about == ["GET", "HEAD"]  # and then whether there is a directory
+
+
 def test_a_look_is_one_request_and_tells_names_of_metadata_as_they_were_written(azure, counted):
     """obstore, which looks first, tells them in lower case."""
     storage, proxy = counted
