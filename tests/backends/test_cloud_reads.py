@@ -18,6 +18,7 @@ from genro_storage import (
 )
 from genro_storage.backends.object_stores.engine import Body
 from genro_storage.backends.object_stores.fast_reads import FastReads
+from genro_storage.backends.object_stores.kept import kept_metadata
 from tests.services.proxy import Proxy
 
 pytestmark = pytest.mark.services
@@ -189,13 +190,14 @@ def test_a_look_tells_the_same_checksum_whatever_was_looked_at_before(azure, azu
     """By obstore the one that was kept with the size; by Microsoft's client for other blobs, too."""
     digest = hashlib.md5(b"content").hexdigest()
     with manager(azure_mount, store_checksums=policy) as storage:
-        plain, named, theirs, stale, larger = (
-            storage.node(f"store:{name}") for name in ("plain", "named", "theirs", "stale", "more")
-        )
+        names = ("plain", "named", "theirs", "kept", "stale", "larger")
+        plain, named, theirs, kept, stale, larger = (storage.node(f"store:{each}") for each in names)
         plain.write_bytes(b"content")
         named.write_bytes(b"content", metadata={"Town": "Köln"})
-        with blob(azure, theirs) as client:
-            client.upload_blob(b"content")
+        ours = kept_metadata(hashlib.md5(b"content").digest(), 7, "md5chksum_size")
+        for node, metadata in ((theirs, {}), (kept, ours)):
+            with blob(azure, node) as client:
+                client.upload_blob(b"content", metadata=metadata)
         for node, data in ((stale, b"CONTENT"), (larger, b"content and more")):
             node.write_bytes(b"content")
             replace(azure, node, data)
@@ -203,6 +205,7 @@ def test_a_look_tells_the_same_checksum_whatever_was_looked_at_before(azure, azu
             (plain, policy == "auto"),
             (named, True),
             (theirs, False),
+            (kept, policy == "auto"),
             (stale, policy == "auto"),  # of the same size: only asking tells, as below
             (larger, False),
         ):
@@ -214,7 +217,7 @@ def test_a_look_tells_the_same_checksum_whatever_was_looked_at_before(azure, azu
                 seen.append(node.stat())
             assert {info.checksum for info in seen} == {expected}
             assert {repr(info) for info in seen} == {repr(seen[0])}
-        for node in (plain, named, theirs):
+        for node in (plain, named, theirs, kept):
             assert node.md5hash == digest
         assert stale.md5hash == hashlib.md5(b"CONTENT").hexdigest()
 

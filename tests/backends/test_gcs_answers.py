@@ -97,6 +97,55 @@ def test_an_answer_that_ends_early_is_not_the_whole():
         node.read_bytes()
 
 
+def _from(request, start, where=None, **more):
+    """All from there on, as who copies a large file asks for; or a part that is asked for."""
+    first, last = request.headers["Range"].removeprefix("bytes=").split("-")
+    begin, end = int(first), min(int(last or len(_DATA)) + 1, len(_DATA))
+    if not last:
+        begin = begin if start is None else start
+    said = f"bytes {begin}-{end - 1}/{len(_DATA)}" if where is None or last else where
+    headers = (("Content-Range", said), ("X-Goog-Generation", "1"))
+    return Answer(206, _DATA[begin:end], headers, **more)
+
+
+def _read_whole(answer, **options):
+    """What who wants all of the file has of such a service, and what it was asked for."""
+    with (
+        _service(answer, engine="fsspec", **options) as (node, server),
+        node._mount.open_whole("a") as stream,
+    ):
+        return stream.read(), [each.headers["Range"] for each in server.requests]
+
+
+@pytest.mark.parametrize(
+    ("start", "where"),
+    [
+        (7, None),
+        (0, f"bytes 0-99/{len(_DATA)}"),
+        (0, f"bytes 7-{len(_DATA) - 1}/{len(_DATA)}"),
+        (0, f"*/{len(_DATA)}"),
+    ],
+)
+def test_an_answer_with_another_part_is_not_gone_on_with(start, where):
+    """Whoever wants all has it in pieces then, each of which says where it is."""
+    data, asked = _read_whole(lambda request: _from(request, start, where))
+    assert data == _DATA
+    assert asked[:2] == ["bytes=0-", f"bytes=0-{4 * _MIB - 1}"]
+
+
+def test_an_answer_of_unsaid_length_that_ends_early_goes_on_where_it_was():
+    cut = 3 * _MIB
+
+    def answer(request):
+        found = _from(request, None, says_length=False)
+        return found._replace(body=found.body[:cut])
+
+    data, asked = _read_whole(answer, retries=1)
+    assert data == _DATA
+    rest = range(cut, len(_DATA), cut)
+    assert asked == ["bytes=0-", *(f"bytes={at}-{len(_DATA) - 1}" for at in rest)]
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"a"'])
 @pytest.mark.parametrize(
     "step",
