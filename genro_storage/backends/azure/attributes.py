@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
@@ -138,6 +139,23 @@ class AzureAttributes(AzureErrors):
     def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
         with self._explained():
             self._blob(key).set_blob_tags(dict(tags))
+
+    def _tags_for_copy(self, blob: BlobClient) -> dict[str, str] | None:
+        """What a copy of it is told to have: the service leaves them behind."""
+        if not self._access.tagged:
+            return None
+        with self._explained():
+            if not blob.get_blob_properties().tag_count:
+                return None
+        try:
+            with self._explained():
+                return dict(blob.get_blob_tags()) or None
+        except PermissionError as error:
+            raise PermissionError(
+                errno.EACCES,
+                "the blob has tags, which may not be read here, so that its copy would lack them; "
+                f"allow that, or say `disable_tagging: true` to do without ({error.strerror})",
+            ) from error
 
     def _of_version(self, key: str, version: str | None) -> BlobClient:
         """The blob, or one version of it."""

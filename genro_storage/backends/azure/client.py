@@ -306,11 +306,16 @@ class AzureClient(AzureAttributes):
         commit()
 
     def copy(self, source: str, target: str, *, create: bool = False) -> None:
-        self._copy_from(self._blob(source).url, target, create=create)
+        blob = self._blob(source)
+        self._copy_from(blob.url, target, self._tags_for_copy(blob), create=create)
 
-    def _copy_from(self, url: str, target: str, *, create: bool = False) -> None:
+    def _copy_from(
+        self, url: str, target: str, tags: dict[str, str] | None, *, create: bool = False
+    ) -> None:
         blob = self._blob(target)
         options: dict[str, Any] = {"match_condition": MatchConditions.IfMissing} if create else {}
+        if tags:
+            options["tags"] = tags
         with self._explained():
             found: dict[str, Any] = blob.start_copy_from_url(url, **options)
             state = found.get("copy_status")
