@@ -320,7 +320,7 @@ def test_a_copy_without_its_tags_is_made_only_by_whoever_says_so(azure, storage,
     (root / "a").write_bytes(b"x", tags={"team": "a"})
     signature = {"sas_token": _signature(azure, "racwdl")}  # without "t", for tags
     other = _with(azure, storage, root, **signature)
-    with pytest.raises(StoragePermissionError, match="has tags.*`disable_tagging: true`"):
+    with pytest.raises(StoragePermissionError, match=r"has tags.*`disable_tagging: true`"):
         (other / "a").copy_to(other / "b")
     assert not (root / "b").exists
     other = _with(azure, storage, root, **signature, disable_tagging=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
 import hashlib
+import ipaddress
 import ssl
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,6 +128,27 @@ def test_any_certificate_is_believed_where_that_is_asked_for(authority, monkeypa
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # urllib3 warns of what was asked for
             assert node.read_bytes() == b"x"
+
+
+def _link_local():
+    """An address of this machine that is reached by naming an interface, and that."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/net/if_inet6").read_text().splitlines():
+            digits, *_, name = line.split()
+            if digits.startswith("fe80"):
+                return str(ipaddress.IPv6Address(int(digits, 16))), name
+    return None
+
+
+@pytest.mark.skipif(_link_local() is None, reason="this machine has no link-local address")
+@pytest.mark.parametrize("written", ["%25", "%"])
+@KINDS
+def test_an_address_may_name_the_interface_to_reach_it_by(kind, written):
+    host, name = _link_local()
+    with AnswerServer(_object, host=f"{host}%{name}") as server, StorageManager() as manager:
+        node = _mount(manager, kind, f"http://[{host}{written}{name}]:{server.port}")
+        assert node.read_bytes() == b"x"
+        assert len(server.requests) == 1
 
 
 @KINDS

@@ -191,7 +191,9 @@ def test_a_look_tells_the_same_checksum_whatever_was_looked_at_before(azure, azu
     digest = hashlib.md5(b"content").hexdigest()
     with manager(azure_mount, store_checksums=policy) as storage:
         names = ("plain", "named", "theirs", "kept", "stale", "larger")
-        plain, named, theirs, kept, stale, larger = (storage.node(f"store:{each}") for each in names)
+        plain, named, theirs, kept, stale, larger = (
+            storage.node(f"store:{each}") for each in names
+        )
         plain.write_bytes(b"content")
         named.write_bytes(b"content", metadata={"Town": "Köln"})
         ours = kept_metadata(hashlib.md5(b"content").digest(), 7, "md5chksum_size")
