@@ -13,7 +13,7 @@ from ..transfer import PlanSummary, TransferReport
 from .output import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping
 
     from ..node import StorageNode
     from .targets import Session
@@ -31,18 +31,18 @@ def copy_stream(
     dest: str,
     *,
     skip: str,
-    patterns: Sequence[str],
+    patterns: Mapping[str, list[str] | None],
     dry_run: bool,
     quiet: bool,
 ) -> TransferReport | PlanSummary:
     """Copy from standard input, or to standard output; with ``dry_run`` only say so.
 
-    ``patterns`` are the options that were given and choose files: there is none to choose.
+    ``patterns`` are the values of the options that choose files: there is none to choose.
     """
-    for option in patterns:
-        raise typer.BadParameter(
-            "it chooses files of a directory, and - is standard input or output", param_hint=option
-        )
+    for option, given in patterns.items():
+        if given:
+            said = "it chooses files of a directory, and - is standard input or output"
+            raise typer.BadParameter(said, param_hint=option)
     if dest == STREAM:
         if STREAM in sources:
             raise typer.BadParameter("a copy from - to - is none", param_hint="DEST")

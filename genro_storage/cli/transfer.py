@@ -181,13 +181,7 @@ def cp(
         silent = quiet or as_json
         given = {"--include": include, "--exclude": exclude}
         total: Any = copy_stream(
-            session,
-            sources,
-            dest,
-            skip=skip,
-            patterns=[name for name, patterns in given.items() if patterns],
-            dry_run=dry_run,
-            quiet=silent,
+            session, sources, dest, skip=skip, patterns=given, dry_run=dry_run, quiet=silent
         )
         if as_json:
             print_json({"dry_run": dry_run, **total.to_dict()})

@@ -147,7 +147,8 @@ def parse(
     for index, entry in enumerate(mounts):
         problems += [lines.at(each.where, each.problem) for each in unknown.get(index, ())]
         ignored = _keys_of(unknown.get(index))
-        if not _can_be_checked(entry, ignored):
+        nothing_known = index in unknown and not isinstance(entry, Mapping)
+        if nothing_known or not _can_be_checked(entry, ignored):
             continue
         try:
             spec = _parse_mount(entry, index, keep_literal=source is None, ignored=ignored)

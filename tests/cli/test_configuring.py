@@ -239,16 +239,25 @@ def test_config_check_says_nothing_of_what_a_variable_would_settle(run, work, mo
         "- {name: b, type: azure, account_name: x, container: '${NO_SUCH}'}\n"
         "- {name: c, type: s3, bucket: b, endpoint_url: '${NO_SUCH}'}\n"
         "- {name: d, type: s3, bucket: b, provider: minio, endpoint_url: '${NO_SUCH}'}\n"
+        "- ${NO_SUCH}\n"
+        "- {name: f, type: s3, bucket: b, config: {k: ['${NO_SUCH}']}}\n"
     )
     done = run("config", "check", "bad.yaml")
     assert done.code == 3
-    head, *lines = done.err.splitlines()
-    assert head == "error: bad.yaml: the configuration has 4 problems:"
-    told = [line.removesuffix(" is not set") for line in lines]
-    assert [line.split(": key ")[0] for line in told] == [
-        f"  line {number}: mount {name!r}" for number, name in enumerate("abcd", 1)
+    head, *lines, last = done.err.splitlines()
+    assert head == "error: bad.yaml: the configuration has 7 problems:"
+    starts = [
+        line.partition(": the environment variable 'NO_SUCH' is not set")[0] for line in lines
     ]
-    assert all("the environment variable 'NO_SUCH' is not set" in line for line in lines)
+    assert starts == [
+        "  line 1: mount 'a': key 'bucket'",
+        "  line 2: mount 'b': key 'container'",
+        "  line 3: mount 'c': key 'endpoint_url'",
+        "  line 4: mount 'd': key 'endpoint_url'",
+        "  line 5: mount #5",
+        "  line 6: mount 'f': key 'config.k[0]'",
+    ]
+    assert last.startswith("  line 6: mount 'f' (s3): unknown option 'k'; known options: ")
 
 
 @pytest.mark.parametrize("command", [["config", "check"], ["mounts"], ["check"]])
