@@ -622,3 +622,14 @@ def test_one_place_is_recognised_through_other_mounts():
 def test_content_that_is_its_path_has_no_place():
     mount = Mount("b", Base64Backend())
     assert not mount.same_place("YWJj", mount, "YWJj")
+
+
+@pytest.mark.parametrize("make", [lambda _: MemoryBackend(), LocalBackend], ids=["memory", "local"])
+def test_from_here_to_there_names_a_root_with_one_colon(make, tmp_path):
+    mount = Mount("m", make(tmp_path))
+    mount.write_bytes("a", b"x")
+    for step, doing in ((mount.copy, "copying"), (mount.move, "moving")):
+        with pytest.raises(StorageError, match=rf"m:a -> m: is a directory \({doing}\)\Z"):
+            step("a", mount, "")
+    with pytest.raises(StorageNotFoundError, match=r"m:nope -> m:xy:: not found \(moving\)\Z"):
+        mount.move("nope", mount, "xy:")
