@@ -121,6 +121,7 @@ def with_md5(options: Mapping[str, Any], digest: bytes, size: int) -> dict[str, 
     found: dict[str, str] = dict(options.get("Metadata", {}))
     for name, value in kept_metadata(digest, size).items():
         used = sum(len(each.encode()) for pair in found.items() for each in pair)
-        if used + len(name) + len(value) <= _MOST:
-            found[name] = value
+        if used + len(name) + len(value) > _MOST:
+            break  # the size alone would be of no use
+        found[name] = value
     return {**options, "Metadata": found} if found else dict(options)
