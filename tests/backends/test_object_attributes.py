@@ -19,6 +19,7 @@ from genro_storage import (
     StorageValueError,
 )
 from tests.services.answers import Answer, AnswerServer
+from tests.services.proxy import Proxy
 
 pytestmark = pytest.mark.services
 
@@ -308,7 +309,35 @@ def test_a_server_that_takes_tags_for_the_content_is_not_told_any(rclone_s3):
             assert node.read_bytes() == b"x"
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"<a/>", b"<Tagging><Tag/></Tagging>"])
+_TAGS = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+
+
+def test_a_file_that_looks_like_tags_is_none(rclone_s3):
+    with manager(rclone_s3.mount()) as storage:
+        looks, other = storage.node("store:tags.xml"), storage.node("store:other")
+        looks.write_bytes(_TAGS)
+        other.write_bytes(b"precious")
+        with pytest.raises(StorageUnsupportedError, match="disable_tagging"):
+            looks.get_tags()
+        for tags in ({"a": "b"}, {}):
+            with pytest.raises(StorageUnsupportedError, match="disable_tagging"):
+                other.set_tags(tags)
+        assert other.read_bytes() == b"precious"
+
+
+def test_a_large_file_is_not_fetched_for_its_tags(rclone_s3):
+    with Proxy(rclone_s3.port) as proxy:
+        config = {**rclone_s3.mount(), "endpoint_url": f"http://127.0.0.1:{proxy.port}"}
+        with manager(config) as storage:
+            node = storage.node("store:large")
+            node.write_bytes(bytes(4 * 1024 * 1024))
+            with proxy.counting() as asked, pytest.raises(StorageError, match="disable_tagging"):
+                node.get_tags()
+        (request,) = asked
+        assert request.headers["range"] == "bytes=0-262143"
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"<a/>", b"<Tagging><Tag/></Tagging>", _TAGS])
 def test_a_server_that_answers_with_the_file_is_not_told_any_tags(content):
     def answer(request):
         return Answer(200, content, (("ETag", '"1"'), ("Content-Type", "text/xml")))
