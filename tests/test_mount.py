@@ -95,6 +95,7 @@ DOORS = {
     "get_metadata": lambda mount, here: mount.get_metadata("p"),
     "set_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}),
     "merge_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}, merge=True),
+    "try_conditions": lambda mount, here: mount.try_conditions("p", b"x"),
     "get_tags": lambda mount, here: mount.get_tags("p"),
     "set_tags": lambda mount, here: mount.set_tags("p", {"a": "b"}),
     "merge_tags": lambda mount, here: mount.set_tags("p", {"a": "b"}, merge=True),
@@ -263,7 +264,7 @@ WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
     "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
     "sign_part", "upload_parts", "complete_upload", "abort_upload", "merge_metadata",
-    "write_if_match", "copy_if_absent", "copy_from", "restore_version", "set_tags", "merge_tags",
+    "write_if_match", "try_conditions", "copy_if_absent", "copy_from", "restore_version", "set_tags", "merge_tags",
 }  # fmt: skip
 DELETES = {
     "remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move", "filesystem", "store",
