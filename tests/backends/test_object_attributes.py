@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -183,6 +184,10 @@ def test_tags_where_there_are_some(storage, kind):
         ({"": "a"}, "1 to 128 characters, not 0"),
         ({"k" * 129: "a"}, "1 to 128 characters, not 129"),
         ({"k": "v" * 257}, "at most 256 characters; that of 'k' has 257"),
+        ({"a\n": "b"}, r"the key of the tag 'a\\n' has the character '\\n'; tags have only"),
+        ({"k": "y\x01"}, r"the value of the tag 'k' has the character '\\x01'"),
+        ({"k": "\udcff"}, r"the character '\\udcff'"),
+        ({"k": "a&b"}, "the character '&'"),
         ({"k": 1}, "dict of str to str"),
         (["k"], "dict of str to str"),
         ("k=v", "dict of str to str"),
@@ -200,6 +205,26 @@ def test_tags_that_no_store_takes_change_nothing(storage, tags, words):
         with pytest.raises(StorageValueError, match=f"store:a.*{words}"):
             node.write_bytes(b"y", tags=tags)
     assert (node.get_tags(), node.read_bytes()) == ({"team": "a"}, b"x")
+
+
+@pytest.mark.parametrize("kind", ["s3", "azure"])
+def test_which_letters_tags_have_is_up_to_the_store(storage, kind):
+    node = storage.node("store:a")
+    node.write_bytes(b"x")
+    plain = types.MappingProxyType({"a b+-=._:/": "A9 +-=._:/"})
+    node.set_tags(plain)  # any mapping is one
+    assert node.get_tags() == plain
+    more = {"Größe": "ملف 3@"}
+    if kind == "s3":
+        node.set_tags(more)
+        assert node.get_tags() == more
+        return
+    for step in (lambda: node.set_tags(more), lambda: node.write_bytes(b"y", tags=more)):
+        with pytest.raises(
+            StorageValueError, match=r"'Größe' has the character '\\xf6'; tags have"
+        ):
+            step()
+    assert (node.get_tags(), node.read_bytes()) == (plain, b"x")
 
 
 @pytest.mark.parametrize("kind", ["s3", "azure"])

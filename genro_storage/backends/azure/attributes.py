@@ -61,7 +61,7 @@ def upload_options(facts: Facts, create: bool, md5: bytes) -> dict[str, Any]:
         metadata[MD5] = digest_text(md5)
     found: dict[str, Any] = {
         "metadata": metadata or None,
-        "tags": checked_tags(attributes.tags) if attributes.tags else None,
+        "tags": checked_tags(attributes.tags, plain=True) if attributes.tags else None,
         "standard_blob_tier": _tier(attributes.storage_class),
         "encryption_scope": attributes.encryption,
     }
@@ -134,7 +134,7 @@ class AzureAttributes(AzureErrors):
 
     def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
         with self._explained():
-            self._blob(key).set_blob_tags(dict(tags))
+            self._blob(key).set_blob_tags(checked_tags(tags, plain=True))
 
     def _of_version(self, key: str, version: str | None) -> BlobClient:
         """The blob, or one version of it."""

@@ -192,22 +192,27 @@ class VersionedS3Backend(S3Backend):
         """What is wrong with an id is said of the id."""
         if not path:
             raise IsADirectoryError(errno.EISDIR, "is a directory", path)
-        missing = FileNotFoundError(errno.ENOENT, f"there is no version {version!r} of it")
         try:
             yield
         except RootNotFoundError:
             raise
         except FileNotFoundError as error:
-            raise missing from error
+            # Some servers answer so where it is a marker.
+            marker = self._is_marker(path, version)
+            raise _no_content(version, marker=marker) from error
         except OSError as error:
             code = server_code(error)
-            if code in _DELETED:
-                raise FileNotFoundError(
-                    errno.ENOENT, f"version {version!r} is a delete marker and has no content"
-                ) from error
-            if code in _NO_ID:
-                raise missing from error
+            if code in _DELETED or code in _NO_ID:
+                raise _no_content(version, marker=code in _DELETED) from error
             raise
+
+    def _is_marker(self, path: str, version: str) -> bool:
+        """Whether a version without content is a delete marker; False where nobody says."""
+        try:
+            found = self._versions_of(path)
+        except OSError:  # it matters for the words of an error only
+            return False
+        return any(each.is_delete_marker for each in found if each.version_id == version)
 
     def _is_current(self, version: str) -> bool:
         """Whether the id means the content of a bucket that knows of no other."""
@@ -364,6 +369,13 @@ class VersionedS3Backend(S3Backend):
     def _tagging(self, operation: str, path: str, **asked: Any) -> Raw:
         client, key = self._store.client, self._full(path)
         return client.run(lambda: client.request(operation, Key=key, **asked))
+
+
+def _no_content(version: str, *, marker: bool) -> FileNotFoundError:
+    text = f"there is no version {version!r} of it"
+    if marker:
+        text = f"version {version!r} is a delete marker and has no content"
+    return FileNotFoundError(errno.ENOENT, text)
 
 
 def _only(about: Mapping[str, Any]) -> FileVersion:
