@@ -124,7 +124,8 @@ def _by_writing(mount: Mount) -> list[Finding]:
 
     def getting() -> str:
         if mount.read_bytes(name) != _CONTENT:
-            raise StorageError(f"{mount.label('')}: another content comes back than was stored")
+            root = mount.label("")
+            raise StorageError(f"{root}: another content comes back than was stored", node=root)
         return ""
 
     def deleting() -> str:

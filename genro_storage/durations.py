@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 __all__ = ["in_seconds", "seconds"]
@@ -53,14 +55,18 @@ def seconds(value: object) -> object:
 def in_seconds(value: object, name: str) -> Any:
     """The same of an argument called ``name``, where it can be a whole number as one.
 
-    What is no duration comes back as it is: whoever uses it knows what it must be. ``ValueError``
-    for a text that is none.
+    Any kind of real number is one. What is no duration comes back as it is: whoever uses it knows
+    what it must be. ``ValueError`` for a text that is none.
 
     >>> in_seconds("1h", "expires_in"), in_seconds(timedelta(minutes=1.5), "expires_in")
     (3600, 90)
+    >>> in_seconds(Decimal("0.5"), "timeout")
+    0.5
     """
     try:
-        found = seconds(value)
-    except ValueError as error:
+        found: Any = seconds(value)
+        if not isinstance(found, int | float) and isinstance(found, Decimal | Real):
+            found = float(found)
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{name} is {value!r}; {error}") from None
     return int(found) if isinstance(found, float) and found.is_integer() else found

@@ -32,15 +32,14 @@ from __future__ import annotations
 import errno as _errno
 import io
 import os
-import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PLACE: Final = "genro_storage_place"
-# A mount's name, in which neither of the two signs can be; maybe behind that of a copy's source.
-_ROOT: Final = re.compile(r"\A((?:[^\n]+? -> )?[^:/\n]+):: ")
+#: Characters of what others say (a server may say anything, at any length) that a message takes in.
+_LONGEST_DETAIL: Final = 500
 
 __all__ = [
     "MountNotFoundError",
@@ -78,7 +77,7 @@ class StorageError(Exception):
     default_errno: ClassVar[int | None] = None
 
     def __init__(self, message: str = "", *, node: str | None = None, errno: int | None = None):
-        message = _without_doubled_colons(message)
+        message = _without_doubled_colon(message, node)
         super().__init__(message)
         self.message = message
         self.node = node
@@ -92,13 +91,22 @@ class StorageError(Exception):
         return _rebuild, (type(self), self.message, self.node, getattr(self, "errno", None))
 
 
-def _without_doubled_colons(message: str) -> str:
+def _without_doubled_colon(message: str, node: str | None) -> str:
     """``up: not found`` where the place that a message begins with is a mount's root, ``up:``.
 
-    >>> _without_doubled_colons("up:: not found (reading)")
+    >>> _without_doubled_colon("up:: not found (reading)", "up:")
     'up: not found (reading)'
+    >>> _without_doubled_colon("up:: x: not found (reading)", "up:: x")
+    'up:: x: not found (reading)'
     """
-    return _ROOT.sub(r"\1: ", message) if ":: " in message else message
+    if node is None or not _is_root(node) or not message.startswith(f"{node}: "):
+        return message
+    return node + message[len(node) + 1 :]
+
+
+def _is_root(node: str) -> bool:
+    """Whether it is ``name:``; a mount's name has neither of the two signs."""
+    return node.endswith(":") and node.count(":") == 1 and "/" not in node
 
 
 def _fill(error: object, errno: int | None, message: str, node: str | None) -> None:
@@ -419,4 +427,6 @@ def _detail(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
         return ""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text.strip()
+    # Cut before anything looks at all of it.
+    text = text[: 2 * _LONGEST_DETAIL].strip()
+    return text if len(text) <= _LONGEST_DETAIL else f"{text[:_LONGEST_DETAIL]}…"

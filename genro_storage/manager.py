@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StorageManager"]
 
+#: Nothing is older, in seconds; dates go little further back.
+_LONGEST = 1000 * 365 * 86400.0
 # What nobody calls a mount, and everybody a path of his machine.
 _LOCAL = re.compile(r"[/~\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]")
 
@@ -309,12 +311,14 @@ class StorageManager:
         ``"1h"``) and held by no living writer goes.
         Returns how many files went; its ``left`` says how many younger ones there are.
         """
-        return self._mount(name).cleanup("", _duration(older_than, "older_than"))
+        lasting = min(_duration(older_than, "older_than"), _LONGEST)
+        return self._mount(name).cleanup("", lasting)
 
     def close(self) -> None:
-        """Release every connection and forget all mounts; memory mounts lose their files.
+        """Release every connection and forget all mounts.
 
-        A node that was made before holds its mount: it still works, and connects anew.
+        A node that was made before holds its mount: it still works, and connects anew. The files of
+        a memory mount are gone when no such node is left.
         """
         with self._lock:
             self._install({})

@@ -296,7 +296,7 @@ class Mount(MountExtras):
             raise self._unsupported(path, f"cannot be copied directly to {target.label('')}")
         if if_absent and backend is not there:
             raise self._unsupported(path, "cannot be copied on a condition to another bucket")
-        with translating(lambda: f"{self.label(path)} -> {target.label(target_path)}", "copying"):
+        with translating(lambda: self._way(path, target, target_path), "copying"):
             if backend is not there:
                 there.copy_from(backend, real, target_real)
             elif if_absent:
@@ -312,7 +312,7 @@ class Mount(MountExtras):
         there, target_real = target._at(target_path)
         if backend is not there:
             raise self._unsupported(path, f"cannot be renamed to {target.label(target_path)}")
-        with translating(f"{self.label(path)} -> {target.label(target_path)}", "moving"):
+        with translating(lambda: self._way(path, target, target_path), "moving"):
             backend.move(real, target_real)
 
     def mkdir(self, path: str) -> None:

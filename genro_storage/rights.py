@@ -95,6 +95,12 @@ class MountRights:
             path = f"{path[:_ENDS]}…{path[-_ENDS:]} ({len(path)} characters)"
         return self.fullpath(path)
 
+    def _way(self, path: str, target: MountRights, target_path: str) -> str:
+        """From here to there, for messages, where a colon follows: the name of a root has none."""
+        there = target.label(target_path)
+        at_root = not target_path and target.shown is None
+        return f"{self.label(path)} -> {there.removesuffix(':') if at_root else there}"
+
     def fullpath(self, path: str) -> str:
         """The place as the user wrote it, complete."""
         return f"{self.name}:{path}" if self.shown is None else f"{self.shown}{path}"

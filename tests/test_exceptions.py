@@ -7,6 +7,7 @@ import errno
 import io
 import pickle
 import re
+import time
 import types
 
 import pytest
@@ -232,21 +233,39 @@ def test_translating_leaves_ours_and_interrupts_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("node", "given", "said"),
     [
-        ("up:: not found", "up: not found"),
-        ("up:: is the root of a mount", "up: is the root of a mount"),
-        ("my files:: not found", "my files: not found"),
-        ("up:a -> down:: not found (copying): x:: y", "up:a -> down: not found (copying): x:: y"),
-        ("up:a:: not found", "up:a:: not found"),
-        ("up:a::b: not found", "up:a::b: not found"),
-        ("./x:: not found", "./x:: not found"),
-        ("up: [::] is x:: y", "up: [::] is x:: y"),
+        ("up:", "up:: not found", "up: not found"),
+        ("up:", "up:: is the root of a mount", "up: is the root of a mount"),
+        ("up:", "up:: : y", "up: : y"),
+        ("my files:", "my files:: not found", "my files: not found"),
+        ("up:a", "up:: not found", "up:: not found"),
+        ("up:: y", "up:: y: not found", "up:: y: not found"),  # the file ": y"
+        ("up::", "up::: not found", "up::: not found"),  # the file ":"
+        ("up:a:", "up:a:: not found", "up:a:: not found"),
+        ("./x:", "./x:: not found", "./x:: not found"),
+        ("up:", "up: [::] is x:: y", "up: [::] is x:: y"),
+        (None, "std:: vector", "std:: vector"),
     ],
 )
-def test_the_root_of_a_mount_has_one_colon(given, said):
-    assert str(StorageError(given)) == said
-    assert pickle.loads(pickle.dumps(StorageError(given))).message == said
+def test_the_root_of_a_mount_has_one_colon(node, given, said):
+    error = StorageError(given, node=node)
+    assert str(error) == said
+    assert pickle.loads(pickle.dumps(error)).message == said
     assert translate(FileNotFoundError(2, "x", "y"), node="up:", action="reading").message == (
         "up: not found (reading)"
     )
+
+
+def test_what_a_server_says_is_cut():
+    said = translate(OSError("begin " + "x" * 10**6), node="up:a", action="reading").message
+    assert "begin xxx" in said and said.endswith("x…") and len(said) < 600
+    short = translate(OSError("y" * 500), node="up:a", action="reading").message
+    assert short.endswith("y" * 500)
+
+
+def test_a_hostile_text_takes_no_time():
+    start = time.process_time()
+    for text in ("a -> " * 200_000 + "/:: ", ":: " * 200_000):
+        StorageError(text, node="up:")
+    assert time.process_time() - start < 1

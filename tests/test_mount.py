@@ -95,6 +95,7 @@ DOORS = {
     "get_metadata": lambda mount, here: mount.get_metadata("p"),
     "set_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}),
     "merge_metadata": lambda mount, here: mount.set_metadata("p", {"a": "b"}, merge=True),
+    "try_conditions": lambda mount, here: mount.try_conditions("p", b"x"),
     "get_tags": lambda mount, here: mount.get_tags("p"),
     "set_tags": lambda mount, here: mount.set_tags("p", {"a": "b"}),
     "merge_tags": lambda mount, here: mount.set_tags("p", {"a": "b"}, merge=True),
@@ -263,7 +264,7 @@ WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
     "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
     "sign_part", "upload_parts", "complete_upload", "abort_upload", "merge_metadata",
-    "write_if_match", "copy_if_absent", "copy_from", "restore_version", "set_tags", "merge_tags",
+    "write_if_match", "try_conditions", "copy_if_absent", "copy_from", "restore_version", "set_tags", "merge_tags",
 }  # fmt: skip
 DELETES = {
     "remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move", "filesystem", "store",
@@ -622,3 +623,14 @@ def test_one_place_is_recognised_through_other_mounts():
 def test_content_that_is_its_path_has_no_place():
     mount = Mount("b", Base64Backend())
     assert not mount.same_place("YWJj", mount, "YWJj")
+
+
+@pytest.mark.parametrize("make", [lambda _: MemoryBackend(), LocalBackend], ids=["memory", "local"])
+def test_from_here_to_there_names_a_root_with_one_colon(make, tmp_path):
+    mount = Mount("m", make(tmp_path))
+    mount.write_bytes("a", b"x")
+    for step, doing in ((mount.copy, "copying"), (mount.move, "moving")):
+        with pytest.raises(StorageError, match=rf"m:a -> m: is a directory \({doing}\)\Z"):
+            step("a", mount, "")
+    with pytest.raises(StorageNotFoundError, match=r"m:nope -> m:xy:: not found \(moving\)\Z"):
+        mount.move("nope", mount, "xy:")

@@ -14,6 +14,7 @@ from ..exceptions import (
     StorageIsDirectoryError,
     StorageNotFoundError,
     StoragePermissionError,
+    StorageUnsupportedError,
 )
 from .listing import walk
 from .options import DryRun, Json, Paths, duration
@@ -78,7 +79,9 @@ def _may_be_removed(node: StorageNode, *, recursive: bool, force: bool, root: bo
         raise
     if _is_root(node):
         if not node._manager.has_mount(node._mount.name) or node._mount.shown is not None:
-            raise StoragePermissionError(f"{name}: refusing to remove it; name it by its own name")
+            raise StoragePermissionError(
+                f"{name}: refusing to remove it; name it by its own name", node=name
+            )
         if not (root and recursive):
             raise StoragePermissionError(
                 f"{name}: is the root of a mount; -r --root empties the whole mount", node=name
@@ -145,8 +148,7 @@ def mkdir(
         with session.attempt():
             node = session.resolve(text)
             if not node.name:
-                node._mount.check()  # a root that is not there is made by nobody here
-                if parents:
+                if _is_there(node, exist_ok=parents):
                     continue
                 raise StorageExistsError(f"{node.fullpath}: is there already", node=node.fullpath)
             try:
@@ -157,6 +159,19 @@ def mkdir(
             made.append(node.fullpath)
     if as_json:
         print_json({"directories": made})
+
+
+def _is_there(root: StorageNode, *, exist_ok: bool) -> bool:
+    """False where that is an error; a root that is missing is one, and made by nobody here.
+
+    Who may write and not list cannot know, and needs not to.
+    """
+    try:
+        root._mount.check()
+    except (StoragePermissionError, StorageUnsupportedError):
+        if not exist_ok:
+            raise
+    return exist_ok
 
 
 def cleanup(

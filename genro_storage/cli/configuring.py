@@ -17,6 +17,7 @@ from .targets import exit_code
 
 if TYPE_CHECKING:
     from ..config import MountSpec
+    from ..config.lines import Lines
     from ..manager import StorageManager
     from ..mount import Mount
     from .targets import Session
@@ -129,19 +130,22 @@ def load_specs(session: Session) -> tuple[MountSpec, ...]:
         raise StorageConfigError(
             "no mounts are configured: give --config FILE or set GENRO_STORAGE_CONFIG"
         )
-    return _load(session.config)
+    manager = session.manager
+    # What it has read: a second reading finds another file, or a pipe that is empty.
+    return tuple(manager._specs[name] for name in manager.get_mount_names())
 
 
-def _load(path: Path) -> tuple[MountSpec, ...]:
-    from ..config import load
+def _load(path: Path) -> tuple[tuple[MountSpec, ...], Lines]:
+    from ..config import load_file
 
     try:
-        return load(path).mounts
+        configuration, lines = load_file(path)
     except StorageError as error:
         if exit_code(error) == 3:
             raise
         # A file that is missing or may not be read makes the configuration wrong.
         raise StorageConfigError(error.message, node=error.node) from error
+    return configuration.mounts, lines
 
 
 # -- config check ---------------------------------------------------------------------------------
@@ -170,8 +174,7 @@ def check(
         raise typer.BadParameter(
             "name a file, give --config FILE or set GENRO_STORAGE_CONFIG", param_hint="FILE"
         )
-    specs = _load(path)
-    from ..config.loading import read_lines
+    specs, lines = _load(path)
     from ..manager import StorageManager
 
     with StorageManager() as manager:
@@ -189,7 +192,6 @@ def check(
         }
         for spec, state in zip(specs, states, strict=True)
     ]
-    lines = read_lines(path)[1]
     problems = [
         f"{path}: {lines.locate(row['problem'], index)}"
         for index, row in enumerate(rows)

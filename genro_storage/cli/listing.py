@@ -111,6 +111,10 @@ def ls(
     """
     session: Session = ctx.obj
     if not paths:
+        if include:
+            raise typer.BadParameter(
+                "it chooses among what is in a directory: give its PATH", param_hint="--include"
+            )
         configuring.mounts(ctx, as_json=as_json)
         return
     filters = Filters(include)
@@ -129,6 +133,8 @@ def ls(
                 if len(paths) > 1 and not as_json:
                     heading = shown(node.fullpath).removesuffix(":")
                     print(f"{'' if number == 0 else chr(10)}{heading}:")
+            elif filters.leaves_out(node.name):
+                continue
             if (
                 not _print_entries(node, infos, long=long, exact=exact, as_json=as_json)
                 and not filters

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 # Longer numbers are ids: those of Google are times in microseconds.
+_LONGEST = 1000 * 365 * 86400.0
 _INDEX = re.compile(r"-?\d{1,6}", re.ASCII)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -55,8 +56,10 @@ def duration(text: str | float) -> float:
             raise typer.BadParameter(
                 f"expected a number of seconds, or a duration such as 30s or 1h, got {text!r}"
             ) from None
-    if not 0 <= found < math.inf:
+    if math.isnan(found) or found < 0:
         raise typer.BadParameter("it must be 0 or more")
+    if found > _LONGEST:
+        raise typer.BadParameter("it is longer than a thousand years")
     return found
 
 

@@ -74,7 +74,16 @@ codecs.register_error("genro_storage.output", _encode_anyhow)
 
 
 def prepare_streams() -> None:
-    """No name, however odd, may stop the output in an encoding that cannot express it."""
+    """No name, however odd, may stop the output in an encoding that cannot express it.
+
+    A stream that was closed before we began is one that cannot be written, with an error that says so;
+    what is told to nobody goes nowhere.
+    """
+    given: Any = (sys.stdout, sys.stderr)
+    if given[0] is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    if given[1] is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="genro_storage.output")

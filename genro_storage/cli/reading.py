@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -129,6 +130,8 @@ def hash(  # noqa: A001 - the command's name
             param_hint="--algorithm",
         )
     session: Session = ctx.obj
+    if relative:
+        _refuse_two_directories(session, paths)
     files: list[dict[str, Any]] = []
     trees: list[dict[str, Any]] = []
     for text in paths:
@@ -154,6 +157,18 @@ def hash(  # noqa: A001 - the command's name
     if as_json:
         document = {"algorithm": algorithm, "files": [] if tree_only else files, "trees": trees}
         print_json(document)
+
+
+def _refuse_two_directories(session: Session, paths: list[str]) -> None:
+    """Names as seen from two places would be mixed, and one list can be checked in one place only."""
+    directories = 0
+    for text in paths if len(paths) > 1 else ():
+        with contextlib.suppress(StorageError):  # which is reported where its turn comes
+            directories += session.resolve(text).isdir
+    if directories > 1:
+        raise typer.BadParameter(
+            "the names are as seen from one directory; give one at a time", param_hint="--relative"
+        )
 
 
 def _algorithms() -> list[str]:

@@ -41,10 +41,12 @@ def url(
     version: Version = None,
     as_json: Json = False,
 ) -> None:
-    """Print a URL of a file that works without credentials.
+    """Print a URL of a file.
 
-    Whoever has it can use it until it expires. Only the URL is printed: curl "$(genro-storage url
-    up:a.txt)". Whether the file is there is not asked.
+    One of an object store works without credentials: whoever has it can use it until it expires. That of
+    a web server (http) is the plain one and never expires; where the mount logs in, so must whoever uses
+    it. Only the URL is printed: curl "$(genro-storage url up:a.txt)". Whether the file is there is not
+    asked.
     """
     session: Session = ctx.obj
     node = at_version(session, path, version)
@@ -56,7 +58,8 @@ def url(
             why = "is the root of the mount; name a file in it"
         raise StorageUnsupportedError(f"{node.fullpath}: {why}", node=node.fullpath)
     if as_json:
-        print_json({"path": node.fullpath, "method": method, "url": found, "expires_in": seconds})
+        lasting = seconds if node.capabilities.presigned_urls else None  # the others never expire
+        print_json({"path": node.fullpath, "method": method, "url": found, "expires_in": lasting})
     else:
         print(shown(found))
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import select
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..exceptions import StorageIsDirectoryError
+from ..exceptions import StorageIOError, StorageIsDirectoryError, StoragePermissionError
 from ..transfer import PlanSummary, TransferReport
 from .output import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from ..node import StorageNode
     from .targets import Session
 
-__all__ = ["STREAM", "copy_stream", "write_out"]
+__all__ = ["STREAM", "copy_stream", "is_directory", "write_out"]
 
 #: Standard input as a source, standard output as a target; a file of that name is ``./-``.
 STREAM = "-"
@@ -23,12 +26,30 @@ _BLOCK = 1024 * 1024
 
 
 def copy_stream(
-    session: Session, sources: list[str], dest: str, *, skip: str, dry_run: bool, quiet: bool
+    session: Session,
+    sources: list[str],
+    dest: str,
+    *,
+    skip: str,
+    patterns: Mapping[str, list[str] | None],
+    dry_run: bool,
+    quiet: bool,
 ) -> TransferReport | PlanSummary:
-    """Copy from standard input, or to standard output; with ``dry_run`` only say so."""
+    """Copy from standard input, or to standard output; with ``dry_run`` only say so.
+
+    ``patterns`` are the values of the options that choose files: there is none to choose.
+    """
+    for option, given in patterns.items():
+        if given:
+            said = "it chooses files of a directory, and - is standard input or output"
+            raise typer.BadParameter(said, param_hint=option)
     if dest == STREAM:
         if STREAM in sources:
             raise typer.BadParameter("a copy from - to - is none", param_hint="DEST")
+        if skip != "never":
+            raise typer.BadParameter(
+                "standard output (-) has no file to compare with", param_hint="--skip"
+            )
         return _to_output(session, sources, dry_run=dry_run, quiet=quiet)
     if len(sources) > 1:
         raise typer.BadParameter("standard input (-) is the only source", param_hint="SOURCE")
@@ -43,7 +64,7 @@ def _from_input(
     session: Session, dest: str, *, dry_run: bool, quiet: bool
 ) -> TransferReport | PlanSummary:
     node = session.resolve(dest)
-    if dest.endswith("/") or not node.name or node.isdir:
+    if dest.endswith("/") or not node.name or is_directory(node):
         raise StorageIsDirectoryError(
             f"{node.fullpath}: is a directory; standard input has no name, so name the file in it",
             node=node.fullpath,
@@ -55,11 +76,42 @@ def _from_input(
     path, count = node.path, 0
     # Whatever goes wrong in the block, nothing of the file is kept.
     with node.open("wb") as stream:
-        while chunk := sys.stdin.buffer.read(_BLOCK):
+        for chunk in _blocks():
             stream.write(chunk)
             count += len(chunk)
     new_path = None if node.path == path else node.path
     return TransferReport(copied=1, bytes_copied=count, new_path=new_path)
+
+
+def is_directory(node: StorageNode) -> bool:
+    """Whether it is one; who may write and not look cannot know, and writes."""
+    try:
+        return node.isdir
+    except StoragePermissionError:
+        return False
+
+
+def _blocks() -> Iterator[bytes]:
+    """Standard input to its end; ``StorageIOError`` where that cannot be read."""
+    given: Any = sys.stdin
+    if given is None:
+        raise StorageIOError("reading standard input: it is closed")
+    # Below the buffer, which cannot tell an end from a pause in what does not block.
+    raw = getattr(given.buffer, "raw", given.buffer)
+    try:
+        while chunk := _read(raw):
+            yield chunk
+    except OSError as error:
+        raise StorageIOError(
+            f"reading standard input: {error.strerror or error}", errno=error.errno
+        ) from error
+
+
+def _read(raw: Any) -> bytes:
+    """The next bytes, at the end none; waits for them where another program has said not to."""
+    while (chunk := raw.read(_BLOCK)) is None:
+        select.select([raw], [], [])
+    return bytes(chunk)
 
 
 def _to_output(

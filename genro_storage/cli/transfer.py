@@ -24,7 +24,7 @@ from ..transfer import (
 from ..transfer.report import reason_kind
 from .options import DryRun, Json
 from .output import console, is_terminal, print_json, shown, size
-from .streams import STREAM, copy_stream
+from .streams import STREAM, copy_stream, is_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -63,7 +63,7 @@ def _destinations(
             node = session.resolve(text)
             info = node._look()
             there = target
-            if node.name and (inside or (not info.is_dir and target.isdir)):
+            if node.name and (inside or (not info.is_dir and is_directory(target))):
                 there = target.child(node.name)
             elif not (target.name or info.is_dir):
                 target._mount.check()  # which says what is missing: a root is a directory
@@ -179,7 +179,10 @@ def cp(
         if dest != STREAM:
             _note_that_it_passes(session, session.resolve(dest))
         silent = quiet or as_json
-        total: Any = copy_stream(session, sources, dest, skip=skip, dry_run=dry_run, quiet=silent)
+        given = {"--include": include, "--exclude": exclude}
+        total: Any = copy_stream(
+            session, sources, dest, skip=skip, patterns=given, dry_run=dry_run, quiet=silent
+        )
         if as_json:
             print_json({"dry_run": dry_run, **total.to_dict()})
         elif dest != STREAM and not (silent or dry_run):
@@ -418,6 +421,12 @@ def mv(
     at the target is replaced. A mount in memory is refused: it ends with the command.
     """
     session: Session = ctx.obj
+    if STREAM in (*sources, dest):
+        raise typer.BadParameter(
+            "- is standard input and output, which cp copies from and to; a file of that name is "
+            "written ./-",
+            param_hint="DEST" if dest == STREAM else "SOURCE",
+        )
     moved: list[dict[str, str]] = []
     # The root of a mount cannot be moved.
     for node, target in _destinations(session, sources, dest, merging=None):

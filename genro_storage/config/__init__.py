@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import StorageConfigError
 
 if TYPE_CHECKING:
+    from .lines import Lines
     from .model import Configuration, MountSpec, RelativeSpec, Settings
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Settings",
     "json_schema",
     "load",
+    "load_file",
 ]
 
 
@@ -38,21 +40,28 @@ def load(
     >>> load([{"name": "scratch", "type": "memory"}]).mounts[0].name
     'scratch'
     """
-    from . import loading, model
+    from . import model
 
     given: Any = source
     if isinstance(given, (str, os.PathLike)):
-        path = _as_path(os.fspath(given))
-        document, lines, unfilled = loading.read_lines(path)
-        return model.parse(
-            document, source=path.absolute(), label=str(path), lines=lines, unfilled=unfilled
-        )
+        return load_file(_as_path(os.fspath(given)))[0]
     if isinstance(given, (Sequence, Mapping)) and not isinstance(given, (bytes, bytearray)):
         return model.parse(given, source=None)
     raise TypeError(
         "a configuration is a file (str or Path), a list of mounts or a mapping with 'mounts', "
         f"not {type(given).__name__}"
     )
+
+
+def load_file(path: Path) -> tuple[Configuration, Lines]:
+    """As ``load``; and in which lines things stand, for what is found to be wrong with them later."""
+    from . import loading, model
+
+    document, lines, unfilled = loading.read_lines(path)
+    configuration = model.parse(
+        document, source=path.absolute(), label=str(path), lines=lines, unfilled=unfilled
+    )
+    return configuration, lines
 
 
 def _as_path(name: str | bytes) -> Path:

@@ -147,12 +147,15 @@ def parse(
     for index, entry in enumerate(mounts):
         problems += [lines.at(each.where, each.problem) for each in unknown.get(index, ())]
         ignored = _keys_of(unknown.get(index))
-        if not _can_be_checked(entry, ignored):
+        nothing_known = index in unknown and not isinstance(entry, Mapping)
+        if nothing_known or not _can_be_checked(entry, ignored):
             continue
         try:
-            spec = parse_mount(entry, index=index, keep_literal=source is None, ignored=ignored)
+            spec = _parse_mount(entry, index, keep_literal=source is None, ignored=ignored)
         except StorageConfigError as error:
             problems.append(lines.locate(error.message, index))
+            continue
+        if spec is None:  # all that is wrong is said already
             continue
         if spec.name in specs:
             twice = f"mount {spec.name!r}: the name is given twice; names must differ"
@@ -229,16 +232,19 @@ def _as_error(problems: list[str], label: str | None) -> StorageConfigError:
     return StorageConfigError("\n".join([head, *lines]), node=label)
 
 
-def parse_mount(
-    entry: Any,
-    *,
-    index: int = 0,
-    keep_literal: bool = True,
-    ignored: AbstractSet[str] = frozenset(),
-) -> MountSpec:
+def parse_mount(entry: Any) -> MountSpec:
+    """Check one mount. ``StorageConfigError``."""
+    spec = _parse_mount(entry, 0, keep_literal=True)
+    assert spec is not None  # which is only where something is ignored
+    return spec
+
+
+def _parse_mount(
+    entry: Any, index: int, *, keep_literal: bool, ignored: AbstractSet[str] = frozenset()
+) -> MountSpec | None:
     """Check one mount; ``index`` names one that has no name. ``StorageConfigError``.
 
-    Nothing is said of the values of ``ignored`` keys.
+    Nothing is said of the values of ``ignored`` keys; None where nothing else is wrong.
     """
     label = f"mount #{index + 1}"
     if not isinstance(entry, Mapping):
@@ -277,6 +283,8 @@ def parse_mount(
     permissions = _take_permissions(keys, label, name)
     options, problems = validate(row.load_options(name), keys, COMMON_KEYS, ignored)
     if not isinstance(options, BackendOptions):
+        if ignored and not problems:
+            return None
         raise StorageConfigError(f"{label}: {'; '.join(problems)}", node=name)
     return MountSpec(name, row, options, permissions, None, literal)
 

@@ -142,7 +142,7 @@ def _key(
     """The key as it was written: ``options.retries``, ``keys[0]``.
 
     pydantic adds the names of a union's members to the location; what is not in the data is
-    left out, except for a key that is missing.
+    left out, except for a key that is missing, or stood in another mapping.
     """
     text = ""
     value: Any = data
@@ -156,7 +156,7 @@ def _key(
         elif isinstance(value, Mapping) and part in value:
             text += f".{part}" if text else str(part)
             value = value[part]
-        elif kind == "missing" and position == len(location) - 1:
+        elif kind in {"missing", "extra_forbidden"} and position == len(location) - 1:
             text += f".{part}" if text else str(part)
     return text[:160]
 

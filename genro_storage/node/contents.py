@@ -147,7 +147,9 @@ class NodeContents(NodeFacts):
         if mode == "rb":
             return self.read_bytes()
         if mode != "r":
-            raise StorageValueError(f"{self._label}: read(mode={mode!r}); use 'r' or 'rb'")
+            raise StorageValueError(
+                f"{self._label}: read(mode={mode!r}); use 'r' or 'rb'", node=self._label
+            )
         return self.read_text(encoding)
 
     def read_bytes(self) -> bytes:
@@ -188,7 +190,9 @@ class NodeContents(NodeFacts):
                 raise TypeError(f"{self._label}: write(mode='wb') needs bytes, not str")
             return self.write_bytes(data, skip_if_unchanged, **options)
         if mode != "w":
-            raise StorageValueError(f"{self._label}: write(mode={mode!r}); use 'w' or 'wb'")
+            raise StorageValueError(
+                f"{self._label}: write(mode={mode!r}); use 'w' or 'wb'", node=self._label
+            )
         if not isinstance(data, str):
             kind = type(data).__name__
             raise TypeError(f"{self._label}: write() needs str, not {kind}; add mode='wb'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import StorageValueError
@@ -10,7 +11,7 @@ from ..strategy import SkipStrategy
 from .urls import NodeUrls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from ..compat import MountView
@@ -151,7 +152,7 @@ class StorageNode(NodeUrls):
         self._mount.set_tags(self._path, tags, merge=merge)
 
     def _require_texts(self, pairs: object, what: str) -> None:
-        if not isinstance(pairs, dict) or not all(
+        if not isinstance(pairs, Mapping) or not all(
             isinstance(text, str) for pair in pairs.items() for text in pair
         ):
             raise StorageValueError(

@@ -11,6 +11,7 @@ from ..exceptions import (
     StorageIsDirectoryError,
     StorageNotDirectoryError,
     StorageNotFoundError,
+    StoragePermissionError,
     StorageUnsupportedError,
     StorageValueError,
     StorageVersionError,
@@ -75,7 +76,7 @@ class CopyPlan:
         if self.same:
             return self
         info = _source_info(self.source, self.version)
-        return replace(self, info=info, target_info=_target_info(self.target, info))
+        return replace(self, info=info, target_info=_target_info(self.target, info, self.strategy))
 
     def __repr__(self) -> str:
         return f"CopyPlan({str(self.source)!r}, {str(self.target)!r}, skip={self.strategy.value!r})"
@@ -274,7 +275,7 @@ def plan_copy(
         if info.type == "directory":
             refuse_into_itself(source, target, filters=filters)
             overlapping = target.mount.contains(target.path, source.mount, source.path)
-        target_info = _target_info(target, info)
+        target_info = _target_info(target, info, strategy)
     return CopyPlan(
         source,
         target,
@@ -330,8 +331,11 @@ def _version_info(source: Place, version: str) -> FileInfo:
     raise StorageVersionError(f"{source}: no version {version!r}", node=str(source))
 
 
-def _target_info(target: Place, info: FileInfo) -> FileInfo | None:
-    """What stands at the target, None for nothing; an error where the kinds do not fit."""
+def _target_info(target: Place, info: FileInfo, strategy: SkipStrategy) -> FileInfo | None:
+    """What stands at the target, None for nothing; an error where the kinds do not fit.
+
+    Who may write a file and not look, writes it, unless what is there decides.
+    """
     mount, label = target.mount, str(target)
     if mount.capabilities.path_is_content:
         if info.type == "directory":
@@ -343,6 +347,10 @@ def _target_info(target: Place, info: FileInfo) -> FileInfo | None:
     try:
         found = mount.stat(target.path)
     except StorageNotFoundError:
+        return None
+    except StoragePermissionError:
+        if info.type == "directory" or strategy is not SkipStrategy.NEVER:
+            raise
         return None
     if info.type == "directory" and found.type != "directory":
         raise StorageNotDirectoryError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -18,6 +19,7 @@ from genro_storage import (
     StorageValueError,
 )
 from tests.services.answers import Answer, AnswerServer
+from tests.services.proxy import Proxy
 
 pytestmark = pytest.mark.services
 
@@ -182,6 +184,10 @@ def test_tags_where_there_are_some(storage, kind):
         ({"": "a"}, "1 to 128 characters, not 0"),
         ({"k" * 129: "a"}, "1 to 128 characters, not 129"),
         ({"k": "v" * 257}, "at most 256 characters; that of 'k' has 257"),
+        ({"a\n": "b"}, r"the key of the tag 'a\\n' has the character '\\n'; tags have only"),
+        ({"k": "y\x01"}, r"the value of the tag 'k' has the character '\\x01'"),
+        ({"k": "\udcff"}, r"the character '\\udcff'"),
+        ({"k": "a&b"}, "the character '&'"),
         ({"k": 1}, "dict of str to str"),
         (["k"], "dict of str to str"),
         ("k=v", "dict of str to str"),
@@ -199,6 +205,26 @@ def test_tags_that_no_store_takes_change_nothing(storage, tags, words):
         with pytest.raises(StorageValueError, match=f"store:a.*{words}"):
             node.write_bytes(b"y", tags=tags)
     assert (node.get_tags(), node.read_bytes()) == ({"team": "a"}, b"x")
+
+
+@pytest.mark.parametrize("kind", ["s3", "azure"])
+def test_which_letters_tags_have_is_up_to_the_store(storage, kind):
+    node = storage.node("store:a")
+    node.write_bytes(b"x")
+    plain = types.MappingProxyType({"a b+-=._:/": "A9 +-=._:/"})
+    node.set_tags(plain)  # any mapping is one
+    assert node.get_tags() == plain
+    more = {"Größe": "ملف 3@"}
+    if kind == "s3":
+        node.set_tags(more)
+        assert node.get_tags() == more
+        return
+    for step in (lambda: node.set_tags(more), lambda: node.write_bytes(b"y", tags=more)):
+        with pytest.raises(
+            StorageValueError, match=r"'Größe' has the character '\\xf6'; tags have"
+        ):
+            step()
+    assert (node.get_tags(), node.read_bytes()) == (plain, b"x")
 
 
 @pytest.mark.parametrize("kind", ["s3", "azure"])
@@ -283,7 +309,35 @@ def test_a_server_that_takes_tags_for_the_content_is_not_told_any(rclone_s3):
             assert node.read_bytes() == b"x"
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"<a/>", b"<Tagging><Tag/></Tagging>"])
+_TAGS = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+
+
+def test_a_file_that_looks_like_tags_is_none(rclone_s3):
+    with manager(rclone_s3.mount()) as storage:
+        looks, other = storage.node("store:tags.xml"), storage.node("store:other")
+        looks.write_bytes(_TAGS)
+        other.write_bytes(b"precious")
+        with pytest.raises(StorageUnsupportedError, match="disable_tagging"):
+            looks.get_tags()
+        for tags in ({"a": "b"}, {}):
+            with pytest.raises(StorageUnsupportedError, match="disable_tagging"):
+                other.set_tags(tags)
+        assert other.read_bytes() == b"precious"
+
+
+def test_a_large_file_is_not_fetched_for_its_tags(rclone_s3):
+    with Proxy(rclone_s3.port) as proxy:
+        config = {**rclone_s3.mount(), "endpoint_url": f"http://127.0.0.1:{proxy.port}"}
+        with manager(config) as storage:
+            node = storage.node("store:large")
+            node.write_bytes(bytes(4 * 1024 * 1024))
+            with proxy.counting() as asked, pytest.raises(StorageError, match="disable_tagging"):
+                node.get_tags()
+        (request,) = asked
+        assert request.headers["range"] == "bytes=0-262143"
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"<a/>", b"<Tagging><Tag/></Tagging>", _TAGS])
 def test_a_server_that_answers_with_the_file_is_not_told_any_tags(content):
     def answer(request):
         return Answer(200, content, (("ETag", '"1"'), ("Content-Type", "text/xml")))

@@ -143,6 +143,27 @@ def kept(node):
 
 
 @pytest.mark.parametrize(
+    ("length", "names"),
+    [
+        (1995, {"md5chksum", "md5chksum-size"}),
+        (2000, {"md5chksum", "md5chksum-size"}),
+        (2001, {"md5chksum"}),
+        (2015, {"md5chksum"}),
+        (2016, set()),
+    ],
+)
+def test_what_is_kept_takes_no_room_that_a_users_metadata_need(request, length, names):
+    """S3 takes 2 KB of names and values; one byte more and it would refuse the file."""
+    with manager(mount_of(request, "s3")) as storage:
+        node = storage.node("store:a")
+        node.write_bytes(b"x", metadata={"k": "v" * (length - 1)})
+        metadata = kept(node)
+        assert metadata.keys() - {"k"} == names
+        assert sum(len(name) + len(value) for name, value in metadata.items()) <= 2048
+        assert node.md5hash == md5(b"x")
+
+
+@pytest.mark.parametrize(
     ("policy", "small", "large"),
     [("auto", True, False), ("always", True, True), ("never", False, False)],
 )

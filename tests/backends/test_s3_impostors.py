@@ -170,21 +170,31 @@ def test_a_refusal_without_words_has_its_status(engine):
 class Forgetful:
     """An S3 server that names no content in its answers to uploads; ``keeps``: whether it stores."""
 
-    def __init__(self, keeps):
+    def __init__(self, keeps, stored=b"", etag=None):
+        """``stored`` is what lies there before; its ETag is the MD5 or the one that is given."""
         self.keeps = keeps
-        self.stored = {}
+        self.etag = etag
+        self.stored = {"/uploads/a.txt": stored} if stored else {}
+        self.parts = {}
 
     def __call__(self, request):
         key, _, query = request.path.partition("?")
         if request.method == "POST" and "uploads" in query:
             return Answer(200, b"<R><UploadId>u</UploadId></R>")
         if "uploadId" in query and request.method == "PUT":
-            self.stored[key] = self.stored.get(key, b"") + request.body
+            self.parts[query] = request.body
             return Answer(200, b"", (("ETag", '"e"'),))
         if request.method == "POST":
-            if not self.keeps:
-                self.stored.clear()
+            if self.keeps:
+                by_number = sorted(
+                    self.parts, key=lambda each: int(each.split("partNumber=")[1][0])
+                )
+                self.stored[key] = b"".join(self.parts[each] for each in by_number)
             return Answer(200, b"<CompleteMultipartUploadResult/>")
+        if "uploadId" in query and request.method == "GET":
+            if self.keeps:
+                return Answer(404, b"<Error><Code>NoSuchUpload</Code></Error>")
+            return Answer(200, b"<ListPartsResult><UploadId>u</UploadId></ListPartsResult>")
         if request.method == "PUT":
             if self.keeps:
                 self.stored[key] = request.body
@@ -194,7 +204,8 @@ class Forgetful:
         if key not in self.stored:
             return Answer(404)
         digest = hashlib.md5(self.stored[key], usedforsecurity=False).hexdigest()
-        return Answer(200, self.stored[key], (("ETag", f'"{digest}"'), ("Last-Modified", _DATE)))
+        etag = self.etag or f'"{digest}"'
+        return Answer(200, self.stored[key], (("ETag", etag), ("Last-Modified", _DATE)))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -208,12 +219,41 @@ def test_an_upload_that_names_no_content_is_looked_at(engine, size):
     with AnswerServer(answer) as server, mounted(server, engine=engine) as storage:
         storage.node("up:a.txt").write_bytes(b"x" * size)
         assert answer.stored["/uploads/a.txt"].count(b"x") == size
+    # Nor is an older file taken for it, of the same size.
+    for older in (b"", b"o" * (size + 1), b"o" * size):
+        with (
+            AnswerServer(Forgetful(keeps=False, stored=older)) as server,
+            mounted(server, engine=engine) as storage,
+            pytest.raises(StorageConnectionError, match="no ETag of what was sent"),
+        ):
+            storage.node("up:a.txt").write_bytes(b"x" * size)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_store_whose_etags_are_no_md5_and_come_later_is_believed_what_it_holds(engine):
+    answer = Forgetful(keeps=True, etag='"of-another-kind"')
+    with AnswerServer(answer) as server, mounted(server, engine=engine) as storage:
+        for content in (b"x", b"", b"y"):
+            storage.node("up:a.txt").write_bytes(content)
+            assert answer.stored["/uploads/a.txt"] in (content, b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_page_with_an_etag_that_is_as_long_as_the_file_is_not_the_file(engine):
+    about = (_HTML, ("ETag", '"5f-6a"'), ("Last-Modified", _DATE))
     with (
-        AnswerServer(Forgetful(keeps=False)) as server,
+        AnswerServer(lambda _: Answer(200, _PAGE, about)) as server,
         mounted(server, engine=engine) as storage,
-        pytest.raises(StorageConnectionError, match="no ETag of what was sent"),
     ):
-        storage.node("up:a.txt").write_bytes(b"x" * size)
+        for _ in range(2):
+            with pytest.raises(StorageConnectionError, match="not like S3"):
+                storage.node("up:a.txt").write_bytes(b"x" * len(_PAGE))
+
+
+def test_a_gateway_that_tells_no_date_is_read():
+    about = (("ETag", '"5f-6a"'),)
+    with AnswerServer(lambda _: Answer(200, b"found", about)) as server, mounted(server) as storage:
+        assert storage.node("up:a.txt").read_bytes() == b"found"
 
 
 # -- endpoints with a path --------------------------------------------------------------------------

@@ -185,3 +185,10 @@ def test_the_root_of_a_bucket_that_is_not_there_is_named(run, work, moto_server,
     assert done.code == 4
     assert "the bucket 'nobody-made-it' does not exist" in done.err
     assert "is there already" not in done.err and "is a directory" not in done.err
+
+
+@pytest.mark.parametrize("given", ["99999999w", "1e300", "inf", "9" * 400 + "w"])
+def test_an_age_that_nothing_has_is_wrong_usage(run, given):
+    done = run("cleanup", "docs", "--older-than", given)
+    assert (done.code, done.out) == (2, "")
+    assert "it is longer than a thousand years" in done.err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 
@@ -228,3 +230,43 @@ def test_config_check_says_where_a_directory_is_missing(run, work):
     )
     err = run("config", "check", "bad.yaml").err
     assert err.startswith("error: bad.yaml: line 3: mount 'b' (local): the directory ")
+
+
+def test_config_check_says_nothing_of_what_a_variable_would_settle(run, work, monkeypatch):
+    monkeypatch.delenv("NO_SUCH", raising=False)
+    (work / "bad.yaml").write_text(
+        "- {name: a, type: s3, bucket: '${NO_SUCH}'}\n"
+        "- {name: b, type: azure, account_name: x, container: '${NO_SUCH}'}\n"
+        "- {name: c, type: s3, bucket: b, endpoint_url: '${NO_SUCH}'}\n"
+        "- {name: d, type: s3, bucket: b, provider: minio, endpoint_url: '${NO_SUCH}'}\n"
+        "- ${NO_SUCH}\n"
+        "- {name: f, type: s3, bucket: b, config: {k: ['${NO_SUCH}']}}\n"
+    )
+    done = run("config", "check", "bad.yaml")
+    assert done.code == 3
+    head, *lines, last = done.err.splitlines()
+    assert head == "error: bad.yaml: the configuration has 7 problems:"
+    starts = [
+        line.partition(": the environment variable 'NO_SUCH' is not set")[0] for line in lines
+    ]
+    assert starts == [
+        "  line 1: mount 'a': key 'bucket'",
+        "  line 2: mount 'b': key 'container'",
+        "  line 3: mount 'c': key 'endpoint_url'",
+        "  line 4: mount 'd': key 'endpoint_url'",
+        "  line 5: mount #5",
+        "  line 6: mount 'f': key 'config.k[0]'",
+    ]
+    assert last.startswith("  line 6: mount 'f' (s3): unknown option 'k'; known options: ")
+
+
+@pytest.mark.parametrize("command", [["config", "check"], ["mounts"], ["check"]])
+def test_a_configuration_is_read_once(start, work, command):
+    """Else a pipe hangs, and problems are shown at lines of another file."""
+    pipe = work / "pipe.yaml"
+    os.mkfifo(pipe)
+    process = start("--config", pipe, *command)
+    pipe.write_text("- {name: docs, type: local, path: docs}\n- {name: b, type: memory}\n")
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, b""), out
+    assert out.splitlines()[1].startswith(b"docs  local ")

@@ -170,3 +170,15 @@ def test_a_pattern_is_told_from_a_path(run, pattern):
         done = run(*command)
         assert done.code == 4
         assert "a PATH is no pattern" in done.err and "--include" in done.err
+
+
+def test_what_is_included_goes_for_a_file_that_is_named_too(run):
+    assert run("ls", "docs:a.txt", "--include", "*.txt").lines == ["docs:a.txt"]
+    done = run("ls", "docs:a.txt", "docs:sub/b.bin", "--include", "*.bin")
+    assert (done.code, done.lines) == (0, ["docs:sub/b.bin"])
+
+
+def test_mounts_are_not_chosen_by_a_pattern(run):
+    done = run("ls", "--include", "*.txt")
+    assert (done.code, done.out) == (2, "")
+    assert "give its PATH" in done.err

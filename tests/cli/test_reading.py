@@ -58,6 +58,14 @@ def test_hash_of_a_directory_is_checked_by_coreutils_too(run, work):
         subprocess.run(["md5sum", "--check"], input=done.out, text=True, check=True)
 
 
+def test_relative_names_are_as_seen_from_one_directory(run):
+    done = run("hash", "--relative", "docs:", "docs:sub")
+    assert (done.code, done.out) == (2, "")
+    assert "give one at a time" in " ".join(done.err.split())
+    done = run("hash", "--relative", "docs:sub", "docs:a.txt", "docs:nope")
+    assert (done.code, [line.split()[-1] for line in done.lines[::2]]) == (4, ["b.bin", "a.txt"])
+
+
 def test_relative_names_are_checked_by_coreutils_in_the_directory(run, work):
     (work / "docs" / "odd\nname\\x").write_text("odd")
     assert run("hash", "--relative", "docs:a.txt").lines[0].endswith("  a.txt")

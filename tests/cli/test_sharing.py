@@ -44,6 +44,24 @@ def test_url_prints_nothing_else(run, offline):
     assert "X-Amz-Expires=604800" in found["url"]
 
 
+@pytest.mark.parametrize(
+    "mount",
+    [
+        {"type": "http", "base_url": "https://example.org/files/"},
+        {"type": "http", "base_url": "https://example.org/", "username": "u", "password": "secret"},
+        {
+            "type": "s3", "bucket": "b", "region": "eu-west-1", "anon": True,
+            "public_base_url": "https://cdn.example.org",
+        },
+    ],
+)  # fmt: skip
+def test_a_url_that_is_not_signed_never_expires(run, mounted, mount):
+    mounted(mount)
+    found = run("url", "--json", "up:x").json
+    assert found["expires_in"] is None
+    assert found["url"].startswith("https://") and "secret" not in found["url"]
+
+
 def test_url_of_a_version_names_it(run, offline):
     assert "versionId=abc" in run("url", "up:x", "--version", "abc").out
 
@@ -129,6 +147,10 @@ def test_versions_are_listed_read_and_restored(run, mounted, moto_server):
     assert run("cat", "--version", "0", "up:x").out == "one"
     assert run("cat", "--version", found[1]["version"], "up:x").out == "second"
     assert run("cat", "up:x").code == 4
+    for command in ("cat", "restore"):
+        done = run(command, "up:x", "--version", found[2]["version"])
+        assert done.code == 4
+        assert f"version '{found[2]['version']}' is a delete marker and has no content" in done.err
     with urllib.request.urlopen(run("url", "up:x", "--version", "-1").out.strip()) as answer:
         assert answer.read() == b"second"
     assert run("restore", "up:x", "--version", "0").code == 0
@@ -148,6 +170,9 @@ def test_unfinished_uploads_are_called_what_they_are(run, mounted, moto_server):
     found = {each["name"]: each for each in run("doctor", "up", "--json").json["findings"]}
     detail = found["unfinished uploads"]["detail"]
     assert re.match(r"the oldest was begun \d{4} days ago; ", detail), detail
+    with StorageManager() as manager:
+        manager.configure("mounts.yaml")
+        assert manager.cleanup("up", float("inf")).left == 2
     done = run("cleanup", "up:", "--older-than", "1000000000")  # moto dates all of them 2010
     assert done.lines[0] == "left an unfinished upload of up:big"
     assert done.lines[-1].startswith(

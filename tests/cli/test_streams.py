@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import socket
+import struct
 import subprocess
+import time
 
 import pytest
+
+from .conftest import COMMAND, ROOT
 
 MIB = 1024 * 1024
 
@@ -53,10 +60,24 @@ def test_where_it_went_is_told_where_nobody_would_guess(run, work):
         ["-", "-"],
         ["--skip", "hash", "-", "docs:x"],
         ["--json", "docs:a.txt", "-"],
+        ["--include", "*.txt", "-", "docs:x"],
+        ["--exclude", "*.txt", "-", "docs:x"],
+        ["--include", "*.txt", "docs:", "-"],
+        ["--skip", "size", "docs:a.txt", "-"],
     ],
 )
-def test_what_cannot_be_is_wrong_usage(run, arguments):
-    assert run("cp", *arguments, input=b"x").code == 2
+def test_what_cannot_be_is_wrong_usage(run, work, arguments):
+    done = run("cp", *arguments, input=b"x")
+    assert (done.code, done.out) == (2, "")
+    assert not (work / "docs" / "x").exists()
+
+
+@pytest.mark.parametrize("arguments", [["-", "docs:m"], ["docs:a.txt", "-"]])
+def test_what_is_moved_is_no_stream(run, work, arguments):
+    done = run("mv", *arguments, input=b"x")
+    assert done.code == 2
+    assert "a file of that name is written ./-" in " ".join(done.err.split())
+    assert (work / "docs" / "a.txt").exists()
 
 
 def test_a_dry_run_reads_and_writes_nothing(run, work):
@@ -82,3 +103,70 @@ def test_interrupted_standard_input_leaves_nothing(start, work):
     process.communicate()
     assert process.returncode == 130
     assert sorted(path.name for path in (work / "docs").iterdir()) == ["a.txt", "sub"]
+
+
+# -- as other programs leave the streams ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [b"first part;", b""])
+def test_a_pause_is_not_the_end_of_what_does_not_block(start, work, first):
+    (work / "docs" / "x").write_text("OLD")
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.write(writing, first)
+    process = start("cp", "-", "docs:x", stdin=reading)
+    os.close(reading)
+    time.sleep(1.5)  # longer than it takes to begin, and to find nothing
+    assert process.poll() is None, process.communicate()
+    os.write(writing, b"second part;")
+    os.close(writing)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, b""), out
+    assert (work / "docs" / "x").read_bytes() == first + b"second part;"
+
+
+def test_standard_input_that_breaks_leaves_what_was_there(start, work):
+    (work / "docs" / "x").write_text("OLD")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+    with contextlib.closing(theirs):
+        process = start("cp", "-", "docs:x", stdin=ours.fileno())
+        ours.close()
+        theirs.sendall(b"first")
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    out, err = process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    assert err == b"error: reading standard input: Connection reset by peer\n"
+    assert (work / "docs" / "x").read_text() == "OLD"
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "said"),
+    [
+        ("<&-", ["cp", "-", "docs:x"], "error: reading standard input: it is closed\n"),
+        (">&-", ["ls", "docs:"], "error: writing the output: Bad file descriptor\n"),
+        (">&-", ["cp", "docs:a.txt", "-"], "error: writing the output: Bad file descriptor\n"),
+        ("<&- >&-", ["cp", "-", "docs:x"], "error: reading standard input: it is closed\n"),
+    ],
+)
+def test_a_closed_stream_is_one_line(work, closed, arguments, said):
+    done = _closed(closed, arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+    assert not (work / "docs" / "x").exists()
+
+
+@pytest.mark.parametrize(("path", "code"), [("docs:a.txt", 0), ("docs:nope", 4)])
+def test_errors_for_nobody_do_not_go_to_standard_output(work, path, code):
+    done = _closed("2>&-", ["cat", path])
+    assert (done.returncode, done.stdout) == (code, "" if code else "hello\n")
+
+
+def _closed(how, arguments):
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {how}', "sh", *COMMAND, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -129,8 +131,11 @@ def test_how_long_no_url_lasts(storage, given, words):
 def test_other_durations_are_told_the_same_way(storage):
     for given in (0, "1h", timedelta(hours=1)):
         assert storage.cleanup("m", given) == 0
+    for given in (Decimal(5), Fraction(1, 2), 1e300, float("inf"), "99999999w"):
+        assert storage.cleanup("m", given) == 0
     assert storage.check("m", timeout="5s")[0].ok
-    for wrong in ("soon", None, True, float("nan"), []):
+    assert storage.check("m", timeout=Decimal(5))[0].ok
+    for wrong in ("soon", None, True, float("nan"), Decimal("nan"), Fraction(10**400), 1j, []):
         with pytest.raises(StorageValueError, match="older_than is"):
             storage.cleanup("m", wrong)
         with pytest.raises(StorageValueError, match="timeout is"):

@@ -65,7 +65,7 @@ def upload_options(facts: Facts, create: bool, md5: bytes, size: int) -> dict[st
         metadata |= kept_metadata(md5, size, MD5_SIZE_PLAIN)
     found: dict[str, Any] = {
         "metadata": metadata or None,
-        "tags": checked_tags(attributes.tags) if attributes.tags else None,
+        "tags": checked_tags(attributes.tags, plain=True) if attributes.tags else None,
         "standard_blob_tier": _tier(attributes.storage_class),
         "encryption_scope": attributes.encryption,
     }
@@ -138,7 +138,7 @@ class AzureAttributes(AzureErrors):
 
     def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
         with self._explained():
-            self._blob(key).set_blob_tags(dict(tags))
+            self._blob(key).set_blob_tags(checked_tags(tags, plain=True))
 
     def _tags_for_copy(self, blob: BlobClient) -> dict[str, str] | None:
         """What a copy of it is told to have: the service leaves them behind."""

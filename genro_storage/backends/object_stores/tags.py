@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import string
+import unicodedata
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -12,6 +14,9 @@ __all__ = ["TagClient", "checked_tags"]
 _MOST = 10
 _LONGEST_KEY = 128
 _LONGEST_VALUE = 256
+_SIGNS = frozenset("+-=._:/@")
+#: What Azure takes: of the letters and digits those of ASCII, and no "@".
+_PLAIN = frozenset(string.ascii_letters + string.digits + " +-=._:/")
 
 
 class TagClient(Protocol):
@@ -26,8 +31,10 @@ class TagClient(Protocol):
         ...
 
 
-def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """The same; ``ValueError`` for what neither S3 nor Azure would keep.
+def checked_tags(tags: Mapping[str, str], *, plain: bool = False) -> dict[str, str]:
+    """The same; ``ValueError`` for what S3 would not keep, with ``plain`` for what Azure would not.
+
+    The service's own refusal names no tag, and comes after the content was sent.
 
     >>> checked_tags({"": "a"})
     Traceback (most recent call last):
@@ -44,4 +51,20 @@ def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
                 f"the value of a tag has at most {_LONGEST_VALUE} characters; that of {key!r} has "
                 f"{len(value)}"
             )
+        for what, text in (("key", key), ("value", value)):
+            wrong = next((each for each in text if not _is_allowed(each, plain=plain)), None)
+            if wrong is not None:
+                letters = "letters (a-z, A-Z), digits" if plain else "letters, digits"
+                signs = "+ - = . _ : /" if plain else "+ - = . _ : / @"
+                raise ValueError(
+                    f"the {what} of the tag {key!r} has the character {wrong!a}; tags have only "
+                    f"{letters}, spaces and {signs}"
+                )
     return dict(tags)
+
+
+def _is_allowed(character: str, *, plain: bool) -> bool:
+    if plain:
+        return character in _PLAIN
+    # Letters, numbers and spaces in Unicode's sense, as S3 has it.
+    return character in _SIGNS or unicodedata.category(character)[0] in "LNZ"

@@ -19,6 +19,9 @@ _MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 # RFC 9110 §5.6.2, a token; in lower case, as S3 returns it.
 _KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 
+#: Bytes of the names and values of metadata that S3 takes.
+_MOST = 2048
+
 #: What belongs to an object beside its content, and a copy with new metadata would lose.
 _FACTS = (
     "CacheControl",
@@ -111,8 +114,14 @@ def _size(answer: Mapping[str, Any]) -> int | None:
 
 
 def with_md5(options: Mapping[str, Any], digest: bytes, size: int) -> dict[str, Any]:
-    """The parameters of an upload that keep the MD5 of its content, and whose it is, too."""
-    return {
-        **options,
-        "Metadata": {**options.get("Metadata", {}), **kept_metadata(digest, size)},
-    }
+    """The parameters of an upload that keep the MD5 of its content, and whose it is, too.
+
+    As far as a user's own metadata leave room: S3 takes 2 KB of names and values.
+    """
+    found: dict[str, str] = dict(options.get("Metadata", {}))
+    for name, value in kept_metadata(digest, size).items():
+        used = sum(len(each.encode()) for pair in found.items() for each in pair)
+        if used + len(name) + len(value) > _MOST:
+            break  # the size alone would be of no use
+        found[name] = value
+    return {**options, "Metadata": found} if found else dict(options)

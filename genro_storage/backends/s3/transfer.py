@@ -132,17 +132,44 @@ class S3Transfers:
                 "put_object", **condition, Key=key, Body=data, **digest, **facts
             )
             if not names_content(answer):
-                await self._require_stored(key, len(data))
+                await self._require_stored(key, data)
 
-    async def _require_stored(self, key: str, size: int | None) -> None:
-        """Ask where the answer to an upload names no content; ``NotS3Error``, explained."""
-        why = NotS3Error("no ETag of what was sent")
+    async def _require_stored(self, key: str, data: bytes) -> None:
+        """Ask where the answer to an upload does not name it; ``NotS3Error``, explained.
+
+        What lies there may be older, and of the same size.
+        """
+        etag, size = await self._now(key)
+        if etag == hashlib.md5(data, usedforsecurity=False).hexdigest():
+            return
+        if size != len(data) or (data and (await self._client.fetch(key, 0, size)).data != data):
+            raise self._not_stored()
+
+    async def _require_completed(self, key: str, upload: str, parts: list[dict[str, Any]]) -> None:
+        """The same for what was uploaded in parts: then the server has no such upload any more."""
+        etag, _ = await self._now(key)
+        if etag == _etag_of(parts):
+            return
+        try:
+            await self._client.request("list_parts", Key=key, UploadId=upload, MaxParts=1)
+        except OSError as error:
+            if server_code(error) == "NoSuchUpload":
+                return
+            raise
+        raise self._not_stored()
+
+    async def _now(self, key: str) -> tuple[str, int]:
+        """The ETag, without quotes, and the size of what lies there."""
         try:
             found = await self._client.request("head_object", Key=key)
         except FileNotFoundError:
-            raise self._client.explained(why) from why
-        if not names_content(found) or (size is not None and found.get("ContentLength") != size):
-            raise self._client.explained(why) from why
+            raise self._not_stored() from None
+        if not names_content(found):
+            raise self._not_stored()
+        return str(found["ETag"]).strip('"'), int(found["ContentLength"])
+
+    def _not_stored(self) -> Exception:
+        return self._client.explained(NotS3Error("no ETag of what was sent"))
 
     async def sent_digest(self, data: bytes) -> dict[str, Any]:
         """What goes along with a body that no signature and no checksum of botocore's covers."""
@@ -300,7 +327,7 @@ class S3Transfers:
         try:
             answer = await self._client.request("complete_multipart_upload", **condition, **asked)
             if not names_content(answer):
-                await self._require_stored(key, None)
+                await self._require_completed(key, upload, parts)
         except OSError as error:
             # The answer to the first attempt may have been lost, and the second found it done.
             if server_code(error) != "NoSuchUpload":

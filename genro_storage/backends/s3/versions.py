@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, cast
 from urllib.parse import urlencode
 
 from ...info import FileVersion
-from ..errors import RootNotFoundError
+from ..errors import RootNotFoundError, WrongServerError
 from ..object_stores.listing import pages
 from ..object_stores.tags import checked_tags
 from ..remote import repeated_async
@@ -39,6 +39,9 @@ T = TypeVar("T")
 
 #: What S3 calls the version of an object that came while versioning was off.
 CURRENT = "null"
+
+#: Bytes that the answer about ten tags may have, of 128 and 256 letters, however they are written.
+_MOST_TAGS = 256 * 1024
 
 #: ``unknown``: we may not ask, or the server does not know the question.
 State = Literal["enabled", "suspended", "off", "unknown"]
@@ -189,22 +192,27 @@ class VersionedS3Backend(S3Backend):
         """What is wrong with an id is said of the id."""
         if not path:
             raise IsADirectoryError(errno.EISDIR, "is a directory", path)
-        missing = FileNotFoundError(errno.ENOENT, f"there is no version {version!r} of it")
         try:
             yield
         except RootNotFoundError:
             raise
         except FileNotFoundError as error:
-            raise missing from error
+            # Some servers answer so where it is a marker.
+            marker = self._is_marker(path, version)
+            raise _no_content(version, marker=marker) from error
         except OSError as error:
             code = server_code(error)
-            if code in _DELETED:
-                raise FileNotFoundError(
-                    errno.ENOENT, f"version {version!r} is a delete marker and has no content"
-                ) from error
-            if code in _NO_ID:
-                raise missing from error
+            if code in _DELETED or code in _NO_ID:
+                raise _no_content(version, marker=code in _DELETED) from error
             raise
+
+    def _is_marker(self, path: str, version: str) -> bool:
+        """Whether a version without content is a delete marker; False where nobody says."""
+        try:
+            found = self._versions_of(path)
+        except OSError:  # it matters for the words of an error only
+            return False
+        return any(each.is_delete_marker for each in found if each.version_id == version)
 
     def _is_current(self, version: str) -> bool:
         """Whether the id means the content of a bucket that knows of no other."""
@@ -325,13 +333,20 @@ class VersionedS3Backend(S3Backend):
             return self._read_tags(path, VersionId=version)
 
     def _read_tags(self, path: str, **asked: Any) -> dict[str, str]:
+        answer: Raw
         try:
-            answer = self._tagging("get_object_tagging", path, **asked)
+            # A server that ignores "?tagging" sends the file, which may be large.
+            part = {"Range": f"bytes=0-{_MOST_TAGS - 1}"}
+            answer = self._tagging("get_object_tagging", path, ExtraHeaders=part, **asked)
         except FileNotFoundError as error:
             if server_code(error) != "NoSuchTagSet":
                 raise
             answer = {"TagSet": []}  # the word of some servers for none
-        if "TagSet" not in answer:
+        except WrongServerError:
+            answer = {}  # the file itself, which is no XML
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        # Also where the content looks like tags: then its headers are those of a file.
+        if "TagSet" not in answer or "etag" in headers or "last-modified" in headers:
             raise io.UnsupportedOperation(
                 "the server knows nothing of tags, and answers as if it were asked for the file; "
                 "say so by 'disable_tagging: true'"
@@ -354,6 +369,13 @@ class VersionedS3Backend(S3Backend):
     def _tagging(self, operation: str, path: str, **asked: Any) -> Raw:
         client, key = self._store.client, self._full(path)
         return client.run(lambda: client.request(operation, Key=key, **asked))
+
+
+def _no_content(version: str, *, marker: bool) -> FileNotFoundError:
+    text = f"there is no version {version!r} of it"
+    if marker:
+        text = f"version {version!r} is a delete marker and has no content"
+    return FileNotFoundError(errno.ENOENT, text)
 
 
 def _only(about: Mapping[str, Any]) -> FileVersion:
