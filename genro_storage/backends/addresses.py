@@ -13,11 +13,14 @@ from urllib.parse import quote, unquote, urlsplit
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-__all__ = ["ascii_host", "checked_address", "split_address"]
+__all__ = ["ascii_host", "checked_address", "has_zone", "split_address"]
 
 # Parsers disagree about these, and what they disagree about is where the host ends.
 _CONTROL = re.compile(r"[\x00-\x20\x7f\\]")
-_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|[0-9a-f:.]*:[0-9a-f:.]*")
+_HOST = re.compile(
+    r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?"
+    r"|[0-9a-f:.]*:[0-9a-f:.]*(?:(?:%25|%(?!25))[A-Za-z0-9._~-]+)?"
+)
 #: What IDNA 2003 (as Python has it) and 2008 (as browsers do) turn into different names.
 _TWO_WAYS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
 #: What stays as it is in a URL that somebody else wrote, percent signs included.
@@ -74,13 +77,25 @@ def split_address(
         raise ValueError(
             "the path of the URL contains '..' or '.'; write where it leads to instead"
         )
-    netloc = f"[{host}]" if ":" in host else host
+    if ":" in host:
+        # The interface by which a link-local address is reached stands after %25 (RFC 6874), which
+        # some clients take for a part of its name; more of them know the percent sign alone.
+        host = f"[{host.replace('%25', '%')}]"
     return parts._replace(
         # No spelling of a host is another one: by its address a server is known again.
-        netloc=netloc if port is None else f"{netloc}:{port}",
+        netloc=host if port is None else f"{host}:{port}",
         path=quote(parts.path, safe=_WRITTEN),
         query=quote(parts.query, safe=_WRITTEN),
     )
+
+
+def has_zone(address: str | None) -> bool:
+    """Whether it names the interface to reach it by, which obstore cannot do.
+
+    >>> has_zone("http://[fe80::1%eth0]:9000"), has_zone("http://[::1]/%20")
+    (True, False)
+    """
+    return "%" in urlsplit(address or "").netloc
 
 
 def ascii_host(host: str) -> str:

@@ -53,6 +53,9 @@ WRONG = {
     "https://host\x00": "control",
     "https://host\\@other": "backslash",
     "https://host%2eother": "names no host",
+    "https://host%25eth0": "names no host",
+    "https://[::1%25]": "cannot be read|names no host",
+    "https://[::1%25a%2fb]": "cannot be read|names no host",
     "https://ho*st": "names no host",
     "https://ho..st": "names no host",
     "https://fa\u00df.example": "ASCII",
@@ -85,7 +88,13 @@ def test_an_address_that_can_be_none_is_refused_with_its_key_and_a_fix(key, rest
 
 @pytest.mark.parametrize(("key", "rest"), KEYS.values(), ids=KEYS)
 def test_an_address_is_taken(key, rest):
-    for value in ("https://host.example.org", "https://my_host-1:8443/a%20b", "https://[::1]:9/"):
+    for value in (
+        "https://host.example.org",
+        "https://my_host-1:8443/a%20b",
+        "https://[::1]:9/",
+        "https://[fe80::1%25eth0]:9000",
+        "https://[fe80::1%eth0]:9000",
+    ):
         with StorageManager() as storage:
             storage.configure([{"name": "m", **rest, key: value}])
             assert storage.has_mount("m")
@@ -97,6 +106,9 @@ def test_an_address_is_taken(key, rest):
         ("HTTPS://Host.Example.ORG:9000/", "https://host.example.org:9000"),
         ("https://host:/a/", "https://host/a"),
         ("http://[::1]:9", "http://[::1]:9"),
+        ("http://[FE80::1%25eth0]:9000", "http://[fe80::1%eth0]:9000"),
+        ("http://[fe80::1%eth0]:9000", "http://[fe80::1%eth0]:9000"),
+        ("http://[fe80::1%25En-0.1]/a", "http://[fe80::1%En-0.1]/a"),
         ("http://b\u00fccher.example/\u00fc%20", "http://xn--bcher-kva.example/%C3%BC%20"),
         ("https://host./A", "https://host./A"),
     ],

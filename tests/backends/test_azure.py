@@ -299,6 +299,36 @@ def test_a_signature_opens_what_it_allows(azure, storage, root):
     assert [child.name for child in full.children()] == ["d"]
 
 
+@pytest.mark.parametrize("step", ["copy", "copy if absent", "move"])
+def test_tags_go_along_inside_a_container(root, step):
+    for tags in ({"team": "a b", "none": ""}, {}):
+        source, target = root / "a", root / "b"
+        source.write_bytes(b"x", tags=tags, metadata={"colour": "blue"})
+        if step == "copy":
+            target.write_bytes(b"before", tags={"old": "1"})
+        elif target.exists:
+            target.delete()
+        if step == "move":
+            source.move_to(target)
+        else:
+            source.copy_to(target, if_absent=step != "copy")
+        assert (target.get_tags(), target.read_bytes()) == (tags, b"x")
+        assert target.get_metadata() == {"colour": "blue"}
+
+
+def test_a_copy_without_its_tags_is_made_only_by_whoever_says_so(azure, storage, root):
+    (root / "a").write_bytes(b"x", tags={"team": "a"})
+    signature = {"sas_token": _signature(azure, "racwdl")}  # without "t", for tags
+    other = _with(azure, storage, root, **signature)
+    with pytest.raises(StoragePermissionError, match=r"has tags.*`disable_tagging: true`"):
+        (other / "a").copy_to(other / "b")
+    assert not (root / "b").exists
+    other = _with(azure, storage, root, **signature, disable_tagging=True)
+    (other / "a").copy_to(other / "b")
+    assert (root / "b").read_bytes() == b"x"
+    assert (root / "b").get_tags() == {}
+
+
 def test_a_connection_string_is_enough(azure, storage, root):
     (root / "a.txt").write_bytes(b"content")
     text = (

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import errno
 import hashlib
+import ipaddress
+import ssl
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from genro_storage import StorageManager
+from genro_storage.backends.errors import UntrustedServerError, WrongServerError
+from genro_storage.backends.object_stores.connecting import connection_failure
 from genro_storage.exceptions import StorageConnectionError, StorageUnsupportedError
 from tests.services.answers import Answer, AnswerServer
+from tests.services.cable import Cable
 
 _AES = base64.b64encode(b"k" * 32).decode()
 _MOUNTS: dict[str, dict[str, Any]] = {
@@ -53,6 +61,63 @@ def test_a_certificate_is_believed_where_its_authority_is_named(authority, kind,
             assert _mount(manager, kind, server.url, engine=engine, **more).read_bytes() == b"x"
 
 
+@pytest.mark.parametrize("kind", ["gcs", "azure", "s3"])
+@ENGINES
+def test_a_handshake_that_breaks_off_is_tried_again(authority, monkeypatch, kind, engine):
+    """As a server or a balancer that is restarted does it: no word about certificates."""
+    monkeypatch.setitem(_MOUNTS, "s3", {"type": "s3", "bucket": "b", "anon": True})
+    with (
+        AnswerServer(_object, tls=authority.tls) as server,
+        Cable(server.port) as cable,
+        StorageManager() as manager,
+    ):
+        node = _mount(
+            manager, kind, f"https://127.0.0.1:{cable.port}", root_certificate=authority.pem,
+            engine=engine, retries=1,
+        )  # fmt: skip
+
+        def drop():
+            cable.cut()
+            cable.mend()
+
+        cable.after(1, drop)
+        assert node.read_bytes() == b"x"
+        assert not cable.is_due
+        assert cable.accepted == 2
+
+
+def _tls_failure(kind, reason):
+    error = kind(1, "text")
+    error.reason = reason
+    return ValueError(ConnectionError("outer", error))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (_tls_failure(ssl.SSLEOFError, "UNEXPECTED_EOF_WHILE_READING"), ConnectionError),
+        (_tls_failure(ssl.SSLEOFError, None), ConnectionError),
+        (_tls_failure(ssl.SSLZeroReturnError, ""), ConnectionError),
+        (_tls_failure(ssl.SSLSyscallError, None), ConnectionError),
+        (_tls_failure(ssl.SSLError, "UNEXPECTED_EOF_WHILE_READING"), ConnectionError),
+        (_tls_failure(ssl.SSLError, "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), ConnectionError),
+        (_tls_failure(ssl.SSLError, "SSLV3_ALERT_BAD_RECORD_MAC"), ConnectionError),
+        (_tls_failure(ssl.SSLError, ""), ConnectionError),
+        (_tls_failure(ssl.SSLError, "NO_SHARED_CIPHER"), UntrustedServerError),
+        (_tls_failure(ssl.SSLError, "UNSUPPORTED_PROTOCOL"), UntrustedServerError),
+        (_tls_failure(ssl.SSLError, "TLSV1_ALERT_PROTOCOL_VERSION"), UntrustedServerError),
+        (_tls_failure(ssl.SSLError, "TLSV13_ALERT_CERTIFICATE_REQUIRED"), UntrustedServerError),
+        (_tls_failure(ssl.SSLError, "SSLV3_ALERT_HANDSHAKE_FAILURE"), UntrustedServerError),
+        (_tls_failure(ssl.SSLError, "WRONG_VERSION_NUMBER"), WrongServerError),
+    ],
+)
+def test_only_what_no_other_attempt_changes_is_final(error, expected):
+    found = connection_failure(error, "https://host")
+    assert type(found) is expected
+    assert (found.errno == errno.ECONNRESET) is (expected is ConnectionError)
+    assert "https://host" in str(found)
+
+
 @KINDS
 @ENGINES
 def test_any_certificate_is_believed_where_that_is_asked_for(authority, monkeypatch, kind, engine):
@@ -63,6 +128,27 @@ def test_any_certificate_is_believed_where_that_is_asked_for(authority, monkeypa
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # urllib3 warns of what was asked for
             assert node.read_bytes() == b"x"
+
+
+def _link_local():
+    """An address of this machine that is reached by naming an interface, and that."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/net/if_inet6").read_text().splitlines():
+            digits, *_, name = line.split()
+            if digits.startswith("fe80"):
+                return str(ipaddress.IPv6Address(int(digits, 16))), name
+    return None
+
+
+@pytest.mark.skipif(_link_local() is None, reason="this machine has no link-local address")
+@pytest.mark.parametrize("written", ["%25", "%"])
+@KINDS
+def test_an_address_may_name_the_interface_to_reach_it_by(kind, written):
+    host, name = _link_local()
+    with AnswerServer(_object, host=f"{host}%{name}") as server, StorageManager() as manager:
+        node = _mount(manager, kind, f"http://[{host}{written}{name}]:{server.port}")
+        assert node.read_bytes() == b"x"
+        assert len(server.requests) == 1
 
 
 @KINDS

@@ -14,9 +14,11 @@ from genro_storage import (
     StorageIOError,
     StorageManager,
     StorageUnsupportedError,
+    StorageValueError,
 )
 from genro_storage.backends.object_stores.engine import Body
 from genro_storage.backends.object_stores.fast_reads import FastReads
+from genro_storage.backends.object_stores.kept import kept_metadata
 from tests.services.proxy import Proxy
 
 pytestmark = pytest.mark.services
@@ -148,6 +150,16 @@ def test_a_blob_of_ours_is_one_request_and_a_stranger_one_more_once(azure, count
     assert methods(proxy, theirs.read_bytes) == ["GET"]
 
 
+def test_what_obstore_has_said_of_a_missing_blob_is_not_asked_again(counted):
+    storage, proxy = counted
+    node = storage.node("store:nothing")
+    for start, end in ((0, None), (3, 5)):
+        with proxy.counting() as asked, pytest.raises(FileNotFoundError):
+            node._mount.read_bytes("nothing", start, end)
+        about = [each.method for each in asked if each.path.endswith("nothing")]
+        assert about == ["GET", "HEAD"]  # and then whether there is a directory
+
+
 def test_a_look_is_one_request_and_tells_names_of_metadata_as_they_were_written(azure, counted):
     """obstore, which looks first, tells them in lower case."""
     storage, proxy = counted
@@ -167,10 +179,49 @@ def test_a_look_is_one_request_and_tells_names_of_metadata_as_they_were_written(
         (info,) = found
         assert (info.size, info.metadata) == (7, metadata)
         (listed,) = (each for each in node._mount.scan("") if each.path == node.path)
-        assert info._replace(checksum=listed.checksum) == listed
+        assert info == listed
         assert node.md5hash == digest
     tell(azure, plain, None)
     assert plain.md5hash == digest  # by reading it
+
+
+@pytest.mark.parametrize("policy", ["auto", "never"])
+def test_a_look_tells_the_same_checksum_whatever_was_looked_at_before(azure, azure_mount, policy):
+    """By obstore the one that was kept with the size; by Microsoft's client for other blobs, too."""
+    digest = hashlib.md5(b"content").hexdigest()
+    with manager(azure_mount, store_checksums=policy) as storage:
+        names = ("plain", "named", "theirs", "kept", "stale", "larger")
+        plain, named, theirs, kept, stale, larger = (
+            storage.node(f"store:{each}") for each in names
+        )
+        plain.write_bytes(b"content")
+        named.write_bytes(b"content", metadata={"Town": "Köln"})
+        ours = kept_metadata(hashlib.md5(b"content").digest(), 7, "md5chksum_size")
+        for node, metadata in ((theirs, {}), (kept, ours)):
+            with blob(azure, node) as client:
+                client.upload_blob(b"content", metadata=metadata)
+        for node, data in ((stale, b"CONTENT"), (larger, b"content and more")):
+            node.write_bytes(b"content")
+            replace(azure, node, data)
+        for node, shows in (
+            (plain, policy == "auto"),
+            (named, True),
+            (theirs, False),
+            (kept, policy == "auto"),
+            (stale, policy == "auto"),  # of the same size: only asking tells, as below
+            (larger, False),
+        ):
+            expected = ("md5", digest) if shows else None
+            seen = []
+            for before in (None, plain, named, theirs, node):
+                if before is not None:
+                    before.stat()
+                seen.append(node.stat())
+            assert {info.checksum for info in seen} == {expected}
+            assert {repr(info) for info in seen} == {repr(seen[0])}
+        for node in (plain, named, theirs, kept):
+            assert node.md5hash == digest
+        assert stale.md5hash == hashlib.md5(b"CONTENT").hexdigest()
 
 
 @pytest.mark.parametrize("engine", ["auto", "obstore"])
@@ -181,7 +232,7 @@ def test_a_look_is_one_request_and_tells_names_of_metadata_as_they_were_written(
         ("right", "none", True),
         ("right", "wrong", True),  # it is what was uploaded, whatever was said of it later
         ("wrong", "right", True),  # kept with another content, as the service says
-        ("wrong", "none", False),
+        ("wrong", "none", True),  # nor is it of this content that nobody has told the service of
         ("wrong", "wrong", False),
     ],
 )
@@ -211,6 +262,48 @@ def test_a_kept_digest_that_does_not_agree_is_damage_unless_the_service_knows_be
             else:
                 with pytest.raises(StorageIOError, match=r"store:a.*not what was stored"):
                     step()
+
+
+def replace(azure, node, data):
+    """Another content in the place of a blob's, with its metadata, as programs do that append."""
+    from azure.storage.blob import BlobBlock
+
+    with blob(azure, node) as client:
+        metadata = client.get_blob_properties().metadata
+        client.stage_block("YQ==", data)
+        client.commit_block_list([BlobBlock("YQ==")], metadata=metadata)
+
+
+@pytest.mark.parametrize("engine", ["auto", "obstore", "fsspec"])
+@pytest.mark.parametrize(
+    ("data", "asked"), [(b"content and more", ["GET"]), (b"CONTENT", ["GET", "HEAD"])]
+)
+def test_what_another_program_puts_there_with_the_metadata_of_before_is_read(
+    azure, tmp_path, engine, data, asked
+):
+    with Proxy(azure.port) as proxy, manager(azure.mount(proxy.port), engine=engine) as storage:
+        storage.add_mount({"name": "disk", "type": "local", "path": str(tmp_path)})
+        node = storage.node("store:a")
+        node.write_bytes(b"content")
+        replace(azure, node, data)
+        if engine == "obstore":
+            assert methods(proxy, node.read_bytes) == asked
+        assert node.read_bytes() == data
+        with node.open("rb") as stream:
+            assert stream.read() == data
+        node.copy_to("disk:a")
+        assert (tmp_path / "a").read_bytes() == data
+        node.copy_to("store:b")
+        assert storage.node("store:b").read_bytes() == data
+        assert node.md5hash == hashlib.md5(data).hexdigest()
+        assert node.get_metadata() == {}
+
+
+def test_names_of_ours_are_no_names_for_metadata(azure_mount):
+    with manager(azure_mount) as storage:
+        node = storage.node("store:a")
+        with pytest.raises(StorageValueError, match=r"md5chksum_size.*own use"):
+            node.write_bytes(b"x", metadata={"md5chksum_size": "1"})
 
 
 def test_who_keeps_none_believes_none(azure, azure_mount):
@@ -249,7 +342,7 @@ def test_the_md5_is_kept_where_nobody_sees_it(azure, azure_mount, policy, size, 
             with blob(azure, node) as client:
                 return dict(client.get_blob_properties().metadata)
 
-        own = {"md5chksum": text} if keeps else {}
+        own = {"md5chksum": text, "md5chksum_size": str(size)} if keeps else {}
         node.write_bytes(data)
         assert stored() == own
         assert node.read_bytes() == data

@@ -12,6 +12,8 @@ import pytest
 from genro_storage import StorageIOError, StorageManager
 from genro_storage.backends.object_stores import downloads
 from genro_storage.backends.object_stores.engine import Body, Unfit
+from genro_storage.backends.object_stores.onward import Onward
+from genro_storage.backends.remote import Bounds
 from genro_storage.handles import BinaryWriter
 from tests.services.proxy import Proxy
 
@@ -222,6 +224,50 @@ def test_a_copy_that_is_replaced_in_the_middle_leaves_its_target(far, tmp_path):
     with pytest.raises(StorageIOError, match="replaced"):
         far.node.copy_to("disk:b.bin")
     assert (tmp_path / "b.bin").read_bytes() == b"before"
+
+
+def test_what_an_interrupt_has_taken_away_is_asked_for_again(far, engine):
+    """It may come when the bytes have arrived, and before the reader has noted them."""
+    pieces = [0] if engine[1] == "auto" else list(range(0, SIZE, 4 * MIB))
+    with far.mount.backend.open_whole("a.bin") as stream:
+        whole = stream._stream
+        lost = whole._onward.next(0, SIZE, whole._pin)
+        assert lost and far.data.startswith(lost)
+        with far.proxy.counting() as asked:
+            assert stream.read() == far.data
+    assert far.contents(asked) == pieces
+
+
+class Answered:
+    """An answer with these bytes, which begin somewhere."""
+
+    etag = "e"
+
+    def __init__(self, data, start):
+        self.start, self.stop = start, start + len(data)
+        self.left = [data]
+        self.is_closed = False
+
+    def next(self):
+        return self.left.pop() if self.left else b""
+
+    def close(self):
+        self.is_closed = True
+
+
+def test_an_answer_that_begins_elsewhere_is_never_given_out():
+    given = []
+
+    def again(start, stop, pin):
+        given.append(Answered(b"defg", 3))
+        return given[-1]
+
+    onward = Onward(again, Bounds(retries=0), Answered(b"abc", 0))
+    with pytest.raises(Unfit):
+        onward.next(1, 7, "e")
+    assert [each.is_closed for each in given] == [True]
+    assert not onward.is_open
+    assert onward.next(3, 7, "e") == b"defg"
 
 
 @pytest.mark.parametrize("name", ["nothing", ""])

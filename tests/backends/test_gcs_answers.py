@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import os
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -94,6 +95,55 @@ def test_an_answer_that_ends_early_is_not_the_whole():
 
     with _service(answer) as (node, _), pytest.raises(StorageConnectionError, match="too early"):
         node.read_bytes()
+
+
+def _from(request, start, where=None, **more):
+    """All from there on, as who copies a large file asks for; or a part that is asked for."""
+    first, last = request.headers["Range"].removeprefix("bytes=").split("-")
+    begin, end = int(first), min(int(last or len(_DATA)) + 1, len(_DATA))
+    if not last:
+        begin = begin if start is None else start
+    said = f"bytes {begin}-{end - 1}/{len(_DATA)}" if where is None or last else where
+    headers = (("Content-Range", said), ("X-Goog-Generation", "1"))
+    return Answer(206, _DATA[begin:end], headers, **more)
+
+
+def _read_whole(answer, **options):
+    """What who wants all of the file has of such a service, and what it was asked for."""
+    with (
+        _service(answer, engine="fsspec", **options) as (node, server),
+        node._mount.open_whole("a") as stream,
+    ):
+        return stream.read(), [each.headers["Range"] for each in server.requests]
+
+
+@pytest.mark.parametrize(
+    ("start", "where"),
+    [
+        (7, None),
+        (0, f"bytes 0-99/{len(_DATA)}"),
+        (0, f"bytes 7-{len(_DATA) - 1}/{len(_DATA)}"),
+        (0, f"*/{len(_DATA)}"),
+    ],
+)
+def test_an_answer_with_another_part_is_not_gone_on_with(start, where):
+    """Whoever wants all has it in pieces then, each of which says where it is."""
+    data, asked = _read_whole(lambda request: _from(request, start, where))
+    assert data == _DATA
+    assert asked[:2] == ["bytes=0-", f"bytes=0-{4 * _MIB - 1}"]
+
+
+def test_an_answer_of_unsaid_length_that_ends_early_goes_on_where_it_was():
+    cut = 3 * _MIB
+
+    def answer(request):
+        found = _from(request, None, says_length=False)
+        return found._replace(body=found.body[:cut])
+
+    data, asked = _read_whole(answer, retries=1)
+    assert data == _DATA
+    rest = range(cut, len(_DATA), cut)
+    assert asked == ["bytes=0-", *(f"bytes={at}-{len(_DATA) - 1}" for at in rest)]
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"a"'])
@@ -199,6 +249,24 @@ def test_an_upload_that_was_sent_whole_and_kept_otherwise_is_no_success():
         pytest.raises(StorageIOError, match="damaged"),
     ):
         node.write_bytes(bytes(_LARGE))
+
+
+def test_a_file_that_shrinks_while_it_is_sent_is_no_failure_of_the_network(tmp_path):
+    """And so nothing that is tried again."""
+    local = tmp_path / "a"
+    local.write_bytes(bytes(_LARGE))
+    kept = _uploads(_kept(_PIECE), _kept(2 * _PIECE))
+
+    def answer(request):
+        if request.method == "PUT":
+            os.truncate(local, _PIECE + _MIB)
+        return kept(request)
+
+    with _service(answer, retries=3) as (node, server):
+        with pytest.raises(StorageIOError, match="the local file was changed while"):
+            node._mount.upload(local, "a")
+        # The second piece never comes whole.
+        assert _methods(server) == ["POST", "PUT", "DELETE"]
 
 
 @pytest.mark.parametrize("body", [b"mine", b"another's"])

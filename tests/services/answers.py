@@ -53,6 +53,10 @@ class Answer(NamedTuple):
 
 
 class _Server(http.server.ThreadingHTTPServer):
+    def __init__(self, host: str, handler: type[http.server.BaseHTTPRequestHandler]) -> None:
+        self.address_family, *_, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        super().__init__(address, handler)  # type: ignore[arg-type]
+
     def server_bind(self) -> None:
         # A small buffer, so that a pause is felt at the other end.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
@@ -72,6 +76,7 @@ class AnswerServer:
         pause: float = 0.0,
         ahead: float = 0.0,
         tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         """``pause`` seconds pass for every 256 KiB received; its clock is ``ahead`` seconds ahead.
 
@@ -90,7 +95,11 @@ class AnswerServer:
                 left = int(self.headers.get("Content-Length") or 0)
                 while left > len(body):
                     time.sleep(pause)
-                    body += self.rfile.read(min(256 * 1024, left - len(body)))
+                    part = self.rfile.read(min(256 * 1024, left - len(body)))
+                    if not part:  # the client has left in the middle of its request
+                        self.close_connection = True
+                        return
+                    body += part
                 if self.headers.get("Transfer-Encoding") == "chunked":
                     while size := int(self.rfile.readline(), 16):
                         body += self.rfile.read(size)
@@ -118,10 +127,11 @@ class AnswerServer:
             def log_message(self, *args: object) -> None:
                 """Nothing: the requests are noted."""
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = _Server(host, Handler)
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
-        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
+        named = f"[{host}]" if ":" in host else host
+        self.url = f"{'http' if tls is None else 'https'}://{named}:{self.port}"
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))

@@ -48,6 +48,8 @@ class AzureAccess:
     identity: Identity = field(default_factory=Identity, repr=False)
     network: Network = field(default_factory=Network, repr=False)
     encryption_key: str | None = field(default=None, repr=False)
+    #: Whether blobs may have tags.
+    tagged: bool = True
 
     def __repr__(self) -> str:
         return f"AzureAccess({self.endpoint!r})"
@@ -101,6 +103,7 @@ class AzureAccess:
             Identity.of(said, named, base, wrong),
             network,
             said.get("encryption_key"),
+            tagged=not options.disable_tagging,
         )
         if found.encryption_key is not None and options.encryption is not None:
             raise wrong(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
@@ -11,7 +12,7 @@ from azure.storage.blob import BlobClient, ContentSettings, StandardBlobTier
 from ...exceptions import ChangedError
 from ...info import Checksum, Descriptor
 from ..fsspec_info import moment
-from ..object_stores.kept import MD5, digest_text, kept_mtime, shown
+from ..object_stores.kept import MD5_SIZE_PLAIN, kept_metadata, kept_mtime, shown
 from ..object_stores.tags import checked_tags
 from ..object_stores.verifying import Known
 from .errors import AzureErrors, ConditionError
@@ -52,13 +53,16 @@ def settings(attributes: Attributes, content_type: str, md5: bytes) -> ContentSe
     )
 
 
-def upload_options(facts: Facts, create: bool, md5: bytes) -> dict[str, Any]:
-    """The rest of it, and the condition: keywords of the calls that make a blob visible."""
+def upload_options(facts: Facts, create: bool, md5: bytes, size: int) -> dict[str, Any]:
+    """The rest of it, and the condition: keywords of the calls that make a blob visible.
+
+    ``md5`` and ``size`` are those of the whole content.
+    """
     attributes = facts.attributes
     metadata = dict(attributes.metadata or {})
     if facts.keep_md5 and sum(map(len, (*metadata, *metadata.values()))) < _MOST_METADATA:
         # It is in a header too, which obstore does not show.
-        metadata[MD5] = digest_text(md5)
+        metadata |= kept_metadata(md5, size, MD5_SIZE_PLAIN)
     found: dict[str, Any] = {
         "metadata": metadata or None,
         "tags": checked_tags(attributes.tags, plain=True) if attributes.tags else None,
@@ -135,6 +139,23 @@ class AzureAttributes(AzureErrors):
     def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
         with self._explained():
             self._blob(key).set_blob_tags(checked_tags(tags, plain=True))
+
+    def _tags_for_copy(self, blob: BlobClient) -> dict[str, str] | None:
+        """What a copy of it is told to have: the service leaves them behind."""
+        if not self._access.tagged:
+            return None
+        with self._explained():
+            if not blob.get_blob_properties().tag_count:
+                return None
+        try:
+            with self._explained():
+                return dict(blob.get_blob_tags()) or None
+        except PermissionError as error:
+            raise PermissionError(
+                errno.EACCES,
+                "the blob has tags, which may not be read here, so that its copy would lack them; "
+                f"allow that, or say `disable_tagging: true` to do without ({error.strerror})",
+            ) from error
 
     def _of_version(self, key: str, version: str | None) -> BlobClient:
         """The blob, or one version of it."""

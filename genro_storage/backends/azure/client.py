@@ -156,7 +156,10 @@ class AzureClient(AzureAttributes):
             found = self._blob(key).get_blob_properties()
         if not found.etag or found.last_modified is None:
             raise self._strange()
-        return FileInfo(key, "directory") if is_folder(found) else _info(found, key)
+        return FileInfo(key, "directory") if is_folder(found) else self._seen(found, key)
+
+    def _seen(self, found: BlobProperties, key: str) -> FileInfo:
+        return _info(found, key)
 
     def checksum(self, key: str, etag: str) -> Checksum | None:
         return None  # a HEAD, and a listing, have told it already
@@ -207,9 +210,9 @@ class AzureClient(AzureAttributes):
         size = (found.content_range or "").rpartition("/")[2]
         if not size.isdigit():
             raise self._strange()
-        return Chunk(data, int(size), found.etag, self._known_of(found))
+        return Chunk(data, int(size), found.etag, self._known_of(found, int(size)))
 
-    def _known_of(self, found: BlobProperties) -> Known:
+    def _known_of(self, found: BlobProperties, size: int) -> Known:
         return known_of(found)
 
     def stream(self, key: str, start: int, end: int | None, pin: str | None) -> Answer:
@@ -228,7 +231,7 @@ class AzureClient(AzureAttributes):
                 overwrite=True,
                 validate_content=True,
                 content_settings=settings(facts.attributes, content_type, md5),
-                **upload_options(facts, create, md5),
+                **upload_options(facts, create, md5, len(data)),
             )
             if not found.get("etag"):
                 raise self._strange()
@@ -245,7 +248,7 @@ class AzureClient(AzureAttributes):
     ) -> None:
         with Source(content) as source:
             md5 = source.md5()
-            options = upload_options(facts, create, md5)
+            options = upload_options(facts, create, md5, source.size)
             options["content_settings"] = settings(facts.attributes, content_type, md5)
             for attempt in range(self._bounds.retries + 1):
                 try:
@@ -303,11 +306,16 @@ class AzureClient(AzureAttributes):
         commit()
 
     def copy(self, source: str, target: str, *, create: bool = False) -> None:
-        self._copy_from(self._blob(source).url, target, create=create)
+        blob = self._blob(source)
+        self._copy_from(blob.url, target, self._tags_for_copy(blob), create=create)
 
-    def _copy_from(self, url: str, target: str, *, create: bool = False) -> None:
+    def _copy_from(
+        self, url: str, target: str, tags: dict[str, str] | None, *, create: bool = False
+    ) -> None:
         blob = self._blob(target)
         options: dict[str, Any] = {"match_condition": MatchConditions.IfMissing} if create else {}
+        if tags:
+            options["tags"] = tags
         with self._explained():
             found: dict[str, Any] = blob.start_copy_from_url(url, **options)
             state = found.get("copy_status")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...info import FileInfo
 from ..object_stores.engine import Unfit
 from ..object_stores.fast_reads import FastReads
-from ..object_stores.kept import internal, kept_checksum, kept_mtime
+from ..object_stores.kept import internal, kept_checksum, kept_mtime, sized_checksum
 from ..object_stores.verifying import Known
 from ..remote import repeated
 from .attributes import blob_checksum, known_of
@@ -72,7 +72,7 @@ class FastAzureClient(AzureVersionClient):
                         found.size,
                         found.mtime.timestamp(),
                         found.etag.strip('"'),
-                        None,  # see ``checksum``
+                        self._kept(found.metadata, found.size),
                         found.attributes.get("Content-Type"),
                         {},
                     )
@@ -80,8 +80,18 @@ class FastAzureClient(AzureVersionClient):
         self._last_plain = info.type == "file" and not info.metadata
         return info
 
+    def _seen(self, found: BlobProperties, key: str) -> FileInfo:
+        info = super()._seen(found, key)
+        if self._version is None and not info.metadata:
+            # The same as if obstore had looked, whichever of the two does it now.
+            return info._replace(checksum=self._kept(found.metadata, found.size))
+        return info
+
+    def _kept(self, metadata: Mapping[str, str] | None, size: int) -> Checksum | None:
+        return sized_checksum(metadata, size) if self._believes else None
+
     def checksum(self, key: str, etag: str) -> Checksum | None:
-        """A look by obstore tells none, and one that was kept may be another content's."""
+        """A look tells at most the one that was kept, which may be another content's."""
         found = repeated(self._bounds, lambda _: self._properties_of(key))
         return blob_checksum(found) if found.etag.strip('"') == etag else None
 
@@ -124,9 +134,9 @@ class FastAzureClient(AzureVersionClient):
 
     # -- what is known ------------------------------------------------------------------------
 
-    def _known_of(self, found: BlobProperties) -> Known:
-        self._last_kept = self._believes and kept_checksum(found.metadata) is not None
-        return super()._known_of(found)
+    def _known_of(self, found: BlobProperties, size: int) -> Known:
+        self._last_kept = self._believes and kept_checksum(found.metadata, size) is not None
+        return super()._known_of(found, size)
 
     def _known_whole(
         self, key: str, answer: Chunk | Answer, attributes: dict[str, str]
@@ -147,11 +157,13 @@ class FastAzureClient(AzureVersionClient):
     def _is_damage(self, key: str, etag: str, digest: str) -> bool:
         """Whether a content that is not what was kept is not what the service has either.
 
-        Somebody may have kept the MD5 with another content, whose own MD5 the service tells.
+        Somebody may have taken what was kept along to another content, whose own MD5 the service
+        tells; or knows none of, as of blocks that a program has committed without it. Whoever keeps
+        an MD5 has told it to the service too, so that what is kept alone is not of this content.
         """
         found = repeated(self._bounds, lambda _: self._properties_of(key))
         stored = blob_checksum(found)
-        return found.etag != etag or stored is None or stored.hexdigest != digest
+        return found.etag != etag or (stored is not None and stored.hexdigest != digest)
 
     def _properties_of(self, key: str) -> BlobProperties:
         with self._explained():

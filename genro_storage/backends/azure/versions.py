@@ -105,7 +105,8 @@ class AzureVersionClient(AzureClient):
     def restore_version(self, key: str, version: str) -> None:
         source = self._blob(key).url
         mark = "&" if urlsplit(source).query else "?"
-        self._copy_from(f"{source}{mark}versionid={quote(version, safe='')}", key)
+        tags = self._tags_for_copy(self._at(version)._blob(key))
+        self._copy_from(f"{source}{mark}versionid={quote(version, safe='')}", key, tags)
 
 
 def _version(item: BlobProperties) -> FileVersion:

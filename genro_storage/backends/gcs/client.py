@@ -224,14 +224,17 @@ class GcsClient(GcsAttributes):
         """Send one piece: how much the service has by now, and the object after the last one."""
         size = source.size
         last = min(at + UPLOAD_PIECE, size) - 1
-        with self._answer(
-            "PUT",
-            session,
-            "",
-            data=source.body(at, last + 1),
-            headers={"Content-Range": f"bytes {at}-{last}/{size}"},
-            accepts=(200, 201, 308, 404, 410),
-        ) as response:
+        with (
+            source.body(at, last + 1).sent() as body,
+            self._answer(
+                "PUT",
+                session,
+                "",
+                data=body,
+                headers={"Content-Range": f"bytes {at}-{last}/{size}"},
+                accepts=(200, 201, 308, 404, 410),
+            ) as response,
+        ):
             if response.status_code in (404, 410):
                 kind = _LostUploadError if last + 1 == size else OSError
                 raise kind(errno.EIO, f"{self._host} has lost the upload; write again")

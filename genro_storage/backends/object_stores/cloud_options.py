@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from ..addresses import has_zone
 from .client_options import ClientOptions, flattened
 from .locations import expand_url
 from .network import Network, pem_of
@@ -127,6 +128,8 @@ def by_obstore(options: CloudOptions, *, auto: bool = True) -> bool:
     if options.engine == "fsspec" or (options.engine == "auto" and not auto):
         return False
     if options.engine == "auto" and options.must_not_leak:
+        return False
+    if options.engine == "auto" and has_zone(getattr(options, "endpoint_url", None)):
         return False
     try:
         import obstore.store as _  # noqa: F401

@@ -23,6 +23,23 @@ _NO_TLS = (
     "HTTP_REQUEST",
     "PACKET_LENGTH_TOO_LONG",
 )
+#: What no other attempt would change: versions and ciphers that the two sides do not share, and what
+#: the other one says before it hangs up. All else is a connection that broke, as others do.
+_DISAGREED = (
+    "ALERT",
+    "NO_SHARED_CIPHER",
+    "NO_CIPHERS",
+    "NO_PROTOCOLS",
+    "NO_SUITABLE",
+    "UNSUPPORTED_PROTOCOL",
+    "UNSUPPORTED_VERSION",
+    "WRONG_SSL_VERSION",
+    "VERSION_TOO_LOW",
+    "TOO_SMALL",
+    "UNSAFE_LEGACY",
+)
+#: Alerts about bytes that arrived damaged.
+_DAMAGED = ("RECORD_MAC", "DECRYPTION_FAILED")
 #: How clients call a host that nobody knows, where they have hidden the system's error.
 _NO_HOST = ("ClientConnectorDNSError", "NameResolutionError")
 
@@ -30,7 +47,8 @@ _NO_HOST = ("ClientConnectorDNSError", "NameResolutionError")
 def connection_failure(error: BaseException, where: str) -> Exception | None:
     """The standard exception, with the fix; None where it is no failure of this kind.
 
-    ``where`` is the address that was to be reached. No failure of TLS is worth a repetition.
+    ``where`` is the address that was to be reached. A connection that broke is worth a repetition,
+    also one of TLS; a certificate that is not trusted is not.
 
     >>> str(connection_failure(socket.gaierror(-2, "unknown"), "http://nobody.invalid"))
     "[Errno 113] no host of this name is known: http://nobody.invalid; check 'endpoint_url'"
@@ -58,7 +76,10 @@ def _insecure(found: Iterable[BaseException], where: str) -> Exception | None:
         return WrongServerError(
             f"this server speaks http, not https: {where}; correct 'endpoint_url'"
         )
-    why = reason.replace("_", " ").lower() or "TLS failed"
+    why = reason.replace("_", " ").lower()
+    if not any(sign in reason for sign in _DISAGREED) or any(sign in reason for sign in _DAMAGED):
+        why = why or type(failed).__name__
+        return ConnectionError(errno.ECONNRESET, f"the connection to {where} broke ({why})")
     return UntrustedServerError(f"no secure connection to {where} ({why}); check 'endpoint_url'")
 
 

@@ -60,6 +60,8 @@ _HEADERS = frozenset(
     )
 )
 _HEAD = {"head": True}
+#: What an error has that was explained: one step may be a part of another one.
+_EXPLAINED = "_genro_explained"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What obstore takes for another key, or for none: "a/" becomes "a", and "a//b" is refused.
 _NO_KEY = re.compile(r"[\x00-\x1f\x7f]|(?:^|/)\.{0,2}(?:/|$)")
@@ -277,7 +279,7 @@ class Engine:
         return self._brisk.get()
 
     def _explained(self, error: BaseException) -> BaseException:
-        if isinstance(error, Unfit | ImportError):
+        if isinstance(error, Unfit | ImportError) or _EXPLAINED in error.__dict__:
             return error
         if not isinstance(error, Exception):
             if type(error).__name__ != "PanicException":
@@ -295,7 +297,10 @@ class Engine:
             self.give_up()
             return Unfit("the server redirects, which is the SDK's to follow or refuse")
         explained = self._explain(failure, error)
-        return Unfit(f"obstore has failed ({failure.kind})") if explained is None else explained
+        if explained is None:
+            return Unfit(f"obstore has failed ({failure.kind})")
+        explained.__dict__[_EXPLAINED] = True
+        return explained
 
 
 def _obstore() -> Any:

@@ -45,6 +45,16 @@ class StoreAdapter(HTTPAdapter):
             options["proxy_ssl_context"] = between
         return super().proxy_manager_for(proxy, **options)
 
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        # urllib3 knows by the brackets that "%25" is no part of a name, but the interface by which
+        # an address is reached; ``requests`` drops them.
+        place, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        if ":" in place["host"] and "%" in place["host"]:
+            place["host"] = f"[{place['host']}]"
+        return place, pool
+
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         if self._network.tls() is None:
             super().cert_verify(conn, url, verify, cert)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = [
     "MD5",
     "MD5_SIZE",
+    "MD5_SIZE_PLAIN",
     "MTIME",
+    "KeptChecksum",
     "decimal",
     "digest_text",
     "internal",
@@ -29,6 +31,7 @@ __all__ = [
     "refuse_internal",
     "rfc3339",
     "shown",
+    "sized_checksum",
 ]
 
 #: The time of the last modification, in decimal seconds (S3) or as RFC 3339 has it (others).
@@ -38,13 +41,16 @@ MD5 = "md5chksum"
 #: How many bytes that content has: a program that takes the metadata along to another content is
 #: found out by it. Ours alone; rclone neither writes nor minds it.
 MD5_SIZE = "md5chksum-size"
+#: The same for services that take no dash in a name.
+MD5_SIZE_PLAIN = "md5chksum_size"
 
 _SECONDS = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
 _SIZE = re.compile(r"[0-9]{1,15}", re.ASCII)
-_OURS = (MTIME, MD5, MD5_SIZE)
+_SIZES = (MD5_SIZE, MD5_SIZE_PLAIN)
+_OURS = (MTIME, MD5, *_SIZES)
 
 
 def decimal(mtime: float) -> str:
@@ -98,8 +104,8 @@ def kept_checksum(metadata: Mapping[str, str] | None, size: int | None = None) -
     Checksum(algorithm='md5', hexdigest='900150983cd24fb0d6963f7d28e17f72')
     >>> kept_checksum(ours, 4)
     """
-    of = _value(metadata, MD5_SIZE)
-    if size is not None and of is not None and _SIZE.fullmatch(of) and int(of) != size:
+    of = _size_of(metadata)
+    if size is not None and of is not None and of != size:
         return None
     text = _value(metadata, MD5)
     if text is None:
@@ -111,6 +117,29 @@ def kept_checksum(metadata: Mapping[str, str] | None, size: int | None = None) -
     return Checksum("md5", digest.hex()) if len(digest) == 16 else None
 
 
+class KeptChecksum(Checksum):
+    """A checksum that nobody but the uploader answers for: ask before something depends on it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(Checksum(*self))
+
+
+def sized_checksum(metadata: Mapping[str, str] | None, size: int) -> KeptChecksum | None:
+    """As ``kept_checksum``, only where it is said to be of a content of this ``size``.
+
+    >>> sized_checksum({"md5chksum": "kAFQmDzST7DWlj99KOF/cg=="}, 3)
+    """
+    found = kept_checksum(metadata, size)
+    return None if found is None or _size_of(metadata) is None else KeptChecksum(*found)
+
+
+def _size_of(metadata: Mapping[str, str] | None) -> int | None:
+    found = (_value(metadata, name) for name in _SIZES)
+    return next((int(text) for text in found if text and _SIZE.fullmatch(text)), None)
+
+
 def md5_text(data: bytes) -> str:
     """What is kept of a content: its MD5, in base64.
 
@@ -120,13 +149,13 @@ def md5_text(data: bytes) -> str:
     return digest_text(hashlib.md5(data, usedforsecurity=False).digest())
 
 
-def kept_metadata(digest: bytes, size: int) -> dict[str, str]:
+def kept_metadata(digest: bytes, size: int, size_name: str = MD5_SIZE) -> dict[str, str]:
     """What is kept with a content of this MD5 and size.
 
     >>> kept_metadata(bytes(16), 3)
     {'md5chksum': 'AAAAAAAAAAAAAAAAAAAAAA==', 'md5chksum-size': '3'}
     """
-    return {MD5: digest_text(digest), MD5_SIZE: str(size)}
+    return {MD5: digest_text(digest), size_name: str(size)}
 
 
 def digest_text(digest: bytes) -> str:
@@ -146,7 +175,7 @@ def internal(metadata: Mapping[str, str] | None) -> dict[str, str]:
         if (
             (lower == MTIME and kept_mtime({name: value}) is not None)
             or (lower == MD5 and kept_checksum({name: value}) is not None)
-            or (lower == MD5_SIZE and _SIZE.fullmatch(value))
+            or (lower in _SIZES and _SIZE.fullmatch(value))
         ):
             found[name] = value
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..base import COPY_CHUNK
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Any, Self
 
 __all__ = ["BRIEF_QUEUE", "Region", "Source", "in_small_sends"]
@@ -108,12 +110,27 @@ class Source:
 
 
 class Region(io.RawIOBase):
-    """The bytes of a source from ``start`` up to ``end``; can be sent again from its beginning."""
+    """The bytes of a source from ``start`` up to ``end``; can be sent again from its beginning.
+
+    ``failed`` is the error that reading it has ended with. An HTTP client that reads it while it
+    sends takes that for one of its connection.
+    """
 
     def __init__(self, source: Source, start: int, end: int) -> None:
         self._source = source
         self._start, self._end = start, end
         self._at = start
+        self.failed: Exception | None = None
+
+    @contextlib.contextmanager
+    def sent(self) -> Generator[Region]:
+        """While it is sent: what reading it has failed by is raised, not what was made of that."""
+        try:
+            yield self
+        except Exception:
+            if self.failed is not None:
+                raise self.failed from None
+            raise
 
     def __len__(self) -> int:
         return self._end - self._start
@@ -127,7 +144,11 @@ class Region(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
         count = min(len(view), self._end - self._at)
-        view[:count] = self._source.piece(self._at, self._at + count)
+        try:
+            view[:count] = self._source.piece(self._at, self._at + count)
+        except Exception as error:
+            self.failed = error
+            raise
         self._at += count
         return count
 

@@ -22,6 +22,7 @@ from ..temporary_names import is_temporary
 from .attributes import Keeping
 from .client import ObjectClient, in_parallel
 from .direct import DirectAccess, ObjectUrls
+from .kept import KeptChecksum
 from .listing import Entry, Page, in_any_order, in_key_order, pages, scanned
 from .other_clients import LendsClients
 from .reader import PIECE
@@ -134,7 +135,8 @@ class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
         raise FileNotFoundError(errno.ENOENT, "not found", path)
 
     def checksum(self, info: FileInfo) -> Checksum | None:
-        if info.checksum is not None or info.type != "file" or info.etag is None:
+        is_sure = info.checksum is not None and not isinstance(info.checksum, KeptChecksum)
+        if is_sure or info.type != "file" or info.etag is None:
             return info.checksum
         key, etag = self._full(info.path), info.etag
         return self._ask(lambda client: client.checksum(key, etag))
