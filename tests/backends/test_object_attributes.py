@@ -309,6 +309,17 @@ def test_a_server_that_takes_tags_for_the_content_is_not_told_any(rclone_s3):
             assert node.read_bytes() == b"x"
 
 
+@pytest.mark.parametrize("mode", ["multipart", "header:cf-copy-destination-if-none-match:*"])
+@pytest.mark.parametrize("engine", ["obstore", "fsspec"])
+def test_a_copy_on_a_condition_keeps_tags(moto_server, engine, mode):
+    config = moto_server.mount(engine=engine, copy_if_not_exists=mode)
+    with manager(config) as storage:
+        node = storage.node("store:a")
+        node.write_bytes(b"x", tags={"team": "web"})
+        node.copy_to("store:b", if_absent=True)
+        assert storage.node("store:b").get_tags() == {"team": "web"}
+
+
 _TAGS = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
 
 

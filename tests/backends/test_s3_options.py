@@ -124,6 +124,10 @@ def test_what_is_accepted(options):
         ({"engine": "obstore", "use_dualstack_endpoint": True}, "obstore cannot honour"),
         ({"engine": "obstore", "bucket": "x--use1-az4--x-s3"}, "obstore cannot honour 'bucket'"),
         ({"http2_only": True, "use_fips_endpoint": True}, "'http2_only' needs.*'use_fips_end"),
+        (
+            {"endpoint_url": "http://[fe80::1%25eth0]:9000", "engine": "obstore"},
+            "obstore cannot honour 'endpoint_url'",
+        ),
         # What a URL contradicts.
         ({"url": "s3://pictures"}, "'bucket' and 'url' say two things"),
         ({"bucket": None, "url": "s3://b/p", "prefix": "q"}, "'prefix' and 'url'"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
+from ..addresses import has_zone
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,6 +42,8 @@ def _needs(options: S3Options) -> Iterator[tuple[str, Literal["obstore", "fsspec
             yield name, "fsspec", f"leave {name!r} out"
     if (options.bucket or "").startswith("arn:"):
         yield "bucket", "fsspec", "give the bucket's name, or the alias of the access point"
+    if has_zone(options.endpoint_url):
+        yield "endpoint_url", "fsspec", "leave the interface out of it"
     if options.is_express:
         # Its sessions and its listings are of another kind.
         name = "bucket" if options.s3_express is None else "s3_express"

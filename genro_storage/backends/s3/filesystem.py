@@ -159,10 +159,19 @@ class S3Filesystem(S3Looks):
     def _whole_facts(self, path: str, about: Mapping[str, Any]) -> dict[str, Any]:
         """All that a copy in parts must be told anew."""
         facts = {"Metadata": about.get("Metadata", {}), **kept_facts(about)}
-        if about.get("TagCount"):
-            found = self._ask("get_object_tagging", Key=path)
-            facts["Tagging"] = urlencode({tag["Key"]: tag["Value"] for tag in found["TagSet"]})
+        tags = self.tags_to_keep(path)
+        if tags:
+            facts["Tagging"] = urlencode(tags)
         return facts
+
+    def tags_to_keep(self, path: str, **asked: Any) -> dict[str, str]:
+        """What a copy must be told anew; asked for, as a HEAD need not say that there are any."""
+        if self.client.options.disable_tagging:
+            return {}
+        try:
+            return self.tags_of(path, **asked)
+        except io.UnsupportedOperation:
+            return {}
 
     def copy_if_absent(
         self,

@@ -7,8 +7,10 @@ import io
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from ..errors import WrongServerError
 from ..object_stores.engine import Facts
 from ..object_stores.listing import pages
+from .codes import server_code
 from .fast_facts import as_head
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Raw", "S3Looks"]
 
 Raw = dict[str, Any]
+
+#: Bytes that the answer about ten tags may have, of 128 and 256 letters, however they are written.
+_MOST_TAGS = 256 * 1024
 
 
 class S3Looks:
@@ -71,6 +76,30 @@ class S3Looks:
             return {"type": "directory", "name": path}
         about = as_head(found) if isinstance(found, Facts) else found
         return {"type": "file", "name": path, **about}
+
+    def tags_of(self, path: str, **asked: Any) -> dict[str, str]:
+        """The tags of one object; ``UnsupportedOperation`` from a server that knows none.
+
+        Such a server ignores "?tagging" and sends the file, which may be large.
+        """
+        part = {"Range": f"bytes=0-{_MOST_TAGS - 1}"}
+        answer: Raw
+        try:
+            answer = self._ask("get_object_tagging", Key=path, ExtraHeaders=part, **asked)
+        except FileNotFoundError as error:
+            if server_code(error) != "NoSuchTagSet":
+                raise
+            answer = {"TagSet": []}  # the word of some servers for none
+        except WrongServerError:
+            answer = {}  # the file itself, which is no XML
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        # Also where the content looks like tags: then its headers are those of a file.
+        if "TagSet" not in answer or "etag" in headers or "last-modified" in headers:
+            raise io.UnsupportedOperation(
+                "the server knows nothing of tags, and answers as if it were asked for the file; "
+                "say so by 'disable_tagging: true'"
+            )
+        return {each["Key"]: each["Value"] for each in answer["TagSet"]}
 
     def has_any(self, prefix: str) -> bool:
         """Whether some key begins so."""

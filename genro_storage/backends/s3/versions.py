@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, cast
 from urllib.parse import urlencode
 
 from ...info import FileVersion
-from ..errors import RootNotFoundError, WrongServerError
+from ..errors import RootNotFoundError
 from ..object_stores.listing import pages
 from ..object_stores.tags import checked_tags
 from ..remote import repeated_async
@@ -40,8 +40,6 @@ T = TypeVar("T")
 #: What S3 calls the version of an object that came while versioning was off.
 CURRENT = "null"
 
-#: Bytes that the answer about ten tags may have, of 128 and 256 letters, however they are written.
-_MOST_TAGS = 256 * 1024
 
 #: ``unknown``: we may not ask, or the server does not know the question.
 State = Literal["enabled", "suspended", "off", "unknown"]
@@ -318,8 +316,10 @@ class VersionedS3Backend(S3Backend):
         extra: dict[str, Any] = {}
         if size > transfers.copy_at_once:
             extra = {"Metadata": about.get("Metadata", {}), **kept_facts(about)}
-            if about.get("TagCount"):
-                extra["Tagging"] = urlencode(self.get_tags(path, version=version))
+            with self._finding(path, version):
+                tags = self._store.tags_to_keep(key, VersionId=version)
+            if tags:
+                extra["Tagging"] = urlencode(tags)
         with self._finding(path, version):
             client.run(lambda: transfers.copy(key, key, size, etag, extra, version=version))
 
@@ -333,26 +333,9 @@ class VersionedS3Backend(S3Backend):
             return self._read_tags(path, VersionId=version)
 
     def _read_tags(self, path: str, **asked: Any) -> dict[str, str]:
-        answer: Raw
-        try:
-            # A server that ignores "?tagging" sends the file, which may be large.
-            part = {"Range": f"bytes=0-{_MOST_TAGS - 1}"}
-            answer = self._tagging("get_object_tagging", path, ExtraHeaders=part, **asked)
-        except FileNotFoundError as error:
-            if server_code(error) != "NoSuchTagSet":
-                raise
-            answer = {"TagSet": []}  # the word of some servers for none
-        except WrongServerError:
-            answer = {}  # the file itself, which is no XML
-        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        # Also where the content looks like tags: then its headers are those of a file.
-        if "TagSet" not in answer or "etag" in headers or "last-modified" in headers:
-            raise io.UnsupportedOperation(
-                "the server knows nothing of tags, and answers as if it were asked for the file; "
-                "say so by 'disable_tagging: true'"
-            )
+        found = self._store.tags_of(self._full(path), **asked)
         self._knows_tags = True
-        return {each["Key"]: each["Value"] for each in answer["TagSet"]}
+        return found
 
     def set_tags(self, path: str, tags: Mapping[str, str]) -> None:
         pairs = [{"Key": key, "Value": value} for key, value in checked_tags(tags).items()]
