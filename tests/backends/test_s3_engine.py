@@ -226,15 +226,20 @@ def test_a_bucket_whose_etags_prove_no_upload_is_written_by_the_sdk():
     """With a key of KMS as the bucket's default, say: obstore shows nothing else of an answer."""
     etag = f'"{"0" * 32}"'
 
+    stored = []
+
     def answer(request):
-        body = b"1" if request.method == "HEAD" else b""  # of which the length is sent
-        return Answer(200, body, (("ETag", etag), ("Last-Modified", DATE)))
+        if request.method == "PUT":
+            stored.append(request.body)
+        body = b"" if request.method == "PUT" else stored[-1]
+        encrypted = ("x-amz-server-side-encryption", "aws:kms")
+        return Answer(200, body, (("ETag", etag), ("Last-Modified", DATE), encrypted))
 
     with AnswerServer(answer) as server, mounted(at(server.url)) as node:
         for content in (b"1", b"2", b"3"):
             node.write_bytes(content)
         asked = [(each.method, each.headers["User-Agent"][:3]) for each in server.requests]
-    assert [method for method, _ in asked] == ["PUT", "HEAD", "PUT", "PUT"]
+    assert [method for method, _ in asked] == ["PUT", "HEAD", "GET", "PUT", "PUT"]
     agents = [agent for method, agent in asked if method == "PUT"]
     assert agents[0] != agents[1] == agents[2]
 

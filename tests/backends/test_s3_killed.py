@@ -243,3 +243,4 @@ def test_an_upload_of_a_narrowed_mounts_very_root_has_no_name_of_the_parents(
     assert sorted(storage.cleanup("deeper", older_than=0).names) == ["", "d"]
     assert storage.cleanup("part", older_than=0).names == ("",)
     assert uploads() == ["dd"]
+    assert storage.cleanup("direct", older_than=0).names == ("dd",)

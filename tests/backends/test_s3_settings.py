@@ -422,7 +422,10 @@ def test_the_checksums_of_parts_are_named_when_these_are_put_together(streamed, 
             body = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
             return Answer(200, body)
         if request.method == "POST":
-            return Answer(200, b"<CompleteMultipartUploadResult/>")
+            done = b"<ETag>&quot;e-5&quot;</ETag>"
+            return Answer(
+                200, b"<CompleteMultipartUploadResult>%s</CompleteMultipartUploadResult>" % done
+            )
         digest = base64.b64encode(hashlib.sha256(request.body).digest()).decode()
         sums = (
             ("ETag", '"e"'),

@@ -11,6 +11,7 @@ from ...info import Finding
 from ..facts import clock, found_out, half_shown
 from .engines import INSTALL, engine_of
 from .environment import VARIABLES
+from .transfer import S3Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -196,7 +197,7 @@ def _date(answer: Mapping[str, Any]) -> str | None:
 
 def _unfinished(client: S3Client, prefix: str) -> Finding:
     """What writers that were killed have left, as far as one answer shows it."""
-    answer = client.run(lambda: client.request("list_multipart_uploads", Prefix=prefix))
+    answer = client.run(lambda: S3Transfers(client).unfinished(prefix))
     begun = [each["Initiated"] for each in answer.get("Uploads", ())]
     if not begun:
         return Finding("unfinished uploads", "none", "asked")

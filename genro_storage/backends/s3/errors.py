@@ -119,9 +119,6 @@ class Explainer:
             return OSError(errno.ENOSPC, "no space, or no quota, is left")
         if code in ("MethodNotAllowed", "405", "NotImplemented", "501"):
             return io.UnsupportedOperation(f"the server refuses {error.operation_name} ({code})")
-        if code == "NoSuchUpload" and error.operation_name == "ListMultipartUploads":
-            # It takes the question for one about the parts of an upload.
-            return io.UnsupportedOperation("this server cannot list unfinished uploads")
         if code in _PLAIN:
             return OSError(*_PLAIN[code])
         return self._unknown(error, code, text)

@@ -305,7 +305,7 @@ class S3Filesystem(S3Looks):
 
         def ask(after: tuple[str, str] | None) -> Raw:
             markers = {} if after is None else dict(zip(_MARKERS, after, strict=True))
-            return self._ask("list_multipart_uploads", Prefix=prefix, **markers)
+            return self.client.run(lambda: self.transfers.unfinished(prefix, **markers))
 
         def token(page: Raw) -> tuple[str, str] | None:
             if not page.get("IsTruncated"):

@@ -336,6 +336,15 @@ class S3Transfers:
             if found.get("ETag", "").strip('"') != _etag_of(parts):
                 raise
 
+    async def unfinished(self, prefix: str, **markers: Any) -> dict[str, Any]:
+        """A page of the uploads that were begun, of keys that begin so."""
+        try:
+            return await self._client.request("list_multipart_uploads", Prefix=prefix, **markers)
+        except OSError as error:
+            if server_code(error) != "NoSuchUpload":
+                raise
+            return {}  # rclone's word for it until the first upload in parts
+
     async def abort(self, key: str, upload: str) -> bool:
         """Forget an upload; whether that has worked."""
         try:
