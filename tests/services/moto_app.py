@@ -1,13 +1,16 @@
 """moto's server, for many small requests: ``python moto_app.py PORT``.
 
 As it comes it looks through the directories of its own package at every request, which is nearly
-half of what a request costs, and writes a line for each.
+half of what a request costs, and writes a line for each. Of several creations of one object at one
+moment it answers some with 500, so that they take turns here.
 """
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
+import threading
 from typing import Any
 
 from moto import backends
@@ -21,6 +24,22 @@ from werkzeug.serving import run_simple
 _services = tuple(backends.list_of_moto_modules())
 
 
+class _OneCreationAtATime:
+    """The application, which is asked for a creation when all of its content is there."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._turn = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        length = environ.get("CONTENT_LENGTH") or ""
+        if environ.get("HTTP_IF_NONE_MATCH") != "*" or not length.isdigit():
+            return self._app(environ, start_response)
+        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
+        with self._turn:
+            return self._app(environ, start_response)
+
+
 class _Quiet(MotoRequestHandler):
     def log_request(self, *_: Any) -> None:
         """Nothing; errors are still told."""
@@ -32,7 +51,7 @@ if __name__ == "__main__":
     run_simple(
         "127.0.0.1",
         int(sys.argv[1]),
-        DomainDispatcherApplication(create_backend_app),
+        _OneCreationAtATime(DomainDispatcherApplication(create_backend_app)),
         threaded=True,
         request_handler=_Quiet,
     )
