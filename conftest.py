@@ -14,4 +14,5 @@ pytest_plugins = [
     "tests.services.webdav",
     "tests.support.conformance_table",
     "tests.support.process",
+    "tests.support.s3_places",
 ]

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from object_peers import Genro, Obstore, Peer, Server
+from object_peers import ByFsspec, Genro, Obstore, Peer, Server
 
 __all__ = ["AZURE", "GCS"]
 
@@ -69,35 +69,6 @@ class AzureSdk(Peer):
     def download(self, key: str, target: str) -> None:
         with Path(target).open("wb") as sink:
             self.client.download_blob(key, max_concurrency=_AT_ONCE).readinto(sink)
-
-
-class ByFsspec(Peer):
-    """A filesystem of fsspec, without what it would remember of listings."""
-
-    def __init__(self, server: Server) -> None:
-        self.bucket = server.bucket
-        self.filesystem = self.connect(server)
-
-    def connect(self, server: Server) -> Any:
-        raise NotImplementedError
-
-    def put(self, key: str, data: bytes) -> None:
-        self.filesystem.pipe_file(f"{self.bucket}/{key}", data)
-
-    def get(self, key: str) -> bytes:
-        return bytes(self.filesystem.cat_file(f"{self.bucket}/{key}"))
-
-    def exists(self, key: str) -> bool:
-        return bool(self.filesystem.exists(f"{self.bucket}/{key}"))
-
-    def size(self, key: str) -> int:
-        return int(self.filesystem.size(f"{self.bucket}/{key}"))
-
-    def upload(self, source: str, key: str) -> None:
-        self.filesystem.put_file(source, f"{self.bucket}/{key}")
-
-    def download(self, key: str, target: str) -> None:
-        self.filesystem.get_file(f"{self.bucket}/{key}", target)
 
 
 class Adlfs(ByFsspec):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["PEERS", "Genro", "Obstore", "Peer", "Server"]
+__all__ = ["PEERS", "ByFsspec", "Genro", "Obstore", "Peer", "Server"]
 
 THREADS = 16
 #: Threads, or connections, of the concurrent reads.
@@ -197,27 +197,15 @@ class Genro(Peer):
         self.storage.node(f"far:{key}").copy_to(f"disk:{target}")
 
 
-class S3fs(Peer):
-    package, install = "s3fs", "pip install s3fs"
+class ByFsspec(Peer):
+    """A filesystem of fsspec, without what it would remember of listings."""
 
     def __init__(self, server: Server) -> None:
         self.bucket = server.bucket
-        self.options: dict[str, Any] = {
-            "key": server.key,
-            "secret": server.secret,
-            "endpoint_url": server.url,
-            "skip_instance_cache": True,
-            "use_listings_cache": False,
-            # With its default of 10 connections it would be slower still; and a server that is
-            # not Amazon's may send the checksum of the whole with a part.
-            "config_kwargs": {
-                "max_pool_connections": CONCURRENT,
-                "response_checksum_validation": "when_required",
-            },
-        }
-        from s3fs import S3FileSystem
+        self.filesystem = self.connect(server)
 
-        self.filesystem = S3FileSystem(**self.options)
+    def connect(self, server: Server) -> Any:
+        raise NotImplementedError
 
     def put(self, key: str, data: bytes) -> None:
         self.filesystem.pipe_file(f"{self.bucket}/{key}", data)
@@ -236,6 +224,28 @@ class S3fs(Peer):
 
     def download(self, key: str, target: str) -> None:
         self.filesystem.get_file(f"{self.bucket}/{key}", target)
+
+
+class S3fs(ByFsspec):
+    package, install = "s3fs", "pip install s3fs"
+
+    def connect(self, server: Server) -> Any:
+        self.options: dict[str, Any] = {
+            "key": server.key,
+            "secret": server.secret,
+            "endpoint_url": server.url,
+            "skip_instance_cache": True,
+            "use_listings_cache": False,
+            # With its default of 10 connections it would be slower still; and a server that is
+            # not Amazon's may send the checksum of the whole with a part.
+            "config_kwargs": {
+                "max_pool_connections": CONCURRENT,
+                "response_checksum_validation": "when_required",
+            },
+        }
+        from s3fs import S3FileSystem
+
+        return S3FileSystem(**self.options)
 
     def read_at_once(self, keys: Sequence[str]) -> int:
         from s3fs import S3FileSystem

@@ -14,7 +14,6 @@ from genro_storage.backends.object_stores import downloads
 from genro_storage.backends.object_stores.engine import Body, Unfit
 from genro_storage.backends.object_stores.onward import Onward
 from genro_storage.backends.remote import Bounds
-from genro_storage.handles import BinaryWriter
 from tests.services.proxy import Proxy
 
 pytestmark = pytest.mark.services
@@ -90,19 +89,6 @@ def far(request, engine, tmp_path):
     found = Far(request.getfixturevalue(engine[0]), engine[1], tmp_path)
     with found.proxy, found.storage:
         yield found
-
-
-@pytest.fixture
-def filled(monkeypatch):
-    """What each ``fill`` of a writer has said."""
-    found, fill = [], BinaryWriter.fill
-
-    def filling(*arguments):
-        found.append(fill(*arguments))
-        return found[-1]
-
-    monkeypatch.setattr(BinaryWriter, "fill", filling)
-    return found
 
 
 @pytest.mark.parametrize(("target", "drains"), [("disk:b.bin", True), ("ram:b.bin", False)])

@@ -11,10 +11,10 @@ import pytest
 
 from genro_storage import StorageFullError, StorageManager
 from genro_storage.draining import DescriptorSink, TargetFailedError
-from genro_storage.handles import BinaryWriter
 from tests.services.proxy import Proxy
+from tests.support.s3_places import MIB, at, mounted
 
-from .test_s3_engine import MIB, _copied, at, mounted, serving
+from .test_s3_engine import _copied, serving
 
 SIZE = 9 * MIB
 
@@ -34,19 +34,6 @@ def copying(moto_server, tmp_path):
         data = os.urandom(SIZE)
         storage.node("store:a.bin").write_bytes(data, mtime=1_600_000_000.5)
         yield storage, data, proxy
-
-
-@pytest.fixture
-def filled(monkeypatch):
-    """What each ``fill`` of a writer has said."""
-    found, fill = [], BinaryWriter.fill
-
-    def filling(*arguments):
-        found.append(fill(*arguments))
-        return found[-1]
-
-    monkeypatch.setattr(BinaryWriter, "fill", filling)
-    return found
 
 
 @services

@@ -29,23 +29,9 @@ from genro_storage.info import FileInfo
 from genro_storage.transfer import Place, copy_file
 from tests.services.answers import Answer, AnswerServer
 from tests.services.s3 import BUCKET, KEY, SECRET
+from tests.support.s3_places import DATE, MIB, at, mounted
 
 pytestmark = pytest.mark.services
-
-MIB = 1024 * 1024
-DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
-
-
-@contextlib.contextmanager
-def mounted(config, **more):
-    with StorageManager() as storage:
-        storage.configure([{"name": "store", "retries": 0, "timeout": 5, **config, **more}])
-        yield storage.node("store:d/a.bin")
-
-
-def at(url, **more):
-    place = {"type": "s3", "bucket": "scripted", "endpoint_url": url, "region": "eu-west-1"}
-    return {**place, "key": "AK", "secret": SECRET, **more}
 
 
 # -- what has failed --------------------------------------------------------------------------

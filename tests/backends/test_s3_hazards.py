@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import concurrent.futures
-import contextlib
 import hashlib
 import os
 import signal
@@ -17,7 +16,6 @@ import pytest
 
 from genro_storage import (
     StorageConfigError,
-    StorageManager,
     StoragePermissionError,
     StorageTimeoutError,
     StorageUnsupportedError,
@@ -30,24 +28,11 @@ from genro_storage.backends.s3.transfer import S3Transfers
 from tests.services.answers import Answer, AnswerServer
 from tests.services.proxy import Proxy, Refusal
 from tests.services.s3 import KEY, SECRET
+from tests.support.s3_places import DATE, MIB, at, mounted
 
 pytestmark = pytest.mark.services
 
-MIB = 1024 * 1024
-DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 ENGINES = ("obstore", "fsspec")
-
-
-@contextlib.contextmanager
-def mounted(config, **more):
-    with StorageManager() as storage:
-        storage.configure([{"name": "store", "retries": 0, "timeout": 5, **config, **more}])
-        yield storage.node("store:d/a.bin")
-
-
-def at(url, **more):
-    place = {"type": "s3", "bucket": "scripted", "endpoint_url": url, "region": "eu-west-1"}
-    return {**place, "key": "AK", "secret": SECRET, **more}
 
 
 def without_keys(config, **more):
