@@ -16,8 +16,10 @@ from .backends.dynamic import DynamicRoot
 from .backends.fsspec_write import SpooledWrite
 from .batch import MountBatch
 from .exceptions import (
+    StorageError,
     StorageNotDirectoryError,
     StorageNotFoundError,
+    translate,
     translating,
 )
 from .handles import BinaryWriter, open_reader
@@ -138,16 +140,31 @@ class Mount(MountExtras):
         if not path and not self.prefix and self._is_switched():
             return FileInfo("", "directory")
         backend, real = self._at(path)
-        with translating(lambda: self.label(path), "looking at it"):
+        # What is looked at and read most often spares itself the steps of `translating`.
+        try:
             info = backend.stat(real)
+        except StorageError:
+            raise
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="looking at it") from error
         return info if real == path else info._replace(path=path)
 
     def exists(self, path: str) -> bool:
         """Whether something is there; an unreachable storage raises, it is not "no"."""
+        if not path and not self.prefix and self._is_switched():
+            return True
+        backend, real = self._at(path)
         try:
-            return self.stat(path).type != "link"
-        except (StorageNotFoundError, StorageNotDirectoryError):
-            return False
+            return backend.exists(real)
+        except Exception as error:
+            ours = error
+            if not isinstance(error, StorageError):
+                ours = translate(error, node=self.label(path), action="looking at it")
+            if isinstance(ours, StorageNotFoundError | StorageNotDirectoryError):
+                return False
+            if ours is error:
+                raise
+            raise ours from error
 
     def scan(self, path: str) -> Iterator[FileInfo]:
         """The entries of a directory, one level, in any order."""
@@ -195,8 +212,12 @@ class Mount(MountExtras):
         if version is not None:
             self._require("version_access", path, "versioning")
         backend, real = self._at(path)
-        with translating(lambda: self.label(path), "reading"):
+        try:
             return backend.read_bytes(real, start, end, version=version)
+        except StorageError:
+            raise
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="reading") from error
 
     def download(self, path: str, target: Path, *, version: str | None = None) -> None:
         """Copy the content into a local file that the caller owns."""

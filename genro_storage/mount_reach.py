@@ -38,7 +38,8 @@ class MountReach(MountRights):
             return found
         if backend.opaque_paths:
             return backend, path
-        return backend, paths.join(self.prefix, paths.physical(path))
+        real = path if "." not in path else paths.physical(path)
+        return backend, paths.join(self.prefix, real) if self.prefix else real
 
     def _evaluate(self, step: Callable[[], Any]) -> Any:
         """Run a step that may call the user's function: its errors pass, with a note."""

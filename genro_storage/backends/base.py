@@ -166,6 +166,13 @@ class Backend(OptionalVerbs, ABC):
 
     # -- derived: override where the technology can do better --------------------------------
 
+    def exists(self, path: str) -> bool:
+        """Whether something is there, a link that leads nowhere excepted.
+
+        Raises where that cannot be found out, and may raise what ``stat`` does for "not there".
+        """
+        return self.stat(path).type != "link"
+
     def find(
         self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
     ) -> Iterator[FileInfo]:

@@ -12,12 +12,13 @@ from __future__ import annotations
 import errno
 import re
 import time
+from _thread import get_ident
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..remote import Opened, is_transient, repeated
 from .failures import failure_of
-from .handoff import interruptible, is_inherited, may_be_interrupted
+from .handoff import PROCESS, interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,6 +72,19 @@ class Unfit(Exception):  # noqa: N818 - it is no error: somebody else does it
     """obstore cannot do this, here or with this answer; the service's own SDK is to be asked."""
 
 
+class _Native:
+    """A store, and the functions of obstore: importing them takes its time in every request."""
+
+    __slots__ = ("get", "put", "store")
+
+    def __init__(self, store: Any) -> None:
+        import obstore
+
+        self.store: Any = store
+        self.get: Any = obstore.get
+        self.put: Any = obstore.put
+
+
 class Facts(NamedTuple):
     """What the headers of an answer say. ``etag`` with its quotes; ``mtime`` timezone-aware.
 
@@ -96,10 +110,24 @@ class Body:
         self._engine = engine
         self._result: Any = result
         self._chunks: Any = None
-        self.facts: Facts = _facts(result)
         self.start: int
         self.stop: int
         self.start, self.stop = result.range
+        #: As in ``Facts``.
+        self.attributes: Mapping[str, str] = result.attributes
+        is_small = self.stop - self.start <= _AT_HAND
+        self._facts: Facts | None = None if is_small else _facts(result)
+
+    @property
+    def facts(self) -> Facts:
+        """What the headers say; ``Unfit`` where no object store has answered.
+
+        With a small content only when somebody asks: it takes longer than the content itself.
+        """
+        found = self._facts
+        if found is None:
+            found = self._facts = _facts(self._result)
+        return found
 
     @property
     def etag(self) -> str:
@@ -143,16 +171,18 @@ class Engine:
         bounds: Bounds,
         make_brisk: Callable[[], Any] | None = None,
     ) -> None:
-        self._opened: Opened[Any] = Opened(make)
-        self._brisk: Opened[Any] | None = None if make_brisk is None else Opened(make_brisk)
-        self._brisk_from = 0.0
+        self._patient: Opened[_Native] = Opened(lambda: _Native(make()))
+        self._brisk: Opened[_Native] | None = (
+            None if make_brisk is None else Opened(lambda: _Native(make_brisk()))
+        )
+        self._rests_until: float | None = None
         self._explain = explain
         self._bounds = bounds
         self._given_up = False
 
     def can(self, key: str) -> bool:
         """Whether requests about this key may be made by it, in this process."""
-        return not self._given_up and not is_inherited() and _NO_KEY.search(key) is None
+        return not (self._given_up or PROCESS.is_inherited) and _NO_KEY.search(key) is None
 
     def give_up(self) -> None:
         """Leave everything to the SDK from now on: this place needs what obstore cannot."""
@@ -160,15 +190,15 @@ class Engine:
 
     def store(self) -> Any:
         """The obstore store itself."""
-        if is_inherited():
+        if PROCESS.is_inherited:
             raise Unfit("obstore does not survive a fork")
-        return self._opened.get()
+        return self._patient.get().store
 
-    # -- requests -----------------------------------------------------------------------------
+    # -- requests: ``Unfit`` where it cannot make them, before anything is sent ------------------
 
     def head(self, key: str) -> Facts:
         """What is known about one object; ``FileNotFoundError``."""
-        return self._ask(lambda store: _facts(_obstore().get(store, key, options=_HEAD)))
+        return self._ask(_look, key)
 
     def read(
         self, key: str, start: int = 0, end: int | None = None, etag: str | None = None
@@ -177,32 +207,31 @@ class Engine:
 
         With ``etag``, ``OSError`` where the object has another one by now.
         """
-        options = _range(start, end, etag)
-
-        def step(store: Any) -> tuple[Body, bytes | None]:
-            body = Body(self, _obstore().get(store, key, options=options))
-            size = body.stop - body.start
-            if size > AT_ONCE:
-                return body, None
-            if size > _AT_HAND:
-                return body, body.all()
-            data = bytes(body._result.bytes())
-            if len(data) != size:
-                raise _too_short()
-            return body, data
-
-        found = self._ask(step)
+        body, data = self._ask(self._fetch, key, _range(start, end, etag))
         if etag is not None:
-            _require_same(found[0], etag)
-        return found
+            _require_same(body, etag)
+        return body, data
+
+    def _fetch(
+        self, native: _Native, key: str, options: dict[str, Any] | None
+    ) -> tuple[Body, bytes | None]:
+        result = native.get(native.store, key, options=options)
+        body = Body(self, result)
+        size = body.stop - body.start
+        if size > _AT_HAND:
+            return body, None if size > AT_ONCE else body.all()
+        data = bytes(result.bytes())
+        if len(data) != size:
+            raise _too_short()
+        return body, data
 
     def open(
         self, key: str, start: int = 0, end: int | None = None, etag: str | None = None
     ) -> Body:
         """As ``read``, always to be read as it comes. Asked once: the caller knows what is left."""
-        store, get, options = self.store(), _obstore().get, _range(start, end, etag)
-        body = self.once(lambda: Body(self, get(store, key, options=options)))
-        _require_same(body, etag)
+        native, options = self._native(key), _range(start, end, etag)
+        body = self.once(lambda: Body(self, native.get(native.store, key, options=options)))
+        _require_same(body, body.etag if etag is None else etag)
         return body
 
     def put(
@@ -219,7 +248,7 @@ class Engine:
 
         ``repeat`` says after which errors it may be tried again.
         """
-        store, put = self.store(), _obstore().put
+        native = self._native(key)
         options: dict[str, Any] = {"attributes": dict(attributes)}
         if tags:
             options["tags"] = dict(tags)
@@ -227,7 +256,7 @@ class Engine:
             options["mode"] = "create"
 
         def step() -> Any:
-            return put(store, key, data, use_multipart=False, **options)
+            return native.put(native.store, key, data, use_multipart=False, **options)
 
         found = repeated(self._bounds, lambda _: self.once(step, _GRACE), repeat)
         return str(found["e_tag"] or "")
@@ -244,38 +273,50 @@ class Engine:
                 raise
             raise explained from explained.__cause__
 
-    def _ask(self, step: Callable[[Any], T]) -> T:
-        """``step(store)``, interruptible, explained, and repeated where the network fails.
+    def _ask(self, step: Callable[..., T], key: str, *arguments: Any) -> T:
+        """``step(native, key, …)``, interruptible, explained, repeated where the network fails.
 
         Nothing that may not be asked twice.
         """
-        store = self._store_for_this_thread()
         failed: BaseException | None = None
-        if store is not None:
+        native = self._direct(key)
+        if native is not None:
             try:
-                return step(store)  # nearly always that is all
+                return step(native, key, *arguments)  # nearly always that is all
             except BaseException as error:  # noqa: BLE001 - it is raised below, or tried again
                 failed = self._explained(error)
-            if may_be_interrupted() and isinstance(failed, TimeoutError):
-                self._brisk_from, failed = time.monotonic() + _REST, None
+            if native is not self._patient.peek() and isinstance(failed, TimeoutError):
+                self._rests_until, failed = time.monotonic() + _REST, None
 
         def attempt(number: int) -> T:
             if number == 0 and failed is not None:
                 raise failed from failed.__cause__
-            patient = self.store()
-            return self.once(lambda: step(patient))
+            patient = self._native(key)
+            return self.once(lambda: step(patient, key, *arguments))
 
         try:
             return repeated(self._bounds, attempt)
         finally:
             failed = None  # with its traceback it would be a circle
 
-    def _store_for_this_thread(self) -> Any:
-        """The one to call directly: the main thread needs a brisk one; None where there is none."""
-        if not may_be_interrupted():
-            return self.store()
-        if self._brisk is None or is_inherited() or time.monotonic() < self._brisk_from:
+    def _native(self, key: str) -> _Native:
+        if not self.can(key):
+            raise Unfit("this place, process or key is not for obstore")
+        return self._patient.get()
+
+    def _direct(self, key: str) -> _Native | None:
+        """What this thread calls by itself: the main one what is brisk; None if it shall not."""
+        # As `can` has it, and without its call.
+        if self._given_up or PROCESS.is_inherited or _NO_KEY.search(key) is not None:
+            raise Unfit("this place, process or key is not for obstore")
+        if get_ident() != PROCESS.main:
+            return self._patient.get()
+        if self._brisk is None:
             return None
+        if self._rests_until is not None:
+            if time.monotonic() < self._rests_until:
+                return None
+            self._rests_until = None
         return self._brisk.get()
 
     def _explained(self, error: BaseException) -> BaseException:
@@ -303,10 +344,8 @@ class Engine:
         return explained
 
 
-def _obstore() -> Any:
-    import obstore
-
-    return obstore
+def _look(native: _Native, key: str) -> Facts:
+    return _facts(native.get(native.store, key, options=_HEAD))
 
 
 def _too_short() -> OSError:
@@ -333,7 +372,7 @@ def _facts(result: Any) -> Facts:
     return Facts(int(meta["size"]), etag, mtime, meta["version"], result.attributes)
 
 
-def _require_same(body: Body, etag: str | None) -> None:
-    if etag is not None and body.facts.etag != etag:
+def _require_same(body: Body, etag: str) -> None:
+    if body.facts.etag != etag:
         # There are servers that do not know conditions.
         raise OSError(errno.EBUSY, "another content came in its place meanwhile; try again")

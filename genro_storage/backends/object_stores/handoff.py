@@ -16,12 +16,12 @@ import threading
 import time
 from collections import deque
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["interruptible", "is_inherited", "may_be_interrupted"]
+__all__ = ["PROCESS", "interruptible"]
 
 T = TypeVar("T")
 
@@ -63,19 +63,21 @@ class _Worker:
 
 
 class _Process:
-    """What is true of this process."""
+    """What is true of this process: for attributes, since every small request reads them."""
 
-    main: ClassVar[int | None] = threading.main_thread().ident
-    has_parents_obstore: ClassVar[bool] = False
+    __slots__ = ("is_inherited", "main")
+
+    def __init__(self) -> None:
+        #: The thread that gets interrupts; others call by themselves.
+        self.main: int | None = threading.main_thread().ident
+        #: Whether it was forked from one that had obstore, whose threads are not here: each of
+        #: its calls would wait for ever. Whoever starts processes by ``spawn`` has none of this.
+        self.is_inherited: bool = False
 
 
+PROCESS = _Process()
 _idle: deque[_Worker] = deque()
 _abandoned: deque[_Call] = deque(maxlen=64)
-
-
-def may_be_interrupted() -> bool:
-    """Whether this is the thread that gets interrupts, the main one."""
-    return _thread.get_ident() == _Process.main
 
 
 def interruptible(step: Callable[[], T], grace: float = 0.0) -> T:
@@ -84,7 +86,7 @@ def interruptible(step: Callable[[], T], grace: float = 0.0) -> T:
     What it does then happens or not, whole: nobody hears of it. With ``grace`` an interrupt is
     raised when the call has ended, or so many seconds later, or at another interrupt.
     """
-    if not may_be_interrupted():
+    if _thread.get_ident() != PROCESS.main:
         return step()
     try:
         worker = _idle.pop()
@@ -111,21 +113,13 @@ def interruptible(step: Callable[[], T], grace: float = 0.0) -> T:
     return found
 
 
-def is_inherited() -> bool:
-    """Whether this process was forked from one that had obstore, whose threads are not here.
-
-    Each of its calls would wait for ever. Whoever starts processes by ``spawn`` has none of this.
-    """
-    return _Process.has_parents_obstore
-
-
 def _after_fork() -> None:
-    _Process.main = threading.get_ident()
+    PROCESS.main = threading.get_ident()
     _idle.clear()
     _abandoned.clear()
     # Also where it was not used yet as far as we know: another library may have.
     if "obstore" in sys.modules:
-        _Process.has_parents_obstore = True
+        PROCESS.is_inherited = True
 
 
 if hasattr(os, "register_at_fork"):

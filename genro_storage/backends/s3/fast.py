@@ -24,6 +24,7 @@ from .store_settings import make_store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..object_stores.engine import Body
     from ..object_stores.verifying import Known, Verifier
     from .client import S3Client
 
@@ -49,6 +50,7 @@ class ObstoreFilesystem(S3Filesystem):
             client.bounds,
             (lambda: self._make(BRISK)) if is_told and client.options.patience > BRISK else None,
         )
+        self._verifies: bool = client.options.verify_downloads
         #: Its ETags have shown to be no MD5, so that they prove no upload: see ``_is_stored``.
         self._uploads_by_sdk = False
 
@@ -61,12 +63,12 @@ class ObstoreFilesystem(S3Filesystem):
         except ImportError as error:
             raise missing_extra(error, client.mount, "s3", "s3") from error
 
-    def _try(self, key: str, step: Callable[[], T], otherwise: Callable[[], T]) -> T:
-        if self.engine.can(key):
-            try:
-                return step()
-            except Unfit:
-                pass
+    @staticmethod
+    def _try(step: Callable[[], T], otherwise: Callable[[], T]) -> T:
+        try:
+            return step()
+        except Unfit:
+            pass
         return otherwise()
 
     def store(self) -> Any:
@@ -79,11 +81,10 @@ class ObstoreFilesystem(S3Filesystem):
     # -- looking ------------------------------------------------------------------------------
 
     def _look(self, path: str) -> dict[str, Any] | Facts:
-        if self.engine.can(path):
-            try:
-                return self.engine.head(path)
-            except Unfit:
-                pass
+        try:
+            return self.engine.head(path)
+        except Unfit:
+            pass
         return super()._look(path)
 
     # -- reading ------------------------------------------------------------------------------
@@ -93,7 +94,6 @@ class ObstoreFilesystem(S3Filesystem):
         if mode != "rb":
             return slow(path, mode, **options)
         return self._try(
-            path,
             lambda: FastStream(
                 self.engine,
                 self.client,
@@ -119,16 +119,15 @@ class ObstoreFilesystem(S3Filesystem):
         )
 
     def _verifier(self, path: str, facts: Facts) -> Verifier | None:
-        if not self.client.options.verify_downloads:
+        if not self._verifies:
             return None
         return verifier_for(self._known(path, facts), facts.size)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
-        if self.engine.can(path):
-            try:
-                return self._read(path, start or 0, end)
-            except Unfit:
-                pass
+        try:
+            return self._read(path, start or 0, end)
+        except Unfit:
+            pass
         return super().cat_file(path, start, end)
 
     def _read(self, path: str, start: int, end: int | None) -> bytes:
@@ -142,17 +141,24 @@ class ObstoreFilesystem(S3Filesystem):
             sink = MemorySink()
             download(body, self._again(path), sink, self.client.bounds)
             data = sink.value()
-        if start == 0 and body.stop == body.facts.size:
-            self._compare(path, body.facts, data)
+        if start == 0 and end is None and self._is_as_kept(body, data):
+            return data
+        facts = body.facts  # which also tell whether it was a store that has answered
+        if start == 0 and body.stop == facts.size:
+            self._compare(path, facts, data)
         return data
+
+    def _is_as_kept(self, body: Body, data: bytes) -> bool:
+        """Whether all is well, in few steps, with an upload of ours, as it most often is."""
+        kept = body.attributes.get(MD5)
+        return kept is not None and self._verifies and kept == md5_text(data)
 
     def _compare(self, path: str, facts: Facts, data: bytes) -> None:
         """``OSError`` where the content is not what was stored."""
-        if not self.client.options.verify_downloads:
+        if not self._verifies:
             return
-        kept = facts.attributes.get(MD5)
-        if kept is not None and kept == md5_text(data):
-            return  # as nearly always, with few steps
+        if facts.etag.strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest():
+            return
         verifier = self._verifier(path, facts)
         if verifier is not None:
             verifier.feed(0, data)
@@ -160,12 +166,13 @@ class ObstoreFilesystem(S3Filesystem):
 
     def get_file(self, rpath: str, lpath: str) -> None:
         slow = super().get_file
-        self._try(rpath, lambda: self._fetch(rpath, Path(lpath)), lambda: slow(rpath, lpath))
+        self._try(lambda: self._fetch(rpath, Path(lpath)), lambda: slow(rpath, lpath))
 
     def _fetch(self, path: str, target: Path) -> None:
         body, data = self.engine.read(path)
         if data is not None:
-            self._compare(path, body.facts, data)
+            if not self._is_as_kept(body, data):
+                self._compare(path, body.facts, data)
             target.write_bytes(data)
             return
         verifier = self._verifier(path, body.facts)
@@ -189,7 +196,7 @@ class ObstoreFilesystem(S3Filesystem):
         signed = not (options.anon or options.unsigned_payload)
         fit = signed and len(value) <= PUT_AT_ONCE and not self._uploads_by_sdk
         asked = as_attributes(extra) if fit else None
-        if asked is None or not self.engine.can(path):
+        if asked is None:
             slow(path, value, create, extra)
             return
         attributes, tags = asked

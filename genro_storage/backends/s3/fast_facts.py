@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
+from binascii import a2b_hex, b2a_base64
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from ...info import Checksum, FileInfo
-from ..object_stores.kept import kept_checksum, kept_metadata, shown
+from ..object_stores.kept import MD5, MD5_SIZE, kept_checksum, shown
 from .metadata import as_metadata, is_md5
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ..object_stores.engine import Facts
 
 __all__ = ["as_attributes", "as_head", "info_of"]
 
+#: Letters of an MD5 in base64.
+_LENGTH = 24
 #: What obstore can say of an object, and how botocore calls it.
 _HEADERS = {
     "ContentType": "Content-Type",
@@ -30,34 +32,49 @@ _NAMES = {header: name for name, header in _HEADERS.items()}
 _RESERVED = {header.lower() for header in _NAMES}
 
 
-def info_of(path: str, facts: Facts, *, express: bool = False, believes: bool = True) -> FileInfo:
-    """The library's words for an object. ``express``: its bucket has ETags that are no MD5.
+def info_of(path: str, facts: Facts, believes: bool, is_express: Callable[[], bool]) -> FileInfo:
+    """The library's words for an object. ``is_express``: its bucket has ETags that are no MD5.
 
     ``believes``: whether an MD5 counts that is among the metadata.
 
     This is asked for every file, hence the straight way: by a botocore answer it would take three
     times as long.
     """
-    metadata, etag = facts.metadata, facts.etag.strip('"')
+    attributes, etag = facts.attributes, facts.etag.strip('"')
+    metadata: dict[str, str] = {}
     kept: Checksum | None = None
-    may_be_md5 = not express and is_md5(etag)
-    if may_be_md5 and believes and metadata == kept_metadata(bytes.fromhex(etag), facts.size):
-        metadata, kept = {}, Checksum("md5", etag)  # an upload of ours, as it most often is
-    elif metadata:
-        metadata = as_metadata(metadata)
+    if believes and len(attributes) == 3 and _is_as_written(facts, etag):
+        kept = Checksum("md5", etag)  # an upload of ours, as it most often is
+    elif facts.metadata:
+        metadata = as_metadata(facts.metadata)
         kept = kept_checksum(metadata, facts.size) if believes else None
-        if kept is not None and kept.hexdigest != etag and may_be_md5:
+        if kept is not None and kept.hexdigest != etag and is_md5(etag) and not is_express():
             kept = None  # it may be of a content that was here before; see ``S3Backend.checksum``
         metadata = shown(metadata)
     return FileInfo(
         path,
         "file",
         facts.size,
-        float(math.floor(facts.mtime.timestamp())),  # as every HEAD has it
+        facts.mtime.timestamp() // 1,  # as every HEAD has it
         etag,
         kept,
-        facts.attributes.get("Content-Type"),
+        attributes.get("Content-Type"),
         metadata,
+    )
+
+
+def _is_as_written(facts: Facts, etag: str) -> bool:
+    """Whether the attributes are a type, and what we keep with a content whose MD5 is the ETag."""
+    attributes = facts.attributes
+    try:
+        text = b2a_base64(a2b_hex(etag), newline=False)
+    except ValueError:
+        return False  # the ETag of a multipart upload
+    return (
+        attributes.get(MD5, "").encode() == text
+        and len(text) == _LENGTH
+        and attributes.get(MD5_SIZE) == str(facts.size)
+        and "Content-Type" in attributes
     )
 
 
