@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PEERS", "ByFsspec", "Genro", "Obstore", "Peer", "Server"]
 
+#: Threads, or connections.
 THREADS = 16
-#: Threads, or connections, of the concurrent reads.
-CONCURRENT = 32
 
 
 class Server(NamedTuple):
@@ -80,7 +79,7 @@ class Peer:
 
         async def work() -> int:
             loop = asyncio.get_running_loop()
-            loop.set_default_executor(ThreadPoolExecutor(CONCURRENT))
+            loop.set_default_executor(ThreadPoolExecutor(THREADS))
             return await _gathered(lambda key: asyncio.to_thread(self.get, key), keys)
 
         return asyncio.run(work())
@@ -239,7 +238,7 @@ class S3fs(ByFsspec):
             # With its default of 10 connections it would be slower still; and a server that is
             # not Amazon's may send the checksum of the whole with a part.
             "config_kwargs": {
-                "max_pool_connections": CONCURRENT,
+                "max_pool_connections": THREADS,
                 "response_checksum_validation": "when_required",
             },
         }
@@ -278,7 +277,7 @@ class Boto3(Peer):
             aws_secret_access_key=server.secret,
             region_name="us-east-1",
             config=Config(
-                max_pool_connections=CONCURRENT,
+                max_pool_connections=THREADS,
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 read_timeout=600,
