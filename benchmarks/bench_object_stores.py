@@ -1,10 +1,11 @@
 """Object stores: the library beside raw obstore, fsspec's filesystem and the service's own library.
 
 ``python benchmarks/bench_object_stores.py [--server moto|rclone|azurite|fake-gcs] [--small]
-[--peers NAME,NAME] [--scale N] [--rounds N]``: ``--small`` is a few objects only, to see that it
-runs, and ``--scale 4`` a quarter of the objects, for a server that is slow. Each contestant is a
-process of its own, so that nobody's threads and memory are another's; all take turns. Ratios are to
-the first: raw obstore, and on fake-gcs, which obstore cannot write to, Google's library.
+[--only small|large] [--peers NAME,NAME] [--scale N] [--rounds N]``: ``--small`` is a few objects
+only, to see that it runs, and ``--scale 4`` a quarter of the objects, for a server that is slow.
+Each contestant is a process of its own, so that nobody's threads and memory are another's; all take
+turns. Ratios are to the first: raw obstore, and on fake-gcs, which obstore cannot write to, Google's
+library.
 
 The server keeps its files below ``TMPDIR``, where the large file is, too: in memory (``/dev/shm``)
 the disk is no part of what is measured, whose writing back doubles single rounds otherwise.
@@ -133,6 +134,9 @@ class Worker:
     def at_once(self, keys: Sequence[str], size: int) -> None:
         assert self.peer.read_at_once(keys) == len(keys) * size
 
+    def remove(self, key: str) -> None:
+        self.peer.remove(key)
+
     def upload(self, source: str, key: str) -> None:
         self.peer.upload(source, key)
 
@@ -181,9 +185,15 @@ def small_objects(peers: Sequence[str], start: Start, small: bool, scale: int, r
 
 
 def large_object(
-    peers: Sequence[str], start: Start, small: bool, scale: int, rounds: int, directory: Path
+    peers: Sequence[str],
+    start: Start,
+    small: bool,
+    scale: int,
+    rounds: int,
+    directory: Path,
+    reference: str,
 ) -> None:
-    """One large object up and down, and what memory that takes."""
+    """One large object up and down, and what memory that takes; ``reference`` can remove it."""
     count = 8 if small else 1024 // scale
     size, word = count * MIB, "1 GiB" if count == 1024 else f"{count} MiB"
     source = directory / "large.bin"
@@ -204,8 +214,16 @@ def large_object(
         ("download", {"key": "large.bin", "target": str(directory / "got.bin"), "size": size}),
     ):
         with contextlib.ExitStack() as stack:
+            janitor = stack.enter_context(start(reference))
 
-            def renew(stack: contextlib.ExitStack = stack) -> None:
+            def renew(
+                stack: contextlib.ExitStack = stack,
+                janitor: Contestant = janitor,
+                is_upload: bool = step == "upload",
+            ) -> None:
+                if is_upload:
+                    # What is uploaded is new. rclone reads all of an old one when it is looked at.
+                    janitor.do("remove", key="large.bin")
                 for name in peers:
                     if name not in fresh:
                         fresh[name] = stack.enter_context(start(name))
@@ -225,6 +243,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a few objects only")
     parser.add_argument("--scale", type=int, default=1, help="how many times fewer objects")
     parser.add_argument("--rounds", type=int, default=3, help="how often each takes its turn")
+    parser.add_argument("--only", choices=("small", "large"), help="one kind of objects")
     parser.add_argument("--peers", help="names, separated by commas")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -250,8 +269,18 @@ def main() -> None:
         start = functools.partial(Contestant, place=given.server, server=place.server(service.port))
         try:
             rounds = 1 if given.small else given.rounds
-            small_objects(peers, start, given.small, given.scale, rounds)
-            large_object(peers, start, given.small, given.scale, rounds, Path(text))
+            if given.only != "large":
+                small_objects(peers, start, given.small, given.scale, rounds)
+            if given.only != "small":
+                large_object(
+                    peers,
+                    start,
+                    given.small,
+                    given.scale,
+                    rounds,
+                    Path(text),
+                    next(iter(place.peers)),
+                )
         finally:
             service.stop()
 

@@ -133,6 +133,11 @@ class GcsSdk(Peer):
     def download(self, key: str, target: str) -> None:
         self.bucket.blob(key).download_to_filename(target, timeout=600)
 
+    def remove(self, key: str) -> None:
+        blob = self.bucket.blob(key)
+        if blob.exists():
+            blob.delete()
+
 
 class Gcsfs(ByFsspec):
     package, install = "gcsfs", "pip install gcsfs"

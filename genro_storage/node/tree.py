@@ -336,6 +336,7 @@ class NodeTree(NodePacking):
             progress,
             None if on_file is None else copied,
             None if on_skip is None else skipped,
+            fresh=True,
         )
         target._changed(report.new_path)
         return target

@@ -96,8 +96,12 @@ class CopyPlan:
         on_skip: OnSkip | None = None,
         *,
         executor: Executor | None = None,
+        fresh: bool = False,
     ) -> TransferReport:
         """Carry the plan out; ``Callbacks`` says who is told what.
+
+        What stands at both places is looked at anew, since time may have passed; not where the
+        plan is ``fresh``, made in the line before.
 
         The first error stops it; what was copied until then stays and is noted on the error.
         Directories that no file can pass are not listed, unless ``on_skip`` wants to hear of what
@@ -108,7 +112,8 @@ class CopyPlan:
         tally = Tally()
         callbacks = Callbacks(progress, on_file, on_skip)
         try:
-            self._as_of_now()._apply(tally, callbacks, executor or SerialExecutor())
+            plan = self if fresh else self._as_of_now()
+            plan._apply(tally, callbacks, executor or SerialExecutor())
         except Exception as error:  # passes on, with a note of how far the copy came
             tally.failed += 1
             error.add_note(

@@ -28,14 +28,14 @@ __all__ = ["is_hidden_place", "move_by_copying"]
 
 
 def move_by_copying(plan: CopyPlan) -> str | None:
-    """Carry the plan out, then remove what it has copied; the new path as in ``CopyResult``.
+    """Carry a fresh plan out, then remove what it has copied; the new path as in ``CopyResult``.
 
     A source stays where it is no longer what was copied (``StorageError``), where something else
     appeared beside it (``StorageNotEmptyError``), and where the plan has put another file in its
     place: then it is a destination. Nothing is removed where an entry could not be copied.
     """
     moved = _Moved(plan)
-    report = plan.apply(executor=moved)
+    report = plan.apply(executor=moved, fresh=True)
     if moved.left:
         raise StorageError(
             f"{plan.source}: copied to {plan.target} but not removed, "

@@ -455,7 +455,7 @@ def test_an_etag_of_parts_is_made_again_from_the_file(tmp_path, part):
     data = os.urandom(21 * MIB + 17)
     etag = etag_of(data, part * MIB)
     (tmp_path / "f").write_bytes(data)
-    (tmp_path / "g").write_bytes(data[:-1] + b"?")
+    (tmp_path / "g").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with (tmp_path / "f").open("rb") as same, (tmp_path / "g").open("rb") as other:
         assert has_etag(same, len(data), etag)
         assert not has_etag(other, len(data), etag)
@@ -491,10 +491,10 @@ def test_comparing_with_an_upload_in_parts_reads_the_file_and_not_the_object(
         assert len(skipped) == 1 and "ETAG" in skipped[0]
         storage.node("store:t").copy_to("disk:t", skip="hash")
         assert "get_object" not in asked and "upload_part" not in asked
-        (tmp_path / "t/big").write_bytes(data[:-1] + b"?")
+        (tmp_path / "t/big").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
         assert storage.node("disk:t/big") != there
         storage.node("disk:t").copy_to("store:t", skip="hash")
-        assert there.read_bytes()[-1:] == b"?"
+        assert there.read_bytes() == (tmp_path / "t/big").read_bytes()
 
 
 # -- the verifier ------------------------------------------------------------------------------

@@ -74,3 +74,19 @@ def test_a_file_that_is_not_there_takes_a_second_look_for_a_directory(storage, p
     with proxy.counting() as seen:
         assert not storage.node("far:gone.txt").exists
     assert operations(seen) == ["HEAD", "LIST"]
+
+
+def test_copying_a_file_looks_once_at_each_side(storage, proxy, tmp_path):
+    storage.configure([{"name": "disk", "type": "local", "path": str(tmp_path)}])
+    here, there = storage.node("disk:a.txt"), storage.node("far:copied.txt")
+    here.write_bytes(b"hello")
+    with proxy.counting() as seen:
+        here.copy_to(there)
+    assert operations(seen) == ["HEAD", "LIST", "PUT"]
+    with proxy.counting() as seen:
+        here.copy_to(there)
+    assert operations(seen) == ["HEAD", "PUT"]
+    with proxy.counting() as seen:
+        there.copy_to("disk:b.txt")
+    assert operations(seen) == ["HEAD", "GET"]
+    assert storage.node("disk:b.txt").read_bytes() == b"hello"

@@ -266,7 +266,7 @@ class Engine:
     def once(self, step: Callable[[], T], grace: float = 0.0) -> T:
         """``step()``, interruptible, with its errors explained."""
         try:
-            return interruptible(step, grace)
+            return interruptible(step, grace) if get_ident() == PROCESS.main else step()
         except BaseException as error:
             explained = self._explained(error)
             if explained is error:

@@ -126,10 +126,17 @@ class S3Attributes(FsspecBackend):
     # -- writing ------------------------------------------------------------------------------
 
     def _put_options(self, attributes: Attributes | None) -> dict[str, Any]:
+        if attributes is None:
+            return dict(self._default_options)
         keeps_time = self._store.client.options.keep_mtime
         return put_options(
             facts_of(attributes, self._defaults, as_headers, decimal if keeps_time else None)
         )
+
+    @functools.cached_property
+    def _default_options(self) -> dict[str, Any]:
+        """What the mount keeps with every file; found out once, as most writes ask for no more."""
+        return put_options(facts_of(None, self._defaults, as_headers, None))
 
     def write_if_match(
         self, path: str, content: Content, etag: str, *, attributes: Attributes | None = None

@@ -15,7 +15,7 @@ from ..object_stores.verifying import VerifyingSink, verifier_for
 from ..remote import is_transient, missing_extra
 from .codes import is_refused_before_it_began, server_code
 from .fast_errors import explain
-from .fast_facts import as_attributes, as_head
+from .fast_facts import as_attributes, as_head, is_md5_in_base64
 from .fast_stream import FastStream
 from .filesystem import S3Filesystem
 from .sdk_credentials import credentials_of, found_region
@@ -212,18 +212,20 @@ class ObstoreFilesystem(S3Filesystem):
         except Unfit:
             slow(path, value, create, extra)
             return
-        if not self._is_stored(path, etag, value):
+        if not self._is_stored(path, etag, value, extra):
             slow(path, value, create, extra)
 
-    def _is_stored(self, path: str, etag: str, value: bytes) -> bool:
+    def _is_stored(self, path: str, etag: str, value: bytes, extra: dict[str, Any]) -> bool:
         """Whether the ETag that an upload was answered with is that of the content.
 
         obstore follows redirections, and takes another page's ETag for that of what it has sent.
         Where a bucket has ETags of another kind, a look at the object must decide, and botocore,
         which follows nowhere, makes the uploads from then on.
         """
-        digest = hashlib.md5(value, usedforsecurity=False).hexdigest()
-        if etag.strip('"') == digest:
+        bare, kept = etag.strip('"'), extra.get("Metadata", {}).get(MD5)
+        if kept is not None and is_md5_in_base64(bare, kept):
+            return True  # which `pipe_file` has made of this value
+        if bare == hashlib.md5(value, usedforsecurity=False).hexdigest():
             return True
         try:
             found = self.head(path)

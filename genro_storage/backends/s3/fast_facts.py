@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from ..object_stores.engine import Facts
 
-__all__ = ["as_attributes", "as_head", "info_of"]
+__all__ = ["as_attributes", "as_head", "info_of", "is_md5_in_base64"]
 
-#: Letters of an MD5 in base64.
-_LENGTH = 24
+#: Letters of an MD5.
+_LENGTH = 32
 #: What obstore can say of an object, and how botocore calls it.
 _HEADERS = {
     "ContentType": "Content-Type",
@@ -66,16 +66,23 @@ def info_of(path: str, facts: Facts, believes: bool, is_express: Callable[[], bo
 def _is_as_written(facts: Facts, etag: str) -> bool:
     """Whether the attributes are a type, and what we keep with a content whose MD5 is the ETag."""
     attributes = facts.attributes
-    try:
-        text = b2a_base64(a2b_hex(etag), newline=False)
-    except ValueError:
-        return False  # the ETag of a multipart upload
     return (
-        attributes.get(MD5, "").encode() == text
-        and len(text) == _LENGTH
+        is_md5_in_base64(etag, attributes.get(MD5, ""))
         and attributes.get(MD5_SIZE) == str(facts.size)
         and "Content-Type" in attributes
     )
+
+
+def is_md5_in_base64(etag: str, text: str) -> bool:
+    """Whether an ETag, without quotes, is the MD5 that ``text`` has in base64.
+
+    >>> is_md5_in_base64("900150983cd24fb0d6963f7d28e17f72", "kAFQmDzST7DWlj99KOF/cg==")
+    True
+    """
+    try:
+        return len(etag) == _LENGTH and b2a_base64(a2b_hex(etag), newline=False) == text.encode()
+    except ValueError:  # of an upload in parts, or of another kind
+        return False
 
 
 def as_head(facts: Facts) -> dict[str, Any]:
@@ -103,7 +110,7 @@ def as_attributes(extra: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, s
         if name in _HEADERS:
             attributes[_HEADERS[name]] = str(value)
         elif name == "Metadata":
-            if any(key.lower() in _RESERVED for key in value):
+            if not _RESERVED.isdisjoint(map(str.lower, value)):
                 return None  # it would be the header itself
             attributes.update(value)
         elif name == "Tagging":

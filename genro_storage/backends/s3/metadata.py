@@ -119,9 +119,10 @@ def with_md5(options: Mapping[str, Any], digest: bytes, size: int) -> dict[str, 
     As far as a user's own metadata leave room: S3 takes 2 KB of names and values.
     """
     found: dict[str, str] = dict(options.get("Metadata", {}))
+    used = sum(len(each.encode()) for pair in found.items() for each in pair) if found else 0
     for name, value in kept_metadata(digest, size).items():
-        used = sum(len(each.encode()) for pair in found.items() for each in pair)
-        if used + len(name) + len(value) > _MOST:
+        used += len(name) + len(value)
+        if used > _MOST:
             break  # the size alone would be of no use
         found[name] = value
     return {**options, "Metadata": found} if found else dict(options)
