@@ -15,6 +15,7 @@ from .exceptions import (
     place_of,
     translate,
 )
+from .paths import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -131,7 +132,7 @@ class MountRights:
         """
         if getattr(self.backend, "opaque_paths", False):
             return path
-        if paths.is_plain(path):
+        if PLAIN.match(path) is not None:
             return path
         return paths.normalise(path, node=self.label(paths.join(below, path)))
 
