@@ -214,14 +214,13 @@ def large_object(
         ("download", {"key": "large.bin", "target": str(directory / "got.bin"), "size": size}),
     ):
         with contextlib.ExitStack() as stack:
-            janitor = stack.enter_context(start(reference))
+            janitor = stack.enter_context(start(reference)) if step == "upload" else None
 
             def renew(
                 stack: contextlib.ExitStack = stack,
-                janitor: Contestant = janitor,
-                is_upload: bool = step == "upload",
+                janitor: Contestant | None = janitor,
             ) -> None:
-                if is_upload:
+                if janitor is not None:
                     # What is uploaded is new. rclone reads all of an old one when it is looked at.
                     janitor.do("remove", key="large.bin")
                 for name in peers:

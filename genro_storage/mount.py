@@ -153,18 +153,16 @@ class Mount(MountExtras):
         """Whether something is there; an unreachable storage raises, it is not "no"."""
         if not path and not self.prefix and self._is_switched():
             return True
-        backend, real = self._at(path)
         try:
-            return backend.exists(real)
-        except Exception as error:
-            ours = error
-            if not isinstance(error, StorageError):
-                ours = translate(error, node=self.label(path), action="looking at it")
-            if isinstance(ours, StorageNotFoundError | StorageNotDirectoryError):
-                return False
-            if ours is error:
+            backend, real = self._at(path)
+            try:
+                return backend.exists(real)
+            except StorageError:
                 raise
-            raise ours from error
+            except Exception as error:
+                raise translate(error, node=self.label(path), action="looking at it") from error
+        except (StorageNotFoundError, StorageNotDirectoryError):
+            return False
 
     def scan(self, path: str) -> Iterator[FileInfo]:
         """The entries of a directory, one level, in any order."""

@@ -132,7 +132,7 @@ class MountRights:
         """
         if getattr(self.backend, "opaque_paths", False):
             return path
-        if PLAIN.match(path) is not None:
+        if not path or PLAIN.match(path) is not None:
             return path
         return paths.normalise(path, node=self.label(paths.join(below, path)))
 

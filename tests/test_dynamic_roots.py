@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from genro_storage import StorageManager
+from genro_storage import StorageManager, StorageNotFoundError
 
 tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant")
 
@@ -267,3 +267,13 @@ def test_what_a_switch_stands_for_is_not_deleted(switched, tmp_path):
     with pytest.raises(PermissionError):
         switched.node("site:s1").delete()
     assert (tmp_path / "s1/f").exists()
+
+
+def test_nothing_exists_where_the_root_is_missing(switched, tmp_path):
+    switched.configure([{"name": "dyn", "type": "local", "path": lambda: str(tmp_path / "gone")}])
+    for node in (switched.node("site:gone/a"), switched.node("dyn:a")):
+        assert not node.exists
+        assert not node.isfile
+        assert not node.isdir
+    with pytest.raises(StorageNotFoundError, match="site:gone/a/b: the directory above"):
+        switched.node("site:gone/a/b").mkdir()

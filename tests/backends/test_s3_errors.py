@@ -430,6 +430,19 @@ def test_obstore_follows_a_redirection_without_signature_and_content(status):
             assert "Authorization" not in request.headers
 
 
+def test_another_page_that_breaks_off_is_no_broken_connection():
+    page = Answer(200, b"<html>", (("Content-Length", "100"),), says_length=False)
+    with AnswerServer(lambda _: page) as other:
+        away = Answer(302, b"", (("Location", f"http://localhost:{other.port}/x"),))
+        with (
+            AnswerServer(lambda _: away) as server,
+            mounted(_at(server), retries=2) as node,
+            pytest.raises(StorageError, match="sends us elsewhere"),
+        ):
+            node.read_bytes()
+        assert len(other.requests) == 1
+
+
 def test_a_file_that_another_page_says_it_has_taken_is_sent_again():
     """303 has obstore look at another page, whose ETag it takes for that of the file."""
     page = Answer(200, b"a page", (("ETag", '"1"'), ("Last-Modified", _DATE)))

@@ -226,9 +226,13 @@ class Engine:
         size = body.stop - body.start
         if size > _AT_HAND:
             return body, None if size > AT_ONCE else body.all()
-        data = bytes(result.bytes())
-        if len(data) != size:
-            raise _too_short()
+        try:
+            data = bytes(result.bytes())
+            if len(data) != size:
+                raise _too_short()
+        except Exception:
+            body.facts  # noqa: B018 - Unfit, where it is a page of somebody else that breaks off
+            raise
         return body, data
 
     def open(

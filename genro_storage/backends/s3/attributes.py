@@ -101,6 +101,8 @@ class S3Attributes(FsspecBackend):
     """Metadata, descriptors and conditions of the objects of a bucket."""
 
     kept_attributes: frozenset[str] = frozenset(Attributes._fields) - {"mode", "offered"}
+    #: What the mount keeps with every file, when somebody has asked for it.
+    _default_options: dict[str, Any] | None = None
     _store: S3Filesystem
 
     def _reading(self, path: str) -> AbstractContextManager[None]:
@@ -126,17 +128,19 @@ class S3Attributes(FsspecBackend):
     # -- writing ------------------------------------------------------------------------------
 
     def _put_options(self, attributes: Attributes | None) -> dict[str, Any]:
-        if attributes is None:
-            return dict(self._default_options)
+        if attributes is None:  # as most writes
+            if self._default_options is None:
+                self._default_options = put_options(
+                    facts_of(None, self._defaults, as_headers, None)
+                )
+            found = dict(self._default_options)
+            if "Metadata" in found:
+                found["Metadata"] = dict(found["Metadata"])
+            return found
         keeps_time = self._store.client.options.keep_mtime
         return put_options(
             facts_of(attributes, self._defaults, as_headers, decimal if keeps_time else None)
         )
-
-    @functools.cached_property
-    def _default_options(self) -> dict[str, Any]:
-        """What the mount keeps with every file; found out once, as most writes ask for no more."""
-        return put_options(facts_of(None, self._defaults, as_headers, None))
 
     def write_if_match(
         self, path: str, content: Content, etag: str, *, attributes: Attributes | None = None

@@ -44,7 +44,7 @@ def info_of(path: str, facts: Facts, believes: bool, is_express: Callable[[], bo
     metadata: dict[str, str] = {}
     kept: Checksum | None = None
     if believes and len(attributes) == 3 and _is_as_written(facts, etag):
-        kept = Checksum("md5", etag)  # an upload of ours, as it most often is
+        kept = Checksum("md5", etag.lower())  # an upload of ours, as it most often is
     elif facts.metadata:
         metadata = as_metadata(facts.metadata)
         kept = kept_checksum(metadata, facts.size) if believes else None
