@@ -259,6 +259,7 @@ def test_the_root_of_a_switched_mount_has_no_place(switched, calls):
     ):
         with pytest.raises(OSError, match="site:"):
             act()
+    assert switched.node("site:").exists and switched.node("site:").isdir
     assert calls == []
 
 
