@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from genro_storage.backends.object_stores.engine import Facts
+from genro_storage.backends.object_stores.kept import md5_digest, md5_text
 from genro_storage.backends.s3.fast_facts import info_of, is_md5_in_base64
 
 _WHEN = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
@@ -73,3 +74,11 @@ def test_an_md5_in_base64_is_no_other_text(text):
     assert is_md5_in_base64(_MD5.hexdigest(), _KEPT["md5chksum"])
     assert not is_md5_in_base64(_MD5.hexdigest(), text)
     assert not is_md5_in_base64(text, text)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2046, 2047, 2048, 4094, 4096, 16384, 16385, 100_000])
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_a_digest_is_that_of_all_of_a_content(size, kind):
+    data = kind(bytes(range(256)) * 400)[:size]
+    assert md5_digest(data) == hashlib.md5(data).digest()
+    assert md5_text(data) == base64.b64encode(hashlib.md5(data).digest()).decode()

@@ -213,7 +213,9 @@ class Engine:
 
         With ``etag``, ``OSError`` where the object has another one by now.
         """
-        body, data = self._ask(self._fetch, key, _range(start, end, etag))
+        is_plain = start == 0 and end is None and etag is None
+        options = None if is_plain else _range(start, end, etag)
+        body, data = self._ask(self._fetch, key, options)
         if etag is not None:
             _require_same(body, etag)
         return body, data

@@ -6,7 +6,6 @@ Every call is one request where S3 allows it. Nothing is cached.
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import re
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from urllib.parse import urlencode
 
 from ...info import CleanupCount
 from ..errors import RootNotFoundError
+from ..object_stores.kept import md5_digest
 from ..object_stores.listing import pages
 from ..object_stores.source import Source
 from ..remote import is_transient
@@ -82,7 +82,7 @@ class S3Filesystem(S3Looks):
         """Store ``value``; ``mode="create"`` refuses to replace. Other options are facts to keep."""
         extra = self.facts(path, options)
         if self.client.options.store_checksums != "never":
-            extra = with_md5(extra, hashlib.md5(value, usedforsecurity=False).digest(), len(value))
+            extra = with_md5(extra, md5_digest(value), len(value))
         create = options.get("mode") == "create"
         self.create(path, create, lambda only: self._put_now(path, value, only, extra))
 
