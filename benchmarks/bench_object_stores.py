@@ -160,15 +160,26 @@ def work(name: str, place: str, server: Server) -> None:
 Start = Callable[[str], Contestant]
 
 
-def small_objects(peers: Sequence[str], start: Start, small: bool, scale: int, rounds: int) -> None:
+class Race(NamedTuple):
+    """Who races, and how much of it; ``reference`` is whom the others are measured against."""
+
+    peers: Sequence[str]
+    reference: str
+    start: Start
+    small: bool
+    scale: int
+    rounds: int
+
+
+def small_objects(race: Race) -> None:
     """Many small objects up and down, questions one after the other, reads all at once."""
     size = 4096
-    counts = (20, 5, 20) if small else (2_000, 300, 1_000)
-    many, asked, at_once = (max(1, count // scale) for count in counts)
+    counts = (20, 5, 20) if race.small else (2_000, 300, 1_000)
+    many, asked, at_once = (max(1, count // race.scale) for count in counts)
     with contextlib.ExitStack() as stack:
-        started = {name: stack.enter_context(start(name)) for name in peers}
+        started = {name: stack.enter_context(race.start(name)) for name in race.peers}
 
-        def race(title: str, step: str, count: int) -> None:
+        def run(title: str, step: str, count: int) -> None:
             # Everybody works on objects of their own.
             contestants = {
                 name: functools.partial(
@@ -176,25 +187,17 @@ def small_objects(peers: Sequence[str], start: Start, small: bool, scale: int, r
                 )
                 for name, each in started.items()
             }
-            compare(title, contestants, rounds=rounds)
+            compare(title, contestants, rounds=race.rounds)
 
-        race(f"{many:,} objects of 4 KiB up, 16 threads", "up", many)
-        race(f"{many:,} objects of 4 KiB down, 16 threads", "down", many)
-        race(f"{asked} x (exists, size, read)", "ask", asked)
-        race(f"{at_once:,} reads at once, async", "at_once", at_once)
+        run(f"{many:,} objects of 4 KiB up, 16 threads", "up", many)
+        run(f"{many:,} objects of 4 KiB down, 16 threads", "down", many)
+        run(f"{asked} x (exists, size, read)", "ask", asked)
+        run(f"{at_once:,} reads at once, async", "at_once", at_once)
 
 
-def large_object(
-    peers: Sequence[str],
-    start: Start,
-    small: bool,
-    scale: int,
-    rounds: int,
-    directory: Path,
-    reference: str,
-) -> None:
-    """One large object up and down, and what memory that takes; ``reference`` can remove it."""
-    count = 8 if small else 1024 // scale
+def large_object(race: Race, directory: Path) -> None:
+    """One large object up and down, and what memory that takes."""
+    count = 8 if race.small else 1024 // race.scale
     size, word = count * MIB, "1 GiB" if count == 1024 else f"{count} MiB"
     source = directory / "large.bin"
     with source.open("wb") as sink:
@@ -202,36 +205,34 @@ def large_object(
             sink.write(number.to_bytes(4, "big") * (MIB // 4))
     peaks: dict[str, dict[str, float]] = {}
 
-    def go(name: str, step: str, **arguments: Any) -> None:
-        # A new process, whose peak is that of this step.
-        contestant = fresh.pop(name)
-        contestant.do(step, **arguments)
-        peaks.setdefault(step, {})[name] = contestant.peak
+    def run(step: str, before: Callable[[], object], **arguments: Any) -> None:
+        fresh: dict[str, Contestant] = {}
 
-    fresh: dict[str, Contestant] = {}
-    for step, arguments in (
-        ("upload", {"source": str(source), "key": "large.bin"}),
-        ("download", {"key": "large.bin", "target": str(directory / "got.bin"), "size": size}),
-    ):
+        def go(name: str) -> None:
+            # A new process, whose peak is that of this step.
+            contestant = fresh.pop(name)
+            contestant.do(step, **arguments)
+            peaks.setdefault(step, {})[name] = contestant.peak
+
         with contextlib.ExitStack() as stack:
-            janitor = stack.enter_context(start(reference)) if step == "upload" else None
 
-            def renew(
-                stack: contextlib.ExitStack = stack,
-                janitor: Contestant | None = janitor,
-            ) -> None:
-                if janitor is not None:
-                    # What is uploaded is new. rclone reads all of an old one when it is looked at.
-                    janitor.do("remove", key="large.bin")
-                for name in peers:
+            def renew() -> None:
+                before()
+                for name in race.peers:
                     if name not in fresh:
-                        fresh[name] = stack.enter_context(start(name))
+                        fresh[name] = stack.enter_context(race.start(name))
 
-            contestants = {name: functools.partial(go, name, step, **arguments) for name in peers}
-            compare(f"{word}, {step}", contestants, rounds=rounds, before=renew, warm=False)
-            fresh.clear()
+            contestants = {name: functools.partial(go, name) for name in race.peers}
+            compare(f"{word}, {step}", contestants, rounds=race.rounds, before=renew, warm=False)
+
+    with race.start(race.reference) as janitor:
+        # What is uploaded is new: rclone reads all of an old one when it is looked at.
+        remove = functools.partial(janitor.do, "remove", key="large.bin")
+        run("upload", remove, source=str(source), key="large.bin")
+    target = str(directory / "got.bin")
+    run("download", lambda: None, key="large.bin", target=target, size=size)
     print("\npeak memory of the process, MiB  (upload, download)")
-    for name in peers:
+    for name in race.peers:
         print(f"  {name:<34} {peaks['upload'][name]:9.0f} {peaks['download'][name]:9.0f}")
 
 
@@ -268,18 +269,12 @@ def main() -> None:
         start = functools.partial(Contestant, place=given.server, server=place.server(service.port))
         try:
             rounds = 1 if given.small else given.rounds
+            reference = next(iter(place.peers))
+            race = Race(peers, reference, start, given.small, given.scale, rounds)
             if given.only != "large":
-                small_objects(peers, start, given.small, given.scale, rounds)
+                small_objects(race)
             if given.only != "small":
-                large_object(
-                    peers,
-                    start,
-                    given.small,
-                    given.scale,
-                    rounds,
-                    Path(text),
-                    next(iter(place.peers)),
-                )
+                large_object(race, Path(text))
         finally:
             service.stop()
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .info import FileInfo
 
 __all__ = [
-    "PLAIN",
     "is_addressable",
     "is_plain",
     "join",
@@ -28,9 +27,9 @@ __all__ = [
     "split",
 ]
 
-#: A path that needs no work: no empty or dot-dot component, no NUL, no backslash that could be
-#: a separator in disguise. One regular expression, because every node is made through here.
-PLAIN: re.Pattern[str] = re.compile(
+# A path that needs no work: no empty or dot-dot component, no NUL, no backslash that could be
+# a separator in disguise. One regular expression, because every node is made through here.
+_PLAIN = re.compile(
     r"(?!/)(?!.*(?://|\x00|\\))(?!(?:.*/)?\.\.(?:/|\Z))(?![A-Za-z]:(?:/|\Z)).*[^/]\Z", re.DOTALL
 )
 _ODD = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)|\x00")
@@ -39,7 +38,7 @@ _DRIVE = re.compile(r"[A-Za-z]:(?:[/\\]|\Z)")
 
 def is_plain(path: str) -> bool:
     """Whether a path is spelt as it is to be."""
-    return not path or PLAIN.match(path) is not None
+    return not path or _PLAIN.match(path) is not None
 
 
 def normalise(path: str, *, node: str | None = None) -> str:

@@ -15,7 +15,6 @@ from .exceptions import (
     place_of,
     translate,
 )
-from .paths import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -132,7 +131,7 @@ class MountRights:
         """
         if getattr(self.backend, "opaque_paths", False):
             return path
-        if not path or PLAIN.match(path) is not None:
+        if paths.is_plain(path):
             return path
         return paths.normalise(path, node=self.label(paths.join(below, path)))
 

@@ -168,7 +168,7 @@ def md5_text(data: bytes) -> str:
     >>> md5_text(b"abc")
     'kAFQmDzST7DWlj99KOF/cg=='
     """
-    return binascii.b2a_base64(md5_digest(data), newline=False).decode("ascii")
+    return digest_text(md5_digest(data))
 
 
 def kept_metadata(digest: bytes, size: int, size_name: str = MD5_SIZE) -> dict[str, str]:
