@@ -19,6 +19,7 @@ __all__ = [
     "FileInfo",
     "FileVersion",
     "Finding",
+    "Loaded",
     "WriteOptions",
 ]
 
@@ -144,6 +145,13 @@ class Attributes(NamedTuple):
         """The names of those that say something."""
         named = zip(self._fields[:-1], self[:-1], strict=True)
         return tuple(name for name, value in named if value is not None and value != {})
+
+
+class Loaded(NamedTuple):
+    """All of a file: its content, and what was kept with it (``offered`` to whom it is copied)."""
+
+    data: bytes
+    attributes: Attributes
 
 
 class WriteOptions(TypedDict, total=False):

@@ -24,7 +24,7 @@ from .exceptions import (
 )
 from .handles import BinaryWriter, open_reader
 from .info import CleanupCount, FileInfo
-from .mount_extras import MountExtras
+from .mount_transfers import MountTransfers
 from .rights import Permissions
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _log = logging.getLogger("genro_storage")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Mount(MountExtras):
+class Mount(MountTransfers):
     """The verbs of a mount: the only calls of a backend in the library."""
 
     # -- places -------------------------------------------------------------------------------

@@ -86,6 +86,9 @@ DOORS = {
     "download": lambda mount, here: mount.download("p", here / "target"),
     "upload": lambda mount, here: mount.upload(here / "source", "p"),
     "copy": lambda mount, here: mount.copy("p", mount, "q"),
+    "load": lambda mount, here: mount.load("p"),
+    "probable_checksum": lambda mount, here: mount.probable_checksum(FileInfo("p", "file")),
+    "copy_listed": lambda mount, here: mount.copy_listed(FileInfo("p", "file"), mount, "q"),
     "move": lambda mount, here: mount.move("p", mount, "q"),
     "checksum": lambda mount, here: mount.checksum(FileInfo("p", "file")),
     "versions": lambda mount, here: mount.versions("p"),
@@ -265,7 +268,7 @@ WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
     "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
     "sign_part", "upload_parts", "complete_upload", "abort_upload", "merge_metadata",
-    "write_if_match", "try_conditions", "copy_if_absent", "copy_from", "restore_version", "set_tags", "merge_tags",
+    "write_if_match", "try_conditions", "copy_if_absent", "copy_from", "copy_listed", "restore_version", "set_tags", "merge_tags",
 }  # fmt: skip
 DELETES = {
     "remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move", "filesystem", "store",
@@ -295,6 +298,7 @@ def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
         "versions", "stat_version", "require_versions", "copies_from", "diagnose", "get_metadata",
         "descriptor", "has_content_of", "url", "internal_url", "public_url", "local_path", "address",
         "check", "close", "open_whole", "get_tags", "version_descriptor",
+        "load", "probable_checksum",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS
     assert not reads & (WRITES | DELETES)

@@ -18,6 +18,7 @@ from ..capabilities import BackendCapabilities
 from ..exceptions import locating
 from ..paths import order_key, parent_of
 from .optional import OptionalVerbs
+from .transferring import TransferVerbs
 
 if TYPE_CHECKING:
     import os
@@ -109,7 +110,7 @@ class WriteHandle(io.RawIOBase):
                 self.abort()
 
 
-class Backend(OptionalVerbs, ABC):
+class Backend(OptionalVerbs, TransferVerbs, ABC):
     """One storage technology. Thread-safe: any method may run in several threads at once."""
 
     capabilities: BackendCapabilities

@@ -1,0 +1,63 @@
+"""The verbs of whoever moves many files: what a listing has told is not asked again.
+
+Each has a default, so that a backend overrides one only where it can do better.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from ..info import Attributes, Loaded
+
+if TYPE_CHECKING:
+    from ..info import Checksum, FileInfo
+    from .base import Backend
+
+__all__ = ["TransferVerbs"]
+
+
+class TransferVerbs(ABC):
+    """The part of :class:`~genro_storage.backends.base.Backend` for the transfer engine."""
+
+    #: How many transfers at a time pay here: many where the answer takes its time.
+    concurrency: ClassVar[int] = 1
+    #: Whether a directory is there only because something is below it, so that listing it tells
+    #: as much as a look, for the same price.
+    lists_at_once: ClassVar[bool] = False
+
+    # -- as in ``Backend`` --------------------------------------------------------------------
+
+    @abstractmethod
+    def read_bytes(
+        self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
+    ) -> bytes: ...
+
+    @abstractmethod
+    def copy(self, source: str, target: str) -> None: ...
+
+    @abstractmethod
+    def copy_from(self, other: Backend, source: str, target: str) -> None: ...
+
+    # -- one file among many ------------------------------------------------------------------
+
+    def load(self, path: str) -> Loaded:
+        """All of a small file, and what was kept with it, as far as reading it tells by itself."""
+        return Loaded(self.read_bytes(path), Attributes(offered=True))
+
+    def probable_checksum(self, info: FileInfo) -> Checksum | None:
+        """A digest from the listing that proves a content which has it, and disproves none.
+
+        An ETag that may be an MD5, say: where a file has that MD5, it is this content.
+        """
+        return info.checksum
+
+    def copy_listed(self, info: FileInfo, target: str, origin: Backend) -> None:
+        """Copy a file of ``origin`` (this backend, or one that ``copies_from`` takes) to ``target``.
+
+        As ``copy`` and ``copy_from``; ``info`` is from a listing, and tells size and ETag.
+        """
+        if origin is self:
+            self.copy(info.path, target)
+        else:
+            self.copy_from(origin, info.path, target)

@@ -1,0 +1,56 @@
+"""The verbs of a mount for whoever moves many files, whose listing has told what there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .backends.dynamic import DynamicRoot
+from .exceptions import StorageError, translate, translating
+from .mount_extras import MountExtras
+
+if TYPE_CHECKING:
+    from .info import Checksum, FileInfo, Loaded
+
+__all__ = ["MountTransfers"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MountTransfers(MountExtras):
+    """As the verbs of one file, without asking for what is known."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many transfers at a time pay here."""
+        return 1 if isinstance(self.backend, DynamicRoot) else self.backend.concurrency
+
+    @property
+    def lists_at_once(self) -> bool:
+        """Whether listing a directory costs as much as a look at it, and tells more."""
+        return not isinstance(self.backend, DynamicRoot) and self.backend.lists_at_once
+
+    def load(self, path: str) -> Loaded:
+        """All of a small file, and what was kept with it."""
+        backend, real = self._at(path)
+        try:
+            return backend.load(real)
+        except StorageError:
+            raise
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="reading") from error
+
+    def probable_checksum(self, info: FileInfo) -> Checksum | None:
+        """A digest from the listing that proves a content which has it, and disproves none."""
+        backend, real = self._at(info.path)
+        inner = info if real == info.path else info._replace(path=real)
+        with translating(lambda: self.label(info.path), "comparing"):
+            return backend.probable_checksum(inner)
+
+    def copy_listed(self, info: FileInfo, target: MountTransfers, target_path: str) -> None:
+        """As ``copy``, of a file whose size and ETag a listing has told."""
+        target.require_write(target_path, "copying")
+        backend, real = self._at(info.path)
+        there, target_real = target._at(target_path)
+        inner = info if real == info.path else info._replace(path=real)
+        with translating(lambda: self._way(info.path, target, target_path), "copying"):
+            there.copy_listed(inner, target_real, backend)
