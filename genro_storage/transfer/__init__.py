@@ -10,30 +10,56 @@ return actions, ``execute`` carries actions out, ``copying`` joins the two::
 
 from __future__ import annotations
 
+from .bandwidth import Bandwidth
 from .copying import CopyPlan, plan_copy
+from .events import (
+    BytesMoved,
+    Event,
+    FileDone,
+    FileFailed,
+    FileSkipped,
+    FileStarted,
+    Finished,
+    Reporter,
+    Retried,
+    Started,
+)
 from .execute import CopyResult, Done, Executor, Place, SerialExecutor, Transfer, copy_file
 from .filters import Filters
 from .plan import Action, Conflict, CopyFile, Filtered, MakeDirectory, SkipFile
-from .progress import Callbacks, RichProgress
+from .progress import Callbacks, JsonLines, RichProgress, TqdmProgress
 from .report import PlanSummary, TransferReport
 
 __all__ = [
     "Action",
+    "Bandwidth",
+    "BytesMoved",
     "Callbacks",
     "Conflict",
     "CopyFile",
     "CopyPlan",
     "CopyResult",
     "Done",
+    "Event",
     "Executor",
+    "FileDone",
+    "FileFailed",
+    "FileSkipped",
+    "FileStarted",
     "Filtered",
     "Filters",
+    "Finished",
+    "JsonLines",
     "MakeDirectory",
     "Place",
     "PlanSummary",
+    "Reporter",
+    "Retried",
     "RichProgress",
     "SerialExecutor",
     "SkipFile",
+    "Started",
+    "TqdmProgress",
     "Transfer",
     "TransferReport",
     "copy_file",
