@@ -10,8 +10,22 @@ return actions, ``execute`` carries actions out, ``copying`` joins the two::
 
 from __future__ import annotations
 
+from .actions import (
+    Action,
+    CompareFile,
+    Conflict,
+    CopyFile,
+    DeleteDirectory,
+    DeleteFile,
+    Filtered,
+    MakeDirectory,
+    SkipFile,
+)
 from .bandwidth import Bandwidth
+from .checking import CheckReport, Compared
+from .checksums import ChecksumCache
 from .copying import CopyPlan, plan_copy
+from .errors import StorageTransferError
 from .events import (
     BytesMoved,
     Event,
@@ -24,24 +38,32 @@ from .events import (
     Retried,
     Started,
 )
-from .execute import CopyResult, Done, Executor, Place, SerialExecutor, Transfer, copy_file
+from .execute import CopyResult, Done, Transfer, copy_file
+from .executors import Executor, SerialExecutor, ThreadedExecutor
 from .filters import Filters
-from .plan import Action, Conflict, CopyFile, Filtered, MakeDirectory, SkipFile
+from .place import Place
 from .progress import Callbacks, JsonLines, RichProgress, TqdmProgress
-from .report import PlanSummary, TransferReport
+from .report import Failure, PlanSummary, Retry, TransferReport
 
 __all__ = [
     "Action",
     "Bandwidth",
     "BytesMoved",
     "Callbacks",
+    "CheckReport",
+    "ChecksumCache",
+    "CompareFile",
+    "Compared",
     "Conflict",
     "CopyFile",
     "CopyPlan",
     "CopyResult",
+    "DeleteDirectory",
+    "DeleteFile",
     "Done",
     "Event",
     "Executor",
+    "Failure",
     "FileDone",
     "FileFailed",
     "FileSkipped",
@@ -55,10 +77,13 @@ __all__ = [
     "PlanSummary",
     "Reporter",
     "Retried",
+    "Retry",
     "RichProgress",
     "SerialExecutor",
     "SkipFile",
     "Started",
+    "StorageTransferError",
+    "ThreadedExecutor",
     "TqdmProgress",
     "Transfer",
     "TransferReport",

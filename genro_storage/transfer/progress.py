@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from .plan import CopyFile, Filtered, SkipFile
+    from .actions import CopyFile, Filtered, SkipFile
 
 __all__ = [
     "Callbacks",
