@@ -336,8 +336,8 @@ def large_file(race: Race) -> None:
     down = run(f"{word}, S3 -> local", "download", check, key="large.bin", target=str(target))
     check()
     print("\npeak memory of the process, MiB, the most of all rounds  (up, down)")
-    for name, most in up.items():
-        print(f"  {name:<34} {most:9.0f} {down[name]:9.0f}")
+    for name in race.who("large"):
+        print(f"  {name:<34} {up[name]:9.0f} {down[name]:9.0f}")
     source.unlink()
 
 
