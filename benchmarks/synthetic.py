@@ -62,7 +62,9 @@ class Merging:
     def merge(self, count: int) -> None:
         """The plan, action by action; raises unless it is right."""
         from genro_storage.strategy import SkipStrategy
-        from genro_storage.transfer.plan import CopyFile, SkipFile, decide_by, plan_tree
+        from genro_storage.transfer.actions import CopyFile, SkipFile
+        from genro_storage.transfer.plan import plan_tree
+        from genro_storage.transfer.rules import decide_by
 
         plan = plan_tree(
             listing("here", count),
