@@ -17,9 +17,9 @@ from ..object_stores.kept import shown
 from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, scanned
 from ..object_stores.verifying import VerifiedReader, verifier_for
 from ..temporary_names import is_temporary
-from .attributes import S3Attributes
 from .fast_facts import info_of
 from .identity import is_same_customer
+from .many import ManyObjects
 from .metadata import as_metadata, is_md5, is_plain
 from .other_clients import open_filesystem
 from .streaming import StreamedWrite
@@ -43,7 +43,7 @@ PROFILE = Profile(
 )
 
 
-class S3Backend(S3Attributes, S3Urls):
+class S3Backend(ManyObjects, S3Urls):
     """Keys as paths: a directory is there as long as some key begins with its name.
 
     A file and a directory of one name, which keys allow, are listed as the file; what is below it
@@ -60,6 +60,7 @@ class S3Backend(S3Attributes, S3Urls):
         self._believes = options.believes_checksums
         if store.client.options.disable_tagging:
             self.kept_attributes: frozenset[str] = self.kept_attributes - {"tags"}
+        self._prepared = {}
         super().__init__(store, prefix, profile=PROFILE)
 
     def _full(self, path: str) -> str:
