@@ -6,6 +6,7 @@ each reading, where the answer to the reading itself tells everything.
 
 from __future__ import annotations
 
+import contextvars
 import errno
 import logging
 import threading
@@ -202,7 +203,11 @@ class HttpBackend(Backend):
         if unknown:
             pool = ThreadPoolExecutor(min(_LOOKS, len(unknown)), "genro-storage-http")
             try:
-                found = pool.map(look, unknown)
+                # In the context of the caller, who may want to hear of what is tried again.
+                looks = [
+                    pool.submit(contextvars.copy_context().run, look, each) for each in unknown
+                ]
+                found = (each.result() for each in looks)
                 looked = {e.name: info for e, info in zip(unknown, found, strict=True)}
             finally:
                 # After an error or an interrupt nobody waits for the others, each of which ends

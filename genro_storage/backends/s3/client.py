@@ -37,6 +37,7 @@ from .sdk_settings import load_models, needs_own_session, prepare, sdk_settings
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
+    from ..object_stores.verifying import Known
     from ..remote import Bounds
     from .credentials import CredentialSource
     from .options import S3Options

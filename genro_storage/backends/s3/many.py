@@ -82,7 +82,7 @@ class ManyObjects(S3Attributes):
         attributes: Attributes | None = None,
     ) -> str | None:
         asked = _NO_ATTRIBUTES if attributes is None else attributes
-        prepared = None if if_absent else self._prepare(asked)
+        prepared = None if if_absent else self._told_for(asked)
         if prepared is not None:
             self._require_write(path, False)
             full, headers = self._full(path), dict(prepared.headers)
@@ -95,7 +95,7 @@ class ManyObjects(S3Attributes):
                 return None
         return super().write_bytes(path, data, if_absent=if_absent, attributes=attributes)
 
-    def _prepare(self, asked: Attributes) -> _Prepared | None:
+    def _told_for(self, asked: Attributes) -> _Prepared | None:
         """None where it is to be told in full, as for metadata of a file's own."""
         if asked.metadata or asked[_HEADERS:_END] != _NOTHING:
             return None
@@ -106,13 +106,17 @@ class ManyObjects(S3Attributes):
             pass
         if len(self._prepared) >= _MOST_TYPES:
             self._prepared.clear()
-        found = self._prepared[kind] = self._prepared_for(asked._replace(mtime=None))
+        found = self._prepared[kind] = self._find_out(asked._replace(mtime=None))
         return found
 
-    def _prepared_for(self, asked: Attributes) -> _Prepared | None:
+    def _find_out(self, asked: Attributes) -> _Prepared | None:
         options = self._put_options(asked)
         told = as_attributes(options)
-        if told is None or told[1] or length_of(options.get("Metadata", {})) > MOST_METADATA - _OURS:
+        if (
+            told is None
+            or told[1]
+            or length_of(options.get("Metadata", {})) > MOST_METADATA - _OURS
+        ):
             return None
         return _Prepared(told[0], "ContentType" in options)
 
