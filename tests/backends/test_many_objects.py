@@ -350,9 +350,9 @@ def test_a_request_that_is_repeated_is_heard_of(moto_server, tmp_path, engine, f
     data = os.urandom(20 * MIB if fault == "cut_download" else 5)
     with (
         Proxy(moto_server.port) as proxy,
-        mounted(
-            {**moto_server.mount(retries=3), "endpoint_url": proxy.url, "engine": engine}
-        ) as (mount,),
+        mounted({**moto_server.mount(retries=3), "endpoint_url": proxy.url, "engine": engine}) as (
+            mount,
+        ),
     ):
         mount.write_bytes("a.bin", data)
         info = listed(mount, "")["a.bin"]

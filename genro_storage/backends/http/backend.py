@@ -13,7 +13,7 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import TYPE_CHECKING, BinaryIO, NoReturn, cast
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, NoReturn, cast
 
 from ...capabilities import BackendCapabilities
 from ...info import FileInfo
@@ -50,6 +50,7 @@ _LARGEST_PAGE = 64 * COPY_CHUNK
 class HttpBackend(Backend):
     """A web server from a base URL downwards; ``settings`` are made by ``http.build``."""
 
+    concurrency: ClassVar[int] = 8
     why_not: Mapping[str, str] = MappingProxyType(
         {
             "list_dir": "directories of this mount cannot be listed, because `listing` is false (the "

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
 
 from ...exceptions import locating
 from ...info import CleanupCount, FileInfo
@@ -60,6 +60,7 @@ class WebdavBackend(FsspecBackend):
     to make room.
     """
 
+    concurrency: ClassVar[int] = 4
     kept_attributes: frozenset[str] = frozenset({"content_type"})
 
     def __init__(self, settings: Settings, root: str = "", *, direct: bool = False) -> None:
