@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...exceptions import locating
 from ...info import FileInfo
@@ -38,6 +38,7 @@ _PROFILE = Profile(commit="rename", appends=True, copies=True, threadsafe=True)
 class SmbBackend(FsspecBackend):
     """A share. Connects at its first use; one connection serves all threads."""
 
+    concurrency: ClassVar[int] = 4
     kept_attributes: frozenset[str] = frozenset({"mtime"})
 
     def __init__(self, options: SmbOptions, mount: str) -> None:
