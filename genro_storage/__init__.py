@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .capabilities import BackendCapabilities as BackendCapabilities
     from .exceptions import MountNotFoundError as MountNotFoundError
     from .exceptions import MountRootNotFoundError as MountRootNotFoundError
+    from .exceptions import StorageCollisionError as StorageCollisionError
     from .exceptions import StorageConfigError as StorageConfigError
     from .exceptions import StorageConflictError as StorageConflictError
     from .exceptions import StorageConnectionError as StorageConnectionError
@@ -66,6 +67,7 @@ _HOMES = {
     "MountRootNotFoundError": "exceptions",
     "MultipartUpload": "node.multipart",
     "SkipStrategy": "strategy",
+    "StorageCollisionError": "exceptions",
     "StorageConfigError": "exceptions",
     "StorageConflictError": "exceptions",
     "StorageConnectionError": "exceptions",
@@ -108,6 +110,7 @@ __all__ = [
     "MountRootNotFoundError",
     "MultipartUpload",
     "SkipStrategy",
+    "StorageCollisionError",
     "StorageConfigError",
     "StorageConflictError",
     "StorageConnectionError",

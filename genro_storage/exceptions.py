@@ -7,6 +7,7 @@ Each class is also the standard exception that people would catch::
     │   └── MountNotFoundError        KeyError
     ├── StorageConflictError          OSError (EBUSY)
     │   └── StorageExistsError        FileExistsError
+    │       └── StorageCollisionError (two names that would become one file)
     ├── StoragePermissionError        PermissionError
     ├── StorageUnsupportedError       PermissionError, io.UnsupportedOperation
     ├── StorageIsDirectoryError       IsADirectoryError, ValueError
@@ -44,6 +45,7 @@ _LONGEST_DETAIL: Final = 500
 __all__ = [
     "MountNotFoundError",
     "MountRootNotFoundError",
+    "StorageCollisionError",
     "StorageConfigError",
     "StorageConflictError",
     "StorageConnectionError",
@@ -141,6 +143,10 @@ class StorageExistsError(StorageConflictError, FileExistsError):
     """Something is already there, and the call was not allowed to replace it."""
 
     default_errno: ClassVar[int | None] = _errno.EEXIST
+
+
+class StorageCollisionError(StorageExistsError):
+    """Two names would become one file where they are to go; nothing was written."""
 
 
 class StoragePermissionError(StorageError, PermissionError):

@@ -16,6 +16,7 @@ from genro_storage import exceptions
 from genro_storage.exceptions import (
     MountNotFoundError,
     MountRootNotFoundError,
+    StorageCollisionError,
     StorageConfigError,
     StorageConflictError,
     StorageConnectionError,
@@ -43,6 +44,7 @@ KINDS = {
     MountNotFoundError: (FileNotFoundError, KeyError, StorageNotFoundError),
     StorageConflictError: (OSError,),
     StorageExistsError: (FileExistsError, StorageConflictError),
+    StorageCollisionError: (FileExistsError, StorageConflictError, StorageExistsError),
     StoragePermissionError: (PermissionError,),
     StorageUnsupportedError: (PermissionError, io.UnsupportedOperation, ValueError),
     StorageIsDirectoryError: (IsADirectoryError, ValueError),
