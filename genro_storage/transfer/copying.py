@@ -19,6 +19,7 @@ from ..exceptions import (
 from ..info import FileInfo
 from ..paths import join, parent_of
 from ..strategy import SkipStrategy, parse_strategy
+from .collisions import require_no_collisions
 from .execute import Executor, Place, SerialExecutor, Transfer, same_content
 from .filters import Filters, Patterns, Predicate
 from .inside import refuse_into_itself
@@ -134,6 +135,13 @@ class CopyPlan:
         ):
             kept = self._keep(tally, on_skip)
             total = sum(1 for info in kept if info.type != "directory")
+        if self.info.type == "directory" and not self.same:
+            require_no_collisions(
+                lambda: self.source_listing() if kept is None else kept,
+                self.source,
+                self.target,
+                filters=self.filters if kept is None else None,
+            )
         current = 0
         transfer = Transfer(
             self.source, self.target, version=self.version, if_absent=self.if_absent

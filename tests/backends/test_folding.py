@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,6 @@ from genro_storage.backends import local_names
 from genro_storage.backends.spellings import Told, told_by
 from genro_storage.backends.temporary_names import is_temporary, spelling_name
 from genro_storage.paths import Folding
-from genro_storage.transfer import Place
-from genro_storage.transfer.collisions import require_no_collisions
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
 BOTH, CASE, FORM, NONE = Folding(True, True), Folding(True), Folding(False, True), Folding()
@@ -87,8 +86,9 @@ def test_a_name_that_has_gone_meanwhile_tells_nothing():
     assert told_by(["gone", "there"], lambda name: name == "there") == Told(case=False)
 
 
-@pytest.mark.parametrize("made", [spelling_name(), spelling_name().replace("\u00e9", "e\u0301")])
-def test_the_name_that_is_tried_is_a_hidden_one_in_both_forms(made):
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_the_name_that_is_tried_is_a_hidden_one_in_both_forms(form):
+    made = unicodedata.normalize(form, spelling_name())
     assert is_temporary(made)
     assert not is_temporary(made + "x")
 
@@ -199,12 +199,30 @@ def test_a_copy_is_refused_before_the_first_byte(opened, both_folding):
     for name in ("d/A.txt", "d/a.txt", NFC, NFD):
         (source / name).write_bytes(name.encode())
     target = opened("dst", type="local", path=str(both_folding.root)) / secrets.token_hex(4)
-    here, there = Place(source._mount, ""), Place(target._mount, target.path)
     with pytest.raises(StorageCollisionError) as caught:
-        require_no_collisions(lambda: source._mount.find(""), here, there)
+        source.copy_to(target)
     for name in ("src:d/A.txt", "src:d/a.txt", f"src:{NFC}", f"src:{NFD}"):
         assert name in str(caught.value)
     assert not target.exists
+    source.copy_to(target, exclude=["d/a.txt", NFC])
+    assert [(node.name, node.read_bytes()) for node in target.rglob("*") if node.isfile] == [
+        (NFD, NFD.encode()),
+        ("A.txt", b"d/A.txt"),
+    ]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("options", [{}, {"progress": lambda *_: None}])
+def test_a_copy_to_a_server_is_refused_as_well(opened, caseless, options):
+    source = opened("src", type="memory")
+    for name in ("A/x", "a/y"):
+        (source / name).write_bytes(b"x")
+    target = opened("dst", **caseless.mount(secrets.token_hex(4))) / "tree"
+    with pytest.raises(StorageCollisionError, match=r"src:A and src:a would be one directory at "):
+        source.copy_to(target, **options)
+    assert not target.exists
+    source.copy_to(target, exclude="a/*", **options)
+    assert [node.path for node in target.rglob("*")] == ["tree/A", "tree/A/x"]
 
 
 # -- servers --------------------------------------------------------------------------------------
@@ -218,6 +236,21 @@ def test_a_share_is_tried(opened, samba):
     assert folding(root) == does(root) == CASE
     assert folding(root / "not/yet") == CASE
     assert os.listdir(samba.data / name) == []
+
+
+@pytest.mark.services
+def test_a_copy_to_a_share_is_refused_and_another_spelling_replaces(opened, samba):
+    source = opened("src", type="memory")
+    for name in ("A.txt", "a.txt"):
+        (source / name).write_bytes(name.encode())
+    target = opened("dst", **samba.mount()) / secrets.token_hex(4)
+    with pytest.raises(StorageCollisionError, match=r"src:A.txt and src:a.txt would be one file"):
+        source.copy_to(target)
+    assert not target.exists
+    source.copy_to(target, exclude="a.txt")
+    source.copy_to(target, exclude="A.txt")
+    [only] = target.children()
+    assert only.read_bytes() == b"a.txt"
 
 
 @pytest.mark.services
