@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .capabilities import BackendCapabilities as BackendCapabilities
     from .exceptions import MountNotFoundError as MountNotFoundError
     from .exceptions import MountRootNotFoundError as MountRootNotFoundError
+    from .exceptions import StorageChangedError as StorageChangedError
     from .exceptions import StorageCollisionError as StorageCollisionError
     from .exceptions import StorageConfigError as StorageConfigError
     from .exceptions import StorageConflictError as StorageConflictError
@@ -45,7 +46,10 @@ if TYPE_CHECKING:
     from .registry import BackendType as BackendType
     from .registry import register as register
     from .strategy import SkipStrategy as SkipStrategy
+    from .transfer import CheckReport as CheckReport
+    from .transfer import ChecksumCache as ChecksumCache
     from .transfer import CopyPlan as CopyPlan
+    from .transfer import StorageTransferError as StorageTransferError
     from .transfer import TransferReport as TransferReport
     from .uploads import UploadForm as UploadForm
     from .uploads import UploadPart as UploadPart
@@ -57,6 +61,8 @@ _HOMES = {
     "BackendCapabilities": "capabilities",
     "BackendType": "registry",
     "Checksum": "info",
+    "CheckReport": "transfer",
+    "ChecksumCache": "transfer",
     "CopyPlan": "transfer",
     "Descriptor": "info",
     "FileInfo": "info",
@@ -67,6 +73,7 @@ _HOMES = {
     "MountRootNotFoundError": "exceptions",
     "MultipartUpload": "node.multipart",
     "SkipStrategy": "strategy",
+    "StorageChangedError": "exceptions",
     "StorageCollisionError": "exceptions",
     "StorageConfigError": "exceptions",
     "StorageConflictError": "exceptions",
@@ -85,6 +92,7 @@ _HOMES = {
     "StoragePathError": "exceptions",
     "StoragePermissionError": "exceptions",
     "StorageTimeoutError": "exceptions",
+    "StorageTransferError": "transfer",
     "StorageUnsupportedError": "exceptions",
     "StorageValueError": "exceptions",
     "StorageVersionError": "exceptions",

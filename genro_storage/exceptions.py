@@ -45,6 +45,7 @@ _LONGEST_DETAIL: Final = 500
 __all__ = [
     "MountNotFoundError",
     "MountRootNotFoundError",
+    "StorageChangedError",
     "StorageCollisionError",
     "StorageConfigError",
     "StorageConflictError",
@@ -101,14 +102,10 @@ def _without_doubled_colon(message: str, node: str | None) -> str:
     >>> _without_doubled_colon("up:: x: not found (reading)", "up:: x")
     'up:: x: not found (reading)'
     """
-    if node is None or not _is_root(node) or not message.startswith(f"{node}: "):
+    # A root is ``name:``, and a mount's name has neither of the two signs.
+    if node is None or node[-1:] != ":" or node.count(":") != 1 or "/" in node:
         return message
-    return node + message[len(node) + 1 :]
-
-
-def _is_root(node: str) -> bool:
-    """Whether it is ``name:``; a mount's name has neither of the two signs."""
-    return node.endswith(":") and node.count(":") == 1 and "/" not in node
+    return node + message[len(node) + 1 :] if message.startswith(f"{node}: ") else message
 
 
 def _fill(error: object, errno: int | None, message: str, node: str | None) -> None:
@@ -203,6 +200,10 @@ class StorageIOError(StorageError, OSError):
     default_errno: ClassVar[int | None] = _errno.EIO
 
 
+class StorageChangedError(StorageIOError):
+    """The source changed while it was being copied; the destination is as it was before."""
+
+
 class StorageValueError(StorageError, ValueError):
     """An argument has a value that cannot be honoured."""
 
@@ -234,6 +235,16 @@ class ChangedError(OSError):
         super().__init__(_errno.EBUSY, message)
 
     def __reduce__(self) -> tuple[type[ChangedError], tuple[str]]:
+        return type(self), (str(self.strerror),)
+
+
+class SourceChangedError(OSError):
+    """What a backend raises where the local file changes that it uploads."""
+
+    def __init__(self, message: str = "the local file was changed while it was uploaded") -> None:
+        super().__init__(_errno.EBUSY, message)
+
+    def __reduce__(self) -> tuple[type[SourceChangedError], tuple[str]]:
         return type(self), (str(self.strerror),)
 
 
@@ -284,6 +295,7 @@ def place_of(error: BaseException) -> str | None:
 # Order matters: the first row whose types match wins, subclasses before their bases.
 _BY_TYPE: tuple[tuple[type[BaseException], type[StorageError], str], ...] = (
     (ChangedError, StorageConflictError, "has another ETag"),
+    (SourceChangedError, StorageChangedError, "the source changed"),
     (FileNotFoundError, StorageNotFoundError, "not found"),
     (FileExistsError, StorageExistsError, "already exists"),
     (IsADirectoryError, StorageIsDirectoryError, "is a directory"),

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from ..info import FileInfo
-    from .execute import Place
     from .filters import Filters
+    from .place import Place
 
 __all__ = ["Collision", "collisions", "require_no_collisions"]
 
@@ -215,21 +215,14 @@ def require_no_collisions(
     """``StorageCollisionError`` where files of the source would be one at the destination.
 
     ``listing()`` lists the source anew, in key order, and is called only where the destination
-    folds names; of that, what ``filters`` leave out does not take part. ``existing()`` lists the
-    destination, for whoever deletes what the source lacks.
+    folds names. ``existing()`` lists the destination, for whoever deletes what the source lacks.
+    What ``filters`` leave out takes no part on either side.
     """
     folding = target.mount.folding(target.path)
     if not folding:
         return
-    start = len(source.path) + 1 if source.path else 0
-    wanted: Iterable[FileInfo] = listing()
-    if filters:
-        wanted = (
-            info
-            for info in wanted
-            if info.type == "directory" or filters.reason(info, info.path[start:]) is None
-        )
-    there = None if existing is None else existing()
+    wanted = _passing(listing(), source, filters)
+    there = None if existing is None else _passing(existing(), target, filters)
     found = list(
         itertools.islice(
             collisions(wanted, source.path, folding, there, existing_root=target.path), _SHOWN + 1
@@ -240,6 +233,20 @@ def require_no_collisions(
             _message(found, source, target, folding),
             node=target.mount.label(join(target.path, found[0].first)),
         )
+
+
+def _passing(
+    listing: Iterable[FileInfo], place: Place, filters: Filters | None
+) -> Iterable[FileInfo]:
+    if not filters:
+        return listing
+    start = len(place.path) + 1 if place.path else 0
+    reason = filters.reason
+    return (
+        info
+        for info in listing
+        if info.type == "directory" or reason(info, info.path[start:]) is None
+    )
 
 
 def _message(found: list[Collision], source: Place, target: Place, folding: Folding) -> str:

@@ -118,7 +118,7 @@ def test_copy_file_is_usable_by_itself(pair):
     source.write_bytes("a", b"content")
     result = copy_file(Place(source, "a"), source.stat("a"), Place(target, "x/y"))
     assert target.read_bytes("x/y") == b"content"
-    assert result == (None, 7)
+    assert result == (None, 7, False)
 
 
 def test_a_single_file_calls_every_callback_once_and_ignores_filters(pair):
