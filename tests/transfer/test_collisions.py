@@ -5,7 +5,7 @@ import tracemalloc
 import unicodedata
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from genro_storage import StorageCollisionError, StorageManager
@@ -17,6 +17,10 @@ from genro_storage.transfer.collisions import Collision, collisions, require_no_
 
 CASE, FORM, BOTH = Folding(case=True), Folding(unicode=True), Folding(case=True, unicode=True)
 NFC, NFD = "caf\u00e9", "cafe\u0301"
+
+
+#: How long a busy machine takes to think of an example is not what is tested.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def listing(names, root=""):
@@ -61,6 +65,7 @@ def test_which_names_are_one(one, other, folds):
         assert (folding.key(one) == folding.key(other)) is (folding in folds), folding
 
 
+@unhurried
 @given(st.text())
 def test_a_key_is_the_key_of_itself(name):
     for folding in (CASE, FORM, BOTH, Folding()):
@@ -187,6 +192,7 @@ def modelled(names, folding):
     return pairs
 
 
+@unhurried
 @given(_files, st.sampled_from([CASE, FORM, BOTH, Folding()]), st.booleans())
 @example(["A/a", "a/a", "a-b"], CASE, True)
 def test_collisions_are_those_of_the_model(files, folding, with_directories):
@@ -197,6 +203,7 @@ def test_collisions_are_those_of_the_model(files, folding, with_directories):
     assert set(told) == modelled(names, folding)
 
 
+@unhurried
 @given(_files, _files, st.sampled_from([CASE, FORM, BOTH]))
 def test_what_stands_there_adds_to_what_collides_and_hides_nothing(files, others, folding):
     names, there = tree_of(files), tree_of(others)
