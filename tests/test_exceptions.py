@@ -16,6 +16,7 @@ from genro_storage import exceptions
 from genro_storage.exceptions import (
     MountNotFoundError,
     MountRootNotFoundError,
+    StorageChangedError,
     StorageCollisionError,
     StorageConfigError,
     StorageConflictError,
@@ -54,6 +55,7 @@ KINDS = {
     StorageTimeoutError: (TimeoutError,),
     StorageConnectionError: (ConnectionError,),
     StorageIOError: (OSError,),
+    StorageChangedError: (OSError, StorageIOError),
     StorageValueError: (ValueError,),
     StoragePathError: (ValueError, StorageValueError),
     StorageVersionError: (IndexError,),

@@ -254,6 +254,22 @@ def test_a_copy_to_a_share_is_refused_and_another_spelling_replaces(opened, samb
 
 
 @pytest.mark.services
+def test_a_mirror_does_not_remove_what_it_has_just_replaced(opened, samba):
+    """Of readme and README the share keeps one file, which the source seems not to have."""
+    source = opened("src", type="memory")
+    (source / "readme").write_bytes(b"new")
+    target = opened("dst", **samba.mount()) / secrets.token_hex(4)
+    (target / "README").write_bytes(b"old")
+    with pytest.raises(StorageCollisionError, match=r"dst:\w+/README and src:readme would be one"):
+        source.copy_to(target, delete=True)
+    assert (target / "README").read_bytes() == b"old"
+    source.copy_to(target)
+    assert (target / "README").read_bytes() == b"new"
+    source.copy_to(target, delete=True, exclude="*")  # what takes no part is not removed
+    assert (target / "README").read_bytes() == b"new"
+
+
+@pytest.mark.services
 def test_a_share_that_cannot_be_tried_is_believed_to_ignore_case(opened, samba):
     """As nearly all do; the names that are there say it better."""
     name = secrets.token_hex(4)
