@@ -17,6 +17,7 @@ Each class is also the standard exception that people would catch::
     ├── StorageTimeoutError           TimeoutError
     ├── StorageConnectionError        ConnectionError
     ├── StorageIOError                OSError (every other errno)
+    │   └── StorageChangedError       (a source that changed while it was copied)
     ├── StorageValueError             ValueError
     │   └── StoragePathError          (a path that cannot be a node's)
     ├── StorageVersionError           IndexError
@@ -361,8 +362,7 @@ def translate(error: BaseException, *, node: str, action: str) -> StorageError:
     """
     if isinstance(error, StorageError):
         return error
-    kind, reason = _classify(error)
-    detail = _detail(error)
+    (kind, reason), detail = _classify(error), _detail(error)
     number = error.errno if isinstance(error, OSError) else None
     if number == _errno.ENAMETOOLONG and detail in ("", os.strerror(_errno.ENAMETOOLONG)):
         # A file system, which does not say its limit; other storages have their own and say it.
