@@ -192,11 +192,50 @@ class S3Backend(ManyObjects, S3Urls):
         self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
     ) -> Iterator[FileInfo]:
         """As everywhere, from one flat listing: a request for a thousand keys."""
+        return self._found(path, lambda after: self._listing(path, after), enter)
+
+    def find_tree(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
+        if not path:
+            return self.find(path, enter=enter)
+        if self._is_express:
+            return super().find_tree(path, enter=enter)
+        return self._found(path, lambda after: self._listing_of_tree(path, after), enter)
+
+    def _listing_of_tree(self, path: str, after: str | None) -> Iterator[Page]:
+        """As ``_listing``, whose first page also shows whether the path is a file.
+
+        That file would be the first of all keys that begin with the path; siblings follow.
+        """
+        full, below = self._full(path), self._prefix(path)
+        for found, is_last in self._store.keys_below(full) if after is None else ():
+            if not found and not is_last:
+                continue
+            if found and found[0]["name"] == full:
+                raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
+            inside = [raw for raw in found if raw["name"].startswith(below)]
+            if is_last or (found[-1]["name"] > below and inside[-1:] != found[-1:]):
+                yield Page(self._as_entries(inside))
+                return
+            yield Page(self._as_entries(inside), "more")
+            if inside:
+                after = inside[-1]["name"][len(self._prefix("")) :]
+            break
+        yield from self._listing(path, after)
+
+    def _found(
+        self,
+        path: str,
+        listed: Callable[[str | None], Iterator[Page]],
+        enter: Callable[[FileInfo], bool] | None,
+    ) -> Iterator[FileInfo]:
+        """The tree that these pages spell; ``listed`` gives them from its beginning or after a key."""
         empty = True
 
         def listing(after: str | None) -> Iterator[Page]:
             nonlocal empty
-            for page in self._listing(path, after):
+            for page in listed(after):
                 empty = empty and not page.entries
                 yield page
 
