@@ -99,13 +99,12 @@ class Application:
                 or (self._on_skip is not None and plan.filters)
             )
         ):
-            kept, total = self._keep()
-        if plan.info.type == "directory" and not plan.same:
-            self._require_no_collisions(kept)
             kept, total, size = self._keep()
             self._report(Started(total, size))
         elif plan.info.type != "directory":
             self._report(Started(1, plan.info.size))
+        if plan.info.type == "directory" and not plan.same:
+            self._require_no_collisions(kept)
         current = 0
         transfer.listener = self._reporter
         running = executor.run(self._copies(kept), transfer)
