@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar, cast
 
 from ...exceptions import locating
 from ...info import FileInfo
@@ -77,6 +77,7 @@ class SftpBackend(RemoteNames):
     ``copy_optimization`` is declared from the moment when a server has said that it copies.
     """
 
+    concurrency: ClassVar[int] = 4
     kept_attributes: frozenset[str] = frozenset({"mtime", "mode"})
 
     def __init__(

@@ -38,6 +38,7 @@ _PROFILE = Profile(commit="rename", appends=True, copies=True, threadsafe=True)
 class SmbBackend(RemoteNames):
     """A share. Connects at its first use; one connection serves all threads."""
 
+    concurrency: ClassVar[int] = 4
     kept_attributes: frozenset[str] = frozenset({"mtime"})
     folds_case: ClassVar[bool] = True  # as every share that nobody has set up otherwise
 

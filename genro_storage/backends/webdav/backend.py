@@ -8,11 +8,12 @@ import logging
 import random
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
 
 from ...exceptions import locating
 from ...info import CleanupCount, FileInfo
 from ...paths import join, parent_of
+from ...retries import note_retry
 from ..base import COPY_CHUNK
 from ..errors import RootNotFoundError
 from ..fsspec_info import Profile
@@ -59,6 +60,7 @@ class WebdavBackend(RemoteNames):
     to make room.
     """
 
+    concurrency: ClassVar[int] = 4
     kept_attributes: frozenset[str] = frozenset({"content_type"})
 
     def __init__(self, settings: Settings, root: str = "", *, direct: bool = False) -> None:
@@ -270,6 +272,7 @@ class WebdavBackend(RemoteNames):
                 if attempt == _ATTEMPTS or not self._is_file(temporary):
                     raise
                 _log.debug("%r is contended: %s", full, error)
+                note_retry(error)
 
     def _take_name_once(self, temporary: str, full: str, path: str) -> None:
         found = self._kind(path)
@@ -393,9 +396,10 @@ class WebdavBackend(RemoteNames):
             try:
                 self._fs.rm_file(full)
                 return
-            except FailedError:
+            except FailedError as error:
                 if attempt == _ATTEMPTS:
                     raise
+                note_retry(error)
                 # Somebody removes it and somebody else makes it, all the time.
                 time.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - not a secret
 
