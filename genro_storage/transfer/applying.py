@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..exceptions import StorageError, StorageNotEmptyError, StorageNotFoundError
 from ..paths import join
 from .actions import CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
+from .collisions import require_no_collisions
 from .events import Event, FileDone, FileFailed, FileSkipped, Finished, Started
 from .execute import Stopped
 from .executors import Executor, SerialExecutor, ThreadedExecutor
@@ -102,6 +103,8 @@ class Application:
             self._report(Started(total, size))
         elif plan.info.type != "directory":
             self._report(Started(1, plan.info.size))
+        if plan.info.type == "directory" and not plan.same:
+            self._require_no_collisions(kept)
         current = 0
         transfer.listener = self._reporter
         running = executor.run(self._copies(kept), transfer)
@@ -110,6 +113,23 @@ class Application:
                 stack.callback(running.close)  # at once, also where a callback raises
             for done in running:
                 current = self._take(done, transfer, current, total)
+
+    def _require_no_collisions(self, kept: list[FileInfo] | None) -> None:
+        plan = self._plan
+        is_filtered = kept is not None and not plan.delete
+
+        def wanted() -> Iterable[FileInfo]:
+            return plan.new_listing(plan.source) if kept is None else kept
+
+        # Only a mirror removes what is there under another spelling.
+        mirrors = plan.delete and plan.target_info is not None
+        require_no_collisions(
+            wanted,
+            plan.source,
+            plan.target,
+            filters=None if is_filtered else plan.filters,
+            existing=(lambda: plan.new_listing(plan.target)) if mirrors else None,
+        )
 
     def _take(self, done: Done, transfer: Transfer, current: int, total: int) -> int:
         """Count and tell; how many files are done."""

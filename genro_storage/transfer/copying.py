@@ -218,9 +218,11 @@ class CopyPlan:
 
     def _target_listing(self) -> Iterator[FileInfo]:
         begun = self._listings.take_target()
-        if begun is not None:
-            return begun
-        return self.target.mount.find(self.target.path, enter=self._enter(self.target))
+        return self.new_listing(self.target) if begun is None else begun
+
+    def new_listing(self, place: Place) -> Iterator[FileInfo]:
+        """The tree of either place as it is now, without what no file can pass."""
+        return place.mount.find(place.path, enter=self._enter(place))
 
     def actions(
         self, kept: list[FileInfo] | None = None, *, pruned: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -256,6 +257,54 @@ def test_everything_below_a_directory_is_listed_by_one_request_for_a_thousand_ke
         with proxy.counting() as seen:
             assert len(list(mount.find_tree("d"))) == 15
         assert operations(seen) == ["LIST"]
+
+
+NEIGHBOURS = ("t", "t-1/x", "t.txt", "t/a", "t/b/c", "t0", "u")
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        (NEIGHBOURS[1:], ["t/a", "t/b", "t/b/c"]),
+        (NEIGHBOURS, None),  # a file of the same name is what is named
+        (("t", "u"), None),
+        (("t/a",), ["t/a"]),
+        (("t-1", "t0"), FileNotFoundError),
+        ((), FileNotFoundError),
+    ],
+)
+def test_a_tree_is_listed_without_a_look_unless_it_is_a_file(moto_server, there, found):
+    with mounted(moto_server.mount()) as (mount,):
+        for name in there:
+            mount.write_bytes(name, b"1")
+        with contextlib.ExitStack() as stack:
+            if not isinstance(found, list):
+                stack.enter_context(pytest.raises(found or NotADirectoryError))
+            assert [info.path for info in mount.find_tree("t")] == found
+
+
+def test_a_tree_beside_many_neighbours_is_listed_whole(moto_server):
+    with Proxy(moto_server.port) as proxy:
+        config = {**moto_server.mount(), "endpoint_url": proxy.url}
+        with mounted(config) as (mount,), ThreadPoolExecutor(8) as pool:
+            for names in (
+                [f"t-{number:04}" for number in range(1100)],
+                [f"t/{number:04}" for number in range(1100)],
+                [f"t0{number:04}" for number in range(1100)],
+            ):
+                list(pool.map(lambda name: mount.write_bytes(name, b""), names))
+            with proxy.counting() as seen:
+                found = [info.path for info in mount.find_tree("t")]
+            assert found == [f"t/{number:04}" for number in range(1100)]
+            assert operations(seen) == ["LIST"] * 3  # one of which shows neighbours only
+            mount.remove_many(f"t-{number:04}" for number in range(1100))
+            with proxy.counting() as seen:
+                assert len(list(mount.find_tree("t"))) == 1100
+            assert operations(seen) == ["LIST"] * 2
+            # The neighbours after it are not gone through.
+            with proxy.counting() as seen:
+                assert len(list(mount.find_tree("t", enter=lambda info: False))) == 1100
+            assert operations(seen) == ["LIST"] * 2
 
 
 def test_a_server_that_sends_the_whole_for_a_range_is_asked_for_the_whole_from_then_on(rclone_s3):

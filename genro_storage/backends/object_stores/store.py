@@ -61,6 +61,7 @@ class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
     single_put: ClassVar[int] = PIECE
     concurrency: ClassVar[int] = 16
     lists_at_once: ClassVar[bool] = True
+    lists_times: ClassVar[bool] = False
     #: How many keys ``delete_many`` takes at most.
     batch: ClassVar[int] = 256
 

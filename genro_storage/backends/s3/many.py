@@ -45,6 +45,7 @@ class ManyObjects(S3Attributes):
 
     concurrency: ClassVar[int] = 16
     lists_at_once: ClassVar[bool] = True
+    lists_times: ClassVar[bool] = False
 
     _prepared: dict[tuple[str | None, bool], _Prepared | None]
 

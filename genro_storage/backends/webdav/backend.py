@@ -16,10 +16,10 @@ from ...paths import join, parent_of
 from ...retries import note_retry
 from ..base import COPY_CHUNK
 from ..errors import RootNotFoundError
-from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import Content, GuardedReader
 from ..remote import RemoteFilesystem, missing_extra
+from ..remote_names import RemoteNames
 from ..temporary_names import is_temporary, refuse_temporary
 from .attempts import beside
 from .settings import BadRequestError, FailedError, components, is_misread
@@ -47,7 +47,7 @@ _ATTEMPTS = 10
 _PROFILE = Profile(commit="rename", copies=True, threadsafe=True)
 
 
-class WebdavBackend(FsspecBackend):
+class WebdavBackend(RemoteNames):
     """A collection of a WebDAV server, from ``root`` downwards.
 
     A write goes to a temporary file beside its target and takes the target's name by MOVE.
@@ -295,6 +295,9 @@ class WebdavBackend(FsspecBackend):
         self._remote.call_until_done(
             lambda fs: cast("WebdavFilesystem", fs).mv_if_absent(source, full), FileNotFoundError
         )
+
+    def _makes_siblings(self) -> bool:
+        return not self._direct
 
     def mkdir(self, path: str) -> None:
         if not path:
