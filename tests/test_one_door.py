@@ -12,7 +12,7 @@ PACKAGE = Path(genro_storage.__file__).parent
 #: The layers that are backends, the door itself, and the suite that looks behind it on purpose.
 INSIDE = (
     *("backends/", "mount.py", "mount_extras.py", "mount_reach.py", "mount_urls.py"),
-    "mount_transfers.py",
+    *("mount_resuming.py", "mount_transfers.py"),
     *("rights.py", "testing/"),
 )
 #: Who else touches a backend, which attribute, and why that is no way around the door.

@@ -92,6 +92,7 @@ class Transfer:
         "_in_store",
         "_local",
         "_prefix",
+        "_resume",
         "_version",
         "source",
         "target",
@@ -104,7 +105,9 @@ class Transfer:
         *,
         version: str | None = None,
         if_absent: bool = False,
+        resume: bool = False,
     ) -> None:
+        self._resume = resume and version is None
         self.source: Place = source
         self.target: Place = target
         self._version = version
@@ -121,7 +124,13 @@ class Transfer:
     def to(self, mount: Mount) -> Transfer:
         """The same into the same path of another mount."""
         place = Place(mount, self.target.path)
-        return Transfer(self.source, place, version=self._version, if_absent=self._if_absent)
+        return Transfer(
+            self.source,
+            place,
+            version=self._version,
+            if_absent=self._if_absent,
+            resume=self._resume,
+        )
 
     def perform(self, action: Action) -> CopyResult | None:
         """Carry out one action; a ``Conflict`` is raised as an error that names the node.
@@ -147,6 +156,8 @@ class Transfer:
         try:
             if self._in_store and self._copies_inside(info.path, target_path):
                 return CopyResult(None, info.size or 0)
+            if self._resume and (found := self._copy_resuming(info, target_path)) is not None:
+                return found
             if self._local:
                 local = self._local_path(info.path)
                 if local is not None:
@@ -163,6 +174,18 @@ class Transfer:
             source.open_read(info.path).close()
             raise
         return self._stream(info, target_path)
+
+    def _copy_resuming(self, info: FileInfo, target_path: str) -> CopyResult | None:
+        """Copy a large file from where an earlier run was interrupted; None to copy it as usual."""
+        from .resuming import resumable_copy
+
+        return resumable_copy(
+            Place(self.source.mount, info.path),
+            info,
+            Place(self.target.mount, target_path),
+            attributes=_attributes(info),
+            if_absent=self._if_absent,
+        )
 
     def _copies_inside(self, path: str, target_path: str) -> bool:
         """Whether the store has copied it; not where it cannot on the condition that is asked for."""

@@ -17,11 +17,11 @@ from ..object_stores.kept import shown
 from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, scanned
 from ..object_stores.verifying import VerifiedReader, verifier_for
 from ..temporary_names import is_temporary
-from .attributes import S3Attributes
 from .fast_facts import info_of
 from .identity import is_same_customer
 from .metadata import as_metadata, is_md5, is_plain
 from .other_clients import open_filesystem
+from .resuming import S3Resuming
 from .streaming import StreamedWrite
 from .urls import S3Urls, offered
 
@@ -43,7 +43,7 @@ PROFILE = Profile(
 )
 
 
-class S3Backend(S3Attributes, S3Urls):
+class S3Backend(S3Resuming, S3Urls):
     """Keys as paths: a directory is there as long as some key begins with its name.
 
     A file and a directory of one name, which keys allow, are listed as the file; what is below it

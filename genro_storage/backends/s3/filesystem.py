@@ -24,12 +24,15 @@ from .conditional_copy import CopyCondition
 from .engines import INSTALL
 from .looking import Raw, S3Looks
 from .metadata import kept_facts, with_md5
+from .resuming import fetch_missing
 from .stream import S3Stream
 from .transfer import S3Transfers, condition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
+
+    from ..resuming import Missing
 
 __all__ = ["LONGEST_KEY", "S3Filesystem"]
 
@@ -75,6 +78,10 @@ class S3Filesystem(S3Looks):
     def get_file(self, rpath: str, lpath: str) -> None:
         with open(lpath, "w+b") as sink:
             self.client.run(lambda: self.transfers.fetch(rpath, sink))
+
+    def fetch_missing(self, path: str, target: Missing) -> float | None:
+        """Write what ``target`` misses, and compare the whole; the time that was kept with it."""
+        return fetch_missing(self, path, target)
 
     # -- writing ------------------------------------------------------------------------------
 

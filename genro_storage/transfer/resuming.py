@@ -1,0 +1,241 @@
+"""Copies of large files that go on where an earlier run was interrupted, in whatever process.
+
+An upload goes on from the parts that the server has, a download from the ranges that a hidden
+file beside the target has. ``journal`` holds what is to be known of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..draining import TargetFailedError
+from ..exceptions import StorageConnectionError, StorageIOError, StorageTimeoutError
+from .journal import open_entry
+from .ranges import Ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..draining import DescriptorSink
+    from ..info import Attributes, FileInfo
+    from ..mount_resuming import PartialWriter
+    from .execute import CopyResult, Place
+    from .journal import Entry
+
+__all__ = ["RESUMABLE", "resumable_copy"]
+
+_MIB = 1024 * 1024
+#: Bytes from which on a file is worth it; up to there a copy is one request, or a few.
+RESUMABLE = 32 * _MIB
+#: Bytes after which it is noted what has arrived: so many may come again after a kill.
+_NOTED = 4 * _MIB
+#: The source is not what it was when the transfer began.
+_CHANGED = (errno.EBUSY, errno.ESTALE)
+
+
+def resumable_copy(
+    source: Place,
+    info: FileInfo,
+    target: Place,
+    *,
+    attributes: Attributes | None = None,
+    if_absent: bool = False,
+) -> CopyResult | None:
+    """Copy a large file; what an interruption leaves behind is used by the next call.
+
+    None, and nothing has happened, where these two places cannot do that, where the file is too
+    small to be worth it, where another process is at this very copy, or where nothing can be noted
+    on this machine: then copy it as usual. Raises what a copy raises.
+    """
+    if info.size is None or info.size <= RESUMABLE:
+        return None
+    here, there = source.mount, target.mount
+    local = here.local_path(source.path) if there.resumes_uploads else None
+    if local is None and not (here.resumes_downloads and there.keeps_partial_files):
+        return None
+    origin, place = here.lasting_address(source.path), there.lasting_address(target.path)
+    if origin is None or place is None:
+        return None
+    about = {"source": str(source), "target": str(target), "size": info.size}
+    entry = open_entry(origin, place, about)
+    if entry is None:
+        return None
+    with entry:
+        if local is not None:
+            return _upload(local, info.size, target, entry, if_absent, attributes)
+        return _download(source, info.size, target, entry, if_absent, attributes)
+
+
+def _upload(
+    local: str,
+    size: int,
+    target: Place,
+    entry: Entry,
+    if_absent: bool,
+    attributes: Attributes | None,
+) -> CopyResult:
+    from .execute import CopyResult
+
+    new_path = target.mount.resume_upload(
+        local, target.path, entry, if_absent=if_absent, attributes=attributes
+    )
+    entry.forget()
+    return CopyResult(new_path, size)
+
+
+def _download(
+    source: Place,
+    size: int,
+    target: Place,
+    entry: Entry,
+    if_absent: bool,
+    attributes: Attributes | None,
+) -> CopyResult:
+    from .execute import CopyResult
+
+    begun: dict[str, Any] = dict(entry.lines()[0]) if entry.lines() else {}
+    named = begun.get("file")
+    writer = target.mount.open_partial(
+        target.path,
+        named if isinstance(named, str) else None,
+        if_absent=if_absent,
+        attributes=attributes,
+    )
+    arriving: _Arriving | None = None
+    try:
+        with writer.sink() as sink:
+            arriving = _Arriving(writer, sink, entry, size, str(source))
+            try:
+                mtime = source.mount.resume_download(source.path, arriving)
+            except BaseException:
+                arriving.note()
+                raise
+        writer.publish(mtime)
+        entry.forget()
+    except TargetFailedError as error:
+        # What cannot be written, because the disk is full, say, must not fill it.
+        _drop(writer, entry)
+        raise writer.failed(error) from error.error
+    except BaseException as error:
+        if arriving is None or not entry.are_kept or _is_in_vain(error, arriving):
+            _drop(writer, entry)
+        else:
+            writer.keep()
+        raise
+    return CopyResult(None, size)
+
+
+def _drop(writer: PartialWriter, entry: Entry) -> None:
+    writer.abort()
+    entry.forget()
+
+
+def _is_in_vain(error: BaseException, arriving: _Arriving) -> bool:
+    """Whether nobody can go on from what there is: not where only the connection was lost."""
+    if not (arriving.is_begun or arriving.is_reopened):
+        return True  # there is nothing, and no note of it
+    if not isinstance(error, Exception):
+        return False  # an interrupt
+    if isinstance(error, StorageIOError):
+        # Another content by now, or all of this one, and it is not what was stored.
+        return error.errno in _CHANGED or not arriving.missing()
+    return not isinstance(error, StorageConnectionError | StorageTimeoutError | PermissionError)
+
+
+@functools.cache
+def _boot() -> str:
+    """What tells this start of this machine from others, which may have lost what was written."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _noted_ranges(lines: Iterable[Mapping[str, Any]]) -> Ranges:
+    """Those of the last line that has some."""
+    found = Ranges()
+    for line in lines:
+        found = Ranges((int(start), int(end)) for start, end in line.get("ranges", ()))
+    return found
+
+
+class _Arriving:
+    """What has come of a content, noted now and then: ``Missing``, as backends call it."""
+
+    def __init__(
+        self, writer: PartialWriter, sink: DescriptorSink, entry: Entry, size: int, label: str
+    ) -> None:
+        self._writer = writer
+        self._sink = sink
+        self._entry = entry
+        self._size = size
+        self._label = label
+        self._pin: str | None = None
+        self.is_reopened: bool = writer.is_reopened
+        self._there = Ranges()
+        self._noted = 0
+        self._count = 0
+        self._lock = threading.Lock()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it is known which content is coming."""
+        return self._pin is not None
+
+    def begin(self, pin: str, size: int) -> None:
+        """What is to come is this content."""
+        if self._pin == pin:
+            return  # another client goes on with it
+        if size != self._size:
+            raise StorageIOError(
+                f"{self._label}: changed while it was being copied ({size} bytes, {self._size} "
+                "expected); the destination is as it was. Copy it again",
+                node=self._label,
+                errno=errno.EBUSY,
+            )
+        facts: dict[str, Any] = {
+            "file": self._writer.name,
+            "pin": pin,
+            "bytes": size,
+            "boot": _boot(),
+        }
+        lines = self._entry.lines()
+        if self._writer.is_reopened and lines and dict(lines[0]) == facts:
+            self._there = _noted_ranges(lines[1:]).within(min(size, self._sink.size()))
+        else:
+            if self._writer.is_reopened:
+                self._writer.empty()
+            self._there = Ranges()
+            self._entry.begin(**facts)
+        self._noted = self._count = self._there.total
+        self._pin = pin
+
+    def missing(self) -> list[tuple[int, int]]:
+        """The ranges that are still to be written."""
+        return self._there.missing(self._size)
+
+    def write(self, at: int, data: bytes) -> None:
+        """All of ``data``, from the byte ``at`` on."""
+        self._sink.write(at, data)
+        with self._lock:
+            self._there.add(at, at + len(data))
+            self._count += len(data)
+            if self._count - self._noted >= _NOTED:
+                self.note()
+
+    def note(self) -> None:
+        """What was written so far outlives this process."""
+        if not self.is_begun:
+            return
+        if not _boot():  # nobody could tell later whether the machine has lost it meanwhile
+            self._sink.force()
+        self._noted = self._count
+        self._entry.add(ranges=[list(each) for each in self._there])
+
+    def read(self, start: int, end: int) -> bytes:
+        """What was written there."""
+        return self._sink.read(start, end)
