@@ -70,6 +70,7 @@ class ResumedUpload:
         condition, facts = condition_of(create, self._extra)
         # One thread: each keeps the memory of the parts that it has read to itself.
         with ThreadPoolExecutor(1, thread_name_prefix="genro-storage") as self._reader:
+            is_last = False
             while True:
                 begun = await self._begin(facts)
                 if begun is None:
@@ -81,9 +82,12 @@ class ResumedUpload:
                         raise
                     await asyncio.shield(self._transfers.abort(self._key, begun.upload))
                     self._notes.forget()
-                    # A state that the server will not go on from, for whatever reason; once more.
-                    if begun.is_new or not isinstance(error, OSError) or _is_local(error):
+                    # Somebody has aborted it; or it is the one of a former run, which the server
+                    # will not go on with for whatever reason.
+                    is_gone = server_code(error) == "NoSuchUpload" or not begun.is_new
+                    if is_last or not is_gone or _is_final(error):
                         raise
+                    is_last = True
                 else:
                     return
 
@@ -217,9 +221,10 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _is_local(error: BaseException) -> bool:
-    """Whether the local file is what has failed: it was changed, or cannot be read."""
-    return isinstance(error, OSError) and server_code(error) is None and not is_transient(error)
+def _is_final(error: BaseException) -> bool:
+    """Whether it would fail once more: the target is there, or the local file is what has failed."""
+    is_answer = isinstance(error, OSError) and server_code(error) is not None
+    return not is_answer or isinstance(error, FileExistsError)
 
 
 def _is_to_be_kept(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ from .attributes import S3Attributes
 from .metadata import with_md5
 from .resumed_upload import ResumedUpload
 from .side_by_side import few_at_a_time
-from .transfer import PART
+from .transfer import MIB
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .filesystem import S3Filesystem
 
 __all__ = ["S3Resuming", "fetch_missing"]
+
+#: Bytes of a request of the SDK, which shows nothing of an answer before all of it is there: what
+#: is on its way when a process is killed comes again.
+_PIECE = 4 * MIB
 
 
 def fetch_missing(store: S3Filesystem, key: str, target: Missing) -> float | None:
@@ -42,9 +46,9 @@ def fetch_missing(store: S3Filesystem, key: str, target: Missing) -> float | Non
         await asyncio.to_thread(sink.write, start, part.data)
 
     pieces = (
-        fetch(at, min(at + PART, end))
+        fetch(at, min(at + _PIECE, end))
         for start, end in target.missing()
-        for at in range(start, end, PART)
+        for at in range(start, end, _PIECE)
     )
     client.run(lambda: few_at_a_time(pieces))
     finish()
