@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .capabilities import BackendCapabilities as BackendCapabilities
     from .exceptions import MountNotFoundError as MountNotFoundError
     from .exceptions import MountRootNotFoundError as MountRootNotFoundError
+    from .exceptions import StorageChangedError as StorageChangedError
     from .exceptions import StorageConfigError as StorageConfigError
     from .exceptions import StorageConflictError as StorageConflictError
     from .exceptions import StorageConnectionError as StorageConnectionError
@@ -44,7 +45,10 @@ if TYPE_CHECKING:
     from .registry import BackendType as BackendType
     from .registry import register as register
     from .strategy import SkipStrategy as SkipStrategy
+    from .transfer import CheckReport as CheckReport
+    from .transfer import ChecksumCache as ChecksumCache
     from .transfer import CopyPlan as CopyPlan
+    from .transfer import StorageTransferError as StorageTransferError
     from .transfer import TransferReport as TransferReport
     from .uploads import UploadForm as UploadForm
     from .uploads import UploadPart as UploadPart
@@ -56,6 +60,8 @@ _HOMES = {
     "BackendCapabilities": "capabilities",
     "BackendType": "registry",
     "Checksum": "info",
+    "CheckReport": "transfer",
+    "ChecksumCache": "transfer",
     "CopyPlan": "transfer",
     "Descriptor": "info",
     "FileInfo": "info",
@@ -66,6 +72,7 @@ _HOMES = {
     "MountRootNotFoundError": "exceptions",
     "MultipartUpload": "node.multipart",
     "SkipStrategy": "strategy",
+    "StorageChangedError": "exceptions",
     "StorageConfigError": "exceptions",
     "StorageConflictError": "exceptions",
     "StorageConnectionError": "exceptions",
@@ -83,6 +90,7 @@ _HOMES = {
     "StoragePathError": "exceptions",
     "StoragePermissionError": "exceptions",
     "StorageTimeoutError": "exceptions",
+    "StorageTransferError": "transfer",
     "StorageUnsupportedError": "exceptions",
     "StorageValueError": "exceptions",
     "StorageVersionError": "exceptions",

@@ -44,6 +44,7 @@ _LONGEST_DETAIL: Final = 500
 __all__ = [
     "MountNotFoundError",
     "MountRootNotFoundError",
+    "StorageChangedError",
     "StorageConfigError",
     "StorageConflictError",
     "StorageConnectionError",
@@ -197,6 +198,10 @@ class StorageIOError(StorageError, OSError):
     default_errno: ClassVar[int | None] = _errno.EIO
 
 
+class StorageChangedError(StorageIOError):
+    """The source changed while it was being copied; the destination is as it was before."""
+
+
 class StorageValueError(StorageError, ValueError):
     """An argument has a value that cannot be honoured."""
 
@@ -228,6 +233,16 @@ class ChangedError(OSError):
         super().__init__(_errno.EBUSY, message)
 
     def __reduce__(self) -> tuple[type[ChangedError], tuple[str]]:
+        return type(self), (str(self.strerror),)
+
+
+class SourceChangedError(OSError):
+    """What a backend raises where the local file changes that it uploads."""
+
+    def __init__(self, message: str = "the local file was changed while it was uploaded") -> None:
+        super().__init__(_errno.EBUSY, message)
+
+    def __reduce__(self) -> tuple[type[SourceChangedError], tuple[str]]:
         return type(self), (str(self.strerror),)
 
 
@@ -278,6 +293,7 @@ def place_of(error: BaseException) -> str | None:
 # Order matters: the first row whose types match wins, subclasses before their bases.
 _BY_TYPE: tuple[tuple[type[BaseException], type[StorageError], str], ...] = (
     (ChangedError, StorageConflictError, "has another ETag"),
+    (SourceChangedError, StorageChangedError, "the source changed"),
     (FileNotFoundError, StorageNotFoundError, "not found"),
     (FileExistsError, StorageExistsError, "already exists"),
     (IsADirectoryError, StorageIsDirectoryError, "is a directory"),

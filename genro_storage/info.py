@@ -148,10 +148,15 @@ class Attributes(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """All of a file: its content, and what was kept with it (``offered`` to whom it is copied)."""
+    """All of a file: its content, and what was kept with it (``offered`` to whom it is copied).
+
+    ``told_size`` is the size in bytes that the storage says it has, where that is another one: the
+    system makes up those of some of its own files.
+    """
 
     data: bytes
     attributes: Attributes
+    told_size: int | None = None
 
 
 class WriteOptions(TypedDict, total=False):

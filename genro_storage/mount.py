@@ -177,6 +177,12 @@ class Mount(MountTransfers):
         """
         return self._list(path, "find", enter)
 
+    def find_tree(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
+        """As ``find``, of what may be a file: ``StorageNotDirectoryError`` by the first step."""
+        return self._list(path, "find_tree", enter)
+
     def checksum(self, info: FileInfo) -> Checksum | None:
         """A content digest known without reading the file."""
         backend, real = self._at(info.path)

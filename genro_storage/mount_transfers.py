@@ -29,6 +29,16 @@ class MountTransfers(MountResuming):
         """Whether listing a directory costs as much as a look at it, and tells more."""
         return not isinstance(self.backend, DynamicRoot) and self.backend.lists_at_once
 
+    @property
+    def lists_times(self) -> bool:
+        """Whether the times in listings are those that writes keep."""
+        return isinstance(self.backend, DynamicRoot) or self.backend.lists_times
+
+    @property
+    def keeps_times(self) -> bool:
+        """Whether a write keeps the time that it is given."""
+        return isinstance(self.backend, DynamicRoot) or "mtime" in self.backend.kept_attributes
+
     def load(self, path: str) -> Loaded:
         """All of a small file, and what was kept with it."""
         backend, real = self._at(path)

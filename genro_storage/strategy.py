@@ -22,6 +22,7 @@ class SkipStrategy(StrEnum):
     NEVER = "never"
     EXISTS = "exists"
     SIZE = "size"
+    MTIME = "mtime"
     HASH = "hash"
     CUSTOM = "custom"
 

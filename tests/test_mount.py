@@ -73,6 +73,7 @@ DOORS = {
     "exists": lambda mount, here: mount.exists("p"),
     "scan": lambda mount, here: list(mount.scan("p")),
     "find": lambda mount, here: list(mount.find("p")),
+    "find_tree": lambda mount, here: list(mount.find_tree("p")),
     "open_read": lambda mount, here: mount.open_read("p").close(),
     "open_whole": lambda mount, here: mount.open_whole("p").close(),
     "open_write": lambda mount, here: mount.open_write("p").close(),
@@ -172,6 +173,7 @@ def _spying(verb):
         "stat": lambda path: FileInfo(path, "file", 0),
         "scan": lambda path: iter(()),
         "find": lambda path: iter(()),
+        "find_tree": lambda path: iter(()),
         "open_read": lambda path, **_: io.BytesIO(),
         "open_whole": lambda path: io.BytesIO(),
         "open_write": lambda path, **_: Nothing(),
@@ -298,7 +300,7 @@ def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
         "versions", "stat_version", "require_versions", "copies_from", "diagnose", "get_metadata",
         "descriptor", "has_content_of", "url", "internal_url", "public_url", "local_path", "address",
         "check", "close", "open_whole", "get_tags", "version_descriptor",
-        "load", "probable_checksum",
+        "load", "probable_checksum", "find_tree",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS
     assert not reads & (WRITES | DELETES)

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 from ..capabilities import BackendCapabilities
-from ..info import Attributes, CleanupCount, FileInfo
+from ..info import Attributes, CleanupCount, FileInfo, Loaded
 from .base import COPY_CHUNK
 from .local_append import AppendFile
 from .local_links import RealParents, follow_inside, rename
 from .local_partial import PartialFiles
+from .local_read import read_range, read_unchanged
 from .local_tree import locating_below, make_directories, remove_directories, walk_files
 from .local_write import (
     PLAIN,
@@ -188,32 +189,18 @@ class LocalBackend(PartialFiles):
             raise self._unsupported("versioning")
         descriptor = self._open(path)
         try:
-            size = self._require_file(descriptor).st_size
-            if start:
-                os.lseek(descriptor, start, os.SEEK_SET)
-            wanted = (size if end is None else end) - start
-            if wanted <= 0 and end is not None:
-                return b""
-            # One byte more than expected, so that a file which grows is read to its end.
-            data = os.read(descriptor, max(wanted, 0) + (end is None))
-            if len(data) == wanted:
-                return data
-            return self._read_on(descriptor, data, None if end is None else wanted)
+            return read_range(descriptor, self._require_file(descriptor).st_size, start, end)
         finally:
             os.close(descriptor)
 
-    @staticmethod
-    def _read_on(descriptor: int, data: bytes, wanted: int | None) -> bytes:
-        """Go on where one read gave less than all (over 2 GiB) or more than expected."""
-        parts = [data]
-        length = len(data)
-        while wanted is None or length < wanted:
-            more = os.read(descriptor, 1 << 24 if wanted is None else wanted - length)
-            if not more:
-                break
-            parts.append(more)
-            length += len(more)
-        return b"".join(parts)
+    def load(self, path: str) -> Loaded:
+        descriptor = self._open(path)
+        try:
+            before = self._require_file(descriptor)
+            data = read_unchanged(descriptor, before)
+        finally:
+            os.close(descriptor)
+        return Loaded(data, Attributes(before.st_mtime, offered=True), before.st_size)
 
     # -- writing ------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
+from ..exceptions import SourceChangedError
 from .base import COPY_CHUNK, WriteHandle
 from .local_links import publish_exclusively
 from .local_sizes import may_be_untold
@@ -374,7 +375,7 @@ def copy_unchanged(source: int, before: os.stat_result, target: int) -> None:
     # Where the system does not tell the size, only that it says something else shows a change.
     length = before.st_size if may_be_untold(before) else copied
     if length != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
-        raise OSError(errno.EAGAIN, "the source changed while it was being copied")
+        raise SourceChangedError("the source changed while it was being copied")
 
 
 def copy_content(source: int, target: int, size: int) -> int:

@@ -5,6 +5,7 @@ Each has a default, so that a backend overrides one only where it can do better.
 
 from __future__ import annotations
 
+import errno
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +13,8 @@ from ..info import Attributes, Loaded
 from .resuming import ResumingVerbs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from ..info import Checksum, FileInfo
     from .base import Backend
 
@@ -23,9 +26,10 @@ class TransferVerbs(ResumingVerbs):
 
     #: How many transfers at a time pay here: many where the answer takes its time.
     concurrency: ClassVar[int] = 1
-    #: Whether a directory is there only because something is below it, so that listing it tells
-    #: as much as a look, for the same price.
+    #: Whether ``find_tree`` tells as much as a look, for the price of its first request.
     lists_at_once: ClassVar[bool] = False
+    #: Whether the times in listings are those that writes keep, rather than those of writing.
+    lists_times: ClassVar[bool] = True
 
     # -- as in ``Backend`` --------------------------------------------------------------------
 
@@ -39,6 +43,27 @@ class TransferVerbs(ResumingVerbs):
 
     @abstractmethod
     def copy_from(self, other: Backend, source: str, target: str) -> None: ...
+
+    @abstractmethod
+    def stat(self, path: str) -> FileInfo: ...
+
+    @abstractmethod
+    def find(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]: ...
+
+    # -- a tree -------------------------------------------------------------------------------
+
+    def find_tree(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
+        """As ``find``, of what may be a file: ``NotADirectoryError`` then, by the first step.
+
+        Also where there is a directory of the same name, as there may be in a store of objects.
+        """
+        if self.stat(path).type != "directory":
+            raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
+        yield from self.find(path, enter=enter)
 
     # -- one file among many ------------------------------------------------------------------
 

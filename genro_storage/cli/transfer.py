@@ -17,10 +17,10 @@ from ..transfer import (
     Filters,
     MakeDirectory,
     PlanSummary,
-    SerialExecutor,
     SkipFile,
     TransferReport,
 )
+from ..transfer.applying import executor_for
 from ..transfer.report import reason_kind
 from .options import DryRun, Json
 from .output import console, is_terminal, print_json, shown, size
@@ -307,14 +307,16 @@ class _Tally:
     Not by callbacks: whoever is to hear of the files that are left out has them all listed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, plan: CopyPlan) -> None:
+        self._plan = plan
         self._copied = self._skipped = self._filtered = self._bytes = 0
         self._reasons: Counter[str] = Counter()
 
     def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
-        """As ``SerialExecutor``."""
-        for done in SerialExecutor().run(actions, transfer):
-            self.advance(done.action)
+        """As any other executor."""
+        for done in executor_for(self._plan, transfer).run(actions, transfer):
+            if done.error is None:
+                self.advance(done.action)
             yield done
 
     def advance(self, action: object) -> None:
@@ -358,8 +360,7 @@ class _Bar(_Tally):
             TransferSpeedColumn,
         )
 
-        super().__init__()
-        self._plan = plan
+        super().__init__(plan)
         self._bar = Progress(
             TextColumn("{task.fields[files]} files", markup=False),
             BarColumn(bar_width=None),
@@ -403,7 +404,7 @@ class _Bar(_Tally):
 
 
 def _progress(plan: CopyPlan, *, quiet: bool) -> _Tally:
-    return _Tally() if quiet or not is_terminal(sys.stderr) else _Bar(plan)
+    return _Tally(plan) if quiet or not is_terminal(sys.stderr) else _Bar(plan)
 
 
 # -- mv -------------------------------------------------------------------------------------------

@@ -19,17 +19,14 @@ from ..exceptions import (
     StorageUnsupportedError,
     StorageValueError,
 )
-from ..strategy import SkipStrategy
-from .core import no_node
+from .copying import NodeCopying
 from .globbing import glob
-from .packing import NodePacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
     from ..info import FileInfo
-    from ..transfer import CopyFile, CopyPlan, Filtered, SkipFile
     from .storage_node import StorageNode
 
     Patterns = str | Sequence[str] | None
@@ -40,7 +37,7 @@ _log = logging.getLogger("genro_storage")
 _CROSS_DEVICE = errno.EXDEV
 
 
-class NodeTree(NodePacking):
+class NodeTree(NodeCopying):
     """The directory half of :class:`~genro_storage.StorageNode`."""
 
     __slots__ = ()
@@ -229,119 +226,6 @@ class NodeTree(NodePacking):
             )
         mount.remove(self._path)
         self._changed()
-
-    # -- copying ------------------------------------------------------------------------------
-
-    def _resolve(self, target: StorageNode | str) -> StorageNode:
-        if isinstance(target, str):
-            return self._manager.node(target)
-        if not isinstance(target, NodeTree):
-            raise no_node(f"{self._label}: a target is a node or text, 'mount:path'", target)
-        return target
-
-    def plan_copy(
-        self,
-        dest: StorageNode | str,
-        *,
-        include: Patterns = None,
-        exclude: Patterns = None,
-        filter: Callable[[Self, str], object] | None = None,
-        skip: str | SkipStrategy = "never",
-        skip_fn: Callable[[Self, StorageNode], object] | None = None,
-        if_absent: bool = False,
-    ) -> CopyPlan:
-        """What :meth:`copy_to` would do, as a value: iterate over it, or ``apply()`` it."""
-        # Loading the transfer modules costs more than most programs' nodes do.
-        from ..transfer import Place, plan_copy
-
-        target = self._resolve(dest)
-        target._refuse_snapshot()
-        # A function that gives the root is asked once, where both sides are on its mount.
-        here = self._bound()
-        there = target._bound(here)
-
-        def predicate(info: FileInfo, relpath: str) -> object:
-            assert filter is not None
-            return filter(self._derive(info.path, info), relpath)
-
-        def compare(ours: FileInfo, theirs: FileInfo) -> object:
-            assert skip_fn is not None
-            return skip_fn(self._source_node(ours), target._derive(theirs.path, theirs))
-
-        return plan_copy(
-            Place(here._mount, here._path),
-            Place(there._mount, there._path),
-            include=include,
-            exclude=exclude,
-            filter=None if filter is None else predicate,
-            skip=skip,
-            skip_fn=None if skip_fn is None else compare,
-            version=self._version_id(),
-            if_absent=if_absent,
-        )
-
-    def _source_node(self, info: FileInfo) -> Self:
-        """The node of a file that is being copied: itself where it is a single one."""
-        return self if info.path == self._path else self._derive(info.path, info)
-
-    def copy_to(
-        self,
-        dest: StorageNode | str,
-        include: Patterns = None,
-        exclude: Patterns = None,
-        filter: Callable[[Self, str], object] | None = None,
-        skip: str | SkipStrategy = "never",
-        skip_fn: Callable[[Self, StorageNode], object] | None = None,
-        progress: Callable[[int, int], object] | None = None,
-        on_file: Callable[[Self], object] | None = None,
-        on_skip: Callable[[Self, str], object] | None = None,
-        *,
-        if_absent: bool = False,
-    ) -> StorageNode:
-        """Copy this file or tree onto ``dest``, a node or ``"mount:path"``; returns its node.
-
-        A directory merges into what is there; each file arrives whole or not at all. ``include``,
-        ``exclude`` (fnmatch patterns on the path below this directory; ``*`` matches ``/`` too)
-        and ``filter(node, relpath)`` choose files. ``skip`` leaves a file alone that is there
-        already: ``never``, ``exists``, ``size``, ``hash``, or ``custom`` with
-        ``skip_fn(source, dest)``. A comparison that fails raises, it never overwrites. With
-        ``if_absent`` no file is replaced: ``StorageExistsError`` where one is there, or comes meanwhile.
-        ``progress(current, total)`` counts files, ``on_file(node)`` follows each copy,
-        ``on_skip(node, reason)`` each file left out.
-
-        Raises ``StorageNotFoundError`` for a missing source, ``StoragePermissionError`` where
-        ``dest`` may not be written, ``StorageValueError`` for a directory copied into itself.
-        The first error stops the copy; what has arrived stays.
-        """
-        target = self._resolve(dest)
-        plan = self.plan_copy(
-            target,
-            include=include,
-            exclude=exclude,
-            filter=filter,
-            skip=skip,
-            skip_fn=skip_fn,
-            if_absent=if_absent,
-        )
-
-        def copied(action: CopyFile) -> None:
-            assert on_file is not None
-            on_file(self._source_node(action.source))
-
-        def skipped(action: SkipFile | Filtered) -> None:
-            assert on_skip is not None
-            on_skip(self._source_node(action.source), action.reason)
-
-        report = plan.apply(
-            progress,
-            None if on_file is None else copied,
-            None if on_skip is None else skipped,
-            fresh=True,
-        )
-        target._changed(report.new_path)
-        return target
-
-    copy = copy_to
 
     # -- moving -------------------------------------------------------------------------------
 

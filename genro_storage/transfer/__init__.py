@@ -10,30 +10,55 @@ return actions, ``execute`` carries actions out, ``copying`` joins the two::
 
 from __future__ import annotations
 
+from .actions import (
+    Action,
+    CompareFile,
+    Conflict,
+    CopyFile,
+    DeleteDirectory,
+    DeleteFile,
+    Filtered,
+    MakeDirectory,
+    SkipFile,
+)
+from .checking import CheckReport, Compared
+from .checksums import ChecksumCache
 from .copying import CopyPlan, plan_copy
-from .execute import CopyResult, Done, Executor, Place, SerialExecutor, Transfer, copy_file
+from .errors import StorageTransferError
+from .execute import CopyResult, Done, Transfer, copy_file
+from .executors import Executor, SerialExecutor, ThreadedExecutor
 from .filters import Filters
-from .plan import Action, Conflict, CopyFile, Filtered, MakeDirectory, SkipFile
+from .place import Place
 from .progress import Callbacks, RichProgress
-from .report import PlanSummary, TransferReport
+from .report import Failure, PlanSummary, Retry, TransferReport
 
 __all__ = [
     "Action",
     "Callbacks",
+    "CheckReport",
+    "ChecksumCache",
+    "CompareFile",
+    "Compared",
     "Conflict",
     "CopyFile",
     "CopyPlan",
     "CopyResult",
+    "DeleteDirectory",
+    "DeleteFile",
     "Done",
     "Executor",
+    "Failure",
     "Filtered",
     "Filters",
     "MakeDirectory",
     "Place",
     "PlanSummary",
+    "Retry",
     "RichProgress",
     "SerialExecutor",
     "SkipFile",
+    "StorageTransferError",
+    "ThreadedExecutor",
     "Transfer",
     "TransferReport",
     "copy_file",

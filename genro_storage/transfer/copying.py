@@ -3,45 +3,53 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from ..exceptions import (
-    StorageIsDirectoryError,
-    StorageNotDirectoryError,
-    StorageNotFoundError,
-    StoragePermissionError,
-    StorageUnsupportedError,
-    StorageValueError,
-    StorageVersionError,
-)
+from ..exceptions import StorageValueError
 from ..info import FileInfo
 from ..paths import join, parent_of
 from ..strategy import SkipStrategy, parse_strategy
-from .execute import Executor, Place, SerialExecutor, Transfer, same_content
+from .actions import Action, MakeDirectory
+from .applying import Application, rehearsed
+from .compare import Comparison
+from .execute import Transfer
 from .filters import Filters, Patterns, Predicate
 from .inside import refuse_into_itself
-from .plan import (
-    Action,
-    CopyFile,
-    Decide,
-    Filtered,
-    MakeDirectory,
-    SkipFile,
-    decide_by,
-    plan_file,
-    plan_tree,
-)
-from .progress import Callbacks, OnFile, OnSkip, Progress
-from .report import PlanSummary, Tally, TransferReport, reason_kind
+from .looking import source_found, target_found
+from .place import Place
+from .plan import plan_file, plan_tree
+from .report import PlanSummary, TransferReport
+from .resolving import resolved
+from .rules import Decide, SkipFunction, decide_by
+from .terms import OnError, Terms, Verify, checked_on_error, checked_verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor as FuturesExecutor
 
-__all__ = ["CopyPlan", "SkipFunction", "plan_copy"]
+    from .bandwidth import Bandwidth
+    from .checksums import ChecksumCache
+    from .executors import Executor
+    from .progress import OnFile, OnSkip, Progress
 
-SkipFunction = Callable[[FileInfo, FileInfo], object]
+__all__ = ["CopyPlan", "plan_copy"]
+
+
+@dataclass(slots=True)
+class _Listings:
+    """Listings that were begun to see what is there; whoever comes first gets them."""
+
+    source: Iterator[FileInfo] | None = None
+    target: Iterator[FileInfo] | None = None
+
+    def take_source(self) -> Iterator[FileInfo] | None:
+        found, self.source = self.source, None
+        return found
+
+    def take_target(self) -> Iterator[FileInfo] | None:
+        found, self.target = self.target, None
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -60,6 +68,10 @@ class CopyPlan:
     filters: Filters
     strategy: SkipStrategy
     decide: Decide
+    """By what the listings tell; ``CompareFile`` where that is not enough."""
+    settle: Decide
+    """Whatever it takes."""
+    comparison: Comparison
     version: str | None = None
     same: bool = False
     """Source and target are one place: there is nothing to do."""
@@ -67,16 +79,42 @@ class CopyPlan:
     """The source lies inside the target, so that copying writes among what is being copied."""
     if_absent: bool = False
     """A file that is at the destination by the time it is written is an error."""
+    delete: bool = False
+    """What only the target has is removed, when everything else is done."""
+    max_delete: int | None = None
+    _listings: _Listings = field(default_factory=_Listings)
 
     def __iter__(self) -> Iterator[Action]:
-        return self._as_of_now()._actions(pruned=True)
+        return self.resolved(self.settle)
+
+    def resolved(self, settle: Decide, *, fresh: bool = False) -> Iterator[Action]:
+        """The actions, in which ``settle`` has decided about whatever the listings leave open."""
+        plan = self if fresh else self._as_of_now()
+        transfer = plan.transfer(Terms(version=self.version))
+        return resolved(plan.actions(pruned=True), settle, transfer.concurrency)
 
     def _as_of_now(self) -> CopyPlan:
         """The same plan for what stands at both places now: time may have passed."""
         if self.same:
             return self
-        info = _source_info(self.source, self.version)
-        return replace(self, info=info, target_info=_target_info(self.target, info, self.strategy))
+        source = source_found(self.source, self.version, self._enter(self.source))
+        assert source.info is not None
+        target = target_found(
+            self.target, source.info, decides=self._target_decides, enter=self._enter(self.target)
+        )
+        return replace(
+            self,
+            info=source.info,
+            target_info=target.info,
+            _listings=_Listings(source.listing, target.listing),
+        )
+
+    @property
+    def _target_decides(self) -> bool:
+        return self.delete or self.strategy is not SkipStrategy.NEVER
+
+    def _enter(self, place: Place) -> Callable[[FileInfo], bool] | None:
+        return _enter(self.filters, place)
 
     def __repr__(self) -> str:
         return f"CopyPlan({str(self.source)!r}, {str(self.target)!r}, skip={self.strategy.value!r})"
@@ -95,113 +133,95 @@ class CopyPlan:
         on_file: OnFile | None = None,
         on_skip: OnSkip | None = None,
         *,
-        executor: Executor | None = None,
+        executor: Executor | FuturesExecutor | None = None,
+        concurrency: int | None = None,
+        on_error: OnError = "raise",
+        verify: Verify | None = None,
+        retries: int = 3,
+        bandwidth: Bandwidth | None = None,
+        resume: bool = False,
         fresh: bool = False,
     ) -> TransferReport:
         """Carry the plan out; ``Callbacks`` says who is told what.
 
+        ``concurrency`` files are copied at a time, by default as many as pay between the two
+        storages; ``executor`` decides instead. ``on_error="raise"`` stops at the first error; what
+        was copied until then stays and is noted on it. With ``"collect"`` the others go on, and
+        the report names the failures. ``verify`` compares each copied file with its source, by
+        ``"size"`` or ``"checksum"``. A file that changes while it is read, or whose transfer the
+        network breaks, is tried ``retries`` times more. ``bandwidth`` bounds the bytes per second
+        of all transfers together.
+
         What stands at both places is looked at anew, since time may have passed; not where the
         plan is ``fresh``, made in the line before.
 
-        The first error stops it; what was copied until then stays and is noted on the error.
         Directories that no file can pass are not listed, unless ``on_skip`` wants to hear of what
         is in them. The files are held as a list only where ``progress`` needs their number beforehand, or
         ``on_skip`` is to hear of the filtered ones before the first copy.
         """
-        started = time.perf_counter()
-        tally = Tally()
-        callbacks = Callbacks(progress, on_file, on_skip)
-        try:
-            plan = self if fresh else self._as_of_now()
-            plan._apply(tally, callbacks, executor or SerialExecutor())
-        except Exception as error:  # passes on, with a note of how far the copy came
-            tally.failed += 1
-            error.add_note(
-                f"copying {self.source} to {self.target} stopped: "
-                f"{tally.report(time.perf_counter() - started)}"
-            )
-            raise
-        return tally.report(time.perf_counter() - started)
-
-    def _apply(self, tally: Tally, callbacks: Callbacks, executor: Executor) -> None:
-        progress, on_file, on_skip = callbacks
-        kept: list[FileInfo] | None = None
-        total = 1
-        if (
-            self.info.type == "directory"
-            and not self.same
-            and (progress is not None or (on_skip is not None and self.filters))
-        ):
-            kept = self._keep(tally, on_skip)
-            total = sum(1 for info in kept if info.type != "directory")
-        current = 0
-        transfer = Transfer(
-            self.source, self.target, version=self.version, if_absent=self.if_absent
+        if concurrency is not None and concurrency < 1:
+            raise StorageValueError(f"concurrency= is at least 1, not {concurrency}")
+        terms = Terms(
+            version=self.version,
+            if_absent=self.if_absent,
+            verify=checked_verify(verify),
+            retries=retries,
+            bandwidth=bandwidth,
+            on_error=checked_on_error(on_error),
+            resume=resume,
         )
-        actions = self._actions(kept, pruned=on_skip is None)
-        for action, result in executor.run(actions, transfer):
-            kind = action.__class__
-            if kind is CopyFile:
-                tally.copied += 1
-                if result is not None:
-                    tally.bytes_copied += result.bytes
-                    tally.new_path = result.new_path
-                if on_file is not None:
-                    on_file(action)  # type: ignore[arg-type]
-            elif isinstance(action, SkipFile):
-                tally.skipped += 1
-                tally.reasons[reason_kind(action.reason)] += 1
-                if on_skip is not None:
-                    on_skip(action)
-            elif kind is MakeDirectory:
-                if result is not None:
-                    tally.directories += 1
-                continue
-            elif isinstance(action, Filtered):
-                tally.filtered += 1  # whoever listens has heard of it while they were collected
-                continue
-            if progress is not None:
-                current += 1
-                progress(current, total)
+        application = Application(self, terms, progress, on_file, on_skip)
+        started = time.perf_counter()
+        return application.run(
+            lambda: self if fresh else self._as_of_now(), executor, concurrency, started
+        )
 
-    def _keep(self, tally: Tally, on_skip: OnSkip | None) -> list[FileInfo]:
-        """What takes part; the rest is reported at once."""
-        kept: list[FileInfo] = []
-        start = len(self.source.path) + 1 if self.source.path else 0
-        for info in self.source_listing(pruned=on_skip is None):
-            if info.type != "directory" and self.filters:
-                relpath = info.path[start:]
-                reason = self.filters.reason(info, relpath)
-                if reason is not None:
-                    tally.filtered += 1
-                    if on_skip is not None:
-                        on_skip(Filtered(relpath, info, reason))
-                    continue
-            kept.append(info)
-        return kept
+    def rehearse(
+        self,
+        progress: Progress | None = None,
+        on_file: OnFile | None = None,
+        on_skip: OnSkip | None = None,
+    ) -> PlanSummary:
+        """A dry run: everybody is told what ``apply`` would tell them, and nothing is changed."""
+        return PlanSummary.of(rehearsed(self, progress, on_file, on_skip))
+
+    def transfer(self, terms: Terms) -> Transfer:
+        """What carries single actions out."""
+        return Transfer(
+            self.source, self.target, terms=terms, settle=self.settle, comparison=self.comparison
+        )
+
+    # -- listing ------------------------------------------------------------------------------
 
     def source_listing(self, *, pruned: bool = True) -> Iterator[FileInfo]:
         """The source's tree; ``pruned`` of what no file can pass, where nobody asks about it."""
         find, path, filters = self.source.mount.find, self.source.path, self.filters
-        if not filters:
-            return find(path)
+        begun = self._listings.take_source()
+        if begun is not None and (pruned or not filters):
+            return begun
+        enter = self._enter(self.source)
+        if enter is None or pruned:
+            return find(path, enter=enter)
         start = len(path) + 1 if path else 0
-
-        def may_hold(directory: str) -> bool:
-            return len(directory) < start or filters.may_hold(directory[start:])
-
-        if pruned:
-            return find(path, enter=lambda info: may_hold(info.path))
         # The same tree for those who listen: what is given up is named, and not made.
         return (
             info
             for info in find(path)
-            if info.type != "directory" or may_hold(parent_of(info.path))
+            if info.type != "directory"
+            or len(above := parent_of(info.path)) < start
+            or filters.may_hold(above[start:])
         )
 
-    def _actions(
+    def _target_listing(self) -> Iterator[FileInfo]:
+        begun = self._listings.take_target()
+        if begun is not None:
+            return begun
+        return self.target.mount.find(self.target.path, enter=self._enter(self.target))
+
+    def actions(
         self, kept: list[FileInfo] | None = None, *, pruned: bool = False
     ) -> Iterator[Action]:
+        """What is to be done, by what the listings tell; ``kept`` is the source's, filtered."""
         if self.same:
             return iter(())
         if self.info.type != "directory":
@@ -223,17 +243,18 @@ class CopyPlan:
             there = ()
             if self.target.path:
                 yield MakeDirectory("")
-        elif self.strategy is SkipStrategy.NEVER:
-            there = None
+        elif self._target_decides:
+            there = self._target_listing()
         else:
-            there = self.target.mount.find(self.target.path)
+            there = None
         actions = plan_tree(
             listing,
             there,
             self.decide,
-            filters=None if kept is not None else self.filters,
+            filters=None if kept is not None and not self.delete else self.filters,
             source_root=self.source.path,
             target_root=self.target.path,
+            delete=self.delete,
         )
         if isinstance(listing, list) and self.overlapping:
             yield from _outermost_first(list(actions), listing, self.source, self.target)
@@ -252,35 +273,61 @@ def plan_copy(
     skip_fn: SkipFunction | None = None,
     version: str | None = None,
     if_absent: bool = False,
+    delete: bool = False,
+    max_delete: int | None = None,
+    checksums: ChecksumCache | None = None,
+    writes: bool = True,
+    **limits: Any,
 ) -> CopyPlan:
     """Decide how to copy a file or directory onto ``target``; nothing is written yet.
 
-    A directory's content merges into the target directory. ``filter(info, relpath)`` and the
-    patterns choose files of a directory (a single file is always chosen); ``skip`` says when
-    one that is there already is left alone, ``skip_fn(source, target)`` decides for ``custom``;
-    with ``if_absent`` nothing that is there, or comes meanwhile, is replaced.
+    A directory's content merges into the target directory. ``filter(info, relpath)``, the
+    patterns and limits choose files of a directory (a single file is always chosen); ``skip`` says
+    when one that is there already is left alone, ``skip_fn(source, target)`` decides for
+    ``custom``; with ``if_absent`` nothing that is there, or comes meanwhile, is replaced. With
+    ``delete`` the target becomes a mirror: what only it has is removed. A plan that is only looked
+    at (``writes=False``) needs no rights on the target.
     Raised at once: unknown values, a target that may not be written, a missing source, a file
     in a directory's place or the reverse, a directory copied into itself.
     """
     strategy = parse_strategy(skip)
-    filters = Filters(include, exclude, filter)
+    filters = Filters(include, exclude, filter, **limits)
     source = Place(source.mount.bind(), source.path)
     target = Place(target.mount.bind(), target.path)
+    comparison = Comparison(source, target, version=version, cache=checksums)
+    own = None if skip_fn is None else _naming(skip_fn, source)
     decide = decide_by(
-        strategy,
-        same=lambda ours, theirs: same_content(source, ours, target, theirs, version=version),
-        skip_fn=None if skip_fn is None else _naming(skip_fn, source),
+        strategy, same=comparison.listed_same, same_time=comparison.listed_same_time, skip_fn=own
     )
-    target.mount.require_write(target.path, "copying to it")
-    info = _source_info(source, version)
+    if writes:
+        target.mount.require_write(target.path, "copying to it")
+    if delete and writes:
+        target.mount.require_delete(target.path, "removing what the source has not")
+    decides = delete or strategy is not SkipStrategy.NEVER
+    found = source_found(source, version, _enter(filters, source))
+    info = found.info
+    assert info is not None
+    if delete and info.type != "directory":
+        raise StorageValueError(
+            f"{source}: a single file cannot be mirrored; delete= is for directories",
+            node=str(source),
+        )
     same = version is None and target.mount.same_place(target.path, source.mount, source.path)
     overlapping = False
     target_info: FileInfo | None = None
+    listings = _Listings(found.listing)
     if not same:
         if info.type == "directory":
             refuse_into_itself(source, target, filters=filters)
             overlapping = target.mount.contains(target.path, source.mount, source.path)
-        target_info = _target_info(target, info, strategy)
+            if overlapping and delete:
+                raise StorageValueError(
+                    f"{target}: cannot become a mirror of {source}, which is inside it: the mirror "
+                    "would remove its source",
+                    node=str(target),
+                )
+        there = target_found(target, info, decides=decides, enter=_enter(filters, target))
+        target_info, listings.target = there
     return CopyPlan(
         source,
         target,
@@ -289,84 +336,24 @@ def plan_copy(
         filters,
         strategy,
         decide,
+        decide_by(strategy, same=comparison.same, same_time=comparison.same_time, skip_fn=own),
+        comparison,
         version,
         same,
         overlapping,
         if_absent,
+        delete,
+        max_delete,
+        listings,
     )
 
 
-def _source_info(source: Place, version: str | None) -> FileInfo:
-    if version is not None:
-        return _version_info(source, version)
-    try:
-        info = source.mount.stat(source.path)
-    except StorageNotFoundError as error:
-        raise StorageNotFoundError(f"Source not found: {source}", node=str(source)) from error
-    if info.type == "link":
-        raise StorageNotFoundError(
-            f"Source not found: {source} is a symbolic link that leads nowhere or out of the mount",
-            node=str(source),
-        )
-    if info.type == "other":
-        raise StorageValueError(
-            f"{source}: not a regular file (a device, socket or pipe); nothing to copy",
-            node=str(source),
-        )
-    return info
-
-
-def _version_info(source: Place, version: str) -> FileInfo:
-    """What is known about one version: never the size or time of the current content."""
-    info = source.mount.stat_version(source.path, version)
-    if info is not None:
-        return info
-    if not source.mount.capabilities.version_listing:
-        return FileInfo(source.path, "file", version=version)
-    for each in source.mount.versions(source.path):
-        if each.version_id == version:
-            return FileInfo(
-                source.path,
-                "file",
-                size=each.size,
-                mtime=each.last_modified.timestamp(),
-                etag=each.etag,
-                version=version,
-            )
-    raise StorageVersionError(f"{source}: no version {version!r}", node=str(source))
-
-
-def _target_info(target: Place, info: FileInfo, strategy: SkipStrategy) -> FileInfo | None:
-    """What stands at the target, None for nothing; an error where the kinds do not fit.
-
-    Who may write a file and not look, writes it, unless what is there decides.
-    """
-    mount, label = target.mount, str(target)
-    if mount.capabilities.path_is_content:
-        if info.type == "directory":
-            raise StorageUnsupportedError(
-                f"{label}: a directory cannot be copied to a mount whose paths are the content",
-                node=label,
-            )
+def _enter(filters: Filters, place: Place) -> Callable[[FileInfo], bool] | None:
+    """Which directories are listed at all."""
+    if not filters:
         return None
-    try:
-        found = mount.stat(target.path)
-    except StorageNotFoundError:
-        return None
-    except StoragePermissionError:
-        if info.type == "directory" or strategy is not SkipStrategy.NEVER:
-            raise
-        return None
-    if info.type == "directory" and found.type != "directory":
-        raise StorageNotDirectoryError(
-            f"{label}: a directory cannot be copied onto a file", node=label
-        )
-    if info.type != "directory" and found.type == "directory":
-        raise StorageIsDirectoryError(
-            f"{label}: a file cannot be copied onto a directory; name the file inside it",
-            node=label,
-        )
-    return found
+    start = len(place.path) + 1 if place.path else 0
+    return lambda info: len(info.path) < start or filters.may_hold(info.path[start:])
 
 
 def _naming(skip_fn: SkipFunction, source: Place) -> SkipFunction:

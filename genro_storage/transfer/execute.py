@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+import threading
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ..exceptions import (
+    StorageChangedError,
+    StorageConnectionError,
     StorageError,
     StorageExistsError,
     StorageIOError,
     StorageIsDirectoryError,
     StorageNotDirectoryError,
     StoragePathError,
+    StorageTimeoutError,
     StorageUnsupportedError,
     StorageValueError,
 )
-from ..info import Attributes, Checksum
-from .plan import Action, Conflict, CopyFile, MakeDirectory
+from ..info import Attributes
+from ..retries import hearing_retries
+from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory
+from .place import Place
+from .terms import Terms
 
 if TYPE_CHECKING:
     from ..batch import MountBatch
     from ..info import FileInfo
     from ..mount import Mount
+    from .compare import Comparison
+    from .rules import Decide
 
-__all__ = [
-    "CHUNK",
-    "CopyResult",
-    "Done",
-    "Executor",
-    "Place",
-    "SerialExecutor",
-    "Transfer",
-    "copy_file",
-    "same_content",
-]
+__all__ = ["CHUNK", "CopyResult", "Done", "Transfer", "copy_file"]
 
 CHUNK = 1024 * 1024
 
 #: Bytes of the files that are worth the threads of ``BinaryWriter.fill``.
 _LARGE = 8 * CHUNK
+#: Bytes up to which a file is read and written in two calls, without streams in between.
+_SMALL = CHUNK
+#: Seconds before a file is tried again, doubled each time.
+_PAUSE = 0.2
 
 _CONFLICTS: dict[str, type[StorageError]] = {
     "is_directory": StorageIsDirectoryError,
@@ -50,72 +50,74 @@ _CONFLICTS: dict[str, type[StorageError]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A path on a mount: where a copy starts or ends."""
-
-    mount: Mount
-    path: str
-
-    def __str__(self) -> str:
-        return self.mount.label(self.path)
-
-    def address(self) -> tuple[object, str] | None:
-        """A value that is equal for the same place through whatever mounts, where one is known."""
-        return self.mount._address(self.path)
-
-
 class CopyResult(NamedTuple):
-    """``new_path`` where the content decides the path (base64); ``bytes``: how many there were."""
+    """``new_path`` where the content decides the path (base64); ``bytes``: how many there were.
+
+    ``verified``: the destination was compared with the source after it was written.
+    """
 
     new_path: str | None
     bytes: int
+    verified: bool = False
 
 
 class Done(NamedTuple):
-    """An action that was carried out; ``result`` is None where there was nothing to do."""
+    """An action that was carried out, or could not be (``error``).
+
+    ``action`` says what was done: for a ``CompareFile`` what that has come to. ``result`` is None
+    where there was nothing to do. ``retries`` are the errors that were overcome on the way.
+    """
 
     action: Action
     result: CopyResult | None
+    error: Exception | None = None
+    retries: tuple[BaseException, ...] = ()
 
 
 class Transfer:
     """Everything that carrying out one action needs; safe to use from several threads.
 
     The way the bytes go is chosen once: inside the store where both mounts share one that
-    copies by itself, else from a local file as a whole, else as a stream in blocks.
+    copies by itself, else from a local file as a whole, else by reading and writing all of a small
+    file at once and a large one as a stream in blocks.
     """
-
-    __slots__ = (
-        "_directory",
-        "_if_absent",
-        "_in_store",
-        "_local",
-        "_prefix",
-        "_resume",
-        "_version",
-        "source",
-        "target",
-    )
 
     def __init__(
         self,
         source: Place,
         target: Place,
         *,
-        version: str | None = None,
-        if_absent: bool = False,
-        resume: bool = False,
+        terms: Terms = Terms(),  # noqa: B008 - a frozen value
+        settle: Decide | None = None,
+        comparison: Comparison | None = None,
     ) -> None:
-        self._resume = resume and version is None
+        """``settle`` decides about a ``CompareFile``, by whatever requests and reading it takes."""
         self.source: Place = source
         self.target: Place = target
-        self._version = version
-        self._if_absent = if_absent
+        self.terms: Terms = terms
+        self._settle = settle
+        self._comparison = comparison
         self._prefix = target.path + "/" if target.path else ""
         self._directory: tuple[str | None, str | None] = None, None
-        self._in_store = version is None and source.mount.can_copy_to(target.mount)
-        self._local = version is None and source.mount.local_path(source.path) is not None
+        self._in_store = terms.version is None and source.mount.can_copy_to(target.mount)
+        self._local = terms.version is None and source.mount.local_path(source.path) is not None
+        self._both_local = self._local and target.mount.local_path(target.path) is not None
+        self._stopping = threading.Event()
+
+    @property
+    def concurrency(self) -> int:
+        """How many transfers at a time pay between the two places."""
+        source, target = self.source.mount, self.target.mount
+        return target.concurrency if self._in_store else max(source.concurrency, target.concurrency)
+
+    def stop(self) -> None:
+        """Begin nothing more: what is under way ends, or is given up where it can be."""
+        self._stopping.set()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody has said ``stop``."""
+        return self._stopping.is_set()
 
     def begin_batch(self) -> MountBatch | None:
         """A batch of the target, where that is the cheaper way to write many files."""
@@ -123,25 +125,86 @@ class Transfer:
 
     def to(self, mount: Mount) -> Transfer:
         """The same into the same path of another mount."""
-        place = Place(mount, self.target.path)
         return Transfer(
             self.source,
-            place,
-            version=self._version,
-            if_absent=self._if_absent,
-            resume=self._resume,
+            Place(mount, self.target.path),
+            terms=self.terms,
+            settle=self._settle,
+            comparison=self._comparison,
         )
 
+    # -- actions ------------------------------------------------------------------------------
+
+    def attempt(self, action: Action) -> Done:
+        """Carry out one action, and say what has come of it; raises only what is no ``Exception``.
+
+        A file that changed while it was read, or whose transfer the network broke, is tried again.
+        """
+        if action.__class__ is MakeDirectory:
+            try:
+                return Done(action, self.perform(action))
+            except Exception as error:  # noqa: BLE001 - for whoever asked
+                return Done(action, None, error)
+        heard: list[BaseException] = []
+        with hearing_retries(heard.append):
+            number = 0
+            while True:
+                try:
+                    decided = self._decided(action)
+                    result = self.perform(decided)
+                except Exception as error:  # noqa: BLE001 - for whoever asked
+                    number += 1
+                    again = self._again(action, error, number)
+                    if again is None:
+                        return Done(action, None, error, tuple(heard))
+                    action = again
+                    heard.append(error)
+                else:
+                    return Done(decided, result, None, tuple(heard))
+
+    def _again(self, action: Action, error: Exception, number: int) -> Action | None:
+        """What to try after this error; None to give up."""
+        if number > self.terms.retries or not isinstance(action, CopyFile | CompareFile):
+            return None
+        if isinstance(error, StorageChangedError):
+            try:
+                info = self.source.mount.stat(action.source.path)
+            except StorageError:
+                return None  # it is gone, of which the error that we have says more
+            if info.type != "file":
+                return None
+            return (
+                CopyFile(action.relpath, info, action.target, action.reason)
+                if isinstance(action, CopyFile)
+                else CompareFile(action.relpath, info, action.target)
+            )
+        # The storage has repeated the request already, for seconds; the file is more patient.
+        if isinstance(error, StorageConnectionError | StorageTimeoutError):
+            if self.terms.if_absent:
+                return None  # it may have been written, and would be in its own way
+            return None if self._stopping.wait(_PAUSE * 2**number) else action
+        return None
+
+    def _decided(self, action: Action) -> Action:
+        if not isinstance(action, CompareFile):
+            return action
+        if self._settle is None:
+            raise StorageValueError(f"{action.relpath}: there is nothing to compare it by")
+        return self._settle(action.relpath, action.source, action.target)
+
     def perform(self, action: Action) -> CopyResult | None:
-        """Carry out one action; a ``Conflict`` is raised as an error that names the node.
+        """Carry out one action, once; a ``Conflict`` is raised as an error that names the node.
 
         Returns None where nothing had to be done (skipped, or a directory already there).
         """
-        kind = action.__class__
-        if kind is CopyFile:
-            return self.copy(action.source, self._target_path(action.relpath))  # type: ignore[union-attr]
-        if kind is MakeDirectory:
+        if isinstance(action, CopyFile):
+            target_path = self._target_path(action.relpath)
+            result = self.copy(action.source, target_path)
+            return self._verified(action.source, result, target_path)
+        if isinstance(action, MakeDirectory):
             return self._make_directory(self._target_path(action.relpath))
+        if isinstance(action, CompareFile):
+            return self.perform(self._decided(action))
         if isinstance(action, Conflict):
             label = self.target.mount.label(self._target_path(action.relpath))
             raise _CONFLICTS[action.kind](f"{label}: {action.message}", node=label)
@@ -150,52 +213,62 @@ class Transfer:
     def _target_path(self, relpath: str) -> str:
         return self._prefix + relpath if relpath else self.target.path
 
+    # -- one file -----------------------------------------------------------------------------
+
     def copy(self, info: FileInfo, target_path: str) -> CopyResult:
         """Copy one file of the source's mount to a path of the target's; see ``copy_file``."""
-        source, target = self.source.mount, self.target.mount
+        target = self.target.mount
         try:
-            if self._in_store and self._copies_inside(info.path, target_path):
+            if self._in_store and self._copies_inside(info, target_path):
                 return CopyResult(None, info.size or 0)
-            if self._resume and (found := self._copy_resuming(info, target_path)) is not None:
+            if self.terms.resume and (found := self._resumed(info, target_path)) is not None:
                 return found
-            if self._local:
+            is_small = info.size is not None and 0 < info.size <= _SMALL
+            if self._local and (self._both_local or not is_small):
                 local = self._local_path(info.path)
                 if local is not None:
                     new_path = target.upload(
                         local,
                         target_path,
-                        if_absent=self._if_absent,
+                        if_absent=self.terms.if_absent,
                         attributes=_attributes(info),
                     )
                     return CopyResult(new_path, info.size or 0)
+        except StorageChangedError as error:
+            raise self._changed(info, "while it was read") from error
         except StorageError:
             # The target's mount can name only the target; where the source is what cannot be
             # read, reading it says so in its own words.
-            source.open_read(info.path).close()
+            self.source.mount.open_read(info.path).close()
             raise
+        if is_small and self.terms.version is None:
+            return self._at_once(info, target_path)
         return self._stream(info, target_path)
 
-    def _copy_resuming(self, info: FileInfo, target_path: str) -> CopyResult | None:
+    def _resumed(self, info: FileInfo, target_path: str) -> CopyResult | None:
         """Copy a large file from where an earlier run was interrupted; None to copy it as usual."""
         from .resuming import resumable_copy
 
+        if self.terms.version is not None:
+            return None
         return resumable_copy(
             Place(self.source.mount, info.path),
             info,
             Place(self.target.mount, target_path),
             attributes=_attributes(info),
-            if_absent=self._if_absent,
+            if_absent=self.terms.if_absent,
+            take=lambda count: self.terms.take(count, self._stopping),
         )
 
-    def _copies_inside(self, path: str, target_path: str) -> bool:
+    def _copies_inside(self, info: FileInfo, target_path: str) -> bool:
         """Whether the store has copied it; not where it cannot on the condition that is asked for."""
         source, target = self.source.mount, self.target.mount
-        if not self._if_absent:
-            source.copy(path, target, target_path)
+        if not self.terms.if_absent:
+            source.copy_listed(info, target, target_path)
             return True
         target.require_write(target_path, "copying")
         try:
-            source.copy(path, target, target_path, if_absent=True)
+            source.copy(info.path, target, target_path, if_absent=True)
         except StorageUnsupportedError:
             return False
         return True
@@ -212,32 +285,77 @@ class Transfer:
             self._directory = directory, local
         return None if local is None else f"{local}/{name}"
 
+    def _at_once(self, info: FileInfo, target_path: str) -> CopyResult:
+        data, kept, told = self.source.mount.load(info.path)
+        if (len(data) if told is None else told) != info.size:
+            raise self._changed(info, f"{len(data)} bytes read, {info.size} expected")
+        self.terms.take(len(data), self._stopping)
+        new_path = self.target.mount.write_bytes(
+            target_path, data, if_absent=self.terms.if_absent, attributes=_joined(info, kept)
+        )
+        return CopyResult(new_path, len(data))
+
     def _stream(self, info: FileInfo, target_path: str) -> CopyResult:
-        mount, expected = self.source.mount, info.size
-        is_large = self._version is None and expected is not None and expected > _LARGE
+        mount, expected, version = self.source.mount, info.size, self.terms.version
+        is_large = version is None and expected is not None and expected > _LARGE
         with (
             (
                 mount.open_whole(info.path)
                 if is_large
-                else mount.open_read(info.path, version=self._version)
+                else mount.open_read(info.path, version=version)
             ) as reader,
             self.target.mount.open_write(
                 target_path,
-                if_absent=self._if_absent,
+                if_absent=self.terms.if_absent,
                 attributes=_attributes(info, getattr(reader.raw, "kept_mtime", None)),
             ) as writer,
         ):
-            filled = writer.fill(reader) if is_large else None
-            count = _pump(reader, writer) if filled is None else filled
+            limited = self.terms.bandwidth is not None
+            filled = writer.fill(reader) if is_large and not limited else None
+            count = self._pump(reader, writer) if filled is None else filled
             if expected is not None and count != expected:
                 # Raised inside the block, so that the writer leaves the target as it was.
-                label = mount.label(info.path)
-                raise StorageIOError(
-                    f"{label}: changed while it was being copied ({count} bytes read, "
-                    f"{expected} expected); the destination is as it was. Copy it again",
-                    node=label,
-                )
+                raise self._changed(info, f"{count} bytes read, {expected} expected")
         return CopyResult(writer.new_path, count)
+
+    def _pump(self, reader: BinaryIO, writer: BinaryIO) -> int:
+        """The whole content, block by block; how many bytes."""
+        count = 0
+        while chunk := reader.read(CHUNK):
+            self.terms.take(len(chunk), self._stopping)
+            writer.write(chunk)
+            count += len(chunk)
+        return count
+
+    def _changed(self, info: FileInfo, how: str) -> StorageChangedError:
+        label = self.source.mount.label(info.path)
+        return StorageChangedError(
+            f"{label}: changed while it was being copied ({how}); the destination is as it was. "
+            "Copy it again",
+            node=label,
+        )
+
+    def _verified(self, info: FileInfo, result: CopyResult, target_path: str) -> CopyResult:
+        """Compare what has arrived as ``verify`` asks; ``StorageIOError`` where it is another."""
+        verify = self.terms.verify
+        path = result.new_path or target_path
+        if verify is None or self._comparison is None:
+            return result
+        target = self.target.mount
+        found = target.stat(path)
+        label = target.label(path)
+        if verify == "checksum":
+            same = self._comparison.same(info, found) is not None
+        else:
+            same = found.size is not None and found.size == result.bytes
+        if not same:
+            raise StorageIOError(
+                f"{label}: is not what was copied from {self.source.mount.label(info.path)} "
+                f"(compared by {verify}): the source changed meanwhile, or the storage has lost "
+                "something. Copy it again",
+                node=label,
+            )
+        return result._replace(verified=True)
 
     def _make_directory(self, path: str) -> CopyResult | None:
         mount = self.target.mount
@@ -257,87 +375,6 @@ class Transfer:
         return CopyResult(None, 0)
 
 
-def _pump(reader: BinaryIO, writer: BinaryIO) -> int:
-    """The whole content, block by block; how many bytes."""
-    count = 0
-    while chunk := reader.read(CHUNK):
-        writer.write(chunk)
-        count += len(chunk)
-    return count
-
-
-class Executor(Protocol):
-    """Decides where and when actions are carried out; what to do is the plan's business.
-
-    ``run`` takes the actions lazily, calls ``transfer.perform`` for each (in any order: writing
-    makes missing parents), and yields what is done in the thread that iterates, so that
-    callbacks never run anywhere else. What ``perform`` raises leaves ``run``.
-    """
-
-    def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
-        """Carry out the actions."""
-        ...
-
-
-class SerialExecutor:
-    """One action after the other, in the caller's thread."""
-
-    def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
-        """Carry out the actions in their order."""
-        batch = transfer.begin_batch()
-        if batch is not None:
-            yield from _run_in_batches(actions, transfer.to(batch.mount), batch)
-            return
-        perform = transfer.perform
-        for action in actions:
-            yield Done(action, perform(action))
-
-
-def _run_in_batches(
-    actions: Iterable[Action], transfer: Transfer, batch: MountBatch
-) -> Iterator[Done]:
-    """Carry out the actions in their order; what is yielded as done is visible."""
-    waiting: list[Done] = []
-    failure: Exception | None = None
-    try:
-        for done in _until_failure(actions, transfer):
-            if isinstance(done, Exception):
-                failure = done
-                break
-            waiting.append(done)
-            if batch.is_due:
-                batch.publish()
-            if batch.is_empty:
-                yield from waiting
-                waiting = []
-        _publish_last(batch, failure)
-        yield from waiting
-    finally:
-        batch.discard()
-    if failure is not None:
-        raise failure
-
-
-def _until_failure(actions: Iterable[Action], transfer: Transfer) -> Iterator[Done | Exception]:
-    """What is done, and last what went wrong, if anything did."""
-    try:
-        for action in actions:
-            yield Done(action, transfer.perform(action))
-    except Exception as error:  # noqa: BLE001 - raised by who asked, when all else is settled
-        yield error
-
-
-def _publish_last(batch: MountBatch, failure: Exception | None) -> None:
-    """What was copied before an error stays, as everywhere; the first error is the one to tell."""
-    try:
-        batch.publish()
-    except Exception as error:
-        if failure is None:
-            raise
-        failure.add_note(f"what was copied before it could not be written either: {error}")
-        raise failure from error
-
-
 def copy_file(
     source: Place, info: FileInfo, target: Place, *, version: str | None = None
 ) -> CopyResult:
@@ -347,7 +384,7 @@ def copy_file(
     keeps them. ``StorageIOError`` where the source changed meanwhile, ``StorageNotFoundError``
     where it went away.
     """
-    return Transfer(source, target, version=version).copy(info, target.path)
+    return Transfer(source, target, terms=Terms(version=version)).copy(info, target.path)
 
 
 def _attributes(info: FileInfo, kept_mtime: float | None = None) -> Attributes:
@@ -355,77 +392,12 @@ def _attributes(info: FileInfo, kept_mtime: float | None = None) -> Attributes:
     return Attributes(mtime, None, info.content_type, info.metadata, offered=True)
 
 
-def same_content(
-    source: Place,
-    source_info: FileInfo,
-    target: Place,
-    target_info: FileInfo,
-    *,
-    version: str | None = None,
-) -> Checksum | None:
-    """The checksum that both files have, or None where they differ.
-
-    Sizes first, then what both storages know without reading (the same algorithm), then reading:
-    only the side that needs it. A file that cannot be read raises: it is not "different".
-    """
-    left, right = source_info.size, target_info.size
-    if left is not None and right is not None and left != right:
-        return None
-    # Asking the storage would ask about the current content, not about this version's.
-    ours = source_info.checksum if version else source.mount.checksum(source_info)
-    theirs = target.mount.checksum(target_info)
-    if (
-        version is None
-        and (ours is None or theirs is None)
-        and source.mount.has_content_of(source_info, target.mount, target_info)
-    ):
-        return Checksum("etag", source_info.etag or target_info.etag or "")
-    if ours is None and theirs is None:
-        return _same_when_read(source.mount, source_info, target.mount, target_info, version)
-    if ours is not None and theirs is not None and ours.algorithm == theirs.algorithm:
-        algorithm = ours.algorithm
-    else:
-        known = [each.algorithm for each in (ours, theirs) if each is not None]
-        readable = [each for each in known if each in hashlib.algorithms_available]
-        algorithm = "md5" if "md5" in readable or not readable else readable[0]
-    if ours is None or ours.algorithm != algorithm:
-        ours = _digest(source.mount, source_info, algorithm, version)
-    if theirs is None or theirs.algorithm != algorithm:
-        theirs = _digest(target.mount, target_info, algorithm, None)
-    return ours if ours.hexdigest == theirs.hexdigest else None
-
-
-def _same_when_read(
-    source: Mount, source_info: FileInfo, target: Mount, target_info: FileInfo, version: str | None
-) -> Checksum | None:
-    """Compare block by block: it ends at the first difference, and only one side is hashed."""
-    left, right = source_info.size, target_info.size
-    if left is not None and left == right and left <= CHUNK:
-        content = source.read_bytes(source_info.path, version=version)
-        if content != target.read_bytes(target_info.path):
-            return None
-        return Checksum("md5", hashlib.md5(content, usedforsecurity=False).hexdigest())
-    digest = hashlib.md5(usedforsecurity=False)
-    with (
-        source.open_read(source_info.path, version=version) as ours,
-        target.open_read(target_info.path) as theirs,
-    ):
-        while True:
-            block = ours.read(CHUNK)
-            if block != theirs.read(CHUNK):
-                return None
-            if not block:
-                return Checksum("md5", digest.hexdigest())
-            digest.update(block)
-
-
-def _digest(mount: Mount, info: FileInfo, algorithm: str, version: str | None) -> Checksum:
-    if info.size is not None and info.size <= CHUNK:
-        content = mount.read_bytes(info.path, version=version)
-        digest = hashlib.new(algorithm, content, usedforsecurity=False)
-    else:
-        digest = hashlib.new(algorithm, usedforsecurity=False)
-        with mount.open_read(info.path, version=version) as reader:
-            while chunk := reader.read(CHUNK):
-                digest.update(chunk)
-    return Checksum(algorithm, digest.hexdigest())
+def _joined(info: FileInfo, kept: Attributes) -> Attributes:
+    """What was kept with a file, and where that says nothing, what its listing says."""
+    return Attributes(
+        info.mtime if kept.mtime is None else kept.mtime,
+        None,
+        kept.content_type or info.content_type,
+        kept.metadata if kept.metadata is not None else info.metadata,
+        offered=True,
+    )

@@ -10,8 +10,8 @@ from ..paths import join
 if TYPE_CHECKING:
     from typing import Literal
 
-    from .execute import Place
     from .filters import Filters
+    from .place import Place
 
 __all__ = ["refuse_into_itself"]
 

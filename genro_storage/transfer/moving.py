@@ -13,16 +13,17 @@ from ..exceptions import (
     StorageValueError,
 )
 from ..paths import join, parent_of, split
-from .execute import Done, Place, SerialExecutor
-from .plan import CopyFile, MakeDirectory, SkipFile
+from .actions import CopyFile, MakeDirectory, SkipFile
+from .applying import executor_for
+from .place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..info import FileInfo
+    from .actions import Action
     from .copying import CopyPlan
-    from .execute import Transfer
-    from .plan import Action
+    from .execute import Done, Transfer
 
 __all__ = ["is_hidden_place", "move_by_copying"]
 
@@ -51,9 +52,10 @@ def move_by_copying(plan: CopyPlan) -> str | None:
 
 
 class _Moved:
-    """Carries actions out one after the other, and remembers what went where."""
+    """Carries actions out, and remembers what went where."""
 
     def __init__(self, plan: CopyPlan) -> None:
+        self._plan = plan
         self.source, self.target = plan.source, plan.target
         self.left: list[str] = []
         self._files: dict[str, list[FileInfo]] = {}
@@ -69,9 +71,10 @@ class _Moved:
     # -- copying ------------------------------------------------------------------------------
 
     def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
-        """As ``SerialExecutor``, with a memory."""
-        for done in SerialExecutor().run(actions, transfer):
-            self._remember(done.action)
+        """As any other executor, with a memory."""
+        for done in executor_for(self._plan, transfer).run(actions, transfer):
+            if done.error is None:
+                self._remember(done.action)
             yield done
 
     def _remember(self, action: Action) -> None:

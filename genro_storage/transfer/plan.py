@@ -7,163 +7,33 @@ a directory stands before what is inside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from ..exceptions import StorageIOError, StorageValueError
+from ..exceptions import StorageIOError
 from ..paths import is_addressable
-from ..strategy import SkipStrategy
+from .actions import (
+    Conflict,
+    CopyFile,
+    DeleteDirectory,
+    DeleteFile,
+    Filtered,
+    MakeDirectory,
+    SkipFile,
+)
+from .rules import MISSING, UNCOMPARED, UNCOPYABLE
 
 if TYPE_CHECKING:
-    from ..info import Checksum, FileInfo
+    from collections.abc import Iterable, Iterator
+
+    from ..info import FileInfo
+    from .actions import Action
     from .filters import Filters
+    from .rules import Decide
 
-__all__ = [
-    "Action",
-    "Conflict",
-    "CopyFile",
-    "Decide",
-    "Filtered",
-    "MakeDirectory",
-    "SkipFile",
-    "decide_by",
-    "plan_file",
-    "plan_tree",
-]
+__all__ = ["plan_file", "plan_tree"]
 
-
-@dataclass(frozen=True, slots=True)
-class CopyFile:
-    """Copy ``source`` to ``relpath``, replacing ``target`` where that is known to be there.
-
-    ``relpath`` is relative to the roots of the copy; ``source.path`` is relative to its mount.
-    """
-
-    relpath: str
-    source: FileInfo
-    target: FileInfo | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SkipFile:
-    """Leave ``source`` uncopied: the target needs no change, or it is no regular file."""
-
-    relpath: str
-    source: FileInfo
-    target: FileInfo | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class MakeDirectory:
-    """Make sure that the directory ``relpath`` (``""``: the root of the copy) is there."""
-
-    relpath: str
-
-
-@dataclass(frozen=True, slots=True)
-class Filtered:
-    """``source`` does not take part: the filters say so."""
-
-    relpath: str
-    source: FileInfo
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """The entry cannot be copied without losing something; carrying it out is an error.
-
-    ``kind`` says which: a directory stands where a file should go (``is_directory``), a file
-    where a directory should go (``not_directory``), the two cannot be compared
-    (``incomparable``), or the name would leave the tree (``path``).
-    """
-
-    relpath: str
-    message: str
-    kind: Literal["is_directory", "not_directory", "incomparable", "path"]
-
-
-Action = CopyFile | SkipFile | MakeDirectory | Filtered | Conflict
-Decide = Callable[[str, "FileInfo", "FileInfo"], CopyFile | SkipFile | Conflict]
-Same = Callable[["FileInfo", "FileInfo"], "Checksum | None"]
-SkipFunction = Callable[["FileInfo", "FileInfo"], object]
-
-MISSING = "destination missing"
-UNCOMPARED = "skip is 'never'"
 # Sorts after every path: no storage takes a key of 4 KiB whose every character is the last one.
 _END = chr(0x10FFFF) * 1025
-_UNCOPYABLE = {
-    "link": "symbolic link that leads nowhere or out of the mount",
-    "other": "not a regular file",
-}
-
-
-def decide_by(
-    strategy: SkipStrategy, *, same: Same | None = None, skip_fn: SkipFunction | None = None
-) -> Decide:
-    """The rule for a file that is at the destination already.
-
-    ``same(source, target)`` returns the checksum that both have, or None where they differ
-    (needed by ``hash``); ``skip_fn(source, target)`` is the user's (needed by ``custom``). What
-    they raise passes through: a comparison that fails is no reason to overwrite.
-    """
-    if strategy is SkipStrategy.NEVER:
-        return lambda relpath, source, target: CopyFile(relpath, source, target, UNCOMPARED)
-    if strategy is SkipStrategy.EXISTS:
-        return lambda relpath, source, target: SkipFile(
-            relpath, source, target, "destination exists"
-        )
-    if strategy is SkipStrategy.SIZE:
-        compare: Decide = _by_size
-    elif strategy is SkipStrategy.HASH:
-        if same is None:
-            raise StorageValueError("skip='hash' requires something that compares content")
-        compare = _by_content(same)
-    else:
-        if skip_fn is None:
-            raise StorageValueError("skip='custom' requires skip_fn")
-        compare = _by_function(skip_fn)
-
-    def decide(relpath: str, source: FileInfo, target: FileInfo) -> CopyFile | SkipFile | Conflict:
-        if target.type != "file":
-            why = _UNCOPYABLE.get(target.type, target.type)
-            return Conflict(relpath, f"the destination cannot be compared: {why}", "incomparable")
-        return compare(relpath, source, target)
-
-    return decide
-
-
-def _by_size(relpath: str, source: FileInfo, target: FileInfo) -> CopyFile | SkipFile | Conflict:
-    if source.size is None or target.size is None:
-        side = "source" if source.size is None else "destination"
-        message = f"the {side} does not say its size; compare with skip='hash'"
-        return Conflict(relpath, message, "incomparable")
-    if source.size == target.size:
-        return SkipFile(relpath, source, target, f"same size ({source.size} bytes)")
-    return CopyFile(relpath, source, target, "size differs")
-
-
-def _by_content(same: Same) -> Decide:
-    def compare(relpath: str, source: FileInfo, target: FileInfo) -> CopyFile | SkipFile:
-        found = same(source, target)
-        if found is None:
-            return CopyFile(relpath, source, target, "content differs")
-        reason = f"same content ({found.algorithm.upper()}: {found.hexdigest[:8]}...)"
-        return SkipFile(relpath, source, target, reason)
-
-    return compare
-
-
-def _by_function(skip_fn: SkipFunction) -> Decide:
-    def compare(relpath: str, source: FileInfo, target: FileInfo) -> CopyFile | SkipFile:
-        if skip_fn(source, target):
-            return SkipFile(relpath, source, target, "custom function returned True")
-        return CopyFile(relpath, source, target, "custom function returned False")
-
-    return compare
 
 
 def plan_file(source: FileInfo, target: FileInfo | None, decide: Decide) -> Action:
@@ -175,7 +45,7 @@ def plan_file(source: FileInfo, target: FileInfo | None, decide: Decide) -> Acti
     return decide("", source, target)
 
 
-def plan_tree(
+def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
     source: Iterable[FileInfo],
     target: Iterable[FileInfo] | None,
     decide: Decide,
@@ -183,16 +53,22 @@ def plan_tree(
     filters: Filters | None = None,
     source_root: str = "",
     target_root: str = "",
+    delete: bool = False,
 ) -> Iterator[Action]:
     """Merge two listings in key order, each of what is below its root, into actions.
 
     ``target`` is empty where the destination is missing, and None where nobody needs to know
-    (nothing is ever skipped). ``StorageIOError`` is raised where a listing is out of order, since
-    a merge would then be silently wrong.
+    (nothing is ever skipped). With ``delete`` what only the target has is to go, except what the
+    filters leave out, which takes no part on either side, and what lies behind a link.
+    ``StorageIOError`` is raised where a listing is out of order, since a merge would then be
+    silently wrong.
     """
     reason = filters.reason if filters else None
     wanted = _Ordered(source, source_root, "source")
     there = None if target is None else _Ordered(target, target_root, "destination")
+    mirror = there is not None and delete
+    if there is not None and delete:
+        there.extras = _Extras(filters)
     waiting: list[tuple[str, CopyFile]] = []
     missing = MISSING if there is not None else UNCOMPARED
     # Below a directory that cannot be made, everything would fail for the same reason.
@@ -203,6 +79,11 @@ def plan_tree(
             if key.startswith(blocked):
                 continue
             blocked = None
+        if mirror and there is not None:
+            # Whatever becomes of it, the source has something of this name.
+            if there.key < key:
+                yield from _pass(there, key, waiting)
+            there.matched = there.key == key
         if ".." in relpath and not is_addressable(relpath):
             yield Conflict(relpath, f"the name {relpath!r} would leave the tree", "path")
             continue
@@ -211,7 +92,7 @@ def plan_tree(
                 yield Filtered(relpath, info, why)
                 continue
             if info.type != "file":
-                yield SkipFile(relpath, info, None, _UNCOPYABLE[info.type])
+                yield SkipFile(relpath, info, None, UNCOPYABLE[info.type])
                 continue
         if there is None:
             yield (
@@ -245,14 +126,16 @@ def plan_tree(
                 waiting.append((place, copy))
                 if there.key == place:
                     yield from _settle(there.key, waiting)
-    if there is not None and waiting:
-        yield from _pass(there, waiting[0][0], waiting)
+    if there is not None and (waiting or mirror):
+        yield from _pass(there, _END if mirror else waiting[0][0], waiting)
 
 
 def _pass(there: _Ordered, key: str, waiting: list[tuple[str, CopyFile]]) -> Iterator[Action]:
     """Step through the target up to ``key``, and settle what waited for that."""
     while there.key < key:
         there.remember_file()
+        if there.extras is not None and there.key:
+            yield from there.extras.of(there)
         there.advance()
         if waiting and waiting[-1][0] <= there.key:
             yield from _settle(there.key, waiting)
@@ -269,21 +152,63 @@ def _file_over_directory(relpath: str) -> Conflict:
     return Conflict(relpath, "a directory is where a file should go", "is_directory")
 
 
+class _Extras:
+    """What only the target has, as a mirror removes it."""
+
+    def __init__(self, filters: Filters | None) -> None:
+        self._reason = filters.reason if filters else None
+        self._may_hold = filters.may_hold if filters else None
+        #: What the keys begin with that are left alone.
+        self._spared: str | None = None
+
+    def of(self, there: _Ordered) -> Iterator[Action]:
+        """What is to be done about the target's current entry, which the merge steps beyond."""
+        key, relpath, info = there.key, there.relpath, there.info
+        if self._spared is not None:
+            if key.startswith(self._spared):
+                return
+            self._spared = None
+        if info.type == "directory":
+            if info.symlink:
+                self._spared = key  # which is another place, whose files are no copies of ours
+            elif self._may_hold is not None and not self._may_hold(relpath):
+                self._spared = key
+                return
+        if there.matched:
+            return
+        if info.type == "directory" and not info.symlink:
+            yield DeleteDirectory(relpath, info)
+        elif self._reason is None or self._reason(info, relpath) is None:
+            yield DeleteFile(relpath, info)
+
+
 class _Ordered:
     """A listing, one entry at a time: the key, path and info of the current one.
 
     Before the first entry the key is empty, after the last one it is greater than any other.
     """
 
-    __slots__ = ("_entries", "_files", "_side", "_start", "info", "key", "matched", "relpath")
+    __slots__ = (
+        "_entries",
+        "_files",
+        "_side",
+        "_start",
+        "extras",
+        "info",
+        "key",
+        "matched",
+        "relpath",
+    )
 
     info: FileInfo
+    extras: _Extras | None
 
     def __init__(self, listing: Iterable[FileInfo], root: str, side: str) -> None:
         self._entries = iter(listing)
         self._start = len(root) + 1 if root else 0
         self._side = side
         self._files: list[str] = []
+        self.extras = None
         self.key = ""
         self.relpath = ""
         self.matched = False

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
-    from .plan import CopyFile, Filtered, SkipFile
+    from .actions import CopyFile, Filtered, SkipFile
 
 __all__ = ["Callbacks", "OnFile", "OnSkip", "Progress", "RichProgress"]
 

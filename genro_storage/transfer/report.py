@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from .plan import Action, Conflict, CopyFile, Filtered, MakeDirectory, SkipFile
+from .actions import (
+    Action,
+    CompareFile,
+    Conflict,
+    CopyFile,
+    DeleteDirectory,
+    DeleteFile,
+    Filtered,
+    MakeDirectory,
+    SkipFile,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["PlanSummary", "Tally", "TransferReport", "reason_kind"]
+    from .execute import Done
+
+__all__ = ["Failure", "PlanSummary", "Retry", "Tally", "TransferReport", "reason_kind"]
+
+#: How many failures and retries a report keeps with their words; all are counted.
+_MOST_KEPT = 10_000
 
 
 def reason_kind(reason: str) -> str:
@@ -33,11 +48,41 @@ def _counted(skipped: int, reasons: Mapping[str, int]) -> str:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A file, or directory, that could not be copied or removed, and why.
+
+    ``relpath`` is the path below the roots of the copy; ``error`` is what was raised.
+    """
+
+    relpath: str
+    error: Exception
+
+    def __str__(self) -> str:
+        return f"{self.relpath}: {self.error}" if self.relpath else str(self.error)
+
+    def to_dict(self) -> dict[str, str]:
+        """Plain values that ``json.dumps`` takes."""
+        kind = type(self.error).__name__
+        return {"path": self.relpath, "kind": kind, "message": str(self.error)}
+
+
+@dataclass(frozen=True)
+class Retry:
+    """An error that was overcome by trying again: the request, or the file as a whole."""
+
+    relpath: str
+    error: str
+
+
+@dataclass(frozen=True)
 class TransferReport:
     """What a copy did. ``bytes_copied`` in bytes, ``seconds`` of wall clock.
 
     ``new_path`` is the path that the target of a single file has now, where the content decides
-    it (base64). ``skip_reasons`` counts by kind of reason.
+    it (base64). ``skip_reasons`` counts by kind of reason. ``verified`` are the copied files that
+    were compared with their source afterwards (``verify=``). ``failures`` says why ``failed`` files
+    were not copied; ``retries`` which errors were overcome on the way (``retried`` of them). Both
+    keep the first ten thousand.
 
     >>> str(TransferReport(skipped=2, skip_reasons={"same content": 2}))
     '0 copied, 2 skipped (same content)'
@@ -52,18 +97,25 @@ class TransferReport:
     seconds: float = 0.0
     skip_reasons: Mapping[str, int] = field(default_factory=dict)
     new_path: str | None = None
+    verified: int = 0
+    deleted: int = 0
+    retried: int = 0
+    failures: tuple[Failure, ...] = ()
+    retries: tuple[Retry, ...] = ()
 
     def __str__(self) -> str:
         parts = [f"{self.copied} copied", _counted(self.skipped, self.skip_reasons)]
-        if self.filtered:
-            parts.append(f"{self.filtered} filtered")
-        if self.failed:
-            parts.append(f"{self.failed} failed")
+        named = ("filtered", "verified", "deleted", "retried", "failed")
+        parts += [f"{getattr(self, name)} {name}" for name in named if getattr(self, name)]
         return ", ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that ``json.dumps`` takes."""
-        return asdict(self)
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        found["skip_reasons"] = dict(self.skip_reasons)
+        found["failures"] = [each.to_dict() for each in self.failures]
+        found["retries"] = [asdict(each) for each in self.retries]
+        return found
 
 
 @dataclass(frozen=True)
@@ -77,6 +129,8 @@ class PlanSummary:
     directories: int = 0
     bytes_to_copy: int = 0
     skip_reasons: Mapping[str, int] = field(default_factory=dict)
+    to_compare: int = 0
+    to_delete: int = 0
 
     @classmethod
     def of(cls, actions: Iterable[Action]) -> PlanSummary:
@@ -98,6 +152,8 @@ class PlanSummary:
             directories=counts[MakeDirectory],
             bytes_to_copy=size,
             skip_reasons=dict(reasons),
+            to_compare=counts[CompareFile],
+            to_delete=counts[DeleteFile] + counts[DeleteDirectory],
         )
 
     def __str__(self) -> str:
@@ -105,6 +161,10 @@ class PlanSummary:
         parts = [f"{self.to_copy} to copy", skipped]
         if self.filtered:
             parts.append(f"{self.filtered} filtered")
+        if self.to_compare:
+            parts.append(f"{self.to_compare} to compare")
+        if self.to_delete:
+            parts.append(f"{self.to_delete} to delete")
         if self.conflicts:
             parts.append(f"{self.conflicts} in conflict")
         return ", ".join(parts)
@@ -117,17 +177,6 @@ class PlanSummary:
 class Tally:
     """The counts of a copy under way; ``report()`` gives them as a value."""
 
-    __slots__ = (
-        "bytes_copied",
-        "copied",
-        "directories",
-        "failed",
-        "filtered",
-        "new_path",
-        "reasons",
-        "skipped",
-    )
-
     def __init__(self) -> None:
         self.copied: int = 0
         self.skipped: int = 0
@@ -135,8 +184,44 @@ class Tally:
         self.failed: int = 0
         self.directories: int = 0
         self.bytes_copied: int = 0
+        self.verified: int = 0
+        self.deleted: int = 0
+        self.retried: int = 0
         self.new_path: str | None = None
         self.reasons: Counter[str] = Counter()
+        self.failures: list[Failure] = []
+        self.retries: list[Retry] = []
+
+    def count(self, done: Done) -> None:
+        """One action more."""
+        action, result, error, retries = done
+        if retries:
+            self.retried += len(retries)
+            self.retries += [
+                Retry(action.relpath, f"{type(each).__name__}: {each}")
+                for each in retries[: max(0, _MOST_KEPT - len(self.retries))]
+            ]
+        if error is not None:
+            self.fail(action.relpath, error)
+        elif isinstance(action, CopyFile):
+            self.copied += 1
+            if result is not None:
+                self.bytes_copied += result.bytes
+                self.verified += result.verified
+                self.new_path = result.new_path
+        elif isinstance(action, SkipFile):
+            self.skipped += 1
+            self.reasons[reason_kind(action.reason)] += 1
+        elif isinstance(action, MakeDirectory):
+            self.directories += result is not None
+        elif isinstance(action, Filtered):
+            self.filtered += 1
+
+    def fail(self, relpath: str, error: Exception) -> None:
+        """One file that was not copied."""
+        self.failed += 1
+        if len(self.failures) < _MOST_KEPT:
+            self.failures.append(Failure(relpath, error))
 
     def report(self, seconds: float) -> TransferReport:
         """The counts so far."""
@@ -150,4 +235,9 @@ class Tally:
             seconds=seconds,
             skip_reasons=dict(self.reasons.most_common()),
             new_path=self.new_path,
+            verified=self.verified,
+            deleted=self.deleted,
+            retried=self.retried,
+            failures=tuple(self.failures),
+            retries=tuple(self.retries),
         )

@@ -13,18 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..draining import TargetFailedError
-from ..exceptions import StorageConnectionError, StorageIOError, StorageTimeoutError
+from ..exceptions import (
+    StorageChangedError,
+    StorageConnectionError,
+    StorageIOError,
+    StorageTimeoutError,
+)
 from .journal import open_entry
 from .ranges import Ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Self
 
     from ..draining import DescriptorSink
     from ..info import Attributes, FileInfo
     from ..mount_resuming import PartialWriter
-    from .execute import CopyResult, Place
+    from .execute import CopyResult
     from .journal import Entry
+    from .place import Place
 
 __all__ = ["RESUMABLE", "resumable_copy"]
 
@@ -44,8 +51,11 @@ def resumable_copy(
     *,
     attributes: Attributes | None = None,
     if_absent: bool = False,
+    take: Callable[[int], object] | None = None,
 ) -> CopyResult | None:
     """Copy a large file; what an interruption leaves behind is used by the next call.
+
+    ``take`` is told of bytes that have arrived, and may wait: only of a download.
 
     None, and nothing has happened, where these two places cannot do that, where the file is too
     small to be worth it, where another process is at this very copy, or where nothing can be noted
@@ -67,7 +77,8 @@ def resumable_copy(
     with entry:
         if local is not None:
             return _upload(local, info.size, target, entry, if_absent, attributes)
-        return _download(source, info.size, target, entry, if_absent, attributes)
+        with _Download(source, target, entry, info.size, if_absent, attributes) as download:
+            return download.run(take)
 
 
 def _upload(
@@ -87,63 +98,97 @@ def _upload(
     return CopyResult(new_path, size)
 
 
-def _download(
-    source: Place,
-    size: int,
-    target: Place,
-    entry: Entry,
-    if_absent: bool,
-    attributes: Attributes | None,
-) -> CopyResult:
-    from .execute import CopyResult
+class _Download:
+    """One file on its way to a hidden file beside its target; whatever ends it, that is settled."""
 
-    begun: dict[str, Any] = dict(entry.lines()[0]) if entry.lines() else {}
-    named = begun.get("file")
-    writer = target.mount.open_partial(
-        target.path,
-        named if isinstance(named, str) else None,
-        if_absent=if_absent,
-        attributes=attributes,
-    )
-    arriving: _Arriving | None = None
-    try:
-        with writer.sink() as sink:
-            arriving = _Arriving(writer, sink, entry, size, str(source))
-            try:
-                mtime = source.mount.resume_download(source.path, arriving)
-            except BaseException:
-                arriving.note()
+    def __init__(
+        self,
+        source: Place,
+        target: Place,
+        entry: Entry,
+        size: int,
+        if_absent: bool,
+        attributes: Attributes | None,
+    ) -> None:
+        self._source = source
+        self._entry = entry
+        self._size = size
+        begun: Mapping[str, Any] = next(iter(entry.lines()), {})
+        named = begun.get("file")
+        self._writer = target.mount.open_partial(
+            target.path,
+            named if isinstance(named, str) else None,
+            if_absent=if_absent,
+            attributes=attributes,
+        )
+        self._arriving: _Arriving | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def run(self, take: Callable[[int], object] | None) -> CopyResult:
+        """Fetch what is missing, and put it in the target's place."""
+        from .execute import CopyResult
+
+        mount, path = self._source.mount, self._source.path
+        try:
+            with self._writer.sink() as sink:
+                arriving = _Arriving(self._writer, sink, self._entry, self._size, take)
+                self._arriving = arriving
+                try:
+                    mtime = mount.resume_download(path, arriving)
+                finally:
+                    arriving.note()
+        except StorageIOError as error:
+            if error.errno not in _CHANGED:
                 raise
-        writer.publish(mtime)
-        entry.forget()
-    except TargetFailedError as error:
-        # What cannot be written, because the disk is full, say, must not fill it.
-        _drop(writer, entry)
-        raise writer.failed(error) from error.error
-    except BaseException as error:
-        if arriving is None or not entry.are_kept or _is_in_vain(error, arriving):
-            _drop(writer, entry)
+            raise self._changed(error.message) from error
+        except _OtherSizeError as error:
+            raise self._changed(f"{error} bytes, {self._size} expected") from None
+        except TargetFailedError as error:
+            raise self._writer.failed(error) from error.error
+        self._writer.publish(mtime)
+        self._entry.forget()
+        return CopyResult(None, self._size)
+
+    def _changed(self, how: str) -> StorageChangedError:
+        label = str(self._source)
+        how = how.removeprefix(f"{label}: ")
+        return StorageChangedError(
+            f"{label}: changed while it was being copied ({how}); the destination is as it was. "
+            "Copy it again",
+            node=label,
+        )
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        if self._is_worth_keeping(error):
+            self._writer.keep()
         else:
-            writer.keep()
-        raise
-    return CopyResult(None, size)
+            self._writer.abort()
+            self._entry.forget()
+
+    def _is_worth_keeping(self, error: BaseException) -> bool:
+        """Whether the next run can go on: where only the connection was lost, say."""
+        arriving = self._arriving
+        if arriving is None or not self._entry.are_kept:
+            return False
+        if not (arriving.is_begun or self._writer.is_reopened):
+            return False  # there is nothing, and no note of it
+        if not isinstance(error, Exception):
+            return True  # an interrupt
+        if isinstance(error, StorageChangedError):
+            return False
+        if isinstance(error, StorageIOError):
+            # All has come, and it is not what was stored?
+            return bool(arriving.missing())
+        # Not where the disk is full, which it would keep full.
+        return isinstance(error, StorageConnectionError | StorageTimeoutError | PermissionError)
 
 
-def _drop(writer: PartialWriter, entry: Entry) -> None:
-    writer.abort()
-    entry.forget()
-
-
-def _is_in_vain(error: BaseException, arriving: _Arriving) -> bool:
-    """Whether nobody can go on from what there is: not where only the connection was lost."""
-    if not (arriving.is_begun or arriving.is_reopened):
-        return True  # there is nothing, and no note of it
-    if not isinstance(error, Exception):
-        return False  # an interrupt
-    if isinstance(error, StorageIOError):
-        # Another content by now, or all of this one, and it is not what was stored.
-        return error.errno in _CHANGED or not arriving.missing()
-    return not isinstance(error, StorageConnectionError | StorageTimeoutError | PermissionError)
+class _OtherSizeError(Exception):
+    """The source is as long as the text says, and not as it was when the copy began."""
 
 
 @functools.cache
@@ -167,15 +212,19 @@ class _Arriving:
     """What has come of a content, noted now and then: ``Missing``, as backends call it."""
 
     def __init__(
-        self, writer: PartialWriter, sink: DescriptorSink, entry: Entry, size: int, label: str
+        self,
+        writer: PartialWriter,
+        sink: DescriptorSink,
+        entry: Entry,
+        size: int,
+        take: Callable[[int], object] | None,
     ) -> None:
         self._writer = writer
         self._sink = sink
         self._entry = entry
         self._size = size
-        self._label = label
+        self._take = take
         self._pin: str | None = None
-        self.is_reopened: bool = writer.is_reopened
         self._there = Ranges()
         self._noted = 0
         self._count = 0
@@ -191,12 +240,7 @@ class _Arriving:
         if self._pin == pin:
             return  # another client goes on with it
         if size != self._size:
-            raise StorageIOError(
-                f"{self._label}: changed while it was being copied ({size} bytes, {self._size} "
-                "expected); the destination is as it was. Copy it again",
-                node=self._label,
-                errno=errno.EBUSY,
-            )
+            raise _OtherSizeError(size)
         facts: dict[str, Any] = {
             "file": self._writer.name,
             "pin": pin,
@@ -220,6 +264,8 @@ class _Arriving:
 
     def write(self, at: int, data: bytes) -> None:
         """All of ``data``, from the byte ``at`` on."""
+        if self._take is not None:
+            self._take(len(data))
         self._sink.write(at, data)
         with self._lock:
             self._there.add(at, at + len(data))

@@ -97,6 +97,11 @@ class Meddled(MemoryBackend):
         self.change(self, path)
         return stream
 
+    def load(self, path):
+        found = super().load(path)
+        self.change(self, path)
+        return found
+
 
 def test_a_file_that_changes_while_it_is_moved_stays_and_is_named():
     def change(backend, path):

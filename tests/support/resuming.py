@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from genro_storage.transfer.execute import CopyResult, Place, Transfer
+from genro_storage.transfer.execute import CopyResult, Transfer
+from genro_storage.transfer.place import Place
+from genro_storage.transfer.terms import Terms
 from tests.services.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def copy(storage: StorageManager, source: str, target: str, **options: Any) -> C
         Place(storage.node(each)._mount, storage.node(each).path) for each in (source, target)
     )
     info = origin.mount.stat(origin.path)
-    return Transfer(origin, place, resume=True, **options).copy(info, place.path)
+    return Transfer(origin, place, terms=Terms(resume=True, **options)).copy(info, place.path)
 
 
 class Ground(NamedTuple):

@@ -11,17 +11,10 @@ from genro_storage.exceptions import StorageIOError, StorageValueError
 from genro_storage.info import Checksum, FileInfo
 from genro_storage.paths import order_key
 from genro_storage.strategy import SkipStrategy, parse_strategy
+from genro_storage.transfer.actions import Conflict, CopyFile, Filtered, MakeDirectory, SkipFile
 from genro_storage.transfer.filters import Filters
-from genro_storage.transfer.plan import (
-    Conflict,
-    CopyFile,
-    Filtered,
-    MakeDirectory,
-    SkipFile,
-    decide_by,
-    plan_file,
-    plan_tree,
-)
+from genro_storage.transfer.plan import plan_file, plan_tree
+from genro_storage.transfer.rules import decide_by
 
 EXISTS = decide_by(SkipStrategy.EXISTS)
 
@@ -326,12 +319,14 @@ def test_a_strategy_misses_what_it_needs():
 
 def test_strategies_equal_their_strings():
     assert SkipStrategy.HASH == "hash"
-    assert [s.value for s in SkipStrategy] == ["never", "exists", "size", "hash", "custom"]
+    assert [s.value for s in SkipStrategy] == ["never", "exists", "size", "mtime", "hash", "custom"]
     assert parse_strategy("size") is parse_strategy(SkipStrategy.SIZE) is SkipStrategy.SIZE
 
 
 def test_an_unknown_strategy_suggests_the_nearest():
     with pytest.raises(StorageValueError, match="unknown skip strategy 'exist'; did you mean 'exi"):
         parse_strategy("exist")
-    with pytest.raises(StorageValueError, match="use one of never, exists, size, hash, custom"):
+    with pytest.raises(
+        StorageValueError, match="use one of never, exists, size, mtime, hash, custom"
+    ):
         parse_strategy("zzz")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from genro_storage.info import FileInfo
-from genro_storage.transfer.plan import Conflict, CopyFile, Filtered, MakeDirectory, SkipFile
+from genro_storage.transfer.actions import Conflict, CopyFile, Filtered, MakeDirectory, SkipFile
 from genro_storage.transfer.report import PlanSummary, TransferReport
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
 import os
@@ -12,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...exceptions import SourceChangedError
 from ..base import COPY_CHUNK
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Source:
 
     @staticmethod
     def _changed() -> OSError:
-        return OSError(errno.EBUSY, "the local file was changed while it was uploaded")
+        return SourceChangedError()
 
     def __enter__(self) -> Self:
         return self

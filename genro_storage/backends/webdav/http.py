@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
 
+from ...exceptions import SourceChangedError
 from ..errors import RootNotFoundError, WrongServerError
 from ..http.answers import busy, unsupported_login
 from ..http.urls import is_slash_added, next_url, origin_of
@@ -272,7 +273,7 @@ class LocalFile:
             piece = self._file.read(min(left, _PIECE))
             left -= len(piece)
             if not piece or (not left and self._state() != self._before):
-                raise OSError(errno.EBUSY, "the local file was changed while it was uploaded")
+                raise SourceChangedError
             yield piece
 
 

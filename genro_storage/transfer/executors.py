@@ -1,0 +1,254 @@
+"""Where and when the actions of a plan are carried out: one after the other, or by many threads."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from .actions import CompareFile, CopyFile
+from .execute import Done
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..batch import MountBatch
+    from .actions import Action
+    from .execute import Transfer
+
+__all__ = ["Executor", "SerialExecutor", "ThreadedExecutor"]
+
+#: Bytes of the files of which only a few are under way at once: each goes in parts, several at a
+#: time, whose sum is what is in memory.
+_BIG = 32 * 1024 * 1024
+_BIG_AT_ONCE = 2
+#: How many small files a thread takes at once at most, and for how long that may be enough work.
+_MOST = 32
+_SECONDS = 0.02
+#: How many actions may wait for their turn behind large files.
+_PATIENT = 1000
+#: Seconds to wait for what is under way, when somebody has interrupted the copy.
+_GOODBYE = 2.0
+
+
+class Executor(Protocol):
+    """Decides where and when actions are carried out; what to do is the plan's business.
+
+    ``run`` takes the actions lazily, calls ``transfer.attempt`` for each (in any order: writing
+    makes missing parents), and yields what has come of it in the thread that iterates, so that
+    callbacks never run anywhere else. When ``transfer.is_stopping``, nothing more is begun.
+    """
+
+    def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
+        """Carry out the actions."""
+        ...
+
+
+class SerialExecutor:
+    """One action after the other, in the caller's thread."""
+
+    def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
+        """Carry out the actions in their order."""
+        batch = transfer.begin_batch()
+        if batch is not None:
+            yield from _run_in_batches(actions, transfer.to(batch.mount), batch)
+            return
+        for action in actions:
+            done = transfer.attempt(action)
+            yield done
+            if transfer.is_stopping:
+                return
+
+
+def _run_in_batches(
+    actions: Iterable[Action], transfer: Transfer, batch: MountBatch
+) -> Iterator[Done]:
+    """Carry out the actions in their order; what is yielded as done is visible."""
+    waiting: list[Done] = []
+    failure: Exception | None = None
+    try:
+        try:
+            for action in actions:
+                done = transfer.attempt(action)
+                if done.error is not None:
+                    failure = failure or done.error
+                    if transfer.terms.on_error == "raise":
+                        waiting.append(done)
+                        break
+                waiting.append(done)
+                if batch.is_due:
+                    batch.publish()
+                if batch.is_empty:
+                    yield from waiting
+                    waiting = []
+        except Exception as error:
+            # The plan itself has failed: what was copied until then stays, as everywhere.
+            _publish_last(batch, error)
+            yield from waiting
+            waiting = []
+            raise
+        _publish_last(batch, failure)
+        yield from waiting
+    finally:
+        batch.discard()
+
+
+def _publish_last(batch: MountBatch, failure: Exception | None) -> None:
+    """What was copied before an error stays, as everywhere; the first error is the one to tell."""
+    try:
+        batch.publish()
+    except Exception as error:
+        if failure is None:
+            raise
+        failure.add_note(f"what was copied before it could not be written either: {error}")
+        raise failure from error
+
+
+class ThreadedExecutor:
+    """Several actions at a time, each in a thread of its own: for storages behind a network.
+
+    Small files are handed out in portions, the smaller the longer each takes; of large ones a few
+    are under way at a time. What is waiting is bounded, so that plans of any length take no memory.
+
+    ``concurrency`` is the number of threads.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = concurrency
+
+    def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
+        """Carry out the actions; what is done first is yielded first."""
+        batch = transfer.begin_batch()
+        if batch is not None:
+            yield from _run_in_batches(actions, transfer.to(batch.mount), batch)
+            return
+        crew = _Crew(self.concurrency, transfer)
+        try:
+            yield from crew.run(iter(actions))
+        finally:
+            crew.dismiss()
+
+
+class _Portion(NamedTuple):
+    """What a thread has done of what it was given, and in how many seconds."""
+
+    done: list[Done]
+    seconds: float
+    is_big: bool
+
+
+class _Crew:
+    """The threads of one run, and what is on its way to and from them."""
+
+    def __init__(self, size: int, transfer: Transfer) -> None:
+        self._size = size
+        self._transfer = transfer
+        self._tasks: queue.SimpleQueue[tuple[list[Action], bool] | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[_Portion | BaseException] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._portion = 1
+        self._under_way = 0
+        self._big_under_way = 0
+        self._big: deque[Action] = deque()
+        self._exhausted = False
+
+    def run(self, actions: Iterator[Action]) -> Iterator[Done]:
+        """Hand out and take in."""
+        transfer = self._transfer
+        failure: Exception | None = None
+        while True:
+            try:
+                while not transfer.is_stopping and self._has_room() and self._hand_out(actions):
+                    pass
+            except Exception as error:  # noqa: BLE001 - raised when what is under way has ended
+                failure = error
+                transfer.stop()
+            if not self._under_way:
+                break
+            found = self._results.get()
+            if isinstance(found, BaseException):
+                raise found
+            self._under_way -= 1
+            if found.is_big:
+                self._big_under_way -= 1
+            else:
+                self._adapt(len(found.done), found.seconds)
+            yield from found.done
+        if failure is not None:
+            raise failure
+
+    def _has_room(self) -> bool:
+        return self._under_way < 2 * self._size
+
+    def _hand_out(self, actions: Iterator[Action]) -> bool:
+        """Give some thread something to do; False where there is nothing for now."""
+        if self._big and self._big_under_way < _BIG_AT_ONCE:
+            self._big_under_way += 1
+            self._give([self._big.popleft()], is_big=True)
+            return True
+        if self._exhausted or len(self._big) >= _PATIENT:
+            return False
+        portion: list[Action] = []
+        while len(portion) < self._portion:
+            action = next(actions, None)
+            if action is None:
+                self._exhausted = True
+                break
+            if _is_big(action):
+                self._big.append(action)
+                break
+            portion.append(action)
+        if portion:
+            self._give(portion)
+        return bool(portion or (self._big_under_way < _BIG_AT_ONCE and self._big))
+
+    def _give(self, portion: list[Action], *, is_big: bool = False) -> None:
+        self._under_way += 1
+        self._tasks.put((portion, is_big))
+        if len(self._threads) < min(self._size, self._under_way):
+            # A daemon: what an interrupted process leaves behind is whole, or is not there.
+            thread = threading.Thread(target=self._work, name="genro-storage-copy", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _adapt(self, count: int, seconds: float) -> None:
+        """So many files in so many seconds: how many to hand out at once from now on."""
+        if seconds * self._portion > _SECONDS * count:
+            self._portion = max(1, self._portion // 2)
+        elif self._portion < _MOST and count == self._portion:
+            self._portion *= 2
+
+    def _work(self) -> None:
+        attempt, transfer = self._transfer.attempt, self._transfer
+        while (task := self._tasks.get()) is not None:
+            portion, is_big = task
+            started = time.perf_counter()
+            done: list[Done] = []
+            try:
+                for action in portion:
+                    if transfer.is_stopping:
+                        break
+                    done.append(attempt(action))
+            except BaseException as error:  # noqa: BLE001 - raised in the thread that iterates
+                self._results.put(error)
+                continue
+            self._results.put(_Portion(done, time.perf_counter() - started, is_big))
+
+    def dismiss(self) -> None:
+        """No more work. What is under way ends first, unless the copy is given up."""
+        if self._under_way:
+            self._transfer.stop()
+        for _ in self._threads:
+            self._tasks.put(None)
+        until = time.monotonic() + _GOODBYE
+        for thread in self._threads:
+            if self._under_way:
+                thread.join(max(0.0, until - time.monotonic()))
+            else:
+                thread.join()
+
+
+def _is_big(action: Action) -> bool:
+    return isinstance(action, CopyFile | CompareFile) and (action.source.size or 0) > _BIG

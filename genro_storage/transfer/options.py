@@ -1,0 +1,76 @@
+"""The keywords of everything that copies, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor as FuturesExecutor
+
+    from .bandwidth import Bandwidth
+    from .checksums import ChecksumCache
+    from .executors import Executor
+    from .terms import OnError, Verify
+
+__all__ = ["ApplyOptions", "CopyOptions", "LimitOptions", "PlanOptions", "SyncOptions"]
+
+Patterns = str | Sequence[str] | None
+
+
+class LimitOptions(TypedDict, total=False):
+    """Which files of a directory take part, beside the patterns.
+
+    ``patterns`` are lines as in ``.gitignore``. Sizes are in bytes, or text such as ``"10M"``; ages
+    in seconds since the file was modified, or text such as ``"2d"``.
+    """
+
+    patterns: Sequence[str] | str | None
+    min_size: int | str | None
+    max_size: int | str | None
+    min_age: float | str | None
+    max_age: float | str | None
+
+
+class PlanOptions(LimitOptions, total=False):
+    """What a plan decides, beside the filters.
+
+    ``if_absent``: no file is replaced. ``delete``: what only the destination has is removed, after
+    everything else, and never more than ``max_delete`` files. ``checksums`` remembers the digests
+    of local files.
+    """
+
+    if_absent: bool
+    delete: bool
+    max_delete: int | None
+    checksums: ChecksumCache | None
+
+
+class ApplyOptions(TypedDict, total=False):
+    """How a plan is carried out: see ``CopyPlan.apply``."""
+
+    executor: Executor | FuturesExecutor | None
+    concurrency: int | None
+    on_error: OnError
+    verify: Verify | None
+    retries: int
+    bandwidth: Bandwidth | int | str | None
+    resume: bool
+
+
+class CopyOptions(PlanOptions, ApplyOptions, total=False):
+    """The keywords of ``copy_to`` beside those that it always had."""
+
+    dry_run: bool
+
+
+class SyncOptions(CopyOptions, total=False):
+    """The keywords of ``sync``: those of ``copy_to``."""
+
+    include: Patterns
+    exclude: Patterns
+    filter: Callable[[Any, str], object] | None
+    skip_fn: Callable[[Any, Any], object] | None
+    progress: Callable[[int, int], object] | None
+    on_file: Callable[[Any], object] | None
+    on_skip: Callable[[Any, str], object] | None

@@ -1,0 +1,54 @@
+"""The terms on which a plan is carried out, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ..exceptions import StorageValueError
+
+if TYPE_CHECKING:
+    import threading
+
+    from .bandwidth import Bandwidth
+
+__all__ = ["OnError", "Terms", "Verify"]
+
+Verify = Literal["size", "checksum"]
+OnError = Literal["raise", "collect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """``version`` is that of the source; with ``if_absent`` nothing that is there is replaced.
+
+    ``verify`` compares each file after it was written, ``retries`` is how often a file is tried
+    again, ``bandwidth`` what all transfers together may take.
+    """
+
+    version: str | None = None
+    if_absent: bool = False
+    verify: Verify | None = None
+    retries: int = 3
+    bandwidth: Bandwidth | None = None
+    on_error: OnError = "raise"
+    resume: bool = False
+
+    def take(self, count: int, stopping: threading.Event) -> None:
+        """Wait until ``count`` bytes more may go."""
+        if self.bandwidth is not None:
+            self.bandwidth.take(count, stopping)
+
+
+def checked_verify(value: str | None) -> Verify | None:
+    """``StorageValueError`` for what is neither of the two, nor None."""
+    if value is None or value in ("size", "checksum"):
+        return value  # type: ignore[return-value]
+    raise StorageValueError(f"verify= takes 'size' or 'checksum', not {value!r}")
+
+
+def checked_on_error(value: str) -> OnError:
+    """``StorageValueError`` for what is neither of the two."""
+    if value in ("raise", "collect"):
+        return value  # type: ignore[return-value]
+    raise StorageValueError(f"on_error= takes 'raise' or 'collect', not {value!r}")
