@@ -23,6 +23,7 @@ __all__ = [
     "order_key",
     "parent_of",
     "physical",
+    "printable",
     "relative_to",
     "split",
 ]
@@ -133,3 +134,21 @@ def order_key(info: FileInfo) -> str:
     (``a-b`` before ``a/x`` before ``a0``).
     """
     return info.path + "/" if info.type == "directory" else info.path
+
+
+def printable(text: str) -> str:
+    r"""``text`` with everything escaped that could steer a terminal or hide in it.
+
+    >>> printable("a\x1b[31m\u202eb\udcff")
+    'a\\x1b[31m\\u202eb\\xff'
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:
+        return f"\\x{number - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,4 +1,4 @@
-"""Who hears of a request that is tried again: whoever asked for the work that it belongs to."""
+"""What a backend says of its work while it goes on, to whoever asked for that work."""
 
 from __future__ import annotations
 
@@ -9,11 +9,38 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["hearing_retries", "note_retry"]
+__all__ = ["hearing_bytes", "hearing_retries", "note_bytes", "note_retry"]
 
 _listener: ContextVar[Callable[[BaseException], object] | None] = ContextVar(
     "genro_storage_retries", default=None
 )
+
+
+_moved: ContextVar[Callable[[int], object] | None] = ContextVar("genro_storage_bytes", default=None)
+
+
+def note_bytes(count: int) -> None:
+    """Say that so many bytes more of a content have gone. For what takes long: not for small files."""
+    listener = _moved.get()
+    if listener is not None:
+        listener(count)
+
+
+@contextmanager
+def hearing_bytes(listener: Callable[[int], object]) -> Generator[None]:
+    """As ``hearing_retries``, of the bytes that a backend moves by itself.
+
+    >>> heard = []
+    >>> with hearing_bytes(heard.append):
+    ...     note_bytes(4096)
+    >>> heard
+    [4096]
+    """
+    token = _moved.set(listener)
+    try:
+        yield
+    finally:
+        _moved.reset(token)
 
 
 def note_retry(error: BaseException) -> None:

@@ -11,7 +11,8 @@ from ..info import FileInfo
 from ..paths import join, parent_of
 from ..strategy import SkipStrategy, parse_strategy
 from .actions import Action, MakeDirectory
-from .applying import Application, rehearsed
+from .applying import Application, Told, rehearsed
+from .bandwidth import Bandwidth
 from .compare import Comparison
 from .execute import Transfer
 from .filters import Filters, Patterns, Predicate
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor as FuturesExecutor
 
-    from .bandwidth import Bandwidth
     from .checksums import ChecksumCache
+    from .events import Reporter
     from .executors import Executor
     from .progress import OnFile, OnSkip, Progress
 
@@ -138,7 +139,8 @@ class CopyPlan:
         on_error: OnError = "raise",
         verify: Verify | None = None,
         retries: int = 3,
-        bandwidth: Bandwidth | None = None,
+        bandwidth: Bandwidth | float | str | None = None,
+        reporter: Reporter | None = None,
         resume: bool = False,
         fresh: bool = False,
     ) -> TransferReport:
@@ -150,13 +152,14 @@ class CopyPlan:
         the report names the failures. ``verify`` compares each copied file with its source, by
         ``"size"`` or ``"checksum"``. A file that changes while it is read, or whose transfer the
         network breaks, is tried ``retries`` times more. ``bandwidth`` bounds the bytes per second
-        of all transfers together.
+        of all transfers together: a number, a text such as ``"10M"``, or a ``Bandwidth`` that several
+        copies share. ``reporter`` is called with each ``Event`` of the copy.
 
         What stands at both places is looked at anew, since time may have passed; not where the
         plan is ``fresh``, made in the line before.
 
         Directories that no file can pass are not listed, unless ``on_skip`` wants to hear of what
-        is in them. The files are held as a list only where ``progress`` needs their number beforehand, or
+        is in them. The files are held as a list only where ``progress`` or a ``reporter`` needs their number beforehand, or
         ``on_skip`` is to hear of the filtered ones before the first copy.
         """
         if concurrency is not None and concurrency < 1:
@@ -166,11 +169,12 @@ class CopyPlan:
             if_absent=self.if_absent,
             verify=checked_verify(verify),
             retries=retries,
-            bandwidth=bandwidth,
+            bandwidth=None if bandwidth is None else Bandwidth.of(bandwidth),
             on_error=checked_on_error(on_error),
             resume=resume,
         )
-        application = Application(self, terms, progress, on_file, on_skip)
+        told = Told(progress, on_file, on_skip, reporter)
+        application = Application(self, terms, told)
         started = time.perf_counter()
         return application.run(
             lambda: self if fresh else self._as_of_now(), executor, concurrency, started

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from .bandwidth import Bandwidth
     from .checksums import ChecksumCache
+    from .events import Reporter
     from .executors import Executor
     from .terms import OnError, Verify
 
@@ -54,7 +55,8 @@ class ApplyOptions(TypedDict, total=False):
     on_error: OnError
     verify: Verify | None
     retries: int
-    bandwidth: Bandwidth | int | str | None
+    bandwidth: Bandwidth | float | str | None
+    reporter: Reporter | None
     resume: bool
 
 

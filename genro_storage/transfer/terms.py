@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Literal
 from ..exceptions import StorageValueError
 
 if TYPE_CHECKING:
-    import threading
-
     from .bandwidth import Bandwidth
 
 __all__ = ["OnError", "Terms", "Verify"]
@@ -33,11 +31,6 @@ class Terms:
     bandwidth: Bandwidth | None = None
     on_error: OnError = "raise"
     resume: bool = False
-
-    def take(self, count: int, stopping: threading.Event) -> None:
-        """Wait until ``count`` bytes more may go."""
-        if self.bandwidth is not None:
-            self.bandwidth.take(count, stopping)
 
 
 def checked_verify(value: str | None) -> Verify | None:
