@@ -14,6 +14,7 @@ from .mount_extras import MountExtras
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from .backends.resuming import Missing, Notes, PartialHandle
     from .info import Attributes
@@ -98,6 +99,7 @@ class MountResuming(MountExtras):
         *,
         if_absent: bool = False,
         attributes: Attributes | None = None,
+        take: Callable[[int], object] | None = None,
     ) -> str | None:
         """As ``upload``, from what an interrupted one has left on the server."""
         self.require_write(path)
@@ -105,7 +107,7 @@ class MountResuming(MountExtras):
         backend, real = self._at(path)
         with translating(lambda: self.label(path), "writing"):
             return backend.resume_upload(
-                Path(source), real, notes, if_absent=if_absent, attributes=attributes
+                Path(source), real, notes, if_absent=if_absent, attributes=attributes, take=take
             )
 
     def resume_download(self, path: str, target: Missing) -> float | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from ..info import Attributes
@@ -119,10 +119,12 @@ class ResumingVerbs(ABC):
         *,
         if_absent: bool = False,
         attributes: Attributes | None = None,
+        take: Callable[[int], object] | None = None,
     ) -> str | None:
         """As ``upload``; what an interruption leaves on the server is used by the next call.
 
-        What it has sent stays there where it fails and the notes are kept.
+        What it has sent stays there where it fails and the notes are kept. ``take`` is told, in any
+        thread, how many bytes are to be sent next, and may wait, or raise to end it.
         """
         return self.upload(source, path, if_absent=if_absent, attributes=attributes)
 

@@ -293,7 +293,7 @@ class Transfer:
             Place(self.target.mount, target_path),
             attributes=_attributes(info),
             if_absent=self.terms.if_absent,
-            take=lambda count: self.terms.take(count, self._stopping),
+            take=self._take,
         )
 
     def _copies_inside(self, info: FileInfo, target_path: str) -> bool:

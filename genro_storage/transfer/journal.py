@@ -32,8 +32,8 @@ _VERSION = 1
 #: Seconds after which nobody comes back for an entry: servers drop unfinished uploads, or charge.
 _OLD = 30 * 24 * 3600.0
 _MOST_BYTES = 16 * 1024 * 1024
-_FLAGS = os.O_RDWR | os.O_CREAT
-_FLAGS |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = os.O_RDWR | os.O_CREAT | _PLAIN
 _swept: set[str] = set()
 _told: set[str] = set()
 

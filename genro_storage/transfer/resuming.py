@@ -6,6 +6,7 @@ file beside the target has. ``journal`` holds what is to be known of them.
 
 from __future__ import annotations
 
+import contextvars
 import errno
 import functools
 import threading
@@ -19,6 +20,7 @@ from ..exceptions import (
     StorageIOError,
     StorageTimeoutError,
 )
+from ..retries import note_bytes
 from .journal import open_entry
 from .ranges import Ranges
 
@@ -55,7 +57,8 @@ def resumable_copy(
 ) -> CopyResult | None:
     """Copy a large file; what an interruption leaves behind is used by the next call.
 
-    ``take`` is told of bytes that have arrived, and may wait: only of a download.
+    ``take`` is called in any thread with the number of bytes that are to be moved next. It may wait,
+    or raise, which ends the copy for the next run to go on.
 
     None, and nothing has happened, where these two places cannot do that, where the file is too
     small to be worth it, where another process is at this very copy, or where nothing can be noted
@@ -74,11 +77,37 @@ def resumable_copy(
     entry = open_entry(origin, place, about)
     if entry is None:
         return None
-    with entry:
+    share = _Share(take)
+    with entry, share:
         if local is not None:
-            return _upload(local, info.size, target, entry, if_absent, attributes)
-        with _Download(source, target, entry, info.size, if_absent, attributes) as download:
-            return download.run(take)
+            return _upload(local, info.size, target, entry, if_absent, attributes, share)
+        with _Download(source, target, entry, info.size, if_absent, attributes, share) as download:
+            return download.run()
+
+
+class _Share:
+    """``take``; what it raises leaves the block as it is, whatever the storage makes of it."""
+
+    def __init__(self, take: Callable[[int], object] | None) -> None:
+        self._take = take
+        self.ended: Exception | None = None
+
+    def __call__(self, count: int) -> None:
+        if self._take is None:
+            return
+        try:
+            self._take(count)
+        except Exception as error:
+            self.ended = error
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        ended, self.ended = self.ended, None
+        if ended is not None and isinstance(error, Exception) and error is not ended:
+            raise ended from error
 
 
 def _upload(
@@ -88,11 +117,12 @@ def _upload(
     entry: Entry,
     if_absent: bool,
     attributes: Attributes | None,
+    share: _Share,
 ) -> CopyResult:
     from .execute import CopyResult
 
     new_path = target.mount.resume_upload(
-        local, target.path, entry, if_absent=if_absent, attributes=attributes
+        local, target.path, entry, if_absent=if_absent, attributes=attributes, take=share
     )
     entry.forget()
     return CopyResult(new_path, size)
@@ -109,8 +139,10 @@ class _Download:
         size: int,
         if_absent: bool,
         attributes: Attributes | None,
+        share: _Share,
     ) -> None:
         self._source = source
+        self._share = share
         self._entry = entry
         self._size = size
         begun: Mapping[str, Any] = next(iter(entry.lines()), {})
@@ -126,14 +158,14 @@ class _Download:
     def __enter__(self) -> Self:
         return self
 
-    def run(self, take: Callable[[int], object] | None) -> CopyResult:
+    def run(self) -> CopyResult:
         """Fetch what is missing, and put it in the target's place."""
         from .execute import CopyResult
 
         mount, path = self._source.mount, self._source.path
         try:
             with self._writer.sink() as sink:
-                arriving = _Arriving(self._writer, sink, self._entry, self._size, take)
+                arriving = _Arriving(self._writer, sink, self._entry, self._size, self._share)
                 self._arriving = arriving
                 try:
                     mtime = mount.resume_download(path, arriving)
@@ -176,7 +208,7 @@ class _Download:
             return False
         if not (arriving.is_begun or self._writer.is_reopened):
             return False  # there is nothing, and no note of it
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or self._share.ended is not None:
             return True  # an interrupt
         if isinstance(error, StorageChangedError):
             return False
@@ -217,18 +249,20 @@ class _Arriving:
         sink: DescriptorSink,
         entry: Entry,
         size: int,
-        take: Callable[[int], object] | None,
+        share: _Share,
     ) -> None:
         self._writer = writer
         self._sink = sink
         self._entry = entry
         self._size = size
-        self._take = take
+        self._share = share
         self._pin: str | None = None
         self._there = Ranges()
         self._noted = 0
         self._count = 0
         self._lock = threading.Lock()
+        # Whoever writes is in a thread of the backend's.
+        self._context = contextvars.copy_context()
 
     @property
     def is_begun(self) -> bool:
@@ -264,12 +298,12 @@ class _Arriving:
 
     def write(self, at: int, data: bytes) -> None:
         """All of ``data``, from the byte ``at`` on."""
-        if self._take is not None:
-            self._take(len(data))
+        self._share(len(data))
         self._sink.write(at, data)
         with self._lock:
             self._there.add(at, at + len(data))
             self._count += len(data)
+            self._context.run(note_bytes, len(data))
             if self._count - self._noted >= _NOTED:
                 self.note()
 

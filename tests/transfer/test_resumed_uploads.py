@@ -10,8 +10,11 @@ import pytest
 from genro_storage import StorageError, StorageExistsError, StorageManager
 from genro_storage.backends.s3 import resumed_upload
 from genro_storage.exceptions import StorageChangedError
+from genro_storage.retries import hearing_bytes
 from genro_storage.transfer import journal
-from genro_storage.transfer.resuming import RESUMABLE
+from genro_storage.transfer.execute import Stopped
+from genro_storage.transfer.place import Place
+from genro_storage.transfer.resuming import RESUMABLE, resumable_copy
 from tests.services.proxy import Proxy, Refusal
 from tests.support.engines import ENGINES, on_engine
 from tests.support.resuming import MIB, Ground, content, copy
@@ -403,6 +406,27 @@ def test_a_file_of_one_request_is_sent_as_always(ground):
         copy(ground.storage, "disk:a", "far:a")
     assert [each.operation for each in asked] == ["PUT"]
     assert not ground.state.exists()
+
+
+@only_moto
+def test_a_copy_that_is_given_up_goes_on_and_tells_how_many_bytes_have_gone(ground, there):
+    told, heard = [], []
+
+    def take(count):
+        if len(told) == 4:
+            raise Stopped
+        told.append(count)
+
+    places = [Place(ground.node(each)._mount, "a") for each in ("disk:a", "far:a")]
+    info = places[0].mount.stat("a")
+    with pytest.raises(Stopped):
+        resumable_copy(places[0], info, places[1], take=take)
+    (numbers,) = there().values()
+    with hearing_bytes(heard.append):
+        assert resumable_copy(places[0], info, places[1]).bytes == SIZE
+    assert sum(heard) == SIZE - len(numbers) * PART
+    assert told == [PART] * 4
+    assert there() == {}
 
 
 @only_moto

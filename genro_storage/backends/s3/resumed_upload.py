@@ -14,6 +14,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from ...retries import note_bytes
 from ..remote import is_transient
 from .codes import server_code
 from .requests import along_with
@@ -53,6 +54,7 @@ class ResumedUpload:
         source: Source,
         extra: dict[str, Any],
         notes: Notes,
+        take: Callable[[int], object] | None,
     ) -> None:
         self._client = store.client
         self._transfers = store.transfers
@@ -60,6 +62,7 @@ class ResumedUpload:
         self._source = source
         self._extra = extra
         self._notes = notes
+        self._take = take
         self._length = part_length(source.size)
         #: Whether the ETags of parts are their MD5; None until one was seen.
         self._has_md5: bool | None = None
@@ -207,8 +210,12 @@ class ResumedUpload:
 
     async def _send(self, upload: str, number: int) -> dict[str, Any]:
         start, end = self._extent(number)
+        if self._take is not None:
+            # Not in the thread that reads, which is waited for at the end.
+            await asyncio.to_thread(self._take, end - start)
         data = await self._read(lambda: self._source.piece(start, end))
         found = await self._transfers.send_part(self._key, upload, number, data)
+        note_bytes(len(data))
         if not self._has_md5:
             digest, etag = await self._read(lambda: _md5(data)), str(found["ETag"]).strip('"')
             self._has_md5 = digest == etag
@@ -229,8 +236,8 @@ def _is_final(error: BaseException) -> bool:
 
 def _is_to_be_kept(error: BaseException) -> bool:
     """Whether the next run can go on with what was sent."""
-    if not isinstance(error, Exception):
-        return True  # an interrupt
+    if not isinstance(error, OSError):
+        return True  # an interrupt, or whoever gives the bandwidth has ended it
     if server_code(error) in _OVER or isinstance(error, FileExistsError):
         return False
     return is_transient(error) or isinstance(error, PermissionError | io.UnsupportedOperation)

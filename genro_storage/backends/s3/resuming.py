@@ -17,6 +17,7 @@ from .side_by_side import few_at_a_time
 from .transfer import MIB
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ...info import Attributes
@@ -69,6 +70,7 @@ class S3Resuming(S3Attributes):
         *,
         if_absent: bool = False,
         attributes: Attributes | None = None,
+        take: Callable[[int], object] | None = None,
     ) -> str | None:
         self._require_write(path, if_absent)
         store = self._store
@@ -80,7 +82,7 @@ class S3Resuming(S3Attributes):
             extra = store.facts(key, self._put_options(attributes))
             if store.client.options.store_checksums == "always":
                 extra = with_md5(extra, content.md5(), content.size)
-            upload = ResumedUpload(store, key, content, extra, notes)
+            upload = ResumedUpload(store, key, content, extra, notes, take)
             store.create(key, if_absent, lambda only: store.client.run(lambda: upload.put(only)))
         return None
 
