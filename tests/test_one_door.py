@@ -92,7 +92,10 @@ def test_the_mount_keeps_its_way_to_the_backend_to_itself():
 
 def test_every_verb_of_a_backend_is_called_by_the_mount():
     called = set()
-    for module in ("mount.py", "mount_transfers.py", "mount_extras.py", "mount_urls.py"):
+    for module in (
+        *("mount.py", "mount_transfers.py", "mount_resuming.py"),
+        *("mount_extras.py", "mount_urls.py"),
+    ):
         tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
         called |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         called |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
