@@ -47,6 +47,9 @@ class Application:
         self._plan = plan
         self._terms = terms
         self._progress, self._on_file, self._on_skip, self._reporter = told
+        self._needs_totals = self._progress is not None or (
+            self._reporter is not None and getattr(self._reporter, "needs_totals", True)
+        )
         self._tally = Tally()
         self._deletes: list[DeleteFile | DeleteDirectory] = []
         self._failure: Exception | None = None
@@ -92,11 +95,7 @@ class Application:
         if (
             plan.info.type == "directory"
             and not plan.same
-            and (
-                self._progress is not None
-                or self._reporter is not None
-                or (self._on_skip is not None and plan.filters)
-            )
+            and (self._needs_totals or (self._on_skip is not None and plan.filters))
         ):
             kept, total, size = self._keep()
             self._report(Started(total, size))

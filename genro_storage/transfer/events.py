@@ -1,6 +1,8 @@
 """What happens while a copy runs, as values. Pure: no I/O.
 
 A ``Reporter`` is called with each, in the thread that started the copy; what it raises stops it.
+One whose attribute ``needs_totals`` is false is not told beforehand how much a tree is: then it is
+copied while it is listed, and not held in memory.
 """
 
 from __future__ import annotations

@@ -114,6 +114,8 @@ class Transfer:
         self._in_store = terms.version is None and source.mount.can_copy_to(target.mount)
         self._local = terms.version is None and source.mount.local_path(source.path) is not None
         self._both_local = self._local and target.mount.local_path(target.path) is not None
+        if self._both_local and terms.bandwidth:
+            self._in_store = False  # there is no store that copies, it is this machine
         self._stopping = threading.Event()
 
     @property
