@@ -185,7 +185,7 @@ class Transfer:
         number = 0
         while True:
             try:
-                decided = self._decided(action)
+                decided = action if action.__class__ is CopyFile else self._decided(action)
                 result = self.perform(decided)
             except Exception as error:  # noqa: BLE001 - for whoever asked
                 number += 1
@@ -237,6 +237,8 @@ class Transfer:
             if self.listener is not None:
                 self.listener(FileStarted(action.relpath, action.source.size))
             result = self.copy(action.source, target_path)
+            if self.terms.verify is None:
+                return result
             return self._verified(action.source, result, target_path)
         if isinstance(action, MakeDirectory):
             return self._make_directory(self._target_path(action.relpath))
@@ -369,8 +371,8 @@ class Transfer:
         """Compare what has arrived as ``verify`` asks; ``StorageIOError`` where it is another."""
         verify = self.terms.verify
         path = result.new_path or target_path
-        if verify is None or self._comparison is None:
-            return result
+        if self._comparison is None:
+            raise StorageValueError("there is nothing to verify by")
         target = self.target.mount
         found = target.stat(path)
         label = target.label(path)
