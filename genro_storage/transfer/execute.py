@@ -45,6 +45,8 @@ CHUNK = 1024 * 1024
 _LARGE = 8 * CHUNK
 #: Bytes up to which a file is read and written in two calls, without streams in between.
 _SMALL = CHUNK
+#: Bytes of the smallest block, however narrow the bandwidth.
+_LEAST = 4096
 #: Seconds before a file is tried again, doubled each time.
 _PAUSE = 0.2
 
@@ -116,6 +118,9 @@ class Transfer:
         self._both_local = self._local and target.mount.local_path(target.path) is not None
         if self._both_local and terms.bandwidth:
             self._in_store = False  # there is no store that copies, it is this machine
+        rate = terms.bandwidth.bytes_per_second if terms.bandwidth else None
+        # What goes slowly goes in steps, of which one can see each.
+        self._block = CHUNK if rate is None else min(CHUNK, max(rate // 4, _LEAST))
         self._stopping = threading.Event()
 
     @property
@@ -260,7 +265,7 @@ class Transfer:
         try:
             if self._in_store and self._copies_inside(info, target_path):
                 return CopyResult(None, info.size or 0)
-            is_small = info.size is not None and 0 < info.size <= _SMALL
+            is_small = info.size is not None and 0 < info.size <= min(_SMALL, self._block)
             limited = bool(self.terms.bandwidth)  # then each block passes through here
             if self._local and (self._both_local or not is_small) and not limited:
                 local = self._local_path(info.path)
@@ -344,7 +349,7 @@ class Transfer:
     def _pump(self, reader: BinaryIO, writer: BinaryIO) -> int:
         """The whole content, block by block; how many bytes."""
         count = 0
-        while chunk := reader.read(CHUNK):
+        while chunk := reader.read(self._block):
             self._take(len(chunk))
             writer.write(chunk)
             count += len(chunk)

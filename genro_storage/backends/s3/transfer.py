@@ -11,6 +11,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ...retries import note_bytes
 from ..object_stores.source import Source
 from ..object_stores.verifying import Verifier, verifier_for
 from ..remote import is_transient
@@ -197,6 +198,7 @@ class S3Transfers:
                 Body=data,
                 **await self.sent_digest(data),
             )
+            note_bytes(end - offset)
             return {"PartNumber": number, **named(answer)}
 
         def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
