@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,14 +10,12 @@ from ..exceptions import StorageError
 from .filters import FilterOptions
 from .grouped import grouped
 from .streams import STREAM
-from .transfer import Run, Skip, TransferOptions
+from .transfer import Run, Skip, TransferOptions, in_options
 
 if TYPE_CHECKING:
     from .targets import Session
 
 __all__ = ["sync"]
-
-_KEYWORD = re.compile(r"\b(max_delete|delete)(?P<given>=)|\bmax_delete\b")
 
 
 @grouped
@@ -71,10 +68,5 @@ def sync(
                 **chosen,
             )
         except StorageError as error:
-            error.message = _KEYWORD.sub(_option, error.message)
+            error.message = in_options(error.message)
             raise
-
-
-def _option(keyword: re.Match[str]) -> str:
-    """The option of a keyword that a message names."""
-    return {"max_delete=": "--max-delete ", "delete=": "--delete"}.get(keyword[0], "--max-delete")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -27,6 +29,7 @@ from ..transfer import (
     Started,
     TransferReport,
 )
+from ..transfer.applying import refusal_to_remove
 from .options import DryRun, Json
 from .output import console, is_terminal, print_json, say, shown, size
 from .targets import INTERRUPTED
@@ -45,12 +48,15 @@ __all__ = [
     "Skip",
     "TransferOptions",
     "checksum_cache",
+    "in_options",
     "note_that_it_passes",
     "sentence",
     "where",
 ]
 
 _RETRIES = 3
+_KEYWORD = re.compile(r"\b(?:(?:max_)?delete=|max_delete\b)")
+_OPTIONS = {"delete=": "--delete", "max_delete=": "--max-delete ", "max_delete": "--max-delete"}
 
 
 def _bandwidth(text: str) -> Bandwidth:
@@ -208,7 +214,7 @@ class Run:
         """Copy one source, or say what would be done; the keywords are those of ``plan_copy``."""
         plan = source.plan_copy(target, checksums=self._cache, **keywords)
         if self._options.dry_run:
-            self._summaries.append(PlanSummary.of(self._listed(plan)))
+            self._rehearse(plan)
             return
         note_that_it_passes(self._session, target)
         try:
@@ -223,9 +229,19 @@ class Run:
         if report.failed and plan.delete:
             self._session.note(f"{target.fullpath}: nothing was removed, since not all has arrived")
 
-    def _listed(self, plan: CopyPlan) -> Iterator[Action]:
+    def _rehearse(self, plan: CopyPlan) -> None:
+        removals: Counter[type] = Counter()
+        summary = PlanSummary.of(self._listed(plan, removals))
+        self._summaries.append(summary)
+        is_empty = not (summary.to_copy or summary.to_skip or summary.directories)
+        refusal = refusal_to_remove(plan, removals[DeleteFile], is_empty=is_empty)
+        if refusal is not None:
+            self._session.note(in_options(refusal.message).replace(" was ", " would be "))
+
+    def _listed(self, plan: CopyPlan, counts: Counter[type]) -> Iterator[Action]:
         """The actions of a plan, of which each is said as it comes."""
         for action in plan:
+            counts[type(action)] += 1
             line = "" if self._silent else _described(plan, action)
             if line:
                 print(line)
@@ -310,6 +326,15 @@ class _Named:
 
 
 # -- what is said ---------------------------------------------------------------------------------
+
+
+def in_options(message: str) -> str:
+    """A message about a mirror in the words of the command line.
+
+    >>> in_options("delete= is for directories; say max_delete=3")
+    '--delete is for directories; say --max-delete 3'
+    """
+    return _KEYWORD.sub(lambda found: _OPTIONS[found[0]], message)
 
 
 def _forget_counts(error: BaseException) -> None:
