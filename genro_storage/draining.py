@@ -10,7 +10,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from .retries import note_bytes
+from .retries import bytes_listener
 
 if TYPE_CHECKING:
     from typing import Self
@@ -46,6 +46,7 @@ class DescriptorSink:
         self._descriptor = -1
         self._is_over = False
         self._lock = threading.Lock()
+        self._note = bytes_listener()
         self._descriptor = os.dup(descriptor)
 
     def write(self, at: int, data: bytes) -> None:
@@ -59,7 +60,8 @@ class DescriptorSink:
                 except OSError as error:
                     raise TargetFailedError(error) from error
                 view, at = view[written:], at + written
-        note_bytes(len(data))
+        if self._note is not None:
+            self._note(len(data))
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``, as far as they were written."""

@@ -12,7 +12,7 @@ from .actions import CompareFile, CopyFile
 from .execute import Done
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..batch import MountBatch
     from .actions import Action
@@ -52,6 +52,15 @@ class SerialExecutor:
 
     def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
         """Carry out the actions in their order."""
+        if transfer.listener is None:
+            yield from self._run(actions, transfer)
+            return
+        relay = transfer.listener = _Relay(transfer.listener)
+        for done in self._run(actions, transfer):
+            relay.flush()
+            yield done
+
+    def _run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
         batch = transfer.begin_batch()
         if batch is not None:
             yield from _run_in_batches(actions, transfer.to(batch.mount), batch)
@@ -61,6 +70,41 @@ class SerialExecutor:
             yield done
             if transfer.is_stopping:
                 return
+
+
+class _Relay:
+    """Tells the listener in the caller's thread, also of what a backend's threads have to tell.
+
+    They tell it themselves where the listener has ``from_any_thread``; else it has to wait until
+    the caller's thread has something to tell.
+    """
+
+    def __init__(self, listener: Callable[[Event], object]) -> None:
+        self._listener = listener
+        self._is_told_at_once = getattr(listener, "from_any_thread", False)
+        self._home = threading.get_ident()
+        self._waiting: deque[Event] = deque()
+        self._failure: BaseException | None = None
+
+    def __call__(self, event: Event) -> None:
+        if threading.get_ident() == self._home:
+            self.flush()
+            self._listener(event)
+        elif not self._is_told_at_once:
+            self._waiting.append(event)
+        elif self._failure is None:
+            try:
+                self._listener(event)
+            except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+                self._failure = error
+
+    def flush(self) -> None:
+        """Tell what has waited; raise what the listener has raised in another thread."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        while self._waiting:
+            self._listener(self._waiting.popleft())
 
 
 def _run_in_batches(
@@ -128,6 +172,11 @@ class ThreadedExecutor:
         crew = _Crew(self.concurrency, transfer)
         try:
             yield from crew.run(iter(actions))
+        except (KeyboardInterrupt, SystemExit):
+            # What has arrived by now is told, so that the report says all of it.
+            crew.dismiss()
+            yield from crew.leftovers()
+            raise
         finally:
             crew.dismiss()
 
@@ -154,6 +203,7 @@ class _Crew:
         self._big_under_way = 0
         self._big: deque[Action] = deque()
         self._exhausted = False
+        self._is_dismissed = False
         # What a thread has to tell is told in the one that iterates.
         self._listener = transfer.listener
         if self._listener is not None:
@@ -187,6 +237,13 @@ class _Crew:
             yield from found.done
         if failure is not None:
             raise failure
+
+    def leftovers(self) -> Iterator[Done]:
+        """What was done and not yet yielded, when there are no more threads."""
+        while not self._results.empty():
+            found = self._results.get()
+            if isinstance(found, _Portion):
+                yield from found.done
 
     def _has_room(self) -> bool:
         return self._under_way < 2 * self._size
@@ -247,6 +304,9 @@ class _Crew:
 
     def dismiss(self) -> None:
         """No more work. What is under way ends first, unless the copy is given up."""
+        if self._is_dismissed:
+            return
+        self._is_dismissed = True
         if self._under_way:
             self._transfer.stop()
         for _ in self._threads:
