@@ -89,7 +89,9 @@ class StorageError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # OSError's own __reduce__ would rebuild from (errno, strerror) and lose the node.
-        return _rebuild, (type(self), self.message, self.node, getattr(self, "errno", None))
+        made = type(self), self.message, self.node, getattr(self, "errno", None)
+        notes = getattr(self, "__notes__", None)
+        return (_rebuild, made, {"__notes__": notes}) if notes else (_rebuild, made)
 
 
 def _without_doubled_colon(message: str, node: str | None) -> str:

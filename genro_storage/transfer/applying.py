@@ -12,6 +12,7 @@ from ..exceptions import StorageError, StorageNotEmptyError, StorageNotFoundErro
 from ..paths import join
 from .actions import CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
 from .executors import Executor, SerialExecutor, ThreadedExecutor
+from .pools import executor_of
 from .report import Tally
 
 if TYPE_CHECKING:
@@ -215,9 +216,9 @@ def executor_for(
     concurrency: int | None = None,
 ) -> Executor:
     """Who carries the plan out: whoever is given, else as many threads as pay."""
-    if isinstance(given, futures.Executor):
-        raise NotImplementedError
-    if given is not None:
+    if isinstance(given, futures.Executor) and not plan.overlapping:
+        return executor_of(given, concurrency)
+    if given is not None and not isinstance(given, futures.Executor):
         return given
     if plan.info.type != "directory" or plan.overlapping:
         return SerialExecutor()

@@ -169,6 +169,7 @@ class CopyPlan:
             bandwidth=bandwidth,
             on_error=checked_on_error(on_error),
             resume=resume,
+            skip=self.strategy,
         )
         application = Application(self, terms, progress, on_file, on_skip)
         started = time.perf_counter()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..exceptions import StorageValueError
+from ..strategy import SkipStrategy
 
 if TYPE_CHECKING:
     import threading
@@ -33,6 +34,7 @@ class Terms:
     bandwidth: Bandwidth | None = None
     on_error: OnError = "raise"
     resume: bool = False
+    skip: SkipStrategy = SkipStrategy.NEVER
 
     def take(self, count: int, stopping: threading.Event) -> None:
         """Wait until ``count`` bytes more may go."""
