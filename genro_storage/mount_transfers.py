@@ -59,7 +59,9 @@ class MountTransfers(MountExtras):
                 why = str(error)
             else:
                 return SharedMount(reference, self.name, self.prefix, self.permissions)
-        raise StorageValueError(f"{label}: other processes cannot open this mount: {why}", node=label)
+        raise StorageValueError(
+            f"{label}: other processes cannot open this mount: {why}", node=label
+        )
 
     def load(self, path: str) -> Loaded:
         """All of a small file, and what was kept with it."""

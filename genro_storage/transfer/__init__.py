@@ -29,6 +29,7 @@ from .execute import CopyResult, Done, Transfer, copy_file
 from .executors import Executor, SerialExecutor, ThreadedExecutor
 from .filters import Filters
 from .place import Place
+from .pools import ShardedExecutor
 from .progress import Callbacks, RichProgress
 from .report import Failure, PlanSummary, Retry, TransferReport
 
@@ -56,6 +57,7 @@ __all__ = [
     "Retry",
     "RichProgress",
     "SerialExecutor",
+    "ShardedExecutor",
     "SkipFile",
     "StorageTransferError",
     "ThreadedExecutor",

@@ -42,9 +42,7 @@ def executor_of(pool: futures.Executor, concurrency: int | None = None) -> Execu
 class PooledExecutor(ThreadedExecutor):
     """As ``ThreadedExecutor``, with the threads of a pool that is the caller's."""
 
-    def __init__(
-        self, pool: futures.ThreadPoolExecutor, concurrency: int | None = None
-    ) -> None:
+    def __init__(self, pool: futures.ThreadPoolExecutor, concurrency: int | None = None) -> None:
         threads: int = getattr(pool, "_max_workers", 1)
         super().__init__(threads if concurrency is None else min(concurrency, threads))
         self._pool = pool

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..exceptions import StorageError, StorageExistsError, StorageIOError
 from ..info import FileInfo
 from ..paths import join
+from ..strategy import SkipStrategy
 from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory, SkipFile
 from .compare import Comparison
 from .execute import CopyResult, Done, Transfer
@@ -116,12 +117,9 @@ def carry_out(data: bytes) -> bytes:
         return pickle.dumps(Answer(worker, (), portable(error)), _PROTOCOL)
     terms = shard.terms
     comparison = Comparison(source, target, version=terms.version)
-    settle = decide_by(
-        terms.skip,
-        same=comparison.same,
-        same_time=comparison.same_time,
-        skip_fn=_never_asked,
-    )
+    # What a user's function decides is decided where the plan is.
+    skip = SkipStrategy.NEVER if terms.skip is SkipStrategy.CUSTOM else terms.skip
+    settle = decide_by(skip, same=comparison.same, same_time=comparison.same_time)
     transfer = Transfer(source, target, terms=terms, settle=settle, comparison=comparison)
     concurrency = shard.concurrency or transfer.concurrency
     executor = SerialExecutor() if concurrency == 1 else ThreadedExecutor(concurrency)
@@ -135,15 +133,16 @@ def carry_out(data: bytes) -> bytes:
             done = _own_work(found, target, comparison)
         if done.error is not None and terms.on_error == "raise":
             transfer.stop()
-        action = None if done.action is actions[number] else _packed(done.action, source.path)
-        error = None if done.error is None else portable(done.error)
-        retries = tuple(portable(each) for each in done.retries)
-        results.append((number, action, done.result, error, retries))
+        results.append(
+            (
+                number,
+                None if done.action is actions[number] else _packed(done.action, source.path),
+                done.result,
+                None if done.error is None else portable(done.error),
+                tuple(portable(each) for each in done.retries),
+            )
+        )
     return pickle.dumps(Answer(worker, tuple(results)), _PROTOCOL)
-
-
-def _never_asked(ours: FileInfo, theirs: FileInfo) -> object:
-    raise AssertionError("what a user's function decides is decided where the plan is")
 
 
 def _own_work(done: Done, target: Place, comparison: Comparison) -> Done:
@@ -161,7 +160,11 @@ def _own_work(done: Done, target: Place, comparison: Comparison) -> Done:
         assert done.error is not None
         done.error.add_note(f"it could not be compared with the source: {error}")
         return done
-    return done._replace(result=CopyResult(None, action.source.size or 0), error=None) if same else done
+    return (
+        done._replace(result=CopyResult(None, action.source.size or 0), error=None)
+        if same
+        else done
+    )
 
 
 def _key(action: Action) -> str:
