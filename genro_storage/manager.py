@@ -16,19 +16,18 @@ from .doctor import examine
 from .durations import in_seconds
 from .exceptions import MountNotFoundError, StorageConfigError, StorageValueError
 from .health import MountHealth, check_mounts
+from .mounting import Entry, built, refuse_if_read_only
 from .node import StorageNode
 from .node.core import LOCAL_PATHS
 from .node.virtual_nodes import diff_node, dummy_node, iter_node
-from .mounting import Entry, built, refuse_if_read_only
 from .places import PlaceFinder, parents_first, refuse_circles
 from .references import Home, checked_factory, origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
     from datetime import timedelta
     from typing import Self
 
-    from .backends.context import Keep
     from .compat import MountTable
     from .config import MountSpec
     from .info import CleanupCount, Finding

@@ -57,6 +57,7 @@ def _keeper(kept: Kept, name: str) -> Keep:
 
 
 def refuse_if_read_only(spec: MountSpec, mount: Mount) -> None:
+    """``StorageConfigError`` where it is given rights that nothing can have."""
     if mount.declared.readonly:
         why = mount.why_not("write")
         raise StorageConfigError(

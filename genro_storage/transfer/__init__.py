@@ -28,6 +28,7 @@ from .errors import StorageTransferError
 from .execute import CopyResult, Done, Transfer, copy_file
 from .executors import Executor, SerialExecutor, ThreadedExecutor
 from .filters import Filters
+from .inventory import Inventory
 from .place import Place
 from .pools import ShardedExecutor
 from .progress import Callbacks, RichProgress
@@ -51,6 +52,7 @@ __all__ = [
     "Failure",
     "Filtered",
     "Filters",
+    "Inventory",
     "MakeDirectory",
     "Place",
     "PlanSummary",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import StorageValueError
 from ..info import FileInfo
-from ..paths import join, parent_of
+from ..paths import join
 from ..strategy import SkipStrategy, parse_strategy
 from .actions import Action, MakeDirectory
 from .applying import Application, rehearsed
@@ -16,6 +16,7 @@ from .compare import Comparison
 from .execute import Transfer
 from .filters import Filters, Patterns, Predicate
 from .inside import refuse_into_itself
+from .listings import refuse_listing, within
 from .looking import source_found, target_found
 from .place import Place
 from .plan import plan_file, plan_tree
@@ -82,6 +83,8 @@ class CopyPlan:
     delete: bool = False
     """What only the target has is removed, when everything else is done."""
     max_delete: int | None = None
+    listing: Iterable[FileInfo] | None = None
+    """What the source holds, where that is known from elsewhere."""
     _listings: _Listings = field(default_factory=_Listings)
 
     def __iter__(self) -> Iterator[Action]:
@@ -197,21 +200,16 @@ class CopyPlan:
     def source_listing(self, *, pruned: bool = True) -> Iterator[FileInfo]:
         """The source's tree; ``pruned`` of what no file can pass, where nobody asks about it."""
         find, path, filters = self.source.mount.find, self.source.path, self.filters
+        if self.listing is not None:
+            return within(self.listing, path, filters)
         begun = self._listings.take_source()
         if begun is not None and (pruned or not filters):
             return begun
         enter = self._enter(self.source)
         if enter is None or pruned:
             return find(path, enter=enter)
-        start = len(path) + 1 if path else 0
         # The same tree for those who listen: what is given up is named, and not made.
-        return (
-            info
-            for info in find(path)
-            if info.type != "directory"
-            or len(above := parent_of(info.path)) < start
-            or filters.may_hold(above[start:])
-        )
+        return within(find(path), path, filters)
 
     def _target_listing(self) -> Iterator[FileInfo]:
         begun = self._listings.take_target()
@@ -277,6 +275,7 @@ def plan_copy(
     delete: bool = False,
     max_delete: int | None = None,
     checksums: ChecksumCache | None = None,
+    listing: Iterable[FileInfo] | None = None,
     writes: bool = True,
     **limits: Any,
 ) -> CopyPlan:
@@ -287,7 +286,8 @@ def plan_copy(
     when one that is there already is left alone, ``skip_fn(source, target)`` decides for
     ``custom``; with ``if_absent`` nothing that is there, or comes meanwhile, is replaced. With
     ``delete`` the target becomes a mirror: what only it has is removed. A plan that is only looked
-    at (``writes=False``) needs no rights on the target.
+    at (``writes=False``) needs no rights on the target. ``listing`` is what the source holds, where
+    that is known from elsewhere (``Inventory``).
     Raised at once: unknown values, a target that may not be written, a missing source, a file
     in a directory's place or the reverse, a directory copied into itself.
     """
@@ -313,6 +313,8 @@ def plan_copy(
             f"{source}: a single file cannot be mirrored; delete= is for directories",
             node=str(source),
         )
+    if listing is not None:
+        refuse_listing(source, info, listing, delete=delete)
     same = version is None and target.mount.same_place(target.path, source.mount, source.path)
     overlapping = False
     target_info: FileInfo | None = None
@@ -345,6 +347,7 @@ def plan_copy(
         if_absent,
         delete,
         max_delete,
+        listing,
         listings,
     )
 

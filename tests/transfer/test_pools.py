@@ -56,8 +56,10 @@ def test_a_pool_of_threads_copies_and_stays_the_callers(storage, home, target):
     main = threading.get_ident()
     told = []
     with ThreadPoolExecutor(3, "of-the-caller") as pool:
-        report = storage.node("src:").plan_copy(target).apply(
-            executor=pool, on_file=lambda action: told.append(threading.get_ident())
+        report = (
+            storage.node("src:")
+            .plan_copy(target)
+            .apply(executor=pool, on_file=lambda action: told.append(threading.get_ident()))
         )
         assert pool.submit(len, "abc").result() == 3
         names = {thread.name for thread in threading.enumerate()}
@@ -70,7 +72,7 @@ def test_a_pool_of_threads_copies_and_stays_the_callers(storage, home, target):
 def test_threads_go_on_past_errors_or_stop_at_the_first(storage, home):
     (home / "dst" / "d1" / "1.txt").mkdir(parents=True)
     with ThreadPoolExecutor(2) as pool:
-        with pytest.raises(IsADirectoryError, match="dst:d1/1.txt"):
+        with pytest.raises(IsADirectoryError, match=r"dst:d1/1\.txt"):
             storage.node("src:").copy_to("dst:", executor=pool)
         with pytest.raises(StorageTransferError) as caught:
             storage.node("src:").copy_to("dst:", executor=pool, on_error="collect")
