@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Shard", "carry_out", "portable"]
 
 _KINDS: tuple[type[Any], ...] = (CopyFile, CompareFile, SkipFile, MakeDirectory, Conflict)
-_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
+_NUMBERS: dict[type[Any], int] = {kind: number for number, kind in enumerate(_KINDS)}
 _PROTOCOL = 5
 
 _Packed = tuple[Any, ...]
