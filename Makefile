@@ -9,7 +9,7 @@ VENV := .venv
 VENV_MIN := .venv-min
 BIN := $(VENV)/bin
 # The features whose oldest supported dependencies `make test-min` installs.
-MIN_EXTRAS := --extra cli --extra s3 --extra gcs --extra azure --extra http --extra smb --extra sftp --extra webdav --extra libarchive --extra zstd --extra git --extra github
+MIN_EXTRAS := --extra cli --extra filters --extra progress --extra s3 --extra gcs --extra azure --extra http --extra smb --extra sftp --extra webdav --extra libarchive --extra zstd --extra git --extra github
 # More arguments for pytest: make test ARGS="-k paths -x"
 ARGS ?=
 

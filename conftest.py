@@ -5,6 +5,7 @@ from __future__ import annotations
 pytest_plugins = [
     "tests.services.azure",
     "tests.services.certificates",
+    "tests.services.folding",
     "tests.services.gcs",
     "tests.services.github",
     "tests.services.http",

@@ -17,19 +17,16 @@ import argparse
 import contextlib
 import functools
 import json
-import resource
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from cloud_peers import AZURE, GCS
-from harness import compare, machine
+from harness import MIB, Contestant, compare, machine, obey
 from object_peers import PEERS, Server
 
 from tests.services.azure import AzuriteOnDisk
@@ -38,13 +35,10 @@ from tests.services.s3 import BUCKET, KEY, SECRET, Moto, RcloneS3
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Self
 
     from object_peers import Peer
 
     from tests.services.base import Service
-
-MIB = 1024 * 1024
 
 
 class Place(NamedTuple):
@@ -75,41 +69,6 @@ PLACES: dict[str, Place] = {
     "azurite": Place(AzuriteOnDisk, AZURE, _on_azure),
     "fake-gcs": Place(FakeGcs, GCS, _on_gcs),
 }
-
-
-class Contestant:
-    """A child process with one library, which does what it is told and says how much memory it took."""
-
-    def __init__(self, name: str, place: str, server: Server) -> None:
-        self.name = name
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", name, place, json.dumps(server)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.peak = 0.0  #: MiB, from its beginning
-        self.do("hello")
-
-    def do(self, step: str, **arguments: Any) -> None:
-        """One step of ``Worker``; raises where it fails."""
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps([step, arguments]) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.name} has failed in {step}; why stands above")
-        self.peak = float(line)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
 
 
 class Worker:
@@ -144,17 +103,6 @@ class Worker:
         self.peer.download(key, target)
         assert Path(target).stat().st_size == size
         Path(target).unlink()
-
-
-def work(name: str, place: str, server: Server) -> None:
-    """The body of a child: steps from the standard input, peaks of memory to the output."""
-    worker = Worker(PLACES[place].peers[name](server))
-    for line in sys.stdin:
-        step, arguments = json.loads(line)
-        getattr(worker, step)(**arguments)
-        # KiB on Linux, bytes on macOS.
-        unit = MIB if sys.platform == "darwin" else 1024
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, flush=True)
 
 
 Start = Callable[[str], Contestant]
@@ -249,7 +197,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.worker:
         name, where, told = given.worker
-        work(name, where, Server(*json.loads(told)))
+        obey(Worker(PLACES[where].peers[name](Server(*json.loads(told)))))
         return
     place = PLACES[given.server]
     peers = []
@@ -257,7 +205,7 @@ def main() -> None:
     for name in given.peers.split(",") if given.peers else place.peers:
         if name not in place.peers:
             sys.exit(f"there is no {name!r} for {given.server}, but: {', '.join(place.peers)}")
-        if is_there(place.peers[name].package):
+        if place.peers[name].is_there():
             peers.append(name)
         else:
             print(f"without {name}: install it with: {place.peers[name].install}")
@@ -266,7 +214,12 @@ def main() -> None:
         if missing is not None:
             sys.exit(f"{missing}; install it with: {place.service.install}")
         service = place.service(Path(text) / "server").start()
-        start = functools.partial(Contestant, place=given.server, server=place.server(service.port))
+        told = json.dumps(place.server(service.port))
+
+        def start(name: str) -> Contestant:
+            command = [sys.executable, __file__, "--worker", name, given.server, told]
+            return Contestant(name, command)
+
         try:
             rounds = 1 if given.small else given.rounds
             reference = next(iter(place.peers))
@@ -277,14 +230,6 @@ def main() -> None:
                 large_object(race, Path(text))
         finally:
             service.stop()
-
-
-def is_there(package: str) -> bool:
-    """Whether it is installed."""
-    try:
-        return find_spec(package) is not None
-    except ModuleNotFoundError:  # nor what it is a part of
-        return False
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ class AzureObstore(Obstore):
 class AzureGenro(Genro):
     install = 'pip install "genro-storage[azure]"'
 
-    def mount(self, server: Server) -> dict[str, Any]:
+    @staticmethod
+    def mount(server: Server) -> dict[str, Any]:
         return {
             "type": "azure",
             "container": server.bucket,
@@ -90,7 +91,8 @@ class Adlfs(ByFsspec):
 class GcsGenro(Genro):
     install = 'pip install "genro-storage[gcs]"'
 
-    def mount(self, server: Server) -> dict[str, Any]:
+    @staticmethod
+    def mount(server: Server) -> dict[str, Any]:
         return {
             "type": "gcs",
             "bucket": server.bucket,

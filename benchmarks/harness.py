@@ -2,19 +2,29 @@
 
 These machines are noisy: only ratios within one run mean anything, and each contestant runs in
 every round, in an order that rotates, so that a slow minute hurts all of them.
+
+A ``Contestant`` is a child process, so that nobody's threads and memory are another's; ``obey`` is
+the other end of it.
 """
 
 from __future__ import annotations
 
+import json
 import platform
+import resource
 import statistics
+import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import Self
 
-__all__ = ["compare", "machine"]
+__all__ = ["MIB", "Contestant", "compare", "machine", "obey"]
+
+MIB = 1024 * 1024
 
 
 def machine() -> str:
@@ -58,3 +68,51 @@ def compare(
             f"   ({low * 1000:.1f} to {high * 1000:.1f})"
         )
     return medians
+
+
+class Contestant:
+    """A child process that does what it is told, and says how much memory it has taken.
+
+    ``command`` ends in a call of ``obey``; its first step, ``hello``, is done by now.
+    """
+
+    def __init__(self, name: str, command: Sequence[str]) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.peak = 0.0  #: MiB, from its beginning
+        self.do("hello")
+
+    def do(self, step: str, **arguments: Any) -> None:
+        """One step of its worker; raises where it fails."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps([step, arguments]) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} has failed in {step}; why stands above")
+        self.peak = float(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+
+
+def obey(worker: object, *, whose: int = resource.RUSAGE_SELF) -> None:
+    """The body of a child: steps from the standard input, peaks of memory to the output.
+
+    ``whose`` memory: that of the process, or of the largest one that it has started and awaited.
+    """
+    # KiB on Linux, bytes on macOS.
+    unit = MIB if sys.platform == "darwin" else 1024
+    for line in sys.stdin:
+        step, arguments = json.loads(line)
+        getattr(worker, step)(**arguments)
+        print(resource.getrusage(whose).ru_maxrss / unit, flush=True)

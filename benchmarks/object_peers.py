@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +39,14 @@ class Peer:
 
     def __init__(self, server: Server) -> None:
         raise NotImplementedError
+
+    @classmethod
+    def is_there(cls) -> bool:
+        """Whether it is installed."""
+        try:
+            return find_spec(cls.package) is not None
+        except ModuleNotFoundError:  # nor what it is a part of
+            return False
 
     def put(self, key: str, data: bytes) -> None:
         raise NotImplementedError
@@ -178,7 +187,8 @@ class Genro(Peer):
             ]
         )
 
-    def mount(self, server: Server) -> dict[str, Any]:
+    @staticmethod
+    def mount(server: Server) -> dict[str, Any]:
         """The options; others for another service."""
         return {
             "type": "s3",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .exceptions import MountNotFoundError as MountNotFoundError
     from .exceptions import MountRootNotFoundError as MountRootNotFoundError
     from .exceptions import StorageChangedError as StorageChangedError
+    from .exceptions import StorageCollisionError as StorageCollisionError
     from .exceptions import StorageConfigError as StorageConfigError
     from .exceptions import StorageConflictError as StorageConflictError
     from .exceptions import StorageConnectionError as StorageConnectionError
@@ -73,6 +74,7 @@ _HOMES = {
     "MultipartUpload": "node.multipart",
     "SkipStrategy": "strategy",
     "StorageChangedError": "exceptions",
+    "StorageCollisionError": "exceptions",
     "StorageConfigError": "exceptions",
     "StorageConflictError": "exceptions",
     "StorageConnectionError": "exceptions",
@@ -116,6 +118,7 @@ __all__ = [
     "MountRootNotFoundError",
     "MultipartUpload",
     "SkipStrategy",
+    "StorageCollisionError",
     "StorageConfigError",
     "StorageConflictError",
     "StorageConnectionError",

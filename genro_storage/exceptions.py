@@ -7,6 +7,7 @@ Each class is also the standard exception that people would catch::
     │   └── MountNotFoundError        KeyError
     ├── StorageConflictError          OSError (EBUSY)
     │   └── StorageExistsError        FileExistsError
+    │       └── StorageCollisionError (two names that would become one file)
     ├── StoragePermissionError        PermissionError
     ├── StorageUnsupportedError       PermissionError, io.UnsupportedOperation
     ├── StorageIsDirectoryError       IsADirectoryError, ValueError
@@ -16,6 +17,7 @@ Each class is also the standard exception that people would catch::
     ├── StorageTimeoutError           TimeoutError
     ├── StorageConnectionError        ConnectionError
     ├── StorageIOError                OSError (every other errno)
+    │   └── StorageChangedError       (a source that changed while it was copied)
     ├── StorageValueError             ValueError
     │   └── StoragePathError          (a path that cannot be a node's)
     ├── StorageVersionError           IndexError
@@ -45,6 +47,7 @@ __all__ = [
     "MountNotFoundError",
     "MountRootNotFoundError",
     "StorageChangedError",
+    "StorageCollisionError",
     "StorageConfigError",
     "StorageConflictError",
     "StorageConnectionError",
@@ -102,14 +105,10 @@ def _without_doubled_colon(message: str, node: str | None) -> str:
     >>> _without_doubled_colon("up:: x: not found (reading)", "up:: x")
     'up:: x: not found (reading)'
     """
-    if node is None or not _is_root(node) or not message.startswith(f"{node}: "):
+    # A root is ``name:``, and a mount's name has neither of the two signs.
+    if node is None or node[-1:] != ":" or node.count(":") != 1 or "/" in node:
         return message
-    return node + message[len(node) + 1 :]
-
-
-def _is_root(node: str) -> bool:
-    """Whether it is ``name:``; a mount's name has neither of the two signs."""
-    return node.endswith(":") and node.count(":") == 1 and "/" not in node
+    return node + message[len(node) + 1 :] if message.startswith(f"{node}: ") else message
 
 
 def _fill(error: object, errno: int | None, message: str, node: str | None) -> None:
@@ -144,6 +143,10 @@ class StorageExistsError(StorageConflictError, FileExistsError):
     """Something is already there, and the call was not allowed to replace it."""
 
     default_errno: ClassVar[int | None] = _errno.EEXIST
+
+
+class StorageCollisionError(StorageExistsError):
+    """Two names would become one file where they are to go; nothing was written."""
 
 
 class StoragePermissionError(StorageError, PermissionError):
@@ -361,8 +364,7 @@ def translate(error: BaseException, *, node: str, action: str) -> StorageError:
     """
     if isinstance(error, StorageError):
         return error
-    kind, reason = _classify(error)
-    detail = _detail(error)
+    (kind, reason), detail = _classify(error), _detail(error)
     number = error.errno if isinstance(error, OSError) else None
     if number == _errno.ENAMETOOLONG and detail in ("", os.strerror(_errno.ENAMETOOLONG)):
         # A file system, which does not say its limit; other storages have their own and say it.

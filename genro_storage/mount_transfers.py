@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .backends.dynamic import DynamicRoot
 from .exceptions import StorageError, StorageValueError, translate, translating
 from .mount_extras import MountExtras
+from .paths import Folding
 from .sharing import SharedMount
 
 if TYPE_CHECKING:
@@ -88,3 +89,15 @@ class MountTransfers(MountExtras):
         inner = info if real == info.path else info._replace(path=real)
         with translating(lambda: self._way(info.path, target, target_path), "copying"):
             there.copy_listed(inner, target_real, backend)
+
+    def folding(self, path: str) -> Folding:
+        """Which spellings of a name are one file in the directory ``path``, or where it will be.
+
+        May make an empty file there for a moment, whose name no listing shows.
+        """
+        self.require_write(path, "looking at how it takes names")
+        if not path and not self.prefix and self._is_switched():
+            return Folding()  # it is not one storage
+        backend, real = self._at(path)
+        with translating(lambda: self.label(path), "looking at how it takes names"):
+            return backend.folding(real)

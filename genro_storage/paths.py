@@ -8,6 +8,8 @@ to differs between storages and is never what a mount's limits meant to allow.
 from __future__ import annotations
 
 import re
+import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .exceptions import StoragePathError
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from .info import FileInfo
 
 __all__ = [
+    "Folding",
     "is_addressable",
     "is_plain",
     "join",
@@ -23,6 +26,7 @@ __all__ = [
     "order_key",
     "parent_of",
     "physical",
+    "printable",
     "relative_to",
     "split",
 ]
@@ -133,3 +137,54 @@ def order_key(info: FileInfo) -> str:
     (``a-b`` before ``a/x`` before ``a0``).
     """
     return info.path + "/" if info.type == "directory" else info.path
+
+
+def printable(text: str) -> str:
+    r"""``text`` with everything escaped that could steer a terminal or hide in it.
+
+    >>> printable("a\x1b[31m\u202eb\udcff")
+    'a\\x1b[31m\\u202eb\\xff'
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:
+        return f"\\x{number - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """Which differences between names a directory does not see: they lead to one file.
+
+    ``case``: small and capital letters (Windows, macOS); ``unicode``: how an accent is encoded
+    (macOS). True where there is any.
+
+    >>> Folding(case=True).key("Straße"), Folding().key("Straße"), bool(Folding())
+    ('strasse', 'Straße', False)
+    """
+
+    case: bool = False
+    unicode: bool = False
+
+    def __bool__(self) -> bool:
+        return self.case or self.unicode
+
+    def key(self, name: str) -> str:
+        """What names have in common that are one here.
+
+        Systems disagree on letters such as ``ß``; this takes for one what any of them does,
+        since a needless refusal costs less than a lost file.
+        """
+        if name.isascii():
+            return name.lower() if self.case else name
+        if not self.unicode:
+            return name.casefold() if self.case else name
+        if self.case:
+            # Canonical caseless matching (Unicode, D145).
+            name = unicodedata.normalize("NFD", name).casefold()
+        return unicodedata.normalize("NFC", name)

@@ -105,7 +105,8 @@ class MountReference:
         return manager._mount(self.name)
 
 
-_lock = threading.Lock()
+# A user's function may open mounts itself.
+_lock = threading.RLock()
 
 
 @functools.lru_cache(maxsize=16)

@@ -90,6 +90,7 @@ DOORS = {
     "load": lambda mount, here: mount.load("p"),
     "probable_checksum": lambda mount, here: mount.probable_checksum(FileInfo("p", "file")),
     "copy_listed": lambda mount, here: mount.copy_listed(FileInfo("p", "file"), mount, "q"),
+    "folding": lambda mount, here: mount.folding("p"),
     "move": lambda mount, here: mount.move("p", mount, "q"),
     "checksum": lambda mount, here: mount.checksum(FileInfo("p", "file")),
     "versions": lambda mount, here: mount.versions("p"),
@@ -271,6 +272,7 @@ WRITES = {
     "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
     "sign_part", "upload_parts", "complete_upload", "abort_upload", "merge_metadata",
     "write_if_match", "try_conditions", "copy_if_absent", "copy_from", "copy_listed", "restore_version", "set_tags", "merge_tags",
+    "folding",
 }  # fmt: skip
 DELETES = {
     "remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move", "filesystem", "store",

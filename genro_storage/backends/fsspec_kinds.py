@@ -16,6 +16,8 @@ from .fsspec_info import file_info, protocols_of
 from .fsspec_write import Content
 from .local_append import append_content
 from .local_links import follow_inside, publish_exclusively, rename
+from .local_names import LocalNames
+from .spellings import nearest_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..capabilities import BackendCapabilities
     from ..info import Attributes, FileInfo
+    from ..paths import Folding
     from .fsspec_info import Filesystem
 
 __all__ = [
@@ -43,6 +46,7 @@ class LocalFsspecBackend(FsspecBackend):
         super().__init__(fs, root, **options)
         self._shown = self._root or "/"
         self._root = os.path.realpath(self._shown)
+        self._names = LocalNames()
 
     def _declare(self) -> BackendCapabilities:
         return replace(super()._declare(), symbolic_links=os.name != "nt")
@@ -92,6 +96,9 @@ class LocalFsspecBackend(FsspecBackend):
 
     def address(self, path: str) -> tuple[object, str] | None:
         return "local", os.path.realpath(f"{self._root}/{path}")
+
+    def folding(self, path: str) -> Folding:
+        return self._names.folding(self._followed(nearest_directory(self, path)))
 
     # -- writing ------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from ..info import Attributes, CleanupCount, FileInfo, Loaded
 from .base import COPY_CHUNK, Backend
 from .local_append import AppendFile
 from .local_links import RealParents, follow_inside, rename
+from .local_names import LocalNames
 from .local_read import read_range, read_unchanged
 from .local_tree import locating_below, make_directories, remove_directories, walk_files
 from .local_write import (
@@ -32,11 +33,13 @@ from .local_write import (
     copy_unchanged,
     remove_stale,
 )
+from .spellings import nearest_directory
 from .temporary_names import PREFIX, is_temporary, refuse_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ..paths import Folding
     from .base import WriteHandle
 
 __all__ = ["LocalBackend"]
@@ -75,6 +78,7 @@ class LocalBackend(Backend):
         self._prefix = self._root if self._root.endswith(os.sep) else self._root + os.sep
         self._fsync = fsync
         self._meets_files = False
+        self._names = LocalNames()
         self._in_real_parent = RealParents(self._root, self._prefix).full_path
 
     # -- where a path is ----------------------------------------------------------------------
@@ -361,6 +365,9 @@ class LocalBackend(Backend):
 
     def make_parents(self, path: str) -> None:
         make_directories(os.path.dirname(self._in_real_parent(path)))
+
+    def folding(self, path: str) -> Folding:
+        return self._names.folding(self._physical(nearest_directory(self, path)))
 
     def move(self, source: str, target: str) -> None:
         here = self._in_real_parent(source)

@@ -3,7 +3,8 @@
 The local backend numbers them (``.genro-tmp-<digest>-<slot>``), since its locks tell a living
 writer's file from a dead one's; fsspec's are unique (``.genro-tmp-<digest>-<process>-<random>``).
 Both backends hide the files of both, since they may look at one directory, and nothing else: a
-directory or a link of such a name is somebody's own.
+directory or a link of such a name is somebody's own. What is made to see how a directory takes
+names (``spelling_name``) is unique, and ends in an accented letter.
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ import os
 import re
 import secrets
 
-__all__ = ["PREFIX", "is_temporary", "numbered_name", "refuse_temporary", "unique_name"]
+__all__ = [
+    "PREFIX",
+    "is_temporary",
+    "numbered_name",
+    "refuse_temporary",
+    "spelling_name",
+    "unique_name",
+]
 
 PREFIX = ".genro-tmp-"
-_PATTERN = re.compile(r"\.genro-tmp-[0-9a-f]{20}-[0-9]+(-[0-9a-f]{12})?\Z")
+# The accented letter in both of its forms: some systems list another than the one that was written.
+_PATTERN = re.compile(r"\.genro-tmp-[0-9a-f]{20}-[0-9]+(-[0-9a-f]{12}(-(\u00e9|e\u0301))?)?\Z")
 
 
 def _stem(name: str) -> str:
@@ -35,6 +44,11 @@ def numbered_name(name: str, slot: int) -> str:
 def unique_name(name: str) -> str:
     """A hidden sibling name for what will be ``name`` that nobody else makes."""
     return f"{_stem(name)}-{os.getpid()}-{secrets.token_hex(6)}"
+
+
+def spelling_name() -> str:
+    """A hidden name with more than one spelling, in case and in normal form, that nobody else makes."""
+    return unique_name("") + "-\u00e9"
 
 
 def is_temporary(name: str) -> bool:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from ..info import Attributes, Loaded
+from ..paths import Folding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,3 +87,13 @@ class TransferVerbs(ABC):
             self.copy(info.path, target)
         else:
             self.copy_from(origin, info.path, target)
+
+    # -- names --------------------------------------------------------------------------------
+
+    def folding(self, path: str) -> Folding:
+        """Which spellings of a name are one file in the directory ``path``.
+
+        Of the nearest one above it that exists; the whole storage may be taken to be like that.
+        No claim where it cannot be told.
+        """
+        return Folding()

@@ -14,6 +14,8 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from ..paths import printable
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
@@ -109,24 +111,6 @@ def console(stream: Any = None) -> Console:
 
 
 # -- text -----------------------------------------------------------------------------------------
-
-
-def printable(text: str) -> str:
-    r"""``text`` with everything escaped that could steer a terminal or hide in it.
-
-    >>> printable("a\x1b[31m\u202eb\udcff")
-    'a\\x1b[31m\\u202eb\\xff'
-    """
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else _escape(each) for each in text)
-
-
-def _escape(character: str) -> str:
-    number = ord(character)
-    if 0xDC80 <= number <= 0xDCFF:
-        return f"\\x{number - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def shown(text: str) -> str:

@@ -28,7 +28,7 @@ except ImportError as _missing:
 
 _PARTS = (
     "ground", "reading", "writing", "contract", "listing", "names", "errors", "capability",
-    "versions", "permissions", "concurrency", "processes",
+    "versions", "permissions", "concurrency", "processes", "transferring",
 )  # fmt: skip
 # Before they are imported, so that a failing assertion shows its values.
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
@@ -43,6 +43,7 @@ from .names import NameConformance  # noqa: E402
 from .permissions import PermissionConformance  # noqa: E402
 from .processes import ProcessConformance  # noqa: E402
 from .reading import ReadingConformance  # noqa: E402
+from .transferring import TransferConformance  # noqa: E402
 from .writing import WritingConformance  # noqa: E402
 
 __all__ = ["AWKWARD_NAMES", "BackendConformance", "Ground", "Shelf"]
@@ -53,6 +54,7 @@ class BackendConformance(
     WritingConformance,
     WriteContractConformance,
     ListingConformance,
+    TransferConformance,
     NameConformance,
     ErrorConformance,
     CapabilityConformance,

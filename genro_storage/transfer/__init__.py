@@ -21,21 +21,36 @@ from .actions import (
     MakeDirectory,
     SkipFile,
 )
+from .bandwidth import Bandwidth
 from .checking import CheckReport, Compared
 from .checksums import ChecksumCache
 from .copying import CopyPlan, plan_copy
 from .errors import StorageTransferError
+from .events import (
+    BytesMoved,
+    Event,
+    FileDone,
+    FileFailed,
+    FileSkipped,
+    FileStarted,
+    Finished,
+    Reporter,
+    Retried,
+    Started,
+)
 from .execute import CopyResult, Done, Transfer, copy_file
 from .executors import Executor, SerialExecutor, ThreadedExecutor
 from .filters import Filters
 from .inventory import Inventory
 from .place import Place
 from .pools import ShardedExecutor
-from .progress import Callbacks, RichProgress
+from .progress import Callbacks, JsonLines, RichProgress, TqdmProgress
 from .report import Failure, PlanSummary, Retry, TransferReport
 
 __all__ = [
     "Action",
+    "Bandwidth",
+    "BytesMoved",
     "Callbacks",
     "CheckReport",
     "ChecksumCache",
@@ -48,21 +63,32 @@ __all__ = [
     "DeleteDirectory",
     "DeleteFile",
     "Done",
+    "Event",
     "Executor",
     "Failure",
+    "FileDone",
+    "FileFailed",
+    "FileSkipped",
+    "FileStarted",
     "Filtered",
     "Filters",
+    "Finished",
     "Inventory",
+    "JsonLines",
     "MakeDirectory",
     "Place",
     "PlanSummary",
+    "Reporter",
+    "Retried",
     "Retry",
     "RichProgress",
     "SerialExecutor",
     "ShardedExecutor",
     "SkipFile",
+    "Started",
     "StorageTransferError",
     "ThreadedExecutor",
+    "TqdmProgress",
     "Transfer",
     "TransferReport",
     "copy_file",

@@ -6,11 +6,14 @@ import contextlib
 import time
 from collections.abc import Generator
 from concurrent import futures
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..exceptions import StorageError, StorageNotEmptyError, StorageNotFoundError
 from ..paths import join
-from .actions import CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
+from .actions import CompareFile, CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
+from .collisions import require_no_collisions
+from .events import Event, FileDone, FileFailed, FileSkipped, Finished, Started
+from .execute import Stopped
 from .executors import Executor, SerialExecutor, ThreadedExecutor
 from .pools import executor_of
 from .report import Tally
@@ -21,30 +24,33 @@ if TYPE_CHECKING:
     from ..info import FileInfo
     from .actions import Action
     from .copying import CopyPlan
+    from .events import Reporter
     from .execute import Done, Transfer
     from .progress import OnFile, OnSkip, Progress
     from .report import TransferReport
     from .terms import Terms
 
-__all__ = ["Application", "executor_for", "rehearsed"]
+_OF_FILES = (CopyFile, SkipFile, CompareFile)
+
+__all__ = ["Application", "Told", "executor_for", "refuse_collisions", "rehearsed"]
+
+
+class Told(NamedTuple):
+    """Who hears of a copy; all are called in the thread that started it."""
+
+    progress: Progress | None = None
+    on_file: OnFile | None = None
+    on_skip: OnSkip | None = None
+    reporter: Reporter | None = None
 
 
 class Application:
     """One run of a plan."""
 
-    def __init__(
-        self,
-        plan: CopyPlan,
-        terms: Terms,
-        progress: Progress | None,
-        on_file: OnFile | None,
-        on_skip: OnSkip | None,
-    ) -> None:
+    def __init__(self, plan: CopyPlan, terms: Terms, told: Told) -> None:
         self._plan = plan
         self._terms = terms
-        self._progress = progress
-        self._on_file = on_file
-        self._on_skip = on_skip
+        self._progress, self._on_file, self._on_skip, self._reporter = told
         self._tally = Tally()
         self._deletes: list[DeleteFile | DeleteDirectory] = []
         self._failure: Exception | None = None
@@ -58,6 +64,7 @@ class Application:
     ) -> TransferReport:
         """Look at both places, act, and report; the first error is raised if so asked."""
         tally = self._tally
+        self._report(Started())
         try:
             self._plan = plan = look()
             transfer = plan.transfer(self._terms)
@@ -65,15 +72,20 @@ class Application:
             if self._failure is not None:
                 raise self._failure
             self._remove()
-        except Exception as error:  # passes on, with a note of how far the copy came
-            if error is not self._failure:
+        except BaseException as error:  # passes on, with a note of how far the copy came
+            if isinstance(error, Exception) and error is not self._failure:
                 tally.fail("", error)
-            error.add_note(
-                f"copying {self._plan.source} to {self._plan.target} stopped: "
-                f"{tally.report(time.perf_counter() - started)}"
-            )
+            report = tally.report(time.perf_counter() - started)
+            error.add_note(f"copying {self._plan.source} to {self._plan.target} stopped: {report}")
+            self._report(Finished(report))
             raise
-        return tally.report(time.perf_counter() - started)
+        report = tally.report(time.perf_counter() - started)
+        self._report(Finished(report))
+        return report
+
+    def _report(self, event: Event) -> None:
+        if self._reporter is not None:
+            self._reporter(event)
 
     # -- copying ------------------------------------------------------------------------------
 
@@ -81,13 +93,27 @@ class Application:
         plan = self._plan
         kept: list[FileInfo] | None = None
         total = 1
-        if (
+        if plan.given is not None:
+            files = [each for each in plan.given if isinstance(each, _OF_FILES)]
+            total = len(files)
+            self._report(Started(total, sum(each.source.size or 0 for each in files)))
+        elif (
             plan.info.type == "directory"
             and not plan.same
-            and (self._progress is not None or (self._on_skip is not None and plan.filters))
+            and (
+                self._progress is not None
+                or self._reporter is not None
+                or (self._on_skip is not None and plan.filters)
+            )
         ):
-            kept, total = self._keep()
+            kept, total, size = self._keep()
+            self._report(Started(total, size))
+        elif plan.info.type != "directory":
+            self._report(Started(1, plan.info.size))
+        if plan.info.type == "directory" and not plan.same:
+            refuse_collisions(plan, kept)
         current = 0
+        transfer.listener = self._reporter
         running = executor.run(self._copies(kept), transfer)
         with contextlib.ExitStack() as stack:
             if isinstance(running, Generator):
@@ -97,8 +123,11 @@ class Application:
 
     def _take(self, done: Done, transfer: Transfer, current: int, total: int) -> int:
         """Count and tell; how many files are done."""
+        if isinstance(done.error, Stopped):
+            return current  # it was under way when another one failed
         self._tally.count(done)
         if done.error is not None:
+            self._report(FileFailed(done.action.relpath, done.error))
             if self._failure is None and self._terms.on_error == "raise":
                 self._failure = done.error
                 transfer.stop()
@@ -112,10 +141,15 @@ class Application:
     def _tell(self, done: Done) -> None:
         action = done.action
         if isinstance(action, CopyFile):
+            if self._reporter is not None and done.result is not None:
+                self._reporter(FileDone(action.relpath, done.result.bytes))
             if self._on_file is not None:
                 self._on_file(action)
-        elif isinstance(action, SkipFile) and self._on_skip is not None:
-            self._on_skip(action)
+        elif isinstance(action, SkipFile):
+            if self._reporter is not None:
+                self._reporter(FileSkipped(action.relpath, action.source.size, action.reason))
+            if self._on_skip is not None:
+                self._on_skip(action)
 
     def _copies(self, kept: list[FileInfo] | None) -> Iterator[Action]:
         """What is to be copied; what is to be removed is kept for the end, when all has arrived."""
@@ -126,14 +160,14 @@ class Application:
             elif not (is_told and isinstance(action, Filtered)):
                 yield action
 
-    def _keep(self) -> tuple[list[FileInfo], int]:
-        """What takes part, and how many files that are; the rest is reported at once.
+    def _keep(self) -> tuple[list[FileInfo], int, int]:
+        """What takes part, and how many files and bytes that are; the rest is reported at once.
 
         A mirror is told of the rest too: what the source has is not removed at the target.
         """
         plan = self._plan
         kept: list[FileInfo] = []
-        count = 0
+        count = size = 0
         start = len(plan.source.path) + 1 if plan.source.path else 0
         for info in plan.source_listing(pruned=self._on_skip is None):
             if info.type == "directory":
@@ -143,13 +177,14 @@ class Application:
             reason = plan.filters.reason(info, relpath) if plan.filters else None
             if reason is None:
                 count += 1
+                size += info.size or 0
             else:
                 self._tally.filtered += 1
                 if self._on_skip is not None:
                     self._on_skip(Filtered(relpath, info, reason))
             if reason is None or plan.delete:
                 kept.append(info)
-        return kept, count
+        return kept, count, size
 
     # -- removing -----------------------------------------------------------------------------
 
@@ -185,6 +220,24 @@ class Application:
                 except (StorageNotEmptyError, StorageNotFoundError):
                     continue  # what the filters spare is in it; or it ended with its last file
                 tally.deleted += 1
+
+
+def refuse_collisions(plan: CopyPlan, kept: list[FileInfo] | None = None) -> None:
+    """``StorageCollisionError`` where files would become one; ``kept`` is the source's listing."""
+    is_filtered = kept is not None and not plan.delete
+
+    def wanted() -> Iterable[FileInfo]:
+        return plan.new_listing(plan.source) if kept is None else kept
+
+    # Only a mirror removes what is there under another spelling.
+    mirrors = plan.delete and plan.target_info is not None
+    require_no_collisions(
+        wanted,
+        plan.source,
+        plan.target,
+        filters=None if is_filtered else plan.filters,
+        existing=(lambda: plan.new_listing(plan.target)) if mirrors else None,
+    )
 
 
 def rehearsed(

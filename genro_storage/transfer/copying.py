@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..exceptions import StorageValueError
 from ..info import FileInfo
-from ..paths import join
 from ..strategy import SkipStrategy, parse_strategy
-from .actions import Action, MakeDirectory
-from .applying import Application, rehearsed
+from .actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
+from .applying import Application, Told, refuse_collisions, rehearsed
+from .bandwidth import Bandwidth
 from .compare import Comparison
 from .execute import Transfer
 from .filters import Filters, Patterns, Predicate
-from .inside import refuse_into_itself
+from .inside import outermost_first, refuse_into_itself
 from .listings import refuse_listing, within
 from .looking import source_found, target_found
 from .place import Place
@@ -24,17 +25,27 @@ from .report import PlanSummary, TransferReport
 from .resolving import resolved
 from .rules import Decide, SkipFunction, decide_by
 from .terms import OnError, Terms, Verify, checked_on_error, checked_verify
+from .wire import PlanHeader, dump_plan, load_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor as FuturesExecutor
 
-    from .bandwidth import Bandwidth
     from .checksums import ChecksumCache
+    from .events import Reporter
     from .executors import Executor
     from .progress import OnFile, OnSkip, Progress
+    from .wire import Reader, Writer
 
 __all__ = ["CopyPlan", "plan_copy"]
+
+
+class Storage(Protocol):
+    """A ``StorageManager``, as far as it is needed."""
+
+    def node(self, fullpath: str, /) -> Any:
+        """The node of ``mount:path``."""
+        ...
 
 
 @dataclass(slots=True)
@@ -83,6 +94,8 @@ class CopyPlan:
     delete: bool = False
     """What only the target has is removed, when everything else is done."""
     max_delete: int | None = None
+    given: tuple[Action, ...] | None = None
+    """What is to be done, where it was read from a file: nothing is listed for it."""
     listing: Iterable[FileInfo] | None = None
     """What the source holds, where that is known from elsewhere."""
     _listings: _Listings = field(default_factory=_Listings)
@@ -98,7 +111,7 @@ class CopyPlan:
 
     def _as_of_now(self) -> CopyPlan:
         """The same plan for what stands at both places now: time may have passed."""
-        if self.same:
+        if self.same or self.given is not None:
             return self
         source = source_found(self.source, self.version, self._enter(self.source))
         assert source.info is not None
@@ -141,7 +154,8 @@ class CopyPlan:
         on_error: OnError = "raise",
         verify: Verify | None = None,
         retries: int = 3,
-        bandwidth: Bandwidth | None = None,
+        bandwidth: Bandwidth | float | str | None = None,
+        reporter: Reporter | None = None,
         resume: bool = False,
         fresh: bool = False,
     ) -> TransferReport:
@@ -153,13 +167,14 @@ class CopyPlan:
         the report names the failures. ``verify`` compares each copied file with its source, by
         ``"size"`` or ``"checksum"``. A file that changes while it is read, or whose transfer the
         network breaks, is tried ``retries`` times more. ``bandwidth`` bounds the bytes per second
-        of all transfers together.
+        of all transfers together: a number, a text such as ``"10M"``, or a ``Bandwidth`` that several
+        copies share. ``reporter`` is called with each ``Event`` of the copy.
 
         What stands at both places is looked at anew, since time may have passed; not where the
         plan is ``fresh``, made in the line before.
 
         Directories that no file can pass are not listed, unless ``on_skip`` wants to hear of what
-        is in them. The files are held as a list only where ``progress`` needs their number beforehand, or
+        is in them. The files are held as a list only where ``progress`` or a ``reporter`` needs their number beforehand, or
         ``on_skip`` is to hear of the filtered ones before the first copy.
         """
         if concurrency is not None and concurrency < 1:
@@ -169,12 +184,13 @@ class CopyPlan:
             if_absent=self.if_absent,
             verify=checked_verify(verify),
             retries=retries,
-            bandwidth=bandwidth,
+            bandwidth=None if bandwidth is None else Bandwidth.of(bandwidth),
             on_error=checked_on_error(on_error),
             resume=resume,
             skip=self.strategy,
         )
-        application = Application(self, terms, progress, on_file, on_skip)
+        told = Told(progress, on_file, on_skip, reporter)
+        application = Application(self, terms, told)
         started = time.perf_counter()
         return application.run(
             lambda: self if fresh else self._as_of_now(), executor, concurrency, started
@@ -187,7 +203,54 @@ class CopyPlan:
         on_skip: OnSkip | None = None,
     ) -> PlanSummary:
         """A dry run: everybody is told what ``apply`` would tell them, and nothing is changed."""
+        if self.info.type == "directory" and not self.same:
+            refuse_collisions(self)
         return PlanSummary.of(rehearsed(self, progress, on_file, on_skip))
+
+    def dump(self, stream: Writer) -> int:
+        """Write the plan as lines of JSON, to be looked at, kept, and read by :meth:`load`.
+
+        Both sides are listed for it, in constant memory; nothing is changed, and no secret is in it.
+        Returns how many actions there are.
+
+        >>> import io
+        >>> from genro_storage import CopyPlan, StorageManager
+        >>> storage = StorageManager()
+        >>> storage.configure([{"name": "m", "type": "memory"}])
+        >>> storage.node("m:a/x.txt").write_text("x")
+        True
+        >>> stream = io.StringIO()
+        >>> storage.node("m:a").plan_copy("m:b").dump(stream)
+        2
+        >>> print(CopyPlan.load(io.StringIO(stream.getvalue()), storage).apply())
+        1 copied, 0 skipped
+        """
+        header = PlanHeader(
+            self.source.mount.fullpath(self.source.path),
+            self.target.mount.fullpath(self.target.path),
+            self.strategy,
+            datetime.now(UTC),
+        )
+        return dump_plan(header, self, stream, roots=(self.source.path, self.target.path))
+
+    @staticmethod
+    def load(stream: Reader, storage: Storage) -> CopyPlan:
+        """The plan that ``dump`` has written, between the mounts that ``storage`` has now.
+
+        It is carried out as it is written: nothing is listed or compared again. It is read whole
+        before anything else, so that one that breaks off is not begun: ``StorageValueError``, with
+        the line that is wrong.
+        """
+        header, actions = load_plan(stream)
+        given = tuple(actions)
+        source, target = storage.node(header.source), storage.node(header.target)
+        plan = plan_copy(
+            Place(source._mount, source._path),
+            Place(target._mount, target._path),
+            skip=SkipStrategy.NEVER,
+            delete=any(isinstance(each, DeleteFile | DeleteDirectory) for each in given),
+        )
+        return replace(plan, strategy=header.skip, given=given)
 
     def transfer(self, terms: Terms) -> Transfer:
         """What carries single actions out."""
@@ -213,9 +276,13 @@ class CopyPlan:
 
     def _target_listing(self) -> Iterator[FileInfo]:
         begun = self._listings.take_target()
-        if begun is not None:
-            return begun
-        return self.target.mount.find(self.target.path, enter=self._enter(self.target))
+        return self.new_listing(self.target) if begun is None else begun
+
+    def new_listing(self, place: Place) -> Iterator[FileInfo]:
+        """The tree of either place as it is now, without what no file can pass."""
+        if place is self.source and self.listing is not None:
+            return within(self.listing, place.path, self.filters)
+        return place.mount.find(place.path, enter=self._enter(place))
 
     def actions(
         self, kept: list[FileInfo] | None = None, *, pruned: bool = False
@@ -223,6 +290,8 @@ class CopyPlan:
         """What is to be done, by what the listings tell; ``kept`` is the source's, filtered."""
         if self.same:
             return iter(())
+        if self.given is not None:
+            return iter(self.given)
         if self.info.type != "directory":
             return iter((plan_file(self.info, self.target_info, self.decide),))
         return self._tree_actions(kept, pruned=pruned)
@@ -256,7 +325,7 @@ class CopyPlan:
             delete=self.delete,
         )
         if isinstance(listing, list) and self.overlapping:
-            yield from _outermost_first(list(actions), listing, self.source, self.target)
+            yield from outermost_first(list(actions), listing, self.source, self.target)
         else:
             yield from actions
 
@@ -347,6 +416,7 @@ def plan_copy(
         if_absent,
         delete,
         max_delete,
+        None,
         listing,
         listings,
     )
@@ -369,30 +439,3 @@ def _naming(skip_fn: SkipFunction, source: Place) -> SkipFunction:
             raise
 
     return compare
-
-
-def _outermost_first(
-    actions: list[Action], listing: list[FileInfo], source: Place, target: Place
-) -> list[Action]:
-    """Order the copy of a directory onto one above it so that no file is replaced unread.
-
-    With the source at ``target/p``, copying ``p/x`` writes over the source of ``x``: so what
-    stands outside ``p`` goes first, then what is once inside, then twice.
-    """
-    start = len(source.path) + 1 if source.path else 0
-    for info in listing:
-        inner = info.path[start:]
-        if info.type == "directory" and target.mount.same_place(
-            join(target.path, inner), source.mount, source.path
-        ):
-            break
-    else:
-        return actions
-
-    def depth(action: Action) -> int:
-        rest, count = action.relpath, 0
-        while rest.startswith(inner + "/"):
-            rest, count = rest[len(inner) + 1 :], count + 1
-        return count
-
-    return sorted(actions, key=depth)

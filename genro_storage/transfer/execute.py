@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Generator
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ..exceptions import (
@@ -19,19 +21,23 @@ from ..exceptions import (
     StorageValueError,
 )
 from ..info import Attributes
-from ..retries import hearing_retries
+from ..retries import hearing_bytes, hearing_retries, note_bytes, note_retry
 from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory
+from .events import BytesMoved, FileStarted, Retried
 from .place import Place
 from .terms import Terms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..batch import MountBatch
     from ..info import FileInfo
     from ..mount import Mount
     from .compare import Comparison
+    from .events import Event
     from .rules import Decide
 
-__all__ = ["CHUNK", "CopyResult", "Done", "Transfer", "copy_file"]
+__all__ = ["CHUNK", "CopyResult", "Done", "Stopped", "Transfer", "copy_file"]
 
 CHUNK = 1024 * 1024
 
@@ -74,6 +80,10 @@ class Done(NamedTuple):
     retries: tuple[BaseException, ...] = ()
 
 
+class Stopped(Exception):  # noqa: N818 - what has happened to the copy, no fault of the file
+    """A large file was given up, because the copy is; its destination is as it was."""
+
+
 class Transfer:
     """Everything that carrying out one action needs; safe to use from several threads.
 
@@ -92,6 +102,8 @@ class Transfer:
         comparison: Comparison | None = None,
     ) -> None:
         """``settle`` decides about a ``CompareFile``, by whatever requests and reading it takes."""
+        #: Who hears what happens to a file under way; called in whatever thread copies it.
+        self.listener: Callable[[Event], object] | None = None
         self.source: Place = source
         self.target: Place = target
         self.terms: Terms = terms
@@ -125,13 +137,15 @@ class Transfer:
 
     def to(self, mount: Mount) -> Transfer:
         """The same into the same path of another mount."""
-        return Transfer(
+        twin = Transfer(
             self.source,
             Place(mount, self.target.path),
             terms=self.terms,
             settle=self._settle,
             comparison=self._comparison,
         )
+        twin.listener, twin._stopping = self.listener, self._stopping
+        return twin
 
     # -- actions ------------------------------------------------------------------------------
 
@@ -146,21 +160,40 @@ class Transfer:
             except Exception as error:  # noqa: BLE001 - for whoever asked
                 return Done(action, None, error)
         heard: list[BaseException] = []
-        with hearing_retries(heard.append):
-            number = 0
-            while True:
-                try:
-                    decided = self._decided(action)
-                    result = self.perform(decided)
-                except Exception as error:  # noqa: BLE001 - for whoever asked
-                    number += 1
-                    again = self._again(action, error, number)
-                    if again is None:
-                        return Done(action, None, error, tuple(heard))
-                    action = again
-                    heard.append(error)
-                else:
-                    return Done(decided, result, None, tuple(heard))
+        if self.listener is None:
+            with hearing_retries(heard.append):
+                return self._attempts(action, heard)
+        with self._telling(action.relpath, heard):
+            return self._attempts(action, heard)
+
+    @contextlib.contextmanager
+    def _telling(self, relpath: str, heard: list[BaseException]) -> Generator[None]:
+        """Within the block the listener is told of retries, and of bytes that are moved."""
+        listener = self.listener
+        assert listener is not None
+
+        def note(error: BaseException) -> None:
+            heard.append(error)
+            listener(Retried(relpath, error))
+
+        with hearing_retries(note), hearing_bytes(lambda n: listener(BytesMoved(relpath, n))):
+            yield
+
+    def _attempts(self, action: Action, heard: list[BaseException]) -> Done:
+        number = 0
+        while True:
+            try:
+                decided = action if action.__class__ is CopyFile else self._decided(action)
+                result = self.perform(decided)
+            except Exception as error:  # noqa: BLE001 - for whoever asked
+                number += 1
+                again = self._again(action, error, number)
+                if again is None:
+                    return Done(action, None, error, tuple(heard))
+                action = again
+                note_retry(error)
+            else:
+                return Done(decided, result, None, tuple(heard))
 
     def _again(self, action: Action, error: Exception, number: int) -> Action | None:
         """What to try after this error; None to give up."""
@@ -199,7 +232,11 @@ class Transfer:
         """
         if isinstance(action, CopyFile):
             target_path = self._target_path(action.relpath)
+            if self.listener is not None:
+                self.listener(FileStarted(action.relpath, action.source.size))
             result = self.copy(action.source, target_path)
+            if self.terms.verify is None:
+                return result
             return self._verified(action.source, result, target_path)
         if isinstance(action, MakeDirectory):
             return self._make_directory(self._target_path(action.relpath))
@@ -222,7 +259,8 @@ class Transfer:
             if self._in_store and self._copies_inside(info, target_path):
                 return CopyResult(None, info.size or 0)
             is_small = info.size is not None and 0 < info.size <= _SMALL
-            if self._local and (self._both_local or not is_small):
+            limited = bool(self.terms.bandwidth)  # then each block passes through here
+            if self._local and (self._both_local or not is_small) and not limited:
                 local = self._local_path(info.path)
                 if local is not None:
                     new_path = target.upload(
@@ -272,7 +310,8 @@ class Transfer:
         data, kept, told = self.source.mount.load(info.path)
         if (len(data) if told is None else told) != info.size:
             raise self._changed(info, f"{len(data)} bytes read, {info.size} expected")
-        self.terms.take(len(data), self._stopping)
+        if self.terms.bandwidth:
+            self._take(len(data))
         new_path = self.target.mount.write_bytes(
             target_path, data, if_absent=self.terms.if_absent, attributes=_joined(info, kept)
         )
@@ -293,8 +332,7 @@ class Transfer:
                 attributes=_attributes(info, getattr(reader.raw, "kept_mtime", None)),
             ) as writer,
         ):
-            limited = self.terms.bandwidth is not None
-            filled = writer.fill(reader) if is_large and not limited else None
+            filled = writer.fill(reader) if is_large and not self.terms.bandwidth else None
             count = self._pump(reader, writer) if filled is None else filled
             if expected is not None and count != expected:
                 # Raised inside the block, so that the writer leaves the target as it was.
@@ -305,10 +343,19 @@ class Transfer:
         """The whole content, block by block; how many bytes."""
         count = 0
         while chunk := reader.read(CHUNK):
-            self.terms.take(len(chunk), self._stopping)
+            self._take(len(chunk))
             writer.write(chunk)
             count += len(chunk)
+            note_bytes(len(chunk))
         return count
+
+    def _take(self, count: int) -> None:
+        """Wait for one's share of the bandwidth; ``Stopped`` where the copy is given up meanwhile."""
+        bandwidth = self.terms.bandwidth
+        if self._stopping.is_set() or not (
+            bandwidth is None or bandwidth.take(count, self._stopping)
+        ):
+            raise Stopped
 
     def _changed(self, info: FileInfo, how: str) -> StorageChangedError:
         label = self.source.mount.label(info.path)
@@ -322,8 +369,8 @@ class Transfer:
         """Compare what has arrived as ``verify`` asks; ``StorageIOError`` where it is another."""
         verify = self.terms.verify
         path = result.new_path or target_path
-        if verify is None or self._comparison is None:
-            return result
+        if self._comparison is None:
+            raise StorageValueError("there is nothing to verify by")
         target = self.target.mount
         found = target.stat(path)
         label = target.label(path)

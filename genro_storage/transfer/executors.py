@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..batch import MountBatch
     from .actions import Action
+    from .events import Event
     from .execute import Transfer
 
 __all__ = ["GOODBYE", "Crew", "Executor", "SerialExecutor", "ThreadedExecutor"]
@@ -149,13 +150,17 @@ class Crew:
         self._size = size
         self._transfer = transfer
         self._tasks: queue.SimpleQueue[tuple[list[Action], bool] | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[_Portion | BaseException] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[_Portion | BaseException | Event] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._portion = 1
         self._under_way = 0
         self._big_under_way = 0
         self._big: deque[Action] = deque()
         self._exhausted = False
+        # What a thread has to tell is told in the one that iterates.
+        self._listener = transfer.listener
+        if self._listener is not None:
+            transfer.listener = self._results.put
 
     def run(self, actions: Iterator[Action]) -> Iterator[Done]:
         """Hand out and take in."""
@@ -173,6 +178,10 @@ class Crew:
             found = self._results.get()
             if isinstance(found, BaseException):
                 raise found
+            if not isinstance(found, _Portion):
+                if self._listener is not None:
+                    self._listener(found)
+                continue
             self._under_way -= 1
             if found.is_big:
                 self._big_under_way -= 1

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..info import FileInfo
     from .bandwidth import Bandwidth
     from .checksums import ChecksumCache
+    from .events import Reporter
     from .executors import Executor
     from .terms import OnError, Verify
 
@@ -57,7 +58,8 @@ class ApplyOptions(TypedDict, total=False):
     on_error: OnError
     verify: Verify | None
     retries: int
-    bandwidth: Bandwidth | int | str | None
+    bandwidth: Bandwidth | float | str | None
+    reporter: Reporter | None
     resume: bool
 
 

@@ -64,6 +64,7 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
     silently wrong.
     """
     reason = filters.reason if filters else None
+    keeps = filters.keeps_directory if filters else None
     wanted = _Ordered(source, source_root, "source")
     there = None if target is None else _Ordered(target, target_root, "destination")
     mirror = there is not None and delete
@@ -87,7 +88,10 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
         if ".." in relpath and not is_addressable(relpath):
             yield Conflict(relpath, f"the name {relpath!r} would leave the tree", "path")
             continue
-        if info.type != "directory":
+        if info.type == "directory":
+            if keeps is not None and not keeps(relpath):
+                continue
+        else:
             if reason is not None and (why := reason(info, relpath)) is not None:
                 yield Filtered(relpath, info, why)
                 continue

@@ -5,11 +5,14 @@ from __future__ import annotations
 import queue
 import time
 from concurrent import futures
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..exceptions import StorageIOError, StorageNotFoundError, StorageValueError
 from ..paths import join
 from .actions import CompareFile, CopyFile, MakeDirectory
+from .bandwidth import Bandwidth
+from .events import FileStarted, Retried
 from .execute import Done
 from .executors import GOODBYE, Crew, Executor, ThreadedExecutor
 from .shards import Answer, Shard, SharedPlace, carry_out
@@ -205,9 +208,11 @@ class _Run:
 
     def _shard(self, actions: list[Action]) -> _HandedIn:
         self._shards += 1
-        shard = Shard.of(
-            self._source, self._target, self._transfer.terms, self._executor.concurrency, actions
-        )
+        terms = self._transfer.terms
+        if terms.bandwidth is not None and (rate := terms.bandwidth.bytes_per_second) is not None:
+            # Each process has a budget of its own: together they have this one.
+            terms = replace(terms, bandwidth=Bandwidth(max(1, rate // self._room.at_once)))
+        shard = Shard.of(self._source, self._target, terms, self._executor.concurrency, actions)
         return _HandedIn(shard.to_bytes(), actions)
 
     def _hand_in(self, shard: _HandedIn) -> Iterator[Done]:
@@ -249,8 +254,20 @@ class _Run:
         for done in answer.done(shard.actions, self._transfer.source.path):
             if answer.worker not in self._workers and self._is_seen(done, answer.worker):
                 self._workers.add(answer.worker)
-            yield done._replace(retries=(*losses, *done.retries)) if losses else done
+            found = done._replace(retries=(*losses, *done.retries)) if losses else done
             losses = ()
+            self._tell(found)
+            yield found
+
+    def _tell(self, done: Done) -> None:
+        """What the worker could not: its events stay there, and the bytes count when it is done."""
+        listener, action = self._transfer.listener, done.action
+        if listener is None:
+            return
+        if isinstance(action, CopyFile):
+            listener(FileStarted(action.relpath, action.source.size))
+        for error in done.retries:
+            listener(Retried(action.relpath, error))
 
     def _is_seen(self, done: Done, worker: str) -> bool:
         """Whether a file that a worker has copied is there for this process too; once for each.
@@ -313,19 +330,25 @@ class _Room:
     def __init__(self, pool: futures.Executor, given: int | None) -> None:
         self._pool = pool
         self._given = given
-        self._known = 0
+        self._workers = 0
         self._until = 0.0
 
     @property
     def shards(self) -> int:
         """Two for each worker: one that it does, and the next one."""
-        if self._given is not None:
-            return self._given
+        return self._given or 2 * self._known() or _UNKNOWN
+
+    @property
+    def at_once(self) -> int:
+        """How many are really carried out at a time."""
+        return min(self.shards, self._known() or self.shards)
+
+    def _known(self) -> int:
         now = time.monotonic()
         if now >= self._until:
             self._until = now + _BELIEVED
-            self._known = 2 * _workers_of(self._pool) or _UNKNOWN
-        return self._known
+            self._workers = _workers_of(self._pool)
+        return self._workers
 
 
 def _workers_of(pool: futures.Executor) -> int:

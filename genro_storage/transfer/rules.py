@@ -136,7 +136,8 @@ def are_times_equal(source: float, target: float) -> bool:
     >>> are_times_equal(1.75, 1.75), are_times_equal(1.75, 1.0), are_times_equal(1.75, 1.5)
     (True, True, False)
     """
-    if source.is_integer() or target.is_integer():
+    # Whole numbers may come as int, whatever the annotation says.
+    if source % 1 == 0 or target % 1 == 0:
         return abs(source - target) < 1.0
     return abs(source - target) < 2e-6
 

@@ -17,7 +17,7 @@ from ..paths import join
 from ..strategy import SkipStrategy
 from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory, SkipFile
 from .compare import Comparison
-from .execute import CopyResult, Done, Transfer
+from .execute import CopyResult, Done, Stopped, Transfer
 from .executors import SerialExecutor, ThreadedExecutor
 from .place import Place
 from .rules import decide_by
@@ -127,6 +127,8 @@ def carry_out(data: bytes) -> bytes:
     numbers = {_key(each): number for number, each in enumerate(actions)}
     results = []
     for found in executor.run(actions, transfer):
+        if isinstance(found.error, Stopped):
+            continue  # given up because another file has failed: its own target is as it was
         number = numbers[_key(found.action)]
         done = found
         if terms.if_absent and isinstance(found.error, StorageExistsError):

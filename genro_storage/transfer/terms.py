@@ -9,8 +9,6 @@ from ..exceptions import StorageValueError
 from ..strategy import SkipStrategy
 
 if TYPE_CHECKING:
-    import threading
-
     from .bandwidth import Bandwidth
 
 __all__ = ["OnError", "Terms", "Verify"]
@@ -35,11 +33,6 @@ class Terms:
     on_error: OnError = "raise"
     resume: bool = False
     skip: SkipStrategy = SkipStrategy.NEVER
-
-    def take(self, count: int, stopping: threading.Event) -> None:
-        """Wait until ``count`` bytes more may go."""
-        if self.bandwidth is not None:
-            self.bandwidth.take(count, stopping)
 
 
 def checked_verify(value: str | None) -> Verify | None:

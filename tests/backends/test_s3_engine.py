@@ -98,7 +98,7 @@ _BODY = (
         (_HTTP % ("Request", "SendRequest"), "broken", None, ""),
         (_HTTP % ("Connect", '"invalid peer certificate: UnknownIssuer"'), "insecure", None, ""),
         ('Could not parse path: Path "a//b" contained empty path segment', "strange", None, ""),
-        ("Generic S3 error: x\n\nDebug source:\nGeneric {\n    source: NotPartial,\n}", "strange", None, ""),
+        ("Generic S3 error: x\n\nDebug source:\nGeneric {\n    source: NotPartial,\n}", "whole", None, ""),
     ],
 )  # fmt: skip
 def test_what_a_text_says(text, kind, status, code):

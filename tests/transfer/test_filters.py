@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fnmatch
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,88 @@ def test_a_predicate_that_raises_excludes():
 def test_a_pattern_that_is_no_text_is_refused():
     with pytest.raises(StorageValueError, match=r"include= takes a pattern .* not 3"):
         Filters(include=["*.py", 3])  # type: ignore[list-item]
+
+
+# -- sizes and ages --------------------------------------------------------------------------------------
+
+NOW = 1_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("bounds", "size", "age", "expected"),
+    [
+        ({"min_size": 10}, 9, 0, "smaller than 10 bytes"),
+        ({"min_size": 10, "max_size": 10}, 10, 0, None),
+        ({"max_size": "1 KiB"}, 1025, 0, "larger than 1024 bytes"),
+        ({"max_size": 0}, 1, 0, "larger than 0 bytes"),
+        ({"min_size": 0}, None, 0, "size unknown"),
+        ({"min_age": "1h 30m"}, 1, 5399, "younger than 5400 seconds"),
+        ({"min_age": timedelta(seconds=1.5)}, 1, 1, "younger than 1.5 seconds"),
+        ({"min_age": 5, "max_age": 5}, 1, 5, None),
+        ({"max_age": "2d"}, 1, 172_801, "older than 172800 seconds"),
+        ({"max_age": 1}, 1, -60, None),
+        ({"min_age": 0}, 1, -60, "younger than 0 seconds"),
+        ({"max_age": 1}, 1, None, "age unknown"),
+        ({"min_size": "", "max_age": None}, None, None, None),
+    ],
+)
+def test_a_bound_is_kept_by_what_is_just_as_large_or_old(bounds, size, age, expected):
+    info = FileInfo("a", "file", size, None if age is None else NOW - age)
+    assert Filters(**bounds, now=NOW).reason(info, "a") == expected
+
+
+def test_ages_are_counted_back_from_the_moment_when_the_filters_are_made(monkeypatch):
+    monkeypatch.setattr("time.time", lambda: NOW)
+    filters = Filters(max_age=10)
+    monkeypatch.setattr("time.time", lambda: NOW + 3600)
+    assert filters.reason(FileInfo("a", "file", 1, NOW - 10), "a") is None
+
+
+def test_the_order_is_patterns_size_age_predicate():
+    def reason_of(relpath: str, size: int, age: int) -> str | None:
+        return filters.reason(FileInfo("r/" + relpath, "file", size, NOW - age), relpath)
+
+    filters = Filters(
+        *("*.py", "x*", lambda info, relpath: False),
+        patterns="y*",
+        min_size=10,
+        max_age=60,
+        now=NOW,
+    )
+    assert reason_of("y.txt", 1, 99) == "not matching include patterns"
+    assert reason_of("x/y.py", 1, 99) == "matching exclude pattern 'x*'"
+    assert reason_of("y.py", 1, 99) == "matching pattern 'y*'"
+    assert reason_of("z.py", 1, 99) == "smaller than 10 bytes"
+    assert reason_of("z.py", 10, 99) == "older than 60 seconds"
+    assert reason_of("z.py", 10, 60) == "filtered by custom function"
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        *(("min_size", value) for value in ("10 parsecs", "-1", -1, 1.5, True, [], "M")),
+        *(("max_age", value) for value in ("soon", -1, True, [], float("nan"), float("inf"))),
+        *(("min_age", value) for value in ("2 moons", 10**400)),
+        *(("now", value) for value in ("today", float("nan"))),
+    ],
+)
+def test_a_bound_that_is_none_is_refused_by_its_name(argument, value):
+    with pytest.raises(StorageValueError, match=rf"^{argument}= "):
+        Filters(**{argument: value})
+
+
+@pytest.mark.parametrize("what", ["size", "age"])
+def test_bounds_that_no_file_can_keep_are_refused(what):
+    with pytest.raises(StorageValueError, match=rf"^min_{what}= is 3 and max_{what}= is 2: no"):
+        Filters(**{f"min_{what}": 3, f"max_{what}": 2})
+
+
+def test_sizes_and_ages_say_nothing_of_directories_or_of_paths_alone():
+    filters = Filters(min_size=10, max_age=1)
+    assert filters
+    assert filters.may_hold("d")
+    assert filters.keeps_directory("d")
+    assert not filters.leaves_out("d/a")
 
 
 patterns = st.lists(st.text("ab/*?[]!.", max_size=6), max_size=4)

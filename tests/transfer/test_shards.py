@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from collections import Counter
 from concurrent.futures import CancelledError, Future
 
 import pytest
@@ -287,6 +288,24 @@ def test_what_the_listings_leave_open_is_compared_by_the_workers(storage, home, 
         {"same content": 299},
     )
     assert len(told) == 299 and tree(home / "dst") == tree(home / "src")
+
+
+def test_a_bandwidth_is_divided_among_the_workers(storage, pool):
+    executor = ShardedExecutor(pool, in_flight=4)
+    storage.node("src:").copy_to("dst:", executor=executor, bandwidth="40M")
+    shared = {pickle.loads(data).terms.bandwidth.bytes_per_second for data in pool.sent}
+    assert shared == {10 * 1024 * 1024}
+
+
+def test_a_reporter_hears_of_each_file_once_and_of_lost_workers(storage, home):
+    heard = []
+    with Couriers(lambda number: "after" if number == 1 else None) as pool:
+        storage.node("src:").copy_to("dst:", executor=pool, reporter=heard.append)
+    kinds = Counter(each.event for each in heard)
+    assert kinds["file_started"] == kinds["file_done"] == 300 and kinds["retried"] == 1
+    assert sum(each.size for each in heard if each.event == "file_done") == sum(
+        len(each or b"") for each in tree(home / "src").values()
+    )
 
 
 def test_a_mirror_removes_at_the_end_what_only_the_target_has(storage, home, pool):

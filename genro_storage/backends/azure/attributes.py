@@ -101,7 +101,12 @@ def blob_checksum(found: BlobProperties) -> Checksum | None:
 
 def known_of(found: BlobProperties) -> Known:
     """What the answer to a GET says of the whole blob."""
-    return Known(blob_checksum(found), kept_mtime(found.metadata))
+    return Known(
+        blob_checksum(found),
+        kept_mtime(found.metadata),
+        content_type=found.content_settings.content_type or None,
+        metadata=blob_metadata(found),
+    )
 
 
 def blob_metadata(found: BlobProperties) -> dict[str, str]:

@@ -23,6 +23,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobBlock, BlobClient, ContainerClient
 
 from ...info import Checksum, FileInfo
+from ...retries import note_retry
 from ..fsspec_info import moment
 from ..object_stores.client import in_parallel
 from ..object_stores.errors import is_timeout
@@ -253,10 +254,11 @@ class AzureClient(AzureAttributes):
             for attempt in range(self._bounds.retries + 1):
                 try:
                     self._put_blocks(key, source, options, facts.match, again)
-                except BlocksLostError:
+                except BlocksLostError as error:
                     # Whoever finishes first takes the blocks of all others away.
                     if attempt == self._bounds.retries:
                         raise
+                    note_retry(error)
                 else:
                     return
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from ...info import FileInfo
 from ..object_stores.engine import Unfit
 from ..object_stores.fast_reads import FastReads
-from ..object_stores.kept import internal, kept_checksum, kept_mtime, sized_checksum
-from ..object_stores.verifying import Known
+from ..object_stores.kept import internal, kept_checksum, sized_checksum
 from ..remote import repeated
 from .attributes import blob_checksum, known_of
 from .keeping import FOLDER
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from ...info import Checksum
     from ..object_stores.reader import Chunk
+    from ..object_stores.verifying import Known
     from ..object_stores.whole import Answer
     from ..remote import Bounds
     from .access import AzureAccess
@@ -142,15 +142,17 @@ class FastAzureClient(AzureVersionClient):
         self, key: str, answer: Chunk | Answer, attributes: dict[str, str]
     ) -> Known | None:
         """What obstore's answer says of the whole; None where another has come in its place."""
-        etag, mtime = answer.pin, kept_mtime(attributes)
+        etag = answer.pin
         kept = kept_checksum(attributes, answer.size) if self._believes else None
         self._last_kept = kept is not None
         if kept is not None:
-            return Known(
-                kept, mtime, lambda digest: self._is_damage(key, etag, digest), is_kept=True
+            return answer.known._replace(
+                checksum=kept,
+                confirm=lambda digest: self._is_damage(key, etag, digest),
+                is_kept=True,
             )
         if not self._compared:
-            return Known(None, mtime)
+            return answer.known
         found = self._properties_of(key)
         return known_of(found) if found.etag == etag else None
 

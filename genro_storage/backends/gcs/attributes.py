@@ -24,6 +24,9 @@ _FIELDS = (
     "name,size,updated,etag,md5Hash,crc32c,contentType,generation,metadata,cacheControl,"
     "contentDisposition,contentEncoding,contentLanguage,storageClass,kmsKeyName"
 )
+#: What the headers of user metadata begin with.
+_META = "x-goog-meta-"
+_OURS = frozenset((_META + MTIME,))
 #: The fields of an object, by the names of attributes.
 _NAMES = {
     "cache_control": "cacheControl",
@@ -71,7 +74,14 @@ def known_of(headers: Mapping[str, str]) -> Known:
     if packed and headers.get("Content-Encoding") != "gzip":
         found = {}  # somebody on the way has unpacked it
     mtime = kept_mtime({MTIME: headers.get(f"X-Goog-Meta-{MTIME}", "")})
-    return Known(found.get("md5") or found.get("crc32c"), mtime)
+    kept = {name.lower() for name in headers if name.lower().startswith(_META)}
+    is_ours = kept <= _OURS and (mtime is not None or not kept)
+    return Known(
+        found.get("md5") or found.get("crc32c"),
+        mtime,
+        content_type=headers.get("Content-Type"),
+        metadata={} if is_ours else None,  # no header tells names and values as they are
+    )
 
 
 class GcsAttributes(GcsService):

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
 from urllib.parse import quote, urlsplit
 
 from ...capabilities import BackendCapabilities
@@ -39,6 +39,7 @@ _HEX = frozenset("0123456789abcdef")
 class GithubBackend(TreeBackend):
     """One ref of one repository; without a ref, its default branch."""
 
+    concurrency: ClassVar[int] = 4
     capabilities: BackendCapabilities = replace(READ_ONLY, public_urls=True)
 
     def __init__(

@@ -6,13 +6,14 @@ each reading, where the answer to the reading itself tells everything.
 
 from __future__ import annotations
 
+import contextvars
 import errno
 import logging
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import TYPE_CHECKING, BinaryIO, NoReturn, cast
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, NoReturn, cast
 
 from ...capabilities import BackendCapabilities
 from ...info import FileInfo
@@ -49,6 +50,7 @@ _LARGEST_PAGE = 64 * COPY_CHUNK
 class HttpBackend(Backend):
     """A web server from a base URL downwards; ``settings`` are made by ``http.build``."""
 
+    concurrency: ClassVar[int] = 8
     why_not: Mapping[str, str] = MappingProxyType(
         {
             "list_dir": "directories of this mount cannot be listed, because `listing` is false (the "
@@ -202,7 +204,11 @@ class HttpBackend(Backend):
         if unknown:
             pool = ThreadPoolExecutor(min(_LOOKS, len(unknown)), "genro-storage-http")
             try:
-                found = pool.map(look, unknown)
+                # In the context of the caller, who may want to hear of what is tried again.
+                looks = [
+                    pool.submit(contextvars.copy_context().run, look, each) for each in unknown
+                ]
+                found = (each.result() for each in looks)
                 looked = {e.name: info for e, info in zip(unknown, found, strict=True)}
             finally:
                 # After an error or an interrupt nobody waits for the others, each of which ends

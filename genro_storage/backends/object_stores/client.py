@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+import contextvars
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .facts import NO_FACTS, Facts
@@ -111,12 +112,17 @@ def in_parallel(work: Callable[[S], object], items: Iterable[S], workers: int = 
     first = next(waiting, None)
     if first is None:
         return
+
+    def submit(item: S) -> Future[object]:
+        # In the context of the caller, who may want to hear of what is tried again.
+        return pool.submit(contextvars.copy_context().run, work, item)
+
     with ThreadPoolExecutor(workers, thread_name_prefix="genro-storage") as pool:
-        running = {pool.submit(work, first)}
+        running = {submit(first)}
         try:
             while running:
                 for item in waiting:
-                    running.add(pool.submit(work, item))
+                    running.add(submit(item))
                     if len(running) >= 2 * workers:
                         break
                 done, running = wait(running, return_when=FIRST_COMPLETED)

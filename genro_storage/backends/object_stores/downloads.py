@@ -7,11 +7,13 @@ take long at the speed that was seen. Nothing is held in memory but what a step 
 
 from __future__ import annotations
 
+import contextvars
 import io
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from ...retries import note_retry
 from ..remote import is_transient
 from .engine import Unfit
 
@@ -167,8 +169,12 @@ class _Download:
         self._start(lambda: self._join(donor, middle, donor.stop))
 
     def _start(self, work: Callable[[], None]) -> None:
+        # In the context of the caller, who may want to hear of what is tried again.
         threading.Thread(
-            target=self._noting, args=(work,), name="genro-storage-download", daemon=True
+            target=contextvars.copy_context().run,
+            args=(self._noting, work),
+            name="genro-storage-download",
+            daemon=True,
         ).start()
 
     def _noting(self, work: Callable[[], None]) -> None:
@@ -216,6 +222,7 @@ class _Download:
                 vain = vain + 1 if lane.at == at else 0
                 if self._over.is_set() or vain > self._bounds.retries or not is_transient(error):
                     raise
+                note_retry(error)
                 time.sleep(min(_PAUSE * 2**vain, _LONGEST_PAUSE))
             finally:
                 if body is not None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..remote import Bounds
     from .failures import Failure
 
-__all__ = ["AT_ONCE", "CHUNK", "PUT_AT_ONCE", "Body", "Engine", "Facts", "Unfit"]
+__all__ = ["AT_ONCE", "CHUNK", "PUT_AT_ONCE", "Body", "Engine", "Facts", "Unfit", "metadata_of"]
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ class Unfit(Exception):  # noqa: N818 - it is no error: somebody else does it
 class _Native:
     """A store, and the functions of obstore: importing them takes its time in every request."""
 
-    __slots__ = ("get", "put", "store")
+    __slots__ = ("copy", "get", "put", "store")
 
     def __init__(self, store: Any) -> None:
         import obstore
@@ -84,6 +84,7 @@ class _Native:
         self.store: Any = store
         self.get: Any = obstore.get
         self.put: Any = obstore.put
+        self.copy: Any = obstore.copy
 
 
 class Facts(NamedTuple):
@@ -101,7 +102,12 @@ class Facts(NamedTuple):
     @property
     def metadata(self) -> dict[str, str]:
         """The user metadata, ours among them, as they are stored."""
-        return {name: value for name, value in self.attributes.items() if name not in _HEADERS}
+        return metadata_of(self.attributes)
+
+
+def metadata_of(attributes: Mapping[str, str]) -> dict[str, str]:
+    """What of the attributes of an answer are user metadata."""
+    return {name: value for name, value in attributes.items() if name not in _HEADERS}
 
 
 #: ``Facts._make`` without a function of Python in between, for what every request makes.
@@ -185,6 +191,9 @@ class Engine:
         self._explain = explain
         self._bounds = bounds
         self._given_up = False
+        #: Whether the server has sent all of an object where a range was asked for that goes on to
+        #: its end or beyond, as some do: obstore takes no such answer.
+        self.sends_whole: bool = False
 
     def can(self, key: str) -> bool:
         """Whether requests about this key may be made by it, in this process."""
@@ -207,27 +216,32 @@ class Engine:
         return self._ask(_look, key)
 
     def read(
-        self, key: str, start: int = 0, end: int | None = None, etag: str | None = None
+        self,
+        key: str,
+        start: int = 0,
+        end: int | None = None,
+        etag: str | None = None,
+        at_once: int = AT_ONCE,
     ) -> tuple[Body, bytes | None]:
-        """The bytes from ``start`` up to ``end``; where they are many, the body to read them from.
+        """The bytes from ``start`` up to ``end``; of more than ``at_once`` the body to read from.
 
         With ``etag``, ``OSError`` where the object has another one by now.
         """
         is_plain = start == 0 and end is None and etag is None
         options = None if is_plain else _range(start, end, etag)
-        body, data = self._ask(self._fetch, key, options)
+        body, data = self._ask(self._fetch, key, options, at_once)
         if etag is not None:
             _require_same(body, etag)
         return body, data
 
     def _fetch(
-        self, native: _Native, key: str, options: dict[str, Any] | None
+        self, native: _Native, key: str, options: dict[str, Any] | None, at_once: int
     ) -> tuple[Body, bytes | None]:
         result = native.get(native.store, key, options=options)
         body = Body(self, result)
         size = body.stop - body.start
         if size > _AT_HAND:
-            return body, None if size > AT_ONCE else body.all()
+            return body, None if size > at_once else body.all()
         try:
             data = bytes(result.bytes())
             if len(data) != size:
@@ -261,17 +275,28 @@ class Engine:
         ``repeat`` says after which errors it may be tried again.
         """
         native = self._native(key)
-        options: dict[str, Any] = {"attributes": dict(attributes)}
+        options: dict[str, Any] = {}
         if tags:
             options["tags"] = dict(tags)
         if create:
             options["mode"] = "create"
 
         def step() -> Any:
-            return native.put(native.store, key, data, use_multipart=False, **options)
+            return native.put(
+                native.store, key, data, attributes=attributes, use_multipart=False, **options
+            )
 
-        found = repeated(self._bounds, lambda _: self.once(step, _GRACE), repeat)
-        return str(found["e_tag"] or "")
+        return str(self._change(step, repeat)["e_tag"] or "")
+
+    def copy(self, source: str, target: str) -> None:
+        """Have the server copy an object, with all that belongs to it, in one request.
+
+        Nothing but its status says that it has: whoever does not know the server looks.
+        """
+        native = self._native(source)
+        if not self.can(target):
+            raise Unfit("this key is not for obstore")
+        self._change(lambda: native.copy(native.store, source, target), is_transient)
 
     # -- calling ------------------------------------------------------------------------------
 
@@ -284,6 +309,37 @@ class Engine:
             if explained is error:
                 raise
             raise explained from explained.__cause__
+
+    def _change(self, step: Callable[[], T], repeat: Callable[[BaseException], bool]) -> T:
+        """``step()``, which changes something, by the patient store; repeated as ``repeat`` says."""
+        if get_ident() == PROCESS.main:
+            return repeated(self._bounds, lambda _: self.once(step, _GRACE), repeat)
+        try:
+            return step()  # nearly always that is all
+        except BaseException as error:  # noqa: BLE001 - it is raised there, or tried again
+            failed = self._explained(error)
+        try:
+            return self._after(failed, lambda: self.once(step), repeat)
+        finally:
+            del failed  # with its traceback it would be a circle
+
+    def _after(
+        self,
+        failed: BaseException | None,
+        step: Callable[[], T],
+        repeat: Callable[[BaseException], bool] = is_transient,
+    ) -> T:
+        """What comes after a first attempt that has ``failed``, if there was one."""
+
+        def attempt(number: int) -> T:
+            if number == 0 and failed is not None:
+                raise failed from failed.__cause__
+            return step()
+
+        try:
+            return repeated(self._bounds, attempt, repeat)
+        finally:
+            failed = None  # with its traceback it would be a circle
 
     def _ask(self, step: Callable[..., T], key: str, *arguments: Any) -> T:
         """``step(native, key, …)``, interruptible, explained, repeated where the network fails.
@@ -300,14 +356,12 @@ class Engine:
             if native is not self._patient.peek() and isinstance(failed, TimeoutError):
                 self._rests_until, failed = time.monotonic() + _REST, None
 
-        def attempt(number: int) -> T:
-            if number == 0 and failed is not None:
-                raise failed from failed.__cause__
+        def again() -> T:
             patient = self._native(key)
             return self.once(lambda: step(patient, key, *arguments))
 
         try:
-            return repeated(self._bounds, attempt)
+            return self._after(failed, again)
         finally:
             failed = None  # with its traceback it would be a circle
 
@@ -349,6 +403,8 @@ class Engine:
         if failure.kind == "redirect":
             self.give_up()
             return Unfit("the server redirects, which is the SDK's to follow or refuse")
+        if failure.kind == "whole":
+            self.sends_whole = True
         explained = self._explain(failure, error)
         if explained is None:
             return Unfit(f"obstore has failed ({failure.kind})")

@@ -23,6 +23,7 @@ FailureKind = Literal[
     "insecure",
     "broken",
     "redirect",
+    "whole",
     "strange",
 ]
 
@@ -30,6 +31,7 @@ _STATUS = re.compile(r"^\s+status: (\d{3}),$", re.MULTILINE)
 _METHOD = re.compile(r"^\s+method: ([A-Z]+),$", re.MULTILINE)
 _KIND = re.compile(r"^\s+kind: (\w+),$", re.MULTILINE)
 _BODY = re.compile(r'^\s+(?:body: )?"((?:[^"\\\n]|\\.)*)",$', re.MULTILINE)
+_WHOLE = re.compile(r"^\s+source: NotPartial,$", re.MULTILINE)
 _ESCAPE = re.compile(r"\\(?:u\{([0-9a-f]{1,6})\}|(.))")
 _PLAIN = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 #: How rustls says that it does not trust whom it talks to, or that nobody there speaks TLS.
@@ -48,8 +50,8 @@ class Failure:
 
     ``kind``: the server has answered (``status``), nobody is there (``unreachable``), the name of
     the host is unknown (``nameless``), or it lets no connection come about in time (``unanswered``), has fallen silent (``timeout``), cannot be
-    trusted (``insecure``), has hung up (``broken``), sends us to another place (``redirect``), or
-    has answered what obstore cannot make anything of (``strange``).
+    trusted (``insecure``), has hung up (``broken``), sends us to another place (``redirect``), has
+    sent the ``whole`` where a range was asked for, or has answered what obstore cannot make anything of (``strange``).
     ``code``, ``message`` and ``region`` are what the answer itself says.
     """
 
@@ -78,6 +80,8 @@ def failure_of(error: BaseException) -> Failure:
         return Failure(kind, int(status[1]), method, code, message, region, text)
     if re.search(r"^\s+inner: BareRedirect,$", told, re.MULTILINE):
         return Failure("redirect", None, method)
+    if _WHOLE.search(told) is not None:
+        return Failure("whole", None, method)
     kind = _network(_found(_KIND, told), told)
     return Failure(kind, None, method)
 

@@ -12,8 +12,8 @@ import errno
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from .engine import Body, Engine, Unfit
-from .kept import kept_mtime
+from .engine import Body, Engine, Unfit, metadata_of
+from .kept import kept_mtime, shown
 from .reader import Chunk
 from .verifying import Known
 from .whole import Answer
@@ -109,7 +109,14 @@ class FastReads:
         if pin and found != pin:
             raise OSError(errno.ESTALE, "it was replaced while it was read; read it again")
         attributes = dict(facts.attributes)
-        return Answer(body, facts.size, found, Known(None, kept_mtime(attributes))), attributes
+        known = Known(
+            None,
+            kept_mtime(attributes),
+            content_type=attributes.get("Content-Type"),
+            # Their names lose what letters they are written in.
+            metadata=None if shown(metadata_of(attributes)) else {},
+        )
+        return Answer(body, facts.size, found, known), attributes
 
     def _body(self, key: str, start: int, end: int | None, pin: str | None) -> Body:
         import obstore

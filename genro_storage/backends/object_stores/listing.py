@@ -139,6 +139,8 @@ class KeyOrder:
 
     def _directories(self, whole: str) -> Generator[FileInfo, None, bool]:
         """Announce the directories down to ``whole`` that are new; False: not wanted."""
+        if whole == (self._open[-1] if self._open else ""):
+            return True  # where the last one was
         below = whole + "/"
         while self._open and not below.startswith(self._open[-1] + "/"):
             self._open.pop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
+from ...info import Attributes, Loaded
 from ..errors import RootNotFoundError
 from .attributes import StoreAttributes
 from .client import ObjectClient
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .downloads import PositionedSink, Ranges, Streamed
+    from .verifying import Known
     from .whole import Answer
 
 __all__ = ["StoreReading"]
@@ -125,6 +127,18 @@ class StoreReading(StoreAttributes):
         if end is not None and end <= start:
             self._require_file(path)
             return b""
+        return self._fetched(path, start, end)[0]
+
+    def load(self, path: str) -> Loaded:
+        data, known = self._fetched(path, 0, None)
+        content_type, metadata = known.content_type, known.metadata
+        if metadata is None:
+            info = self._ask(lambda client: client.head(self._full(path)))
+            content_type, metadata = info.content_type, info.metadata
+        return Loaded(data, Attributes(known.mtime, None, content_type, metadata, offered=True))
+
+    def _fetched(self, path: str, start: int, end: int | None) -> tuple[bytes, Known]:
+        """The bytes from ``start`` up to ``end``, compared, and what their answer has told."""
         limit = start + PIECE if end is None else min(end, start + PIECE)
         first = self._read(path, start, limit)
         last = first.size if end is None else min(end, first.size)
@@ -133,14 +147,14 @@ class StoreReading(StoreAttributes):
             if verifier is not None:
                 verifier.feed(0, first.data)
                 verifier.finish()
-            return first.data
+            return first.data, first.known
         memory = MemorySink()
         self._fill(path, first, memory, start, last)
         data = memory.value()
         if verifier is not None:
             verifier.feed(0, data)
             verifier.finish()
-        return data
+        return data, first.known
 
     def download(self, path: str, target: Path, *, version: str | None = None) -> None:
         self._refuse_version(version)

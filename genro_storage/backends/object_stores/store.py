@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ...info import Checksum, Finding
+    from ..base import Backend
 
 __all__ = ["Asking", "ObjectStoreBackend", "PublicStoreBackend"]
 
@@ -58,6 +59,9 @@ class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
 
     #: Up to how many bytes are put by one request.
     single_put: ClassVar[int] = PIECE
+    concurrency: ClassVar[int] = 16
+    lists_at_once: ClassVar[bool] = True
+    lists_times: ClassVar[bool] = False
     #: How many keys ``delete_many`` takes at most.
     batch: ClassVar[int] = 256
 
@@ -141,6 +145,10 @@ class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
         key, etag = self._full(info.path), info.etag
         return self._ask(lambda client: client.checksum(key, etag))
 
+    def probable_checksum(self, info: FileInfo) -> Checksum | None:
+        # What only the uploader answers for proves nothing.
+        return None if isinstance(info.checksum, KeptChecksum) else info.checksum
+
     def check(self) -> None:
         try:
             self._page("", flat=True, limit=1)
@@ -203,6 +211,14 @@ class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
             if info.type != "file" or not is_temporary(info.name):
                 yield info
 
+    def find_tree(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
+        with contextlib.suppress(FileNotFoundError):
+            if path and self._ask(lambda client: client.head(self._full(path))).type == "file":
+                raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
+        yield from self.find(path, enter=enter)
+
     def _find(
         self, path: str, page: Page, enter: Callable[[FileInfo], bool] | None
     ) -> Iterator[FileInfo]:
@@ -231,6 +247,17 @@ class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
         if path:
             self._check_key(self._full(path))
         super()._require_write(path, if_absent)
+
+    def copy_listed(self, info: FileInfo, target: str, origin: Backend) -> None:
+        if origin is not self:
+            super().copy_listed(info, target, origin)
+            return
+        if not self.capabilities.copy_optimization:
+            raise self._unsupported("copy inside the store")
+        self._require_write(target, False)
+        source, there = self._full(info.path), self._full(target)
+        if source != there:
+            self._begun(info.path, lambda client: client.copy(source, there))
 
     def _copy_file(self, source: str, target: str) -> None:
         self._ask(lambda client: client.copy(source, target))

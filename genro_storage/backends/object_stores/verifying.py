@@ -10,7 +10,7 @@ import errno
 import hashlib
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -36,17 +36,20 @@ _HASHES = ("md5", "sha1", "sha256")
 
 
 class Known(NamedTuple):
-    """What an answer says of the whole object: a digest of it, and the time that was kept.
+    """What an answer says of the whole object: a digest of it, and what was kept with it.
 
     ``confirm`` is for a digest that may be none: it is asked where the content has another one,
     which it is given, and says whether that is damage. ``is_kept``: the digest is what an uploader
-    has put among the metadata, for which the service does not answer.
+    has put among the metadata, for which the service does not answer. ``metadata`` are a user's
+    own, None where the answer does not tell them as they are.
     """
 
     checksum: Checksum | None = None
     mtime: float | None = None
     confirm: Callable[[str], bool] | None = None
     is_kept: bool = False
+    content_type: str | None = None
+    metadata: Mapping[str, str] | None = None
 
 
 class _Crc32:

@@ -121,6 +121,10 @@ class S3Attributes(FsspecBackend):
     def _verifies(self) -> bool:
         return self._store.client.options.verify_downloads
 
+    @functools.cached_property
+    def _keeps_time(self) -> bool:
+        return self._store.client.options.keep_mtime
+
     @property
     def _defaults(self) -> Attributes:
         return self._store.client.options.write_defaults()
@@ -137,9 +141,8 @@ class S3Attributes(FsspecBackend):
             if "Metadata" in found:
                 found["Metadata"] = dict(found["Metadata"])
             return found
-        keeps_time = self._store.client.options.keep_mtime
         return put_options(
-            facts_of(attributes, self._defaults, as_headers, decimal if keeps_time else None)
+            facts_of(attributes, self._defaults, as_headers, decimal if self._keeps_time else None)
         )
 
     def write_if_match(

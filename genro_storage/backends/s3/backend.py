@@ -17,9 +17,9 @@ from ..object_stores.kept import shown
 from ..object_stores.listing import Entry, Page, in_any_order, in_key_order, scanned
 from ..object_stores.verifying import VerifiedReader, verifier_for
 from ..temporary_names import is_temporary
-from .attributes import S3Attributes
 from .fast_facts import info_of
 from .identity import is_same_customer
+from .many import ManyObjects
 from .metadata import as_metadata, is_md5, is_plain
 from .other_clients import open_filesystem
 from .streaming import StreamedWrite
@@ -43,7 +43,7 @@ PROFILE = Profile(
 )
 
 
-class S3Backend(S3Attributes, S3Urls):
+class S3Backend(ManyObjects, S3Urls):
     """Keys as paths: a directory is there as long as some key begins with its name.
 
     A file and a directory of one name, which keys allow, are listed as the file; what is below it
@@ -60,6 +60,7 @@ class S3Backend(S3Attributes, S3Urls):
         self._believes = options.believes_checksums
         if store.client.options.disable_tagging:
             self.kept_attributes: frozenset[str] = self.kept_attributes - {"tags"}
+        self._prepared = {}
         super().__init__(store, prefix, profile=PROFILE)
 
     def _full(self, path: str) -> str:
@@ -159,13 +160,24 @@ class S3Backend(S3Attributes, S3Urls):
         found = self._describe(info.path, {"type": "file", "name": info.path, **head})
         return found.checksum if found.etag == info.etag else None
 
-    def _entry(self, raw: Mapping[str, Any]) -> Entry:
-        key = str(raw["name"])[len(self._prefix("")) :]
-        # A key that ends with a slash stands for a directory, which may be empty.
-        return Entry(key, None if key.endswith("/") else self._describe(key, raw))
+    def _as_entries(self, found: Iterable[Mapping[str, Any]]) -> list[Entry]:
+        """The entries of a page; by fewer steps than ``_describe``, as there are many."""
+        cut = len(self._prefix(""))
+        entries: list[Entry] = []
+        for raw in found:
+            key: str = raw["name"][cut:]
+            if key.endswith("/"):  # it stands for a directory, which may be empty
+                entries.append(Entry(key))
+                continue
+            etag, mtime = raw.get("ETag"), raw.get("LastModified")
+            # Several servers list fractions of seconds, which no HEAD can say.
+            since = None if mtime is None else mtime.timestamp() // 1
+            name = etag.strip('"') if etag else None
+            entries.append(Entry(key, FileInfo(key, "file", raw.get("size"), since, name)))
+        return entries
 
     def _one_level(self, path: str) -> Iterator[Entry]:
-        return map(self._entry, self._store.ls(self._full(path)))
+        return iter(self._as_entries(self._store.ls(self._full(path))))
 
     def _read_listing(self, path: str, full: str) -> list[FileInfo]:
         return scanned(path, self._one_level(path))
@@ -174,17 +186,56 @@ class S3Backend(S3Attributes, S3Urls):
         """Everything below a directory."""
         start = None if after is None else self._prefix("") + after
         for found, is_last in self._store.keys_below(self._prefix(path), start):
-            yield Page([self._entry(raw) for raw in found], None if is_last else "more")
+            yield Page(self._as_entries(found), None if is_last else "more")
 
     def find(
         self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
     ) -> Iterator[FileInfo]:
         """As everywhere, from one flat listing: a request for a thousand keys."""
+        return self._found(path, lambda after: self._listing(path, after), enter)
+
+    def find_tree(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
+        if not path:
+            return self.find(path, enter=enter)
+        if self._is_express:
+            return super().find_tree(path, enter=enter)
+        return self._found(path, lambda after: self._listing_of_tree(path, after), enter)
+
+    def _listing_of_tree(self, path: str, after: str | None) -> Iterator[Page]:
+        """As ``_listing``, whose first page also shows whether the path is a file.
+
+        That file would be the first of all keys that begin with the path; siblings follow.
+        """
+        full, below = self._full(path), self._prefix(path)
+        for found, is_last in self._store.keys_below(full) if after is None else ():
+            if not found and not is_last:
+                continue
+            if found and found[0]["name"] == full:
+                raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
+            inside = [raw for raw in found if raw["name"].startswith(below)]
+            if is_last or (found[-1]["name"] > below and inside[-1:] != found[-1:]):
+                yield Page(self._as_entries(inside))
+                return
+            yield Page(self._as_entries(inside), "more")
+            if inside:
+                after = inside[-1]["name"][len(self._prefix("")) :]
+            break
+        yield from self._listing(path, after)
+
+    def _found(
+        self,
+        path: str,
+        listed: Callable[[str | None], Iterator[Page]],
+        enter: Callable[[FileInfo], bool] | None,
+    ) -> Iterator[FileInfo]:
+        """The tree that these pages spell; ``listed`` gives them from its beginning or after a key."""
         empty = True
 
         def listing(after: str | None) -> Iterator[Page]:
             nonlocal empty
-            for page in self._listing(path, after):
+            for page in listed(after):
                 empty = empty and not page.entries
                 yield page
 

@@ -20,12 +20,12 @@ import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from ..object_stores.verifying import Known
 from ..remote import Opened, is_transient, missing_extra, repeated_async
 from .body import Body
 from .broker import Broker
 from .codes import OVER, server_code
 from .environment import configured_endpoint, configured_region, no_endpoint
+from .fetched import Fetched, part_of
 from .headers import more_headers
 from .likeness import require_s3
 from .location import Spot
@@ -37,11 +37,12 @@ from .sdk_settings import load_models, needs_own_session, prepare, sdk_settings
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
+    from ..object_stores.verifying import Known
     from ..remote import Bounds
     from .credentials import CredentialSource
     from .options import S3Options
 
-__all__ = ["Fetched", "Place", "S3Client"]
+__all__ = ["Place", "S3Client"]
 
 T = TypeVar("T")
 
@@ -51,15 +52,6 @@ _POOL = 32
 _PARTITION = re.compile(r"(?:^|[.-])(cn|eusc|us-gov|us-iso[a-z]?|eu-iso[a-z]?)-")
 #: Seconds to wait for connections to say goodbye.
 _GOODBYE = 2.0
-
-
-class Fetched(NamedTuple):
-    """A part of an object: its bytes, how large the whole is, and which content it was."""
-
-    data: bytes
-    total: int
-    etag: str | None
-    known: Known = Known()
 
 
 class Place(NamedTuple):
@@ -274,17 +266,23 @@ class S3Client:
         return await repeated_async(self.bounds, attempt, repeat)
 
     async def fetch(
-        self, key: str, start: int, end: int, etag: str | None = None, version: str | None = None
+        self,
+        key: str,
+        start: int,
+        end: int | None,
+        etag: str | None = None,
+        version: str | None = None,
     ) -> Fetched:
         """The bytes from ``start`` up to ``end``, or to the end of the object if that is nearer.
 
-        With ``etag``, ``OSError`` where the object has another one by now. With ``version``, of
+        Without ``end`` all of it, for which ``start`` is 0. With ``etag``, ``OSError`` where the object has another one by now. With ``version``, of
         that one; ``FileNotFoundError`` also from servers that do not know what that is.
         """
-        asked: dict[str, Any] = {"Key": key, "Range": f"bytes={start}-{end - 1}"}
+        asked: dict[str, Any] = {"Key": key}
+        if end is not None:
+            asked["Range"] = f"bytes={start}-{end - 1}"
         if etag is not None:
             asked["IfMatch"] = etag
-
         if version is not None:
             asked["VersionId"] = version
 
@@ -297,7 +295,8 @@ class S3Client:
                 data = bytes(await body.read())
             finally:
                 body.close()
-            found = _part(answer, data, start, end)._replace(known=self.known(answer))
+            part = part_of(answer, data, start, end)
+            found = part._replace(known=self.known(answer), told=answer)
             if etag is not None and found.etag not in (None, etag):
                 # There are servers that do not know conditions.
                 raise OSError(errno.EBUSY, "another content came in its place meanwhile; try again")
@@ -417,18 +416,6 @@ def _close_all() -> None:
         # Nobody is left to hear of it, and the connections end with the process.
         with contextlib.suppress(Exception):
             client.close()
-
-
-def _part(answer: dict[str, Any], data: bytes, start: int, end: int) -> Fetched:
-    etag = answer.get("ETag")
-    found = str(answer.get("ContentRange") or "")
-    extent, slash, total = found.partition("/")
-    if slash and total.isdigit():
-        if extent.partition("-")[0] != f"bytes {start}":
-            raise OSError(errno.EIO, "the server sent another range than was asked for")
-        return Fetched(data, int(total), etag)
-    # A server that gives the whole, whatever was asked.
-    return Fetched(data[start:end], len(data), etag)
 
 
 def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], patience: float) -> T:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..object_stores.downloads import MemorySink, download
 from ..object_stores.engine import BRISK, PUT_AT_ONCE, Engine, Facts, Unfit
-from ..object_stores.kept import MD5, md5_text
+from ..object_stores.kept import MD5, kept_metadata, md5_digest, md5_text
 from ..object_stores.target import Target
 from ..object_stores.verifying import VerifyingSink, verifier_for
 from ..remote import is_transient, missing_extra
 from .codes import is_refused_before_it_began, server_code
 from .fast_errors import explain
-from .fast_facts import as_attributes, as_head, is_md5_in_base64
+from .fast_facts import as_attributes, as_head, is_md5_in_base64, kept_with
 from .fast_stream import FastStream
-from .filesystem import S3Filesystem
+from .filesystem import S3Filesystem, check_length
+from .requests import along_with
 from .sdk_credentials import credentials_of, found_region
 from .store_settings import make_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from ...info import FileInfo, Loaded
     from ..object_stores.engine import Body
     from ..object_stores.verifying import Known, Verifier
     from .client import S3Client
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
 __all__ = ["ObstoreFilesystem"]
 
 T = TypeVar("T")
+
+
+class _Whole(NamedTuple):
+    """All of an object, the answer that it came with, and whether it has the MD5 that was kept."""
+
+    body: Body
+    data: bytes
+    is_as_kept: bool
 
 
 class ObstoreFilesystem(S3Filesystem):
@@ -53,6 +62,14 @@ class ObstoreFilesystem(S3Filesystem):
         self._verifies: bool = client.options.verify_downloads
         #: Its ETags have shown to be no MD5, so that they prove no upload: see ``_is_stored``.
         self._uploads_by_sdk = False
+        options = client.options
+        # obstore sends no digest but the signed one, so that without it nothing would be verified.
+        self._signs = not (options.anon or options.unsigned_payload)
+        self._keeps_md5 = options.store_checksums != "never"
+        # What else goes along with a copy obstore has no word for.
+        self._copies_plainly = not along_with(options, "copy_object")
+        #: Whether a copy was looked at, and was one.
+        self._is_copying = False
 
     def _make(self, patience: float | None = None) -> Any:
         client = self.client
@@ -131,6 +148,8 @@ class ObstoreFilesystem(S3Filesystem):
         return super().cat_file(path, start, end)
 
     def _read(self, path: str, start: int, end: int | None) -> bytes:
+        if start == 0 and end is None:
+            return self._whole(path).data
         try:
             body, data = self.engine.read(path, start, end)
         except OSError as error:
@@ -138,15 +157,34 @@ class ObstoreFilesystem(S3Filesystem):
                 return b""  # it is there, and ends before
             raise
         if data is None:
-            sink = MemorySink()
-            download(body, self._again(path), sink, self.client.bounds)
-            data = sink.value()
-        if start == 0 and end is None and self._is_as_kept(body, data):
-            return data
+            data = self._rest(path, body)
         facts = body.facts  # which also tell whether it was a store that has answered
         if start == 0 and body.stop == facts.size:
             self._compare(path, facts, data)
         return data
+
+    def _whole(self, path: str) -> _Whole:
+        """All of an object, compared."""
+        body, data = self.engine.read(path)
+        if data is None:
+            data = self._rest(path, body)
+        is_as_kept = self._is_as_kept(body, data)
+        if not is_as_kept:
+            # The facts also tell whether it was a store that has answered.
+            self._compare(path, body.facts, data)
+        return _Whole(body, data, is_as_kept)
+
+    def _rest(self, path: str, body: Body) -> bytes:
+        sink = MemorySink()
+        download(body, self._again(path), sink, self.client.bounds)
+        return sink.value()
+
+    def load(self, path: str) -> Loaded:
+        try:
+            found = self._whole(path)
+        except Unfit:
+            return super().load(path)
+        return kept_with(found.data, found.body.attributes, verified=found.is_as_kept)
 
     def _is_as_kept(self, body: Body, data: bytes) -> bool:
         """Whether all is well, in few steps, with an upload of ours, as it most often is."""
@@ -157,7 +195,7 @@ class ObstoreFilesystem(S3Filesystem):
         """``OSError`` where the content is not what was stored."""
         if not self._verifies:
             return
-        if facts.etag.strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest():
+        if facts.etag.strip('"') == md5_digest(data).hex():
             return
         verifier = self._verifier(path, facts)
         if verifier is not None:
@@ -190,42 +228,47 @@ class ObstoreFilesystem(S3Filesystem):
     # -- writing ------------------------------------------------------------------------------
 
     def _put_now(self, path: str, value: bytes, create: bool, extra: dict[str, Any]) -> None:
-        slow = super()._put_now
-        options = self.client.options
-        # obstore sends no digest but the signed one, so that without it nothing would be verified.
-        signed = not (options.anon or options.unsigned_payload)
-        fit = signed and len(value) <= PUT_AT_ONCE and not self._uploads_by_sdk
-        asked = as_attributes(extra) if fit else None
-        if asked is None:
-            slow(path, value, create, extra)
-            return
-        attributes, tags = asked
-        try:
-            etag = self.engine.put(
-                path,
-                value,
-                attributes=attributes,
-                tags=tags,
-                create=create,
-                repeat=is_refused_before_it_began if create else is_transient,
-            )
-        except Unfit:
-            slow(path, value, create, extra)
-            return
-        if not self._is_stored(path, etag, value, extra):
-            slow(path, value, create, extra)
+        asked = as_attributes(extra) if self._puts(value) else None
+        if asked is not None:
+            attributes, tags = asked
+            repeat = is_refused_before_it_began if create else is_transient
+            try:
+                etag = self.engine.put(
+                    path, value, attributes=attributes, tags=tags, create=create, repeat=repeat
+                )
+                if self._is_stored(path, etag, value, attributes.get(MD5)):
+                    return
+            except Unfit:
+                pass
+        super()._put_now(path, value, create, extra)
 
-    def _is_stored(self, path: str, etag: str, value: bytes, extra: dict[str, Any]) -> bool:
+    def _puts(self, value: bytes) -> bool:
+        return self._signs and len(value) <= PUT_AT_ONCE and not self._uploads_by_sdk
+
+    def put_small(self, path: str, value: bytes, headers: dict[str, str]) -> bool:
+        if not self._puts(value):
+            return False
+        check_length(path)
+        if self._keeps_md5:
+            headers.update(kept_metadata(md5_digest(value), len(value)))
+        try:
+            etag = self.engine.put(path, value, attributes=headers)
+        except Unfit:
+            return False
+        return self._is_stored(path, etag, value, headers.get(MD5))
+
+    def _is_stored(self, path: str, etag: str, value: bytes, kept: str | None) -> bool:
         """Whether the ETag that an upload was answered with is that of the content.
 
         obstore follows redirections, and takes another page's ETag for that of what it has sent.
         Where a bucket has ETags of another kind, a look at the object must decide, and botocore,
-        which follows nowhere, makes the uploads from then on.
+        which follows nowhere, makes the uploads from then on. ``kept``: the MD5 of the value in
+        base64, where it is among the metadata.
         """
-        bare, kept = etag.strip('"'), extra.get("Metadata", {}).get(MD5)
+        bare = etag.strip('"')
         if kept is not None and is_md5_in_base64(bare, kept):
-            return True  # which `pipe_file` has made of this value
-        if bare == hashlib.md5(value, usedforsecurity=False).hexdigest():
+            return True
+        if bare == md5_digest(value).hex():
             return True
         try:
             found = self.head(path)
@@ -237,4 +280,40 @@ class ObstoreFilesystem(S3Filesystem):
         if super().cat_file(path) != value:
             return False
         self._uploads_by_sdk = True
+        return True
+
+    # -- copying ------------------------------------------------------------------------------
+
+    def copy_listed(
+        self,
+        info: FileInfo,
+        source: str,
+        target: str,
+        new: Mapping[str, Any],
+        origin: S3Filesystem,
+    ) -> None:
+        here = origin is self or origin.client.bucket == self.client.bucket
+        size = self.transfers.copy_at_once if info.size is None else info.size
+        if here and not new and self._copies_plainly and size < self.transfers.copy_at_once:
+            check_length(target)
+            try:
+                self.engine.copy(source, target)
+                if self._is_copying or self._has_copied(target, size):
+                    return
+            except Unfit:
+                pass
+        super().copy_listed(info, source, target, new, origin)
+
+    def _has_copied(self, target: str, size: int) -> bool:
+        """Whether the server has made a copy of what it said it has.
+
+        Nothing of its answer is seen, and one that does not know copies stores an empty object.
+        Once is enough: a listing of the same server has just told what there is to be copied.
+        """
+        try:
+            if self.engine.head(target).size != size:
+                return False
+        except FileNotFoundError:
+            return False
+        self._is_copying = size > 0
         return True

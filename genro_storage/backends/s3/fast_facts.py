@@ -6,8 +6,9 @@ from binascii import a2b_hex, b2a_base64
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from ...info import Checksum, FileInfo
-from ..object_stores.kept import MD5, MD5_SIZE, kept_checksum, shown
+from ...info import Attributes, Checksum, FileInfo, Loaded
+from ..object_stores.engine import metadata_of
+from ..object_stores.kept import MD5, MD5_SIZE, MTIME, kept_checksum, kept_mtime, shown
 from .metadata import as_metadata, is_md5
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..object_stores.engine import Facts
 
-__all__ = ["as_attributes", "as_head", "info_of", "is_md5_in_base64"]
+__all__ = ["as_attributes", "as_head", "info_of", "is_md5_in_base64", "kept_with"]
 
 #: Letters of an MD5.
 _LENGTH = 32
@@ -28,6 +29,8 @@ _HEADERS = {
     "ContentLanguage": "Content-Language",
     "StorageClass": "Storage-Class",
 }
+#: What uploads of ours have, that nobody has given metadata.
+_OURS = frozenset(("Content-Type", MTIME, MD5, MD5_SIZE))
 _NAMES = {header: name for name, header in _HEADERS.items()}
 _RESERVED = {header.lower() for header in _NAMES}
 
@@ -83,6 +86,23 @@ def is_md5_in_base64(etag: str, text: str) -> bool:
         return len(etag) == _LENGTH and b2a_base64(a2b_hex(etag), newline=False) == text.encode()
     except ValueError:  # of an upload in parts, or of another kind
         return False
+
+
+def kept_with(data: bytes, attributes: Mapping[str, str], *, verified: bool) -> Loaded:
+    """A content, and what a copy takes along of what its answer has told.
+
+    ``verified``: the MD5 among it is that of the content.
+    """
+    content_type = attributes.get("Content-Type")
+    metadata: dict[str, str] = {}
+    if len(attributes) == (content_type is not None):  # and no more, as of many programs
+        return Loaded(data, Attributes(None, None, content_type, metadata, offered=True))
+    mtime = kept_mtime({MTIME: attributes.get(MTIME, "")})
+    is_ours = verified and mtime is not None and attributes.keys() == _OURS
+    if is_ours and attributes[MD5_SIZE] == str(len(data)):  # as it most often is
+        return Loaded(data, Attributes(mtime, None, content_type, metadata, offered=True))
+    metadata = shown(as_metadata(metadata_of(attributes)))
+    return Loaded(data, Attributes(mtime, None, content_type, metadata, offered=True))
 
 
 def as_head(facts: Facts) -> dict[str, Any]:

@@ -47,12 +47,22 @@ class FastStream(ObjectWindow):
         self._fit = True
 
         def opened() -> tuple[bytes, int, str | None, Known]:
-            body, data = self._whole(client, key) if whole else engine.read(key, 0, FIRST)
-            if whole:
+            body, data = self._whole(client, key) if whole else self._begin(key)
+            if data is None:
                 self._onward = Onward(self._again, client.bounds, body)
             return data or b"", body.facts.size, body.facts.etag, known(body.facts)
 
         super().__init__(client, key, opened)
+
+    def _begin(self, key: str) -> tuple[Body, bytes | None]:
+        """The first range; of a server that does not send it as one, all, to be read on from."""
+        if not self._engine.sends_whole:
+            try:
+                return self._engine.read(key, 0, FIRST)
+            except Unfit:
+                if not self._engine.sends_whole:
+                    raise
+        return self._engine.read(key, at_once=FIRST)
 
     def _whole(self, client: S3Client, key: str) -> tuple[Body, None]:
         """One answer with all of it, and nothing read of it yet."""

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from ...info import CleanupCount
+from ...info import CleanupCount, Loaded
 from ..errors import RootNotFoundError
 from ..object_stores.kept import md5_digest
 from ..object_stores.listing import pages
 from ..object_stores.source import Source
+from ..object_stores.verifying import Known, verifier_for
 from ..remote import is_transient
 from .codes import is_refused_before_it_began
 from .conditional_copy import CopyCondition
 from .engines import INSTALL
 from .looking import Raw, S3Looks
-from .metadata import kept_facts, with_md5
+from .metadata import attributes_of, kept_facts, with_md5
 from .stream import S3Stream
 from .transfer import S3Transfers, condition_of
 
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
-__all__ = ["LONGEST_KEY", "S3Filesystem"]
+    from ...info import FileInfo
+
+__all__ = ["LONGEST_KEY", "S3Filesystem", "check_length"]
 
 #: Bytes that a key may have.
 LONGEST_KEY = 1024
@@ -72,6 +75,16 @@ class S3Filesystem(S3Looks):
         self.client.run(lambda: self.transfers.fetch(path, sink, start or 0, end))
         return sink.getvalue()
 
+    def load(self, path: str) -> Loaded:
+        """All of a small object by one request, compared, and what was kept with it."""
+        found = self.client.run(lambda: self.client.fetch(path, 0, None))
+        known = found.known if self.client.options.verify_downloads else Known()
+        verifier = verifier_for(known, len(found.data))
+        if verifier is not None:
+            verifier.feed(0, found.data)
+            verifier.finish()
+        return Loaded(found.data, attributes_of(found.told))
+
     def get_file(self, rpath: str, lpath: str) -> None:
         with open(lpath, "w+b") as sink:
             self.client.run(lambda: self.transfers.fetch(rpath, sink))
@@ -85,6 +98,13 @@ class S3Filesystem(S3Looks):
             extra = with_md5(extra, md5_digest(value), len(value))
         create = options.get("mode") == "create"
         self.create(path, create, lambda only: self._put_now(path, value, only, extra))
+
+    def put_small(self, path: str, value: bytes, headers: dict[str, str]) -> bool:
+        """Store a small value with these headers and metadata, in the fastest way there is.
+
+        Whether it was stored: False where there is no such way. ``headers`` are the callee's.
+        """
+        return False
 
     def _put_now(self, path: str, value: bytes, create: bool, extra: Raw) -> None:
         self.client.run(lambda: self.transfers.put(path, value, create, extra))
@@ -111,7 +131,7 @@ class S3Filesystem(S3Looks):
 
     def create(self, path: str, create: bool, put: Callable[[bool], object]) -> None:
         """``put(create)``, which stores an object; also where the server knows no conditions."""
-        _check_length(path)
+        check_length(path)
         try:
             if create and self.client.options.conditional_put == "disabled":
                 raise io.UnsupportedOperation("conditions are disabled")
@@ -135,6 +155,21 @@ class S3Filesystem(S3Looks):
     def cp_file(self, path1: str, path2: str) -> None:
         self.copy(path1, path2, self.head(path1))
 
+    def copy_listed(
+        self,
+        info: FileInfo,
+        source: str,
+        target: str,
+        new: Mapping[str, Any],
+        origin: S3Filesystem,
+    ) -> None:
+        """As ``copy``, of what a listing tells; without a look where that is enough."""
+        if info.size is None or info.size > self.transfers.copy_at_once:
+            about = origin.head(source)
+        else:
+            about = {"ContentLength": info.size}
+        self.copy(source, target, about, new, origin=origin)
+
     def copy(
         self,
         source: str,
@@ -148,7 +183,7 @@ class S3Filesystem(S3Looks):
 
         ``origin`` is the bucket that ``source`` is in, where it is another one.
         """
-        _check_length(target)
+        check_length(target)
         size, transfers, origin = int(about["ContentLength"]), self.transfers, origin or self
         extra: dict[str, Any] = dict(new or {})
         if size > transfers.copy_at_once:  # the server keeps these itself when it copies at once
@@ -182,7 +217,7 @@ class S3Filesystem(S3Looks):
         new: Mapping[str, Any],
     ) -> None:
         """The same where nothing has the target's name; ``FileExistsError``."""
-        _check_length(target)
+        check_length(target)
         condition, size = CopyCondition.of(mode), int(about["ContentLength"])
         if condition.name is None or size > self.transfers.copy_at_once:
             extra = {**self._whole_facts(source, about), **new}
@@ -358,7 +393,10 @@ def _summary(failures: list[tuple[str, Exception]], count: int) -> Exception:
     return found
 
 
-def _check_length(key: str) -> None:
+def check_length(key: str) -> None:
+    """``OSError`` for what no key can be."""
+    if len(key) <= LONGEST_KEY // 4:  # whatever letters these are
+        return
     length = len(key.encode())
     if length > LONGEST_KEY:
         raise OSError(

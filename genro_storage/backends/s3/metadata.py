@@ -5,22 +5,33 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ...info import Checksum
+from ...info import Attributes, Checksum
 from ..object_stores.header_text import decoded, encoded
-from ..object_stores.kept import kept_checksum, kept_metadata, kept_mtime
+from ..object_stores.kept import kept_checksum, kept_metadata, kept_mtime, shown
 from ..object_stores.verifying import Known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["as_headers", "as_metadata", "is_md5", "is_plain", "kept_facts", "known_of", "with_md5"]
+__all__ = [
+    "MOST_METADATA",
+    "as_headers",
+    "as_metadata",
+    "attributes_of",
+    "is_md5",
+    "is_plain",
+    "kept_facts",
+    "known_of",
+    "length_of",
+    "with_md5",
+]
 
 _MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 # RFC 9110 §5.6.2, a token; in lower case, as S3 returns it.
 _KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 
 #: Bytes of the names and values of metadata that S3 takes.
-_MOST = 2048
+MOST_METADATA = 2048
 
 #: What belongs to an object beside its content, and a copy with new metadata would lose.
 _FACTS = (
@@ -68,6 +79,17 @@ def as_metadata(headers: Mapping[str, str]) -> dict[str, str]:
     return {key.lower(): decoded(value) for key, value in headers.items()}
 
 
+def attributes_of(answer: Mapping[str, Any]) -> Attributes:
+    """What a copy takes along of what the answer to a GET or HEAD says.
+
+    >>> attributes_of({"ContentType": "text/plain", "Metadata": {"mtime": "7.5"}}).mtime
+    7.5
+    """
+    metadata = as_metadata(answer.get("Metadata") or {})
+    content_type: str | None = answer.get("ContentType")
+    return Attributes(kept_mtime(metadata), None, content_type, shown(metadata), offered=True)
+
+
 def kept_facts(answer: Mapping[str, Any]) -> dict[str, Any]:
     """What a HEAD said that a copy must be told again."""
     return {name: answer[name] for name in _FACTS if answer.get(name) is not None}
@@ -113,16 +135,21 @@ def _size(answer: Mapping[str, Any]) -> int | None:
     return None if length is None else int(length)
 
 
+def length_of(metadata: Mapping[str, str]) -> int:
+    """Bytes of all names and values, of which S3 takes ``MOST_METADATA``."""
+    return sum(len(each.encode()) for pair in metadata.items() for each in pair)
+
+
 def with_md5(options: Mapping[str, Any], digest: bytes, size: int) -> dict[str, Any]:
     """The parameters of an upload that keep the MD5 of its content, and whose it is, too.
 
     As far as a user's own metadata leave room: S3 takes 2 KB of names and values.
     """
     found: dict[str, str] = dict(options.get("Metadata", {}))
-    used = sum(len(each.encode()) for pair in found.items() for each in pair) if found else 0
+    used = length_of(found)
     for name, value in kept_metadata(digest, size).items():
         used += len(name) + len(value)
-        if used > _MOST:
+        if used > MOST_METADATA:
             break  # the size alone would be of no use
         found[name] = value
     return {**options, "Metadata": found} if found else dict(options)

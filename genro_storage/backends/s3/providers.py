@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
 import inspect
 import threading
@@ -237,7 +238,11 @@ async def _in_a_thread(step: Callable[[], Credentials]) -> Credentials:
         else:
             future.set_result(found)
 
-    threading.Thread(target=work, name="genro-storage-credentials", daemon=True).start()
+    # In the context of who waits for it, and may want to hear of what is tried again.
+    context = contextvars.copy_context()
+    threading.Thread(
+        target=context.run, args=(work,), name="genro-storage-credentials", daemon=True
+    ).start()
     return await asyncio.wrap_future(future)
 
 

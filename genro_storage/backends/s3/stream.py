@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from ..object_stores.verifying import Known
-    from .client import Fetched, S3Client
+    from .client import S3Client
+    from .fetched import Fetched
 
 __all__ = ["S3Stream"]
 

@@ -22,7 +22,7 @@ from ..signing import (
     wire_digest,
 )
 from .codes import server_code
-from .filesystem import _check_length
+from .filesystem import check_length
 from .metadata import as_headers
 from .requests import along_with, no_conditions
 from .transfer import condition_of
@@ -208,7 +208,7 @@ class S3Urls(FsspecBackend):
         """Refuse now what the store would refuse the client later, or we would take for ours."""
         refuse_internal(metadata)
         self._require_write(path, False)
-        _check_length(self._full(path))
+        check_length(self._full(path))
 
     def upload_url(self, path: str, terms: UploadTerms) -> UploadURL:
         self._require_key(path, terms.metadata)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from ...capabilities import BackendCapabilities
     from ...info import Descriptor, FileInfo
-    from .client import Fetched, S3Client
+    from .client import S3Client
+    from .fetched import Fetched
 
 __all__ = ["CURRENT", "State", "VersionedS3Backend"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar, cast
 
 from ...exceptions import locating
 from ...info import FileInfo
 from ..errors import RootNotFoundError
-from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import Content, SpooledWrite
 from ..remote import RemoteFilesystem, repeated
+from ..remote_names import RemoteNames
 from ..temporary_names import refuse_temporary, unique_name
 from .files import COPY_DATA, SftpFiles
 
@@ -71,12 +71,13 @@ class _Remote(RemoteFilesystem):
         repeated(self._bounds, attempt)
 
 
-class SftpBackend(FsspecBackend):
+class SftpBackend(RemoteNames):
     """A directory of an SFTP server. ``store`` is equal for mounts of the same login.
 
     ``copy_optimization`` is declared from the moment when a server has said that it copies.
     """
 
+    concurrency: ClassVar[int] = 4
     kept_attributes: frozenset[str] = frozenset({"mtime", "mode"})
 
     def __init__(
@@ -212,6 +213,10 @@ class SftpBackend(FsspecBackend):
         self._files.ask(lambda files: files.set_mtime(path, mtime))
 
     # -- names --------------------------------------------------------------------------------
+
+    def _make_empty(self, path: str) -> None:
+        name = path.rpartition("/")[2]
+        self._files.ask(lambda files: files.put(path, name, b"", None, if_absent=False))
 
     def mkdir(self, path: str) -> None:
         if not path:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...exceptions import locating
 from ...info import FileInfo
 from ...paths import is_addressable, order_key, parent_of
 from ..base import COPY_CHUNK
 from ..errors import RootNotFoundError
-from ..fsspec_backend import FsspecBackend
 from ..fsspec_backend import _is_unfinished as is_unfinished
 from ..fsspec_info import Profile
 from ..fsspec_write import Content
 from ..remote import RemoteFilesystem, missing_extra
+from ..remote_names import RemoteNames
 from ..temporary_names import refuse_temporary
 from .names import refuse
 
@@ -35,10 +35,12 @@ _log = logging.getLogger("genro_storage")
 _PROFILE = Profile(commit="rename", appends=True, copies=True, threadsafe=True)
 
 
-class SmbBackend(FsspecBackend):
+class SmbBackend(RemoteNames):
     """A share. Connects at its first use; one connection serves all threads."""
 
+    concurrency: ClassVar[int] = 4
     kept_attributes: frozenset[str] = frozenset({"mtime"})
+    folds_case: ClassVar[bool] = True  # as every share that nobody has set up otherwise
 
     def __init__(self, options: SmbOptions, mount: str) -> None:
         self._options = options

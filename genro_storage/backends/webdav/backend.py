@@ -8,17 +8,18 @@ import logging
 import random
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
 
 from ...exceptions import locating
 from ...info import CleanupCount, FileInfo
 from ...paths import join, parent_of
+from ...retries import note_retry
 from ..base import COPY_CHUNK
 from ..errors import RootNotFoundError
-from ..fsspec_backend import FsspecBackend
 from ..fsspec_info import Profile
 from ..fsspec_write import Content, GuardedReader
 from ..remote import RemoteFilesystem, missing_extra
+from ..remote_names import RemoteNames
 from ..temporary_names import is_temporary, refuse_temporary
 from .attempts import beside
 from .settings import BadRequestError, FailedError, components, is_misread
@@ -46,7 +47,7 @@ _ATTEMPTS = 10
 _PROFILE = Profile(commit="rename", copies=True, threadsafe=True)
 
 
-class WebdavBackend(FsspecBackend):
+class WebdavBackend(RemoteNames):
     """A collection of a WebDAV server, from ``root`` downwards.
 
     A write goes to a temporary file beside its target and takes the target's name by MOVE.
@@ -59,6 +60,7 @@ class WebdavBackend(FsspecBackend):
     to make room.
     """
 
+    concurrency: ClassVar[int] = 4
     kept_attributes: frozenset[str] = frozenset({"content_type"})
 
     def __init__(self, settings: Settings, root: str = "", *, direct: bool = False) -> None:
@@ -270,6 +272,7 @@ class WebdavBackend(FsspecBackend):
                 if attempt == _ATTEMPTS or not self._is_file(temporary):
                     raise
                 _log.debug("%r is contended: %s", full, error)
+                note_retry(error)
 
     def _take_name_once(self, temporary: str, full: str, path: str) -> None:
         found = self._kind(path)
@@ -292,6 +295,9 @@ class WebdavBackend(FsspecBackend):
         self._remote.call_until_done(
             lambda fs: cast("WebdavFilesystem", fs).mv_if_absent(source, full), FileNotFoundError
         )
+
+    def _makes_siblings(self) -> bool:
+        return not self._direct
 
     def mkdir(self, path: str) -> None:
         if not path:
@@ -390,9 +396,10 @@ class WebdavBackend(FsspecBackend):
             try:
                 self._fs.rm_file(full)
                 return
-            except FailedError:
+            except FailedError as error:
                 if attempt == _ATTEMPTS:
                     raise
+                note_retry(error)
                 # Somebody removes it and somebody else makes it, all the time.
                 time.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - not a secret
 

@@ -1,0 +1,327 @@
+"""Plans that are carried out by threads: the same outcome, whatever fails on the way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from genro_storage.backends.memory import MemoryBackend
+from genro_storage.exceptions import (
+    StorageChangedError,
+    StorageConnectionError,
+    StorageIOError,
+    StoragePermissionError,
+    StorageValueError,
+)
+from genro_storage.mount import Mount
+from genro_storage.retries import note_retry
+from genro_storage.transfer import Place, SerialExecutor, ThreadedExecutor, executors, plan_copy
+from tests.support.trees import Streaming, content, fill, make
+
+MANY = {f"d{number % 7}/f{number}.txt": b"%d" % number for number in range(200)}
+
+
+def threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name == "genro-storage-copy"]
+
+
+@pytest.fixture(params=[1, 2, 8])
+def concurrency(request):
+    return request.param
+
+
+def mounts(kind=MemoryBackend):
+    return Mount("src", kind()), Mount("dst", kind())
+
+
+def copied(source, target, **options):
+    return plan_copy(Place(source, ""), Place(target, "out")).apply(**options)
+
+
+# -- what is done ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("local", "local"), ("local", "memory"), ("streaming", "local")]
+)
+def test_a_tree_arrives_as_it_is_with_any_number_of_threads(first, second, tmp_path, concurrency):
+    source, target = make(first, "src", tmp_path), make(second, "dst", tmp_path)
+    fill(source, "", MANY)
+    report = copied(source, target, concurrency=concurrency)
+    assert content(target, "out") == MANY
+    assert (report.copied, report.bytes_copied) == (200, sum(map(len, MANY.values())))
+    assert (report.failed, report.retried, threads()) == (0, 0, [])
+    again = plan_copy(Place(source, ""), Place(target, "out"), skip="hash").apply(
+        concurrency=concurrency
+    )
+    assert str(again) == "0 copied, 200 skipped (same content)"
+
+
+def test_callbacks_run_in_the_thread_that_started_the_copy():
+    source, target = mounts()
+    fill(source, "", MANY)
+    here, seen = threading.get_ident(), set()
+    heard = []
+
+    def note(*_):
+        seen.add(threading.get_ident())
+
+    copied(
+        source, target, concurrency=4, on_file=note, on_skip=note,
+        progress=lambda current, total: heard.append((current, total)),
+    )  # fmt: skip
+    assert seen == {here}
+    assert heard == [(number, 200) for number in range(1, 201)]
+
+
+class Busy(Streaming):
+    """Knows how many write to it at one time."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = self.most = 0
+        self.lock = threading.Lock()
+
+    def write_bytes(self, path, data, **options):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.002)
+        with self.lock:
+            self.now -= 1
+        return super().write_bytes(path, data, **options)
+
+
+def test_no_more_files_are_under_way_than_asked_for(concurrency):
+    source, target = Mount("src", Streaming()), Mount("dst", Busy())
+    fill(source, "", {f"f{number}": b"x" for number in range(60)})
+    copied(source, target, concurrency=concurrency)
+    assert target.backend.most == concurrency
+
+
+def test_of_large_files_only_a_few_are_under_way(monkeypatch):
+    monkeypatch.setattr(executors, "_BIG", 10)
+    source, target = Mount("src", Streaming()), Mount("dst", Busy())
+    fill(source, "", {f"f{number:02}": b"x" * 11 for number in range(30)})
+    report = copied(source, target, concurrency=8)
+    assert (report.copied, target.backend.most) == (30, 2)
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_no_threads_at_all_are_refused(value):
+    source, target = mounts()
+    with pytest.raises(StorageValueError, match="at least 1"):
+        copied(source, target, concurrency=value)
+
+
+# -- what fails -----------------------------------------------------------------------------------
+
+
+class Refusing(Streaming):
+    """Takes no file whose name ends so."""
+
+    bad = "3.txt"
+
+    def write_bytes(self, path, data, **options):
+        if path.endswith(self.bad):
+            raise PermissionError(13, "not this one", path)
+        return super().write_bytes(path, data, **options)
+
+
+def test_the_first_error_ends_the_copy_and_what_has_arrived_stays(concurrency):
+    source, target = Mount("src", Streaming()), Mount("dst", Refusing())
+    fill(source, "", MANY)
+    with pytest.raises(StoragePermissionError, match=r"dst:out/d\d/f\d*3.txt: ") as caught:
+        copied(source, target, concurrency=concurrency)
+    there = content(target, "out")
+    assert there.items() < MANY.items()
+    assert f"stopped: {len(there)} copied, 0 skipped" in str(caught.value.__notes__)
+    assert threads() == []
+
+
+def test_collected_errors_stop_nobody_else_and_are_all_in_the_report(concurrency):
+    source, target = Mount("src", Streaming()), Mount("dst", Refusing())
+    fill(source, "", MANY)
+    bad = {relpath for relpath in MANY if relpath.endswith("3.txt")}
+    report = copied(source, target, concurrency=concurrency, on_error="collect")
+    assert content(target, "out") == {name: data for name, data in MANY.items() if name not in bad}
+    assert (report.copied, report.failed) == (180, 20)
+    assert {each.relpath for each in report.failures} == bad
+    assert all(isinstance(each.error, StoragePermissionError) for each in report.failures)
+    assert report.to_dict()["failures"][0]["kind"] == "StoragePermissionError"
+
+
+def test_a_listing_that_breaks_off_ends_the_copy_and_counts_what_has_arrived(concurrency):
+    class Breaking(Streaming):
+        def find(self, path, **options):
+            for number, info in enumerate(super().find(path, **options)):
+                if number == 60:
+                    raise ConnectionResetError("the listing broke off")
+                yield info
+
+    source, target = Mount("src", Breaking()), Mount("dst", Streaming())
+    fill(source, "", MANY)
+    with pytest.raises(StorageConnectionError, match="src:") as caught:
+        copied(source, target, concurrency=concurrency, on_error="collect")
+    there = [info for info in target.find("out") if info.is_file]
+    assert f"stopped: {len(there)} copied" in str(caught.value.__notes__)
+    assert 0 < len(there) < 60
+    assert threads() == []
+
+
+class Shaky(Streaming):
+    """Every so many requests the connection breaks."""
+
+    def __init__(self, every):
+        super().__init__()
+        self.every, self.count, self.lock = every, 0, threading.Lock()
+
+    def write_bytes(self, path, data, **options):
+        with self.lock:
+            self.count += 1
+            broken = self.count % self.every == 0
+        if broken:
+            raise ConnectionResetError("reset by peer")
+        return super().write_bytes(path, data, **options)
+
+
+def test_a_broken_connection_costs_another_attempt_which_the_report_tells(concurrency, monkeypatch):
+    monkeypatch.setattr("genro_storage.transfer.execute._PAUSE", 0.001)
+    source, target = Mount("src", Streaming()), Mount("dst", Shaky(10))
+    fill(source, "", MANY)
+    report = copied(source, target, concurrency=concurrency)
+    assert content(target, "out") == MANY
+    assert (report.copied, report.failed, report.retried) == (200, 0, 22)
+    assert all(each.relpath in MANY and "reset by peer" in each.error for each in report.retries)
+
+
+def test_a_connection_that_stays_broken_is_given_up(monkeypatch):
+    monkeypatch.setattr("genro_storage.transfer.execute._PAUSE", 0.001)
+    source, target = Mount("src", Streaming()), Mount("dst", Shaky(1))
+    fill(source, "", {"a": b"1"})
+    report = copied(source, target, on_error="collect", retries=2)
+    assert (report.failed, report.retried, target.backend.count) == (1, 2, 3)
+
+
+def test_what_a_backend_has_repeated_by_itself_is_in_the_report_too():
+    class Noting(Streaming):
+        def write_bytes(self, path, data, **options):
+            note_retry(TimeoutError("slow"))
+            return super().write_bytes(path, data, **options)
+
+    source, target = Mount("src", Streaming()), Mount("dst", Noting())
+    fill(source, "", {"a": b"1", "b": b"2"})
+    report = copied(source, target, concurrency=2)
+    assert sorted((each.relpath, each.error) for each in report.retries) == [
+        ("a", "TimeoutError: slow"),
+        ("b", "TimeoutError: slow"),
+    ]
+
+
+class Growing(Streaming):
+    """A file that is written to between the listing and the reading, so many times."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times = Counter({"a": times})
+
+    def load(self, path):
+        if self.times[path] > 0:
+            self.times[path] -= 1
+            self.write_bytes(path, self.read_bytes(path) + b"+")
+        return super().load(path)
+
+
+def test_a_source_that_has_changed_is_looked_at_and_copied_again():
+    source, target = Mount("src", Growing(2)), Mount("dst", Streaming())
+    fill(source, "", {"a": b"1", "b": b"2"})
+    report = copied(source, target)
+    assert content(target, "out") == {"a": b"1++", "b": b"2"}
+    assert (report.copied, report.retried) == (2, 2)
+
+
+def test_a_source_that_never_rests_is_an_error_and_the_old_content_stays():
+    source, target = Mount("src", Growing(99)), Mount("dst", Streaming())
+    fill(source, "", {"a": b"1", "b": b"2"})
+    fill(target, "out", {"a": b"old"})
+    with pytest.raises(StorageChangedError, match="src:a: changed while it was being copied"):
+        copied(source, target)
+    assert target.read_bytes("out/a") == b"old"
+
+
+def test_an_interrupt_ends_the_threads_and_is_raised():
+    source, target = Mount("src", Streaming()), Mount("dst", Busy())
+    fill(source, "", MANY)
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        copied(source, target, concurrency=4, on_file=interrupted)
+    assert threads() == []
+    assert content(target, "out").items() <= MANY.items()
+
+
+def test_what_is_no_error_but_the_end_of_the_program_leaves_a_thread_too():
+    class Exiting(Streaming):
+        def write_bytes(self, path, data, **options):
+            raise SystemExit(7)
+
+    source, target = Mount("src", Streaming()), Mount("dst", Exiting())
+    fill(source, "", {"a": b"1", "b": b"2"})
+    with pytest.raises(SystemExit):
+        copied(source, target, concurrency=2)
+
+
+# -- verifying ------------------------------------------------------------------------------------
+
+
+class Lossy(Streaming):
+    """Stores other bytes than it is given: one changed, or one less."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def write_bytes(self, path, data, **options):
+        if path.endswith("b"):
+            data = data[:-1] if self.how == "short" else data[:-1] + b"?"
+        return super().write_bytes(path, data, **options)
+
+
+@pytest.mark.parametrize(
+    ("verify", "how", "found"),
+    [
+        (None, "short", False),
+        ("size", "short", True),
+        ("size", "changed", False),
+        ("checksum", "changed", True),
+        ("checksum", "short", True),
+    ],
+)
+def test_what_has_arrived_is_compared_as_asked(verify, how, found):
+    source, target = Mount("src", Streaming()), Mount("dst", Lossy(how))
+    fill(source, "", {"a": b"one", "b": b"two"})
+    report = copied(source, target, verify=verify, on_error="collect")
+    assert [each.relpath for each in report.failures] == (["b"] if found else [])
+    assert report.verified == (0 if verify is None else 2 - found)
+    if found:
+        assert isinstance(report.failures[0].error, StorageIOError)
+        assert "dst:out/b: is not what was copied from src:b" in str(report.failures[0].error)
+
+
+@pytest.mark.parametrize(("option", "value"), [("verify", "md5"), ("on_error", "ignore")])
+def test_what_is_no_way_to_verify_or_fail_is_refused(option, value):
+    source, target = mounts()
+    with pytest.raises(StorageValueError, match=f"{option}= takes "):
+        copied(source, target, **{option: value})
+
+
+@pytest.mark.parametrize("executor", [SerialExecutor(), ThreadedExecutor(3)])
+def test_an_executor_of_ours_may_be_named(executor):
+    source, target = mounts()
+    fill(source, "", MANY)
+    assert copied(source, target, executor=executor).copied == 200
