@@ -117,10 +117,8 @@ def _fill(error: object, errno: int | None, message: str, node: str | None) -> N
         error.errno, error.strerror, error.filename = errno, message, node
 
 
-def _rebuild(
-    kind: type[StorageError], message: str, node: str | None, errno: int | None
-) -> StorageError:
-    return kind(message, node=node, errno=errno)
+def _rebuild(kind: type[StorageError], text: str, node: str | None, no: int | None) -> StorageError:
+    return kind(text, node=node, errno=no)
 
 
 class StorageNotFoundError(StorageError, FileNotFoundError):

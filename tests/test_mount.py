@@ -256,6 +256,7 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "why_not",
         "latest_version_is_fixed",
         "guessed_type",
+        "shared",
     }
     rights = {"require_write", "require_delete", "require_attributes", "require_below_root"}
     # Of scan and remove_tree; of write_if_match.
