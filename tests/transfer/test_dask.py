@@ -104,5 +104,8 @@ def test_a_killed_worker_leaves_a_bucket_the_same_and_no_key_travels(
     monkeypatch.setattr(client, "submit", keeping)
     require_all(home, *copy_and_kill_one(client, storage))
     assert storage.node("src:").check("dst:tree").ok
+    # Times are kept with the objects and in no listing: the workers ask.
+    report = storage.node("src:").sync("dst:tree", skip="mtime", executor=client.get_executor())
+    assert (report.copied, report.skipped) == (0, FILES)
     assert len(sent) > 4
     assert not any(b"KEYOFTHEFILE" in data or b"SECRETOFTHEFILE" in data for data in sent)
