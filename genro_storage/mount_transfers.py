@@ -88,7 +88,7 @@ class MountTransfers(MountResuming):
         there, target_real = target._at(target_path)
         inner = info if real == info.path else info._replace(path=real)
         with translating(lambda: self._way(info.path, target, target_path), "copying"):
-            there.copy_listed(inner, target_real, backend)
+            there.copy_listed(inner, target_real, None if there is backend else backend)
 
     def folding(self, path: str) -> Folding:
         """Which spellings of a name are one file in the directory ``path``, or where it will be.
