@@ -286,6 +286,11 @@ class StorageManager:
         Written ``"package.module:function"``. Copies by the processes of an executor open their
         mounts through it, and where it is None through the configuration files, so that no key
         travels. Raises ``StorageValueError`` for what is not written so.
+
+        >>> storage = StorageManager()
+        >>> storage.reference = "my_app.places:manager"
+        >>> storage.reference
+        'my_app.places:manager'
         """
         return self._home.factory
 

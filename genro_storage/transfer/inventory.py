@@ -55,7 +55,7 @@ class Inventory:
     over again and again, in constant memory: the report, which is in no order, is sorted in files
     in ``directory`` (by default the system's for temporary ones), of about 120 bytes an object.
 
-    Iterating raises ``StorageIOError`` where a file of the report is not what the manifest says.
+    Iterating raises ``StorageIOError`` where a file of the report is not what the manifest says::
 
         inventory = Inventory(storage.node("reports:photos/daily/2026-11-01T01-00Z/manifest.json"))
         storage.node("photos:").plan_copy("backup:", listing=inventory)

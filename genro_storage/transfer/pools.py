@@ -94,7 +94,10 @@ class ShardedExecutor:
     then its files are failures. ``concurrency``: files at a time in each worker.
 
     Mounts are opened by reference: ``StorageValueError`` where one cannot be (``Mount.shared``),
-    where the target is an archive, which only one process writes, or where the pool forks.
+    where the target is an archive, which only one process writes, or where the pool forks::
+
+        executor = ShardedExecutor(client.get_executor(), max_files=200)
+        storage.node("photos:").sync("backup:", executor=executor)
     """
 
     def __init__(
