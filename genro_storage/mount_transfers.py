@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .backends.dynamic import DynamicRoot
 from .exceptions import StorageError, translate, translating
-from .mount_extras import MountExtras
+from .mount_resuming import MountResuming
 from .paths import Folding
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["MountTransfers"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class MountTransfers(MountExtras):
+class MountTransfers(MountResuming):
     """As the verbs of one file, without asking for what is known."""
 
     @property
@@ -64,7 +64,7 @@ class MountTransfers(MountExtras):
         there, target_real = target._at(target_path)
         inner = info if real == info.path else info._replace(path=real)
         with translating(lambda: self._way(info.path, target, target_path), "copying"):
-            there.copy_listed(inner, target_real, backend)
+            there.copy_listed(inner, target_real, None if there is backend else backend)
 
     def folding(self, path: str) -> Folding:
         """Which spellings of a name are one file in the directory ``path``, or where it will be.

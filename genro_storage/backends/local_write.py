@@ -18,7 +18,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..exceptions import SourceChangedError
-from ..retries import bytes_listener, note_bytes
+from ..retries import note_bytes
 from .base import COPY_CHUNK, WriteHandle
 from .local_links import publish_exclusively
 from .local_sizes import may_be_untold
@@ -49,6 +49,7 @@ else:
 
 
 __all__ = [
+    "NEW",
     "PLAIN",
     "AtomicFile",
     "copy_content",
@@ -56,15 +57,16 @@ __all__ = [
     "copy_unchanged",
     "is_at",
     "lock",
+    "mode_of_new",
     "remove_stale",
     "unlock",
 ]
 
 # Some flags exist on some systems only.
 PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-#: Bytes that are copied at once where somebody wants to hear of them.
-_TOLD = 32 * COPY_CHUNK
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
+NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
+#: Bytes that the kernel copies in one step, so that somebody can hear of it in between.
+_STEP = 64 * 1024 * 1024
 _CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 
 
@@ -126,13 +128,18 @@ def remove_stale(path: str, *, by_age: bool = False) -> bool:
         os.close(descriptor)
 
 
+def mode_of_new(replaced: os.stat_result | None) -> int:
+    """With which mode a file is made: one that replaces a private one must not be readable."""
+    return 0o666 if replaced is None else 0o600
+
+
 def _begin(directory: str, name: str, mode: int) -> tuple[int, str]:
     """Create and lock a temporary file for ``directory/name``: (descriptor, path)."""
     slot = 0
     while True:
         path = _temporary_path(directory, name, slot)
         try:
-            descriptor = os.open(path, _FLAGS, mode)
+            descriptor = os.open(path, NEW, mode)
         except FileExistsError:
             if not remove_stale(path):
                 slot += 1
@@ -219,12 +226,7 @@ class AtomicFile(WriteHandle):
         directory, _, self._name = target.rpartition("/")
         self._directory = directory or "/"
         self._path: str | None = None
-        descriptor = _unnamed(self._directory) if replaced is None else None
-        if descriptor is None:
-            # A file that replaces a private one must not be readable meanwhile.
-            mode = 0o666 if replaced is None else 0o600
-            descriptor, self._path = _begin(self._directory, self._name, mode)
-        self._descriptor = descriptor
+        self._descriptor = self._make(replaced)
         self._done = False
         try:
             if replaced is not None:
@@ -234,6 +236,13 @@ class AtomicFile(WriteHandle):
         except BaseException:
             self.abort()
             raise
+
+    def _make(self, replaced: os.stat_result | None) -> int:
+        """The descriptor of the file to write to; ``_path`` is its name, if it has one."""
+        descriptor = _unnamed(self._directory) if replaced is None else None
+        if descriptor is None:
+            descriptor, self._path = _begin(self._directory, self._name, mode_of_new(replaced))
+        return descriptor
 
     def write(self, data: object) -> int:
         return os.write(self._descriptor, data)  # type: ignore[arg-type]
@@ -378,16 +387,14 @@ def copy_content(source: int, target: int, size: int) -> int:
     ``copy_file_range`` shares the blocks (reflink) on file systems that can.
     """
     copied = 0
-    # The kernel would take a large file as a whole, and whoever waits would hear nothing.
-    step = size if bytes_listener() is None else _TOLD
     if hasattr(os, "copy_file_range"):
         try:
             while copied < size:
-                count = os.copy_file_range(source, target, min(step, size - copied))
+                count = os.copy_file_range(source, target, min(size - copied, _STEP))
                 if not count:
                     break
                 copied += count
-                if size > step:
+                if size > _STEP:
                     note_bytes(count)
         except OSError as error:
             if copied or error.errno not in (

@@ -6,11 +6,12 @@ Each has a default, so that a backend overrides one only where it can do better.
 from __future__ import annotations
 
 import errno
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from ..info import Attributes, Loaded
 from ..paths import Folding
+from .resuming import ResumingVerbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["TransferVerbs"]
 
 
-class TransferVerbs(ABC):
+class TransferVerbs(ResumingVerbs):
     """The part of :class:`~genro_storage.backends.base.Backend` for the transfer engine."""
 
     #: How many transfers at a time pay here: many where the answer takes its time.
@@ -78,12 +79,12 @@ class TransferVerbs(ABC):
         """
         return info.checksum
 
-    def copy_listed(self, info: FileInfo, target: str, origin: Backend) -> None:
-        """Copy a file of ``origin`` (this backend, or one that ``copies_from`` takes) to ``target``.
+    def copy_listed(self, info: FileInfo, target: str, origin: Backend | None) -> None:
+        """Copy a file of ``origin`` (None: of this backend; or one that ``copies_from`` takes).
 
         As ``copy`` and ``copy_from``; ``info`` is from a listing, and tells size and ETag.
         """
-        if origin is self:
+        if origin is None:
             self.copy(info.path, target)
         else:
             self.copy_from(origin, info.path, target)

@@ -265,6 +265,8 @@ class Transfer:
         try:
             if self._in_store and self._copies_inside(info, target_path):
                 return CopyResult(None, info.size or 0)
+            if self.terms.resume and (found := self._resumed(info, target_path)) is not None:
+                return found
             is_small = info.size is not None and 0 < info.size <= min(_SMALL, self._block)
             limited = bool(self.terms.bandwidth)  # then each block passes through here
             if self._local and (self._both_local or not is_small) and not limited:
@@ -287,6 +289,21 @@ class Transfer:
         if is_small and self.terms.version is None:
             return self._at_once(info, target_path)
         return self._stream(info, target_path)
+
+    def _resumed(self, info: FileInfo, target_path: str) -> CopyResult | None:
+        """Copy a large file from where an earlier run was interrupted; None to copy it as usual."""
+        from .resuming import resumable_copy
+
+        if self.terms.version is not None:
+            return None
+        return resumable_copy(
+            Place(self.source.mount, info.path),
+            info,
+            Place(self.target.mount, target_path),
+            attributes=_attributes(info),
+            if_absent=self.terms.if_absent,
+            take=self._take,
+        )
 
     def _copies_inside(self, info: FileInfo, target_path: str) -> bool:
         """Whether the store has copied it; not where it cannot on the condition that is asked for."""

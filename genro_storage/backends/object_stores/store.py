@@ -26,7 +26,7 @@ from .kept import KeptChecksum
 from .listing import Entry, Page, in_any_order, in_key_order, pages, scanned
 from .other_clients import LendsClients
 from .reader import PIECE
-from .reading import StoreReading
+from .resuming import StoreResuming
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,7 +43,7 @@ Asking = Callable[[Callable[[Any], Any]], Any]
 _DELETERS = 8
 
 
-class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
+class ObjectStoreBackend(LendsClients, StoreResuming, ObjectUrls):
     """A bucket, from a prefix downwards.
 
     ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.
@@ -248,8 +248,8 @@ class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
             self._check_key(self._full(path))
         super()._require_write(path, if_absent)
 
-    def copy_listed(self, info: FileInfo, target: str, origin: Backend) -> None:
-        if origin is not self:
+    def copy_listed(self, info: FileInfo, target: str, origin: Backend | None) -> None:
+        if origin is not None:
             super().copy_listed(info, target, origin)
             return
         if not self.capabilities.copy_optimization:
