@@ -10,7 +10,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from .retries import bytes_listener
+from .retries import note_bytes
 
 if TYPE_CHECKING:
     from typing import Self
@@ -46,7 +46,6 @@ class DescriptorSink:
         self._descriptor = -1
         self._is_over = False
         self._lock = threading.Lock()
-        self._note = bytes_listener()
         self._descriptor = os.dup(descriptor)
 
     def write(self, at: int, data: bytes) -> None:
@@ -60,8 +59,7 @@ class DescriptorSink:
                 except OSError as error:
                     raise TargetFailedError(error) from error
                 view, at = view[written:], at + written
-        if self._note is not None:
-            self._note(len(data))
+        note_bytes(len(data))
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``, as far as they were written."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["bytes_listener", "hearing_bytes", "hearing_retries", "note_bytes", "note_retry"]
+__all__ = ["hearing_bytes", "hearing_retries", "note_bytes", "note_retry"]
 
 _listener: ContextVar[Callable[[BaseException], object] | None] = ContextVar(
     "genro_storage_retries", default=None
@@ -23,11 +23,6 @@ def note_bytes(count: int) -> None:
     listener = _moved.get()
     if listener is not None:
         listener(count)
-
-
-def bytes_listener() -> Callable[[int], object] | None:
-    """Who hears of bytes, for threads that have no copy of the context; None where nobody does."""
-    return _moved.get()
 
 
 class _Hearing:

@@ -18,16 +18,15 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """The command in whose place typer sees the fields of the dataclasses that it takes.
 
-    >>> from typing import Annotated
     >>> @dataclasses.dataclass
     ... class Limits:
-    ...     least: Annotated[int, "an option"] = 0
+    ...     least: int = 0
     ...     most: int = 10
     >>> @grouped
     ... def show(limits: Limits, name: str = "x"):
     ...     print(name, limits)
     >>> str(inspect.signature(show))
-    "(*, least: Annotated[int, 'an option'] = 0, most: int = 10, name: str = 'x')"
+    "(*, least: int = 0, most: int = 10, name: str = 'x')"
     >>> show(most=5)
     x Limits(least=0, most=5)
     """

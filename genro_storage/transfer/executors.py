@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -12,7 +13,7 @@ from .actions import CompareFile, CopyFile
 from .execute import Done
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from ..batch import MountBatch
     from .actions import Action
@@ -56,11 +57,12 @@ class SerialExecutor:
             yield from self._run(actions, transfer)
             return
         relay = transfer.listener = _Relay(transfer.listener)
-        for done in self._run(actions, transfer):
-            relay.flush()
-            yield done
+        with contextlib.closing(self._run(actions, transfer)) as running:
+            for done in running:
+                relay.flush()
+                yield done
 
-    def _run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
+    def _run(self, actions: Iterable[Action], transfer: Transfer) -> Generator[Done]:
         batch = transfer.begin_batch()
         if batch is not None:
             yield from _run_in_batches(actions, transfer.to(batch.mount), batch)
