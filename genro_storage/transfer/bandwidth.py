@@ -16,6 +16,8 @@ __all__ = ["Bandwidth"]
 # for somebody else's turn, however large the blocks are.
 _BURST = 1.0
 _TURN = 0.25
+# Bytes of the smallest block, however narrow the limit.
+_LEAST = 4096
 # Shorter waits are not worth a sleep: they add up, and are made with the next one.
 _SHORTEST = 0.001
 
@@ -78,6 +80,15 @@ class Bandwidth:
 
     def __reduce__(self) -> tuple[type[Self], tuple[int | None]]:
         return type(self), (self.bytes_per_second,)
+
+    def block(self, most: int) -> int:
+        """How many bytes to move at once: ``most``, or what a turn is worth, so that each shows.
+
+        >>> Bandwidth("1M").block(10_000_000), Bandwidth(None).block(10_000_000)
+        (262144, 10000000)
+        """
+        rate = self.bytes_per_second
+        return most if rate is None else min(most, max(int(rate * _TURN), _LEAST))
 
     def take(self, count: int, stop: threading.Event | None = None) -> bool:
         """Wait until ``count`` bytes may be moved; False where ``stop`` was set meanwhile.
