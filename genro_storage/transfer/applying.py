@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..exceptions import StorageError, StorageNotEmptyError, StorageNotFoundError
 from ..paths import join
-from .actions import CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
+from .actions import CompareFile, CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
 from .collisions import require_no_collisions
 from .events import Event, FileDone, FileFailed, FileSkipped, Finished, Started
 from .execute import Stopped
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from .report import TransferReport
     from .terms import Terms
 
-__all__ = ["Application", "Told", "executor_for", "rehearsed"]
+_OF_FILES = (CopyFile, SkipFile, CompareFile)
+
+__all__ = ["Application", "Told", "executor_for", "refuse_collisions", "rehearsed"]
 
 
 class Told(NamedTuple):
@@ -90,7 +92,11 @@ class Application:
         plan = self._plan
         kept: list[FileInfo] | None = None
         total = 1
-        if (
+        if plan.given is not None:
+            files = [each for each in plan.given if isinstance(each, _OF_FILES)]
+            total = len(files)
+            self._report(Started(total, sum(each.source.size or 0 for each in files)))
+        elif (
             plan.info.type == "directory"
             and not plan.same
             and (
@@ -99,13 +105,12 @@ class Application:
                 or (self._on_skip is not None and plan.filters)
             )
         ):
-            kept, total = self._keep()
-        if plan.info.type == "directory" and not plan.same:
-            self._require_no_collisions(kept)
             kept, total, size = self._keep()
             self._report(Started(total, size))
         elif plan.info.type != "directory":
             self._report(Started(1, plan.info.size))
+        if plan.info.type == "directory" and not plan.same:
+            refuse_collisions(plan, kept)
         current = 0
         transfer.listener = self._reporter
         running = executor.run(self._copies(kept), transfer)
@@ -114,23 +119,6 @@ class Application:
                 stack.callback(running.close)  # at once, also where a callback raises
             for done in running:
                 current = self._take(done, transfer, current, total)
-
-    def _require_no_collisions(self, kept: list[FileInfo] | None) -> None:
-        plan = self._plan
-        is_filtered = kept is not None and not plan.delete
-
-        def wanted() -> Iterable[FileInfo]:
-            return plan.new_listing(plan.source) if kept is None else kept
-
-        # Only a mirror removes what is there under another spelling.
-        mirrors = plan.delete and plan.target_info is not None
-        require_no_collisions(
-            wanted,
-            plan.source,
-            plan.target,
-            filters=None if is_filtered else plan.filters,
-            existing=(lambda: plan.new_listing(plan.target)) if mirrors else None,
-        )
 
     def _take(self, done: Done, transfer: Transfer, current: int, total: int) -> int:
         """Count and tell; how many files are done."""
@@ -231,6 +219,24 @@ class Application:
                 except (StorageNotEmptyError, StorageNotFoundError):
                     continue  # what the filters spare is in it; or it ended with its last file
                 tally.deleted += 1
+
+
+def refuse_collisions(plan: CopyPlan, kept: list[FileInfo] | None = None) -> None:
+    """``StorageCollisionError`` where files would become one; ``kept`` is the source's listing."""
+    is_filtered = kept is not None and not plan.delete
+
+    def wanted() -> Iterable[FileInfo]:
+        return plan.new_listing(plan.source) if kept is None else kept
+
+    # Only a mirror removes what is there under another spelling.
+    mirrors = plan.delete and plan.target_info is not None
+    require_no_collisions(
+        wanted,
+        plan.source,
+        plan.target,
+        filters=None if is_filtered else plan.filters,
+        existing=(lambda: plan.new_listing(plan.target)) if mirrors else None,
+    )
 
 
 def rehearsed(

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..exceptions import StorageValueError
 from ..info import FileInfo
-from ..paths import join, parent_of
+from ..paths import parent_of
 from ..strategy import SkipStrategy, parse_strategy
-from .actions import Action, MakeDirectory
-from .applying import Application, Told, rehearsed
+from .actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
+from .applying import Application, Told, refuse_collisions, rehearsed
 from .bandwidth import Bandwidth
 from .compare import Comparison
 from .execute import Transfer
 from .filters import Filters, Patterns, Predicate
-from .inside import refuse_into_itself
+from .inside import outermost_first, refuse_into_itself
 from .looking import source_found, target_found
 from .place import Place
 from .plan import plan_file, plan_tree
@@ -24,6 +25,7 @@ from .report import PlanSummary, TransferReport
 from .resolving import resolved
 from .rules import Decide, SkipFunction, decide_by
 from .terms import OnError, Terms, Verify, checked_on_error, checked_verify
+from .wire import PlanHeader, dump_plan, load_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,8 +35,17 @@ if TYPE_CHECKING:
     from .events import Reporter
     from .executors import Executor
     from .progress import OnFile, OnSkip, Progress
+    from .wire import Reader, Writer
 
 __all__ = ["CopyPlan", "plan_copy"]
+
+
+class Storage(Protocol):
+    """A ``StorageManager``, as far as it is needed."""
+
+    def node(self, fullpath: str, /) -> Any:
+        """The node of ``mount:path``."""
+        ...
 
 
 @dataclass(slots=True)
@@ -83,6 +94,8 @@ class CopyPlan:
     delete: bool = False
     """What only the target has is removed, when everything else is done."""
     max_delete: int | None = None
+    given: tuple[Action, ...] | None = None
+    """What is to be done, where it was read from a file: nothing is listed for it."""
     _listings: _Listings = field(default_factory=_Listings)
 
     def __iter__(self) -> Iterator[Action]:
@@ -96,7 +109,7 @@ class CopyPlan:
 
     def _as_of_now(self) -> CopyPlan:
         """The same plan for what stands at both places now: time may have passed."""
-        if self.same:
+        if self.same or self.given is not None:
             return self
         source = source_found(self.source, self.version, self._enter(self.source))
         assert source.info is not None
@@ -187,7 +200,54 @@ class CopyPlan:
         on_skip: OnSkip | None = None,
     ) -> PlanSummary:
         """A dry run: everybody is told what ``apply`` would tell them, and nothing is changed."""
+        if self.info.type == "directory" and not self.same:
+            refuse_collisions(self)
         return PlanSummary.of(rehearsed(self, progress, on_file, on_skip))
+
+    def dump(self, stream: Writer) -> int:
+        """Write the plan as lines of JSON, to be looked at, kept, and read by :meth:`load`.
+
+        Both sides are listed for it, in constant memory; nothing is changed, and no secret is in it.
+        Returns how many actions there are.
+
+        >>> import io
+        >>> from genro_storage import CopyPlan, StorageManager
+        >>> storage = StorageManager()
+        >>> storage.configure([{"name": "m", "type": "memory"}])
+        >>> storage.node("m:a/x.txt").write_text("x")
+        True
+        >>> stream = io.StringIO()
+        >>> storage.node("m:a").plan_copy("m:b").dump(stream)
+        2
+        >>> print(CopyPlan.load(io.StringIO(stream.getvalue()), storage).apply())
+        1 copied, 0 skipped
+        """
+        header = PlanHeader(
+            self.source.mount.fullpath(self.source.path),
+            self.target.mount.fullpath(self.target.path),
+            self.strategy,
+            datetime.now(UTC),
+        )
+        return dump_plan(header, self, stream, roots=(self.source.path, self.target.path))
+
+    @staticmethod
+    def load(stream: Reader, storage: Storage) -> CopyPlan:
+        """The plan that ``dump`` has written, between the mounts that ``storage`` has now.
+
+        It is carried out as it is written: nothing is listed or compared again. It is read whole
+        before anything else, so that one that breaks off is not begun: ``StorageValueError``, with
+        the line that is wrong.
+        """
+        header, actions = load_plan(stream)
+        given = tuple(actions)
+        source, target = storage.node(header.source), storage.node(header.target)
+        plan = plan_copy(
+            Place(source._mount, source._path),
+            Place(target._mount, target._path),
+            skip=SkipStrategy.NEVER,
+            delete=any(isinstance(each, DeleteFile | DeleteDirectory) for each in given),
+        )
+        return replace(plan, strategy=header.skip, given=given)
 
     def transfer(self, terms: Terms) -> Transfer:
         """What carries single actions out."""
@@ -230,6 +290,8 @@ class CopyPlan:
         """What is to be done, by what the listings tell; ``kept`` is the source's, filtered."""
         if self.same:
             return iter(())
+        if self.given is not None:
+            return iter(self.given)
         if self.info.type != "directory":
             return iter((plan_file(self.info, self.target_info, self.decide),))
         return self._tree_actions(kept, pruned=pruned)
@@ -263,7 +325,7 @@ class CopyPlan:
             delete=self.delete,
         )
         if isinstance(listing, list) and self.overlapping:
-            yield from _outermost_first(list(actions), listing, self.source, self.target)
+            yield from outermost_first(list(actions), listing, self.source, self.target)
         else:
             yield from actions
 
@@ -350,6 +412,7 @@ def plan_copy(
         if_absent,
         delete,
         max_delete,
+        None,
         listings,
     )
 
@@ -371,30 +434,3 @@ def _naming(skip_fn: SkipFunction, source: Place) -> SkipFunction:
             raise
 
     return compare
-
-
-def _outermost_first(
-    actions: list[Action], listing: list[FileInfo], source: Place, target: Place
-) -> list[Action]:
-    """Order the copy of a directory onto one above it so that no file is replaced unread.
-
-    With the source at ``target/p``, copying ``p/x`` writes over the source of ``x``: so what
-    stands outside ``p`` goes first, then what is once inside, then twice.
-    """
-    start = len(source.path) + 1 if source.path else 0
-    for info in listing:
-        inner = info.path[start:]
-        if info.type == "directory" and target.mount.same_place(
-            join(target.path, inner), source.mount, source.path
-        ):
-            break
-    else:
-        return actions
-
-    def depth(action: Action) -> int:
-        rest, count = action.relpath, 0
-        while rest.startswith(inner + "/"):
-            rest, count = rest[len(inner) + 1 :], count + 1
-        return count
-
-    return sorted(actions, key=depth)

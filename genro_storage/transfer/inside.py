@@ -10,10 +10,12 @@ from ..paths import join
 if TYPE_CHECKING:
     from typing import Literal
 
+    from ..info import FileInfo
+    from .actions import Action
     from .filters import Filters
     from .place import Place
 
-__all__ = ["refuse_into_itself"]
+__all__ = ["outermost_first", "refuse_into_itself"]
 
 
 def refuse_into_itself(
@@ -70,3 +72,30 @@ def _may_be_file(source: Place, relpath: str) -> bool:
         if found == "file":
             return end == len(parts)
     return False
+
+
+def outermost_first(
+    actions: list[Action], listing: list[FileInfo], source: Place, target: Place
+) -> list[Action]:
+    """Order the copy of a directory onto one above it so that no file is replaced unread.
+
+    With the source at ``target/p``, copying ``p/x`` writes over the source of ``x``: so what
+    stands outside ``p`` goes first, then what is once inside, then twice.
+    """
+    start = len(source.path) + 1 if source.path else 0
+    for info in listing:
+        inner = info.path[start:]
+        if info.type == "directory" and target.mount.same_place(
+            join(target.path, inner), source.mount, source.path
+        ):
+            break
+    else:
+        return actions
+
+    def depth(action: Action) -> int:
+        rest, count = action.relpath, 0
+        while rest.startswith(inner + "/"):
+            rest, count = rest[len(inner) + 1 :], count + 1
+        return count
+
+    return sorted(actions, key=depth)

@@ -104,6 +104,16 @@ def test_what_is_no_file_is_not_loaded(mount):
             mount.load(path)
 
 
+def test_a_tree_is_found_and_a_file_is_none(mount):
+    mount.write_bytes("d/e/a.txt", b"hello")
+    mount.write_bytes("d.txt", b"")
+    assert [info.path for info in mount.find_tree("d")] == ["d/e", "d/e/a.txt"]
+    with pytest.raises(NotADirectoryError, match=r"m0:d/e/a\.txt"):
+        list(mount.find_tree("d/e/a.txt"))
+    with pytest.raises(StorageNotFoundError, match="m0:none"):
+        list(mount.find_tree("none"))
+
+
 # -- comparing --------------------------------------------------------------------------------
 
 
@@ -242,6 +252,10 @@ def test_everything_below_a_directory_is_listed_by_one_request_for_a_thousand_ke
             mount.write_bytes(f"d/{number % 3}/{number}.txt", b"")
         with proxy.counting() as seen:
             assert len(list(mount.find("d"))) == 15
+        assert operations(seen) == ["LIST"]
+        mount.write_bytes("d-sibling", b"")
+        with proxy.counting() as seen:
+            assert len(list(mount.find_tree("d"))) == 15
         assert operations(seen) == ["LIST"]
 
 

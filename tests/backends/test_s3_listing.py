@@ -122,6 +122,30 @@ def test_the_same_below_a_directory_and_a_prefix(keys, name):
             assert listed(place, path) == expected
 
 
+@given(st.sets(names, max_size=14), st.text("ab-0", min_size=1, max_size=2))
+def test_a_tree_that_may_be_a_file_is_the_same_by_one_listing(keys, name):
+    backend = S3Backend(Keys(keys))
+
+    def tree(path):
+        return [(info.path, info.type) for info in backend.find_tree(path)]
+
+    if name in keys:
+        with pytest.raises(NotADirectoryError):
+            tree(name)
+    elif any(key.startswith(f"{name}/") for key in keys):
+        assert tree(name) == listed(backend, name)
+    else:
+        with pytest.raises(FileNotFoundError):
+            tree(name)
+
+
+def test_a_tree_that_may_be_a_file_is_listed_once():
+    for siblings in ((), ("p-", "p.txt"), ("p0", "p1", "p2", "p3")):
+        store = Keys({f"p/{number:04}" for number in range(6 * PAGE)} | set(siblings))
+        assert len(list(S3Backend(store).find_tree("p"))) == 6 * PAGE
+        assert store.pages <= 7 if siblings else store.pages == 6
+
+
 def test_what_is_not_a_directory():
     backend = S3Backend(Keys({"a"}))
     with pytest.raises(NotADirectoryError):

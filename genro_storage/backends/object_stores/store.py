@@ -211,6 +211,14 @@ class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
             if info.type != "file" or not is_temporary(info.name):
                 yield info
 
+    def find_tree(
+        self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
+    ) -> Iterator[FileInfo]:
+        with contextlib.suppress(FileNotFoundError):
+            if path and self._ask(lambda client: client.head(self._full(path))).type == "file":
+                raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
+        yield from self.find(path, enter=enter)
+
     def _find(
         self, path: str, page: Page, enter: Callable[[FileInfo], bool] | None
     ) -> Iterator[FileInfo]:

@@ -188,53 +188,54 @@ class S3Backend(ManyObjects, S3Urls):
         for found, is_last in self._store.keys_below(self._prefix(path), start):
             yield Page(self._as_entries(found), None if is_last else "more")
 
-    def _listing_of_name(self, path: str, after: str | None = None) -> Iterator[Page]:
-        """As ``_listing``, of what may be a file: ``NotADirectoryError``, by the first request.
-
-        It asks for the keys that begin with the name, of which that of a file comes first.
-        """
-        if after is not None:
-            yield from self._listing(path, after)
-            return
-        name = self._full(path)
-        inside, beyond = f"{name}/", f"{name}0"  # which comes after all that begins with "name/"
-        for number, (found, ends) in enumerate(self._store.keys_below(name)):
-            if not number and found and found[0]["name"] == name:
-                raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
-            below = [raw for raw in found if raw["name"].startswith(inside)]
-            is_last = ends or bool(found and found[-1]["name"] >= beyond)
-            if not (number or below or is_last):
-                # A page of neighbours ("name-1", "name.txt"), of which there may be any number.
-                yield from self._listing(path)
-                return
-            yield Page(self._as_entries(below), None if is_last else "more")
-            if is_last:
-                return
-
     def find(
         self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
     ) -> Iterator[FileInfo]:
         """As everywhere, from one flat listing: a request for a thousand keys."""
-        return self._found(path, enter, self._listing)
+        return self._found(path, lambda after: self._listing(path, after), enter)
 
     def find_tree(
         self, path: str, *, enter: Callable[[FileInfo], bool] | None = None
     ) -> Iterator[FileInfo]:
-        if not path or self._is_express:
+        if not path:
+            return self.find(path, enter=enter)
+        if self._is_express:
             return super().find_tree(path, enter=enter)
-        return self._found(path, enter, self._listing_of_name)
+        return self._found(path, lambda after: self._listing_of_tree(path, after), enter)
+
+    def _listing_of_tree(self, path: str, after: str | None) -> Iterator[Page]:
+        """As ``_listing``, whose first page also shows whether the path is a file.
+
+        That file would be the first of all keys that begin with the path; siblings follow.
+        """
+        full, below = self._full(path), self._prefix(path)
+        for found, is_last in self._store.keys_below(full) if after is None else ():
+            if not found and not is_last:
+                continue
+            if found and found[0]["name"] == full:
+                raise NotADirectoryError(errno.ENOTDIR, "is not a directory", path)
+            inside = [raw for raw in found if raw["name"].startswith(below)]
+            if is_last or (found[-1]["name"] > below and inside[-1:] != found[-1:]):
+                yield Page(self._as_entries(inside))
+                return
+            yield Page(self._as_entries(inside), "more")
+            if inside:
+                after = inside[-1]["name"][len(self._prefix("")) :]
+            break
+        yield from self._listing(path, after)
 
     def _found(
         self,
         path: str,
+        listed: Callable[[str | None], Iterator[Page]],
         enter: Callable[[FileInfo], bool] | None,
-        ask: Callable[[str, str | None], Iterator[Page]],
     ) -> Iterator[FileInfo]:
+        """The tree that these pages spell; ``listed`` gives them from its beginning or after a key."""
         empty = True
 
         def listing(after: str | None) -> Iterator[Page]:
             nonlocal empty
-            for page in ask(path, after):
+            for page in listed(after):
                 empty = empty and not page.entries
                 yield page
 

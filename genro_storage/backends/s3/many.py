@@ -6,7 +6,7 @@ And what is the same for each of them is found out once.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from ...info import Attributes
 from ..object_stores.kept import MTIME, decimal
@@ -54,10 +54,6 @@ class ManyObjects(S3Attributes):
 
     def _missing(self, path: str) -> FileNotFoundError:
         raise NotImplementedError
-
-    def _is_of_this_store(self, origin: Backend) -> S3Attributes:
-        """A backend that ``copies_from`` takes, or this one."""
-        return cast("S3Attributes", origin)
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -124,10 +120,10 @@ class ManyObjects(S3Attributes):
     # -- copying ------------------------------------------------------------------------------
 
     def copy_listed(self, info: FileInfo, target: str, origin: Backend) -> None:
-        source = self._is_of_this_store(origin)
+        assert isinstance(origin, S3Attributes)
         self._require_write(target, False)
-        here, there = source._full(info.path), self._full(target)
-        if here == there and source._store.client.bucket == self._store.client.bucket:
+        here, there = origin._full(info.path), self._full(target)
+        if here == there and origin._store.client.bucket == self._store.client.bucket:
             return
-        with source._reading(info.path):
-            self._store.copy_listed(info, here, there, self._new_copy(), source._store)
+        with origin._reading(info.path):
+            self._store.copy_listed(info, here, there, self._new_copy(), origin._store)
