@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..exceptions import StorageValueError
 from ..info import FileInfo
 from ..paths import parent_of
+from ..retries import hearing_retries
 from ..strategy import SkipStrategy, parse_strategy
 from .actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
 from .applying import Application, Told, refuse_collisions, rehearsed
@@ -54,6 +55,13 @@ class _Listings:
 
     source: Iterator[FileInfo] | None = None
     target: Iterator[FileInfo] | None = None
+    #: The errors that were overcome in doing so; the report tells of them.
+    heard: list[BaseException] = field(default_factory=list)
+
+    def take_heard(self) -> list[BaseException]:
+        """What was heard in listing; told once."""
+        found, self.heard = self.heard, []
+        return found
 
     def take_source(self) -> Iterator[FileInfo] | None:
         found, self.source = self.source, None
@@ -97,6 +105,10 @@ class CopyPlan:
     given: tuple[Action, ...] | None = None
     """What is to be done, where it was read from a file: nothing is listed for it."""
     _listings: _Listings = field(default_factory=_Listings)
+
+    def take_heard(self) -> list[BaseException]:
+        """The errors that were overcome when the plan was made; they are told once."""
+        return self._listings.take_heard()
 
     def __iter__(self) -> Iterator[Action]:
         return self.resolved(self.settle)
@@ -372,7 +384,9 @@ def plan_copy(
     if delete and writes:
         target.mount.require_delete(target.path, "removing what the source has not")
     decides = delete or strategy is not SkipStrategy.NEVER
-    found = source_found(source, version, _enter(filters, source))
+    heard: list[BaseException] = []
+    with hearing_retries(heard.append):
+        found = source_found(source, version, _enter(filters, source))
     info = found.info
     assert info is not None
     if delete and info.type != "directory":
@@ -383,7 +397,7 @@ def plan_copy(
     same = version is None and target.mount.same_place(target.path, source.mount, source.path)
     overlapping = False
     target_info: FileInfo | None = None
-    listings = _Listings(found.listing)
+    listings = _Listings(found.listing, heard=heard)
     if not same:
         if info.type == "directory":
             refuse_into_itself(source, target, filters=filters)
@@ -394,7 +408,8 @@ def plan_copy(
                     "would remove its source",
                     node=str(target),
                 )
-        there = target_found(target, info, decides=decides, enter=_enter(filters, target))
+        with hearing_retries(heard.append):
+            there = target_found(target, info, decides=decides, enter=_enter(filters, target))
         target_info, listings.target = there
     return CopyPlan(
         source,
