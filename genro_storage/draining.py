@@ -67,6 +67,15 @@ class DescriptorSink:
             except OSError as error:
                 raise TargetFailedError(error) from error
 
+    def force(self) -> None:
+        """Have what was written survive a power failure; ``TargetFailedError``."""
+        with self._lock:
+            self._require_open()
+            try:
+                os.fsync(self._descriptor)
+            except OSError as error:
+                raise TargetFailedError(error) from error
+
     def size(self) -> int:
         """Bytes of the file, up to the last that was written."""
         return os.fstat(self._descriptor).st_size

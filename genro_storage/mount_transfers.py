@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .backends.dynamic import DynamicRoot
 from .exceptions import StorageError, translate, translating
-from .mount_extras import MountExtras
+from .mount_resuming import MountResuming
 from .paths import Folding
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["MountTransfers"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class MountTransfers(MountExtras):
+class MountTransfers(MountResuming):
     """As the verbs of one file, without asking for what is known."""
 
     @property

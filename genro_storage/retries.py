@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
 __all__ = ["hearing_bytes", "hearing_retries", "note_bytes", "note_retry"]
 
@@ -26,8 +25,23 @@ def note_bytes(count: int) -> None:
         listener(count)
 
 
-@contextmanager
-def hearing_bytes(listener: Callable[[int], object]) -> Generator[None]:
+class _Hearing:
+    """A context manager, of which there is one for each file: so it is no generator."""
+
+    __slots__ = ("_listener", "_token")
+    _heard: ClassVar[ContextVar[Any]]
+
+    def __init__(self, listener: Callable[[Any], object]) -> None:
+        self._listener = listener
+
+    def __enter__(self) -> None:
+        self._token = self._heard.set(self._listener)
+
+    def __exit__(self, *_: object) -> None:
+        self._heard.reset(self._token)
+
+
+class hearing_bytes(_Hearing):  # noqa: N801 - reads as the verb that it is
     """As ``hearing_retries``, of the bytes that a backend moves by itself.
 
     >>> heard = []
@@ -36,11 +50,9 @@ def hearing_bytes(listener: Callable[[int], object]) -> Generator[None]:
     >>> heard
     [4096]
     """
-    token = _moved.set(listener)
-    try:
-        yield
-    finally:
-        _moved.reset(token)
+
+    __slots__ = ()
+    _heard = _moved
 
 
 def note_retry(error: BaseException) -> None:
@@ -50,9 +62,8 @@ def note_retry(error: BaseException) -> None:
         listener(error)
 
 
-@contextmanager
-def hearing_retries(listener: Callable[[BaseException], object]) -> Generator[None]:
-    """Within the block ``listener`` gets what this thread's requests failed with and are repeated for.
+class hearing_retries(_Hearing):  # noqa: N801 - reads as the verb that it is
+    """Within the block a listener gets what this thread's requests failed with and are repeated for.
 
     Threads and coroutines that a backend starts for them must run in a copy of the context
     (``contextvars.copy_context``); ``asyncio`` does so by itself.
@@ -63,8 +74,6 @@ def hearing_retries(listener: Callable[[BaseException], object]) -> Generator[No
     >>> heard
     [ConnectionResetError('gone')]
     """
-    token = _listener.set(listener)
-    try:
-        yield
-    finally:
-        _listener.reset(token)
+
+    __slots__ = ()
+    _heard = _listener

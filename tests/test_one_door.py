@@ -12,7 +12,7 @@ PACKAGE = Path(genro_storage.__file__).parent
 #: The layers that are backends, the door itself, and the suite that looks behind it on purpose.
 INSIDE = (
     *("backends/", "mount.py", "mount_extras.py", "mount_reach.py", "mount_urls.py"),
-    "mount_transfers.py",
+    *("mount_resuming.py", "mount_transfers.py"),
     *("rights.py", "testing/"),
 )
 #: Who else touches a backend, which attribute, and why that is no way around the door.
@@ -92,7 +92,10 @@ def test_the_mount_keeps_its_way_to_the_backend_to_itself():
 
 def test_every_verb_of_a_backend_is_called_by_the_mount():
     called = set()
-    for module in ("mount.py", "mount_transfers.py", "mount_extras.py", "mount_urls.py"):
+    for module in (
+        *("mount.py", "mount_transfers.py", "mount_resuming.py"),
+        *("mount_extras.py", "mount_urls.py"),
+    ):
         tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
         called |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         called |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}

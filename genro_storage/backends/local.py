@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 from ..capabilities import BackendCapabilities
 from ..info import Attributes, CleanupCount, FileInfo, Loaded
-from .base import COPY_CHUNK, Backend
+from .base import COPY_CHUNK
 from .local_append import AppendFile
 from .local_links import RealParents, follow_inside, rename
 from .local_names import LocalNames
+from .local_partial import PartialFiles
 from .local_read import read_range, read_unchanged
 from .local_tree import locating_below, make_directories, remove_directories, walk_files
 from .local_write import (
@@ -62,7 +63,7 @@ def _is_time_of(found: os.stat_result, attributes: Attributes | None) -> bool:
 _READ = os.O_RDONLY | PLAIN | getattr(os, "O_NONBLOCK", 0)
 
 
-class LocalBackend(Backend):
+class LocalBackend(PartialFiles):
     """A directory tree of this machine, read and written through the operating system."""
 
     capabilities: BackendCapabilities = BackendCapabilities(

@@ -48,6 +48,7 @@ else:
 
 
 __all__ = [
+    "NEW",
     "PLAIN",
     "AtomicFile",
     "copy_content",
@@ -55,13 +56,14 @@ __all__ = [
     "copy_unchanged",
     "is_at",
     "lock",
+    "mode_of_new",
     "remove_stale",
     "unlock",
 ]
 
 # Some flags exist on some systems only.
 PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
+NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
 _CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 
 
@@ -123,13 +125,18 @@ def remove_stale(path: str, *, by_age: bool = False) -> bool:
         os.close(descriptor)
 
 
+def mode_of_new(replaced: os.stat_result | None) -> int:
+    """With which mode a file is made: one that replaces a private one must not be readable."""
+    return 0o666 if replaced is None else 0o600
+
+
 def _begin(directory: str, name: str, mode: int) -> tuple[int, str]:
     """Create and lock a temporary file for ``directory/name``: (descriptor, path)."""
     slot = 0
     while True:
         path = _temporary_path(directory, name, slot)
         try:
-            descriptor = os.open(path, _FLAGS, mode)
+            descriptor = os.open(path, NEW, mode)
         except FileExistsError:
             if not remove_stale(path):
                 slot += 1
@@ -216,12 +223,7 @@ class AtomicFile(WriteHandle):
         directory, _, self._name = target.rpartition("/")
         self._directory = directory or "/"
         self._path: str | None = None
-        descriptor = _unnamed(self._directory) if replaced is None else None
-        if descriptor is None:
-            # A file that replaces a private one must not be readable meanwhile.
-            mode = 0o666 if replaced is None else 0o600
-            descriptor, self._path = _begin(self._directory, self._name, mode)
-        self._descriptor = descriptor
+        self._descriptor = self._make(replaced)
         self._done = False
         try:
             if replaced is not None:
@@ -231,6 +233,13 @@ class AtomicFile(WriteHandle):
         except BaseException:
             self.abort()
             raise
+
+    def _make(self, replaced: os.stat_result | None) -> int:
+        """The descriptor of the file to write to; ``_path`` is its name, if it has one."""
+        descriptor = _unnamed(self._directory) if replaced is None else None
+        if descriptor is None:
+            descriptor, self._path = _begin(self._directory, self._name, mode_of_new(replaced))
+        return descriptor
 
     def write(self, data: object) -> int:
         return os.write(self._descriptor, data)  # type: ignore[arg-type]

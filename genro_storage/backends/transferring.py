@@ -6,11 +6,12 @@ Each has a default, so that a backend overrides one only where it can do better.
 from __future__ import annotations
 
 import errno
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from ..info import Attributes, Loaded
 from ..paths import Folding
+from .resuming import ResumingVerbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["TransferVerbs"]
 
 
-class TransferVerbs(ABC):
+class TransferVerbs(ResumingVerbs):
     """The part of :class:`~genro_storage.backends.base.Backend` for the transfer engine."""
 
     #: How many transfers at a time pay here: many where the answer takes its time.

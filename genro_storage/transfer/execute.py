@@ -183,7 +183,7 @@ class Transfer:
         number = 0
         while True:
             try:
-                decided = self._decided(action)
+                decided = action if action.__class__ is CopyFile else self._decided(action)
                 result = self.perform(decided)
             except Exception as error:  # noqa: BLE001 - for whoever asked
                 number += 1
@@ -235,6 +235,8 @@ class Transfer:
             if self.listener is not None:
                 self.listener(FileStarted(action.relpath, action.source.size))
             result = self.copy(action.source, target_path)
+            if self.terms.verify is None:
+                return result
             return self._verified(action.source, result, target_path)
         if isinstance(action, MakeDirectory):
             return self._make_directory(self._target_path(action.relpath))
@@ -256,6 +258,8 @@ class Transfer:
         try:
             if self._in_store and self._copies_inside(info, target_path):
                 return CopyResult(None, info.size or 0)
+            if self.terms.resume and (found := self._resumed(info, target_path)) is not None:
+                return found
             is_small = info.size is not None and 0 < info.size <= _SMALL
             limited = bool(self.terms.bandwidth)  # then each block passes through here
             if self._local and (self._both_local or not is_small) and not limited:
@@ -278,6 +282,21 @@ class Transfer:
         if is_small and self.terms.version is None:
             return self._at_once(info, target_path)
         return self._stream(info, target_path)
+
+    def _resumed(self, info: FileInfo, target_path: str) -> CopyResult | None:
+        """Copy a large file from where an earlier run was interrupted; None to copy it as usual."""
+        from .resuming import resumable_copy
+
+        if self.terms.version is not None:
+            return None
+        return resumable_copy(
+            Place(self.source.mount, info.path),
+            info,
+            Place(self.target.mount, target_path),
+            attributes=_attributes(info),
+            if_absent=self.terms.if_absent,
+            take=self._take,
+        )
 
     def _copies_inside(self, info: FileInfo, target_path: str) -> bool:
         """Whether the store has copied it; not where it cannot on the condition that is asked for."""
@@ -367,8 +386,8 @@ class Transfer:
         """Compare what has arrived as ``verify`` asks; ``StorageIOError`` where it is another."""
         verify = self.terms.verify
         path = result.new_path or target_path
-        if verify is None or self._comparison is None:
-            return result
+        if self._comparison is None:
+            raise StorageValueError("there is nothing to verify by")
         target = self.target.mount
         found = target.stat(path)
         label = target.label(path)

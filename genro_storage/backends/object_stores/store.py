@@ -26,7 +26,7 @@ from .kept import KeptChecksum
 from .listing import Entry, Page, in_any_order, in_key_order, pages, scanned
 from .other_clients import LendsClients
 from .reader import PIECE
-from .reading import StoreReading
+from .resuming import StoreResuming
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,7 +43,7 @@ Asking = Callable[[Callable[[Any], Any]], Any]
 _DELETERS = 8
 
 
-class ObjectStoreBackend(LendsClients, StoreReading, ObjectUrls):
+class ObjectStoreBackend(LendsClients, StoreResuming, ObjectUrls):
     """A bucket, from a prefix downwards.
 
     ``connect`` makes the client, at its first use. ``store`` names the bucket in ``address``.

@@ -22,6 +22,7 @@ from .identity import is_same_customer
 from .many import ManyObjects
 from .metadata import as_metadata, is_md5, is_plain
 from .other_clients import open_filesystem
+from .resuming import S3Resuming
 from .streaming import StreamedWrite
 from .urls import S3Urls, offered
 
@@ -43,7 +44,7 @@ PROFILE = Profile(
 )
 
 
-class S3Backend(ManyObjects, S3Urls):
+class S3Backend(ManyObjects, S3Resuming, S3Urls):
     """Keys as paths: a directory is there as long as some key begins with its name.
 
     A file and a directory of one name, which keys allow, are listed as the file; what is below it

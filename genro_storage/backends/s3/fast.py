@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ..object_stores.downloads import MemorySink, download
 from ..object_stores.engine import BRISK, PUT_AT_ONCE, Engine, Facts, Unfit
 from ..object_stores.kept import MD5, kept_metadata, md5_digest, md5_text
+from ..object_stores.resuming import compared, fill_gaps
 from ..object_stores.target import Target
 from ..object_stores.verifying import VerifyingSink, verifier_for
 from ..remote import is_transient, missing_extra
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ...info import FileInfo, Loaded
     from ..object_stores.engine import Body
     from ..object_stores.verifying import Known, Verifier
+    from ..resuming import Missing
     from .client import S3Client
 
 __all__ = ["ObstoreFilesystem"]
@@ -223,6 +225,19 @@ class ObstoreFilesystem(S3Filesystem):
             verifying = VerifyingSink(sink, verifier)
             download(body, self._again(path), verifying, self.client.bounds)
             verifying.finish()
+
+    def fetch_missing(self, path: str, target: Missing) -> float | None:
+        slow = super().fetch_missing
+        return self._try(lambda: self._fill(path, target), lambda: slow(path, target))
+
+    def _fill(self, path: str, target: Missing) -> float | None:
+        facts = self.engine.head(path)
+        target.begin(facts.etag, facts.size)
+        known = self._known(path, facts)
+        sink, finish = compared(target, verifier_for(known, facts.size) if self._verifies else None)
+        fill_gaps(target, sink, self._again(path), facts.etag, self.client.bounds)
+        finish()
+        return known.mtime
 
     def _again(self, path: str) -> Callable[[int, int | None, str | None], Any]:
         return lambda start, end, etag: self.engine.open(path, start, end, etag)

@@ -25,6 +25,7 @@ from .conditional_copy import CopyCondition
 from .engines import INSTALL
 from .looking import Raw, S3Looks
 from .metadata import attributes_of, kept_facts, with_md5
+from .resuming import fetch_missing
 from .stream import S3Stream
 from .transfer import S3Transfers, condition_of
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ...info import FileInfo
+    from ..resuming import Missing
 
 __all__ = ["LONGEST_KEY", "S3Filesystem", "check_length"]
 
@@ -88,6 +90,10 @@ class S3Filesystem(S3Looks):
     def get_file(self, rpath: str, lpath: str) -> None:
         with open(lpath, "w+b") as sink:
             self.client.run(lambda: self.transfers.fetch(rpath, sink))
+
+    def fetch_missing(self, path: str, target: Missing) -> float | None:
+        """Write what ``target`` misses, and compare the whole; the time that was kept with it."""
+        return fetch_missing(self, path, target)
 
     # -- writing ------------------------------------------------------------------------------
 

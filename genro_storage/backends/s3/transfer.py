@@ -16,6 +16,7 @@ from ..object_stores.verifying import Verifier, verifier_for
 from ..remote import is_transient
 from .codes import is_refused_before_it_began, server_code
 from .likeness import NotS3Error, names_content
+from .side_by_side import few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -30,7 +31,9 @@ __all__ = [
     "S3Transfers",
     "Sink",
     "condition_of",
+    "etag_of",
     "named",
+    "part_length",
 ]
 
 _log = logging.getLogger("genro_storage")
@@ -43,7 +46,6 @@ PUT_AT_ONCE = 32 * MIB
 #: Up to here a copy is one request; the server answers when all is copied.
 COPY_AT_ONCE = 1024 * MIB
 COPY_PART = 256 * MIB
-_AT_ONCE = 4
 _MOST_PARTS = 10_000
 #: Seconds to wait for the id of an upload that nobody wants any more.
 _GOODBYE = 5.0
@@ -115,7 +117,7 @@ class S3Transfers:
             async with turn:
                 await asyncio.to_thread(keep, offset - start, part.data)
 
-        await _few_at_a_time(fetch_part(offset) for offset in range(stop, last, PART))
+        await few_at_a_time(fetch_part(offset) for offset in range(stop, last, PART))
         if verifier is not None:
             await asyncio.to_thread(verifier.finish, lambda at, until: _read_at(sink, at, until))
 
@@ -148,7 +150,7 @@ class S3Transfers:
     async def _require_completed(self, key: str, upload: str, parts: list[dict[str, Any]]) -> None:
         """The same for what was uploaded in parts: then the server has no such upload any more."""
         etag, _ = await self._now(key)
-        if etag == _etag_of(parts):
+        if etag == etag_of(parts):
             return
         try:
             await self._client.request("list_parts", Key=key, UploadId=upload, MaxParts=1)
@@ -183,21 +185,12 @@ class S3Transfers:
         self, key: str, source: Source, create: bool, extra: dict[str, Any]
     ) -> None:
         """The same in parts, of which a few are in memory."""
-        size = source.size
-        length = max(PART, math.ceil(size / _MOST_PARTS / MIB) * MIB)
+        size, length = source.size, part_length(source.size)
 
         async def upload_part(upload: str, number: int, offset: int) -> dict[str, Any]:
             end = min(offset + length, size)
             data = await loop.run_in_executor(reader, source.piece, offset, end)
-            answer = await self._client.request(
-                "upload_part",
-                Key=key,
-                UploadId=upload,
-                PartNumber=number,
-                Body=data,
-                **await self.sent_digest(data),
-            )
-            return {"PartNumber": number, **named(answer)}
+            return await self.send_part(key, upload, number, data)
 
         def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
             for number, offset in enumerate(range(0, size, length), 1):
@@ -208,6 +201,18 @@ class S3Transfers:
         # One thread: each keeps the memory of the parts that it has read to itself.
         with ThreadPoolExecutor(1, thread_name_prefix="genro-storage") as reader:
             await self._in_parts(key, parts, condition, facts, source.require_unchanged)
+
+    async def send_part(self, key: str, upload: str, number: int, data: bytes) -> dict[str, Any]:
+        """Send one part, counted from 1; what names it for ``complete``."""
+        answer = await self._client.request(
+            "upload_part",
+            Key=key,
+            UploadId=upload,
+            PartNumber=number,
+            Body=data,
+            **await self.sent_digest(data),
+        )
+        return {"PartNumber": number, **named(answer)}
 
     async def copy(
         self,
@@ -290,7 +295,7 @@ class S3Transfers:
     ) -> None:
         upload = await self.begin(key, extra)
         try:
-            done = await _few_at_a_time(parts(upload))
+            done = await few_at_a_time(parts(upload))
             if before_it_shows is not None:
                 before_it_shows()
             await self.complete(key, upload, done, condition)
@@ -333,7 +338,7 @@ class S3Transfers:
             if server_code(error) != "NoSuchUpload":
                 raise
             found = await self._client.request("head_object", Key=key)
-            if found.get("ETag", "").strip('"') != _etag_of(parts):
+            if found.get("ETag", "").strip('"') != etag_of(parts):
                 raise
 
     async def unfinished(self, prefix: str, **markers: Any) -> dict[str, Any]:
@@ -361,6 +366,11 @@ class S3Transfers:
         return True
 
 
+def part_length(size: int) -> int:
+    """Bytes of the parts of an upload."""
+    return max(PART, math.ceil(size / _MOST_PARTS / MIB) * MIB)
+
+
 def named(part: Mapping[str, Any]) -> dict[str, Any]:
     """What an answer about a part says that completing the upload needs."""
     return {name: part[name] for name in _NAMES if name in part}
@@ -379,45 +389,13 @@ def condition_of(create: bool, extra: dict[str, Any]) -> tuple[dict[str, Any], d
     return {"repeat": is_transient}, facts
 
 
-def _etag_of(parts: list[dict[str, Any]]) -> str | None:
+def etag_of(parts: list[dict[str, Any]]) -> str | None:
     """The ETag of an object that was put together from these."""
     try:
         digests = b"".join(bytes.fromhex(part["ETag"].strip('"')) for part in parts)
     except ValueError:
         return None
     return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
-
-
-async def _few_at_a_time(steps: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """The results in order. Where one fails the others are cancelled, and none runs any more."""
-    results: list[asyncio.Task[Any]] = []
-    pending: set[asyncio.Task[Any]] = set()
-    try:
-        waiting = iter(steps)
-        while True:
-            if len(pending) == _AT_ONCE:
-                _, pending = await _first(pending)
-            step = next(waiting, None)  # not before there is room: it must be awaited
-            if step is None:
-                break
-            task = asyncio.ensure_future(step)
-            pending.add(task)
-            results.append(task)
-        while pending:
-            _, pending = await _first(pending)
-    except BaseException:
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*results, return_exceptions=True)
-        raise
-    return [task.result() for task in results]
-
-
-async def _first(pending: set[asyncio.Task[Any]]) -> Any:
-    done, rest = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
-    return done, rest
 
 
 def _write_at(sink: Sink, offset: int, data: bytes) -> None:

@@ -1,0 +1,45 @@
+"""Coroutines that run a few at a time, and none of which is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+__all__ = ["few_at_a_time"]
+
+_AT_ONCE = 4
+
+
+async def few_at_a_time(steps: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """The results in order. Where one fails the others are cancelled, and none runs any more."""
+    results: list[asyncio.Task[Any]] = []
+    pending: set[asyncio.Task[Any]] = set()
+    try:
+        waiting = iter(steps)
+        while True:
+            if len(pending) == _AT_ONCE:
+                _, pending = await _first(pending)
+            step = next(waiting, None)  # not before there is room: it must be awaited
+            if step is None:
+                break
+            task = asyncio.ensure_future(step)
+            pending.add(task)
+            results.append(task)
+        while pending:
+            _, pending = await _first(pending)
+    except BaseException:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*results, return_exceptions=True)
+        raise
+    return [task.result() for task in results]
+
+
+async def _first(pending: set[asyncio.Task[Any]]) -> Any:
+    done, rest = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+    return done, rest
