@@ -1,0 +1,239 @@
+"""Copies of five hundred files that are killed with SIGKILL at random moments, and run again.
+
+``GENRO_STORAGE_KILLS=100`` kills as often; the moments follow from a seed
+(``GENRO_STORAGE_KILL_SEED``).
+"""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from genro_storage import StorageManager
+from genro_storage.transfer import JsonLines
+from tests.services.proxy import Proxy
+from tests.services.s3 import BUCKET
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+SEED = int(os.environ.get("GENRO_STORAGE_KILL_SEED", "20261129"))
+KILLS = int(os.environ.get("GENRO_STORAGE_KILLS", "3"))
+MIB = 1024 * 1024
+MANY = 500
+#: Bytes of the large ones: those over 32 MiB go to S3 in parts, and from where they were.
+LARGE = [size * MIB for size in (9, 10, 11, 12, 14, 16, 20, 24, 28, 32, 33, 36, 38, 40, 40, 40)]
+#: How much may be sent in all, for each byte of the tree.
+MOST = 1.1
+
+COPY = """
+import json, sys
+from genro_storage import StorageManager
+from genro_storage.transfer import JsonLines
+mounts, source, target, log = json.loads(sys.argv[1]), *sys.argv[2:]
+with StorageManager() as storage, open(log, "a") as stream:
+    storage.configure(mounts)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    reporter = None if "far:" in source + target else JsonLines(stream)
+    storage.node(source).copy_to(target, skip="hash", resume=True, reporter=reporter)
+print("copied", flush=True)
+"""
+
+
+def make_tree(root):
+    """Five hundred files in the directory ``root``; how many bytes."""
+    numbers = random.Random(SEED)
+    block = numbers.randbytes(40 * MIB + 1000)
+    places = numbers.sample(range(MANY), len(LARGE))
+    sizes = dict(zip(places, LARGE, strict=True))
+    for number in range(MANY):
+        path = root / f"d{number % 20:02}" / f"f {number:03}.bin"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = sizes.get(number, numbers.choice((0, 900, 4_096, 70_000, 250_000)))
+        start = numbers.randrange(1000)
+        path.write_bytes(block[start : start + size])
+    return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+
+
+def names_in(root):
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+
+def assert_same(found, expected):
+    """Two directories have the same files, hidden ones included, with the same contents."""
+    names = names_in(expected)
+    assert names_in(found) == names
+    assert filecmp.cmpfiles(found, expected, names, shallow=False) == (names, [], [])
+
+
+class Copy:
+    """A copy in a process that waits for its start."""
+
+    def __init__(self, mounts, source, target, log):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", COPY, json.dumps(mounts), source, target, str(log)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def start(self):
+        assert self.process.stdout.readline() == b"ready\n", self.process.stderr.read().decode()
+        self.process.stdin.write(b"go\n")
+        self.process.stdin.flush()
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+
+    def end(self):
+        """Whether it has come to its end, rather than been killed."""
+        said, errors = self.process.communicate()
+        assert self.process.returncode in (0, -signal.SIGKILL), errors.decode()
+        return said == b"copied\n"
+
+
+class Ground:
+    """A tree of ``size`` bytes, and the places that it is copied between."""
+
+    def __init__(self, server, proxy, storage, where):
+        self.proxy, self.storage, self.where = proxy, storage, where
+        config = {"name": "far", **server.mount(), "endpoint_url": proxy.url}
+        self.mounts = [config, {"name": "disk", "type": "local", "path": str(where / "disk")}]
+        self.far = server.directory / "data" / BUCKET / config["prefix"]
+        self.tree = where / "disk" / "tree"
+        self.size = make_tree(self.tree)
+        self.log = where / "log.txt"
+        storage.configure(self.mounts)
+
+    def uploads(self):
+        """What the server has of unfinished uploads."""
+        import boto3
+
+        mount = self.mounts[0]
+        client = boto3.client(
+            "s3",
+            endpoint_url=mount["endpoint_url"],
+            region_name="us-east-1",
+            aws_access_key_id=mount["key"],
+            aws_secret_access_key=mount["secret"],
+        )
+        try:
+            return client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+        except client.exceptions.NoSuchUpload:
+            return []  # this server's word for none
+        finally:
+            client.close()
+
+    @property
+    def notes(self):
+        folder = self.where / "state" / "transfers"
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+
+    def copy(self, source, target):
+        """The whole of it, in this process."""
+        with self.log.open("a") as stream:
+            reporter = None if "far:" in source + target else JsonLines(stream)
+            options = {"skip": "hash", "resume": True, "reporter": reporter}
+            self.storage.node(source).copy_to(target, **options)
+
+    def time(self, source, target):
+        """The seconds that it takes in another process."""
+        copy = Copy(self.mounts, source, target, self.log)
+        copy.start()
+        started = time.perf_counter()
+        assert copy.end()
+        return time.perf_counter() - started
+
+    def begun(self):
+        """Bytes of the files that copies between local places have begun, by what they say."""
+        text = self.log.read_text()
+        lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        # A process is killed in the middle of a line: of a file that was begun, at most.
+        return sum(line["size"] for line in lines if line["event"] == "file_started")
+
+
+@pytest.fixture
+def ground(own_rclone, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENRO_STORAGE_STATE", str(tmp_path / "state"))
+    with Proxy(own_rclone.port) as proxy, StorageManager() as storage:
+        yield Ground(own_rclone, proxy, storage, tmp_path)
+
+
+def by_the_bytes(ground, copy, moment):
+    """Kill the copy when that share of all bytes has passed; below zero, so soon after its start."""
+    if moment > 0:
+        ground.proxy.after(int(moment * ground.size), copy.kill)
+    copy.start()
+    if moment <= 0:
+        time.sleep(-moment)
+        copy.kill()
+
+
+def by_the_clock(ground, copy, moment):
+    """Kill the copy when that share of the time is over that a whole one has taken."""
+    copy.start()
+    time.sleep(abs(moment) * ground.seconds)
+    copy.kill()
+
+
+def killed_and_run_again(ground, source, target, where, kill, moved):
+    """What was moved in all, for each byte of the tree, by each copy and the run after it."""
+    moments = random.Random(f"{SEED}-{source}-{target}")
+    shares = []
+    ended = 0
+    for number in range(KILLS):
+        before = moved()
+        copy = Copy(ground.mounts, source, f"{target}/{number}", ground.log)
+        kill(ground, copy, moments.uniform(-0.05, 1))
+        ended += copy.end()
+        ground.copy(source, f"{target}/{number}")
+        assert_same(where / f"{number}", ground.tree)
+        shares.append((moved() - before) / ground.size)
+        assert ground.uploads() == [], f"kill {number} (seed {SEED})"
+        assert ground.notes == [], f"kill {number} (seed {SEED})"
+        shutil.rmtree(where / f"{number}")
+    mean = sum(shares) / len(shares)
+    print(f"{KILLS} kills, {ended} too late: {mean:.3f} of {ground.size // MIB} MiB moved")
+    print(" ".join(f"{share:.3f}" for share in sorted(shares)))
+    assert ended <= KILLS / 5, "the kills were to come in the middle"
+    return shares
+
+
+@pytest.mark.timeout(7200)
+def test_a_killed_upload_is_completed_by_another_run(ground):
+    shares = killed_and_run_again(
+        ground, "disk:tree", "far:up", ground.far / "up", by_the_bytes, lambda: ground.proxy.passed
+    )
+    assert max(shares) <= MOST
+
+
+@pytest.mark.timeout(7200)
+def test_a_killed_download_is_completed_by_another_run(ground):
+    ground.copy("disk:tree", "far:tree")
+    disk = ground.where / "disk"
+    shares = killed_and_run_again(
+        ground, "far:tree", "disk:down", disk / "down", by_the_bytes, lambda: ground.proxy.passed
+    )
+    assert max(shares) <= MOST
+
+
+@pytest.mark.timeout(7200)
+def test_a_killed_copy_between_local_places_is_completed_by_another_run(ground):
+    ground.seconds = ground.time("disk:tree", "disk:once")
+    disk = ground.where / "disk"
+    shares = killed_and_run_again(
+        ground, "disk:tree", "disk:again", disk / "again", by_the_clock, ground.begun
+    )
+    assert max(shares) <= MOST
