@@ -211,7 +211,8 @@ class Application:
                 f"remove {plan.max_delete}; nothing was removed. Look at the plan, and raise it",
                 node=label,
             )
-        if plan.max_delete is None and not (tally.copied or tally.skipped or tally.directories):
+        arrived = tally.copied or tally.skipped or tally.directories
+        if plan.max_delete is None and files and not arrived:
             raise StorageError(
                 f"{label}: {plan.source} has no files, so that a mirror of it would remove all "
                 f"{len(files)} here; nothing was removed. If that is meant, say "
