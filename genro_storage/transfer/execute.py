@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -88,7 +89,6 @@ class Transfer:
         self._settle = settle
         self._comparison = comparison
         self._prefix = target.path + "/" if target.path else ""
-        self._directory: tuple[str | None, str | None] = None, None
         self._in_store = terms.version is None and source.mount.can_copy_to(target.mount)
         self._local = terms.version is None and source.mount.local_path(source.path) is not None
         self._both_local = self._local and target.mount.local_path(target.path) is not None
@@ -178,7 +178,6 @@ class Transfer:
 
     def copy(self, info: FileInfo, target_path: str) -> CopyResult:
         """Copy one file of the source's mount to a path of the target's; see ``copy_file``."""
-        target = self.target.mount
         try:
             if self._in_store and self._copies_inside(info, target_path):
                 return CopyResult(None, info.size or 0)
@@ -187,15 +186,9 @@ class Transfer:
             is_small = info.size is not None and 0 < info.size <= min(_SMALL, self._block)
             limited = bool(self.terms.bandwidth)  # then each block passes through here
             if self._local and (self._both_local or not is_small) and not limited:
-                local = self._local_path(info.path)
-                if local is not None:
-                    new_path = target.upload(
-                        local,
-                        target_path,
-                        if_absent=self.terms.if_absent,
-                        attributes=offered(info),
-                    )
-                    return CopyResult(new_path, info.size or 0)
+                sent = self._upload(info, target_path)
+                if sent is not None:
+                    return sent
         except StorageChangedError as error:
             raise self._changed(info, "while it was read") from error
         except StorageError:
@@ -235,17 +228,23 @@ class Transfer:
             return False
         return True
 
-    def _local_path(self, path: str) -> str | None:
-        # A listing comes directory by directory, and finding out where one really is costs a
-        # look at every directory above it: once is enough.
-        directory, slash, name = path.rpartition("/")
-        if not slash:
-            return self.source.mount.local_path(path)
-        known, local = self._directory
-        if known != directory:
-            local = self.source.mount.local_path(directory)
-            self._directory = directory, local
-        return None if local is None else f"{local}/{name}"
+    def _upload(self, info: FileInfo, target_path: str) -> CopyResult | None:
+        """Copy a file of this machine as a whole; None where it is none after all."""
+        # Opened by its own mount: what a listing has found may be a pipe by now, or a link that
+        # leads out.
+        descriptor = self.source.mount.open_local(info.path)
+        if descriptor is None:
+            return None
+        try:
+            new_path, count = self.target.mount.upload_open(
+                descriptor,
+                target_path,
+                if_absent=self.terms.if_absent,
+                attributes=offered(info, os.fstat(descriptor).st_mtime),
+            )
+        finally:
+            os.close(descriptor)
+        return CopyResult(new_path, count)
 
     def _at_once(self, info: FileInfo, target_path: str) -> CopyResult:
         data, kept, told = self.source.mount.load(info.path)
