@@ -42,6 +42,11 @@ class MountTransfers(MountResuming):
         """Whether a write keeps the time that it is given."""
         return isinstance(self.backend, DynamicRoot) or "mtime" in self.backend.kept_attributes
 
+    @property
+    def keeps_metadata(self) -> bool:
+        """Whether a write keeps the user metadata that it is given."""
+        return isinstance(self.backend, DynamicRoot) or "metadata" in self.backend.kept_attributes
+
     def shared(self) -> SharedMount:
         """What another process opens the same mount by; no keys are in it.
 

@@ -26,10 +26,11 @@ from .place import Place
 from .terms import Terms
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable
 
     from ..batch import MountBatch
-    from ..info import FileInfo
+    from ..info import Attributes, FileInfo
     from ..mount import Mount
     from .compare import Comparison
     from .events import Event
@@ -269,7 +270,7 @@ class Transfer:
             self.target.mount.open_write(
                 target_path,
                 if_absent=self.terms.if_absent,
-                attributes=offered(info, getattr(reader.raw, "kept_mtime", None)),
+                attributes=self._kept(info, reader),
             ) as writer,
         ):
             filled = writer.fill(reader) if is_large and not self.terms.bandwidth else None
@@ -278,6 +279,24 @@ class Transfer:
                 # Raised inside the block, so that the writer leaves the target as it was.
                 raise self._changed(info, f"{count} bytes read, {expected} expected")
         return CopyResult(writer.new_path, count)
+
+    def _kept(self, info: FileInfo, reader: io.BufferedReader) -> Attributes:
+        """What goes along with a stream: what opening it has told, or a look where it could not."""
+        kept: Attributes | None = getattr(reader.raw, "kept", None)
+        if kept is None:
+            return offered(info)
+        # Of an empty object no range begins anywhere: services answer with an error, or no headers.
+        is_untold = (kept.metadata is None and info.metadata is None) or (
+            kept.mtime is None and info.size == 0
+        )
+        if is_untold and self.terms.version is None and self.target.mount.keeps_metadata:
+            found = self.source.mount.descriptor(info.path)
+            kept = kept._replace(
+                mtime=found.mtime if kept.mtime is None else kept.mtime,
+                content_type=found.content_type,
+                metadata=found.metadata,
+            )
+        return joined(info, kept)
 
     def _pump(self, reader: BinaryIO, writer: BinaryIO) -> int:
         """The whole content, block by block; how many bytes."""
