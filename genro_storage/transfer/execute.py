@@ -10,19 +10,20 @@ from ..exceptions import (
     StorageChangedError,
     StorageError,
     StorageExistsError,
-    StorageIOError,
     StorageIsDirectoryError,
     StorageNotDirectoryError,
+    StorageNotFoundError,
     StoragePathError,
     StorageUnsupportedError,
     StorageValueError,
 )
 from ..retries import note_bytes
 from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory
-from .attempting import Done, Stopped, attempt
+from .attempting import Done, Stopped, UnverifiedError, attempt
 from .events import FileStarted
 from .offering import joined, offered
 from .place import Place
+from .rules import are_times_equal
 from .terms import Terms
 
 if TYPE_CHECKING:
@@ -325,7 +326,10 @@ class Transfer:
         )
 
     def _verified(self, info: FileInfo, result: CopyResult, target_path: str) -> CopyResult:
-        """Compare what has arrived as ``verify`` asks; ``StorageIOError`` where it is another."""
+        """Compare what has arrived as ``verify`` asks; ``UnverifiedError`` where it is another.
+
+        ``StorageChangedError`` where that is because the source is another by now.
+        """
         verify = self.terms.verify
         path = result.new_path or target_path
         if self._comparison is None:
@@ -337,14 +341,38 @@ class Transfer:
             same = self._comparison.same(info, found) is not None
         else:
             same = found.size is not None and found.size == result.bytes
-        if not same:
-            raise StorageIOError(
-                f"{label}: is not what was copied from {self.source.mount.label(info.path)} "
-                f"(compared by {verify}): the source changed meanwhile, or the storage has lost "
-                "something. Copy it again",
-                node=label,
+        if same:
+            return result._replace(verified=True)
+        if self._has_changed(info):
+            origin = self.source.mount.label(info.path)
+            raise StorageChangedError(
+                f"{origin}: changed while it was being copied; what has arrived as {label} could "
+                "not be compared with it. Copy it again",
+                node=origin,
             )
-        return result._replace(verified=True)
+        error = UnverifiedError(
+            f"{label}: is not what was copied from {self.source.mount.label(info.path)} "
+            f"(compared by {verify}), which has not changed meanwhile: the storage, or something "
+            "on the way, has damaged it",
+            node=label,
+        )
+        error.path = path
+        raise error
+
+    def _has_changed(self, info: FileInfo) -> bool:
+        """Whether the source is by now another file than its listing has told."""
+        if self.terms.version is not None:
+            return False
+        try:
+            now = self.source.mount.stat(info.path)
+        except StorageNotFoundError:
+            return True
+        if now.type != "file" or now.size != info.size:
+            return True
+        if now.etag is not None and info.etag is not None:
+            return now.etag != info.etag
+        both = now.mtime is not None and info.mtime is not None
+        return both and not are_times_equal(now.mtime or 0, info.mtime or 0)
 
     def _make_directory(self, path: str) -> CopyResult | None:
         mount = self.target.mount
