@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from genro_storage import StorageError, StorageManager, StorageNotFoundError
+from genro_storage.exceptions import StorageChangedError
 from genro_storage.info import Attributes, Checksum
 from genro_storage.retries import hearing_retries
 from tests.services.proxy import Proxy, Refusal
@@ -426,3 +427,29 @@ def test_a_request_that_is_repeated_is_heard_of(moto_server, tmp_path, engine, f
         assert len(heard) == 1
         if fault == "cut_download":
             assert (tmp_path / "a.bin").read_bytes() == data
+
+
+def test_what_was_replaced_since_its_listing_is_not_taken_for_what_was_listed(moto_server):
+    # The server does not know the condition, which stands in for it here; obstore has no word for
+    # it, so that the SDK copies.
+    now = hashlib.md5(b"HELLO").hexdigest()
+
+    def gate(asked):
+        wanted = asked.headers.get("x-amz-copy-source-if-match")
+        return None if wanted in (None, f'"{now}"') else Refusal(412, "PreconditionFailed")
+
+    with Proxy(moto_server.port, gate=gate) as proxy:
+        config = {**moto_server.mount(), "endpoint_url": proxy.url, "engine": "fsspec"}
+        with mounted(config) as (mount,):
+            mount.write_bytes("a.txt", b"hello")
+            mount.write_bytes("old.txt", b"old")
+            info = listed(mount, "")["a.txt"]
+            mount.write_bytes("a.txt", b"HELLO")
+            with pytest.raises(StorageChangedError, match="since it was listed"):
+                mount.copy_listed(info, mount, "old.txt")
+            assert mount.read_bytes("old.txt") == b"old"
+            with proxy.counting() as seen:
+                mount.copy_listed(listed(mount, "")["a.txt"], mount, "old.txt")
+            copy = next(each for each in seen if "x-amz-copy-source" in each.headers)
+            assert copy.headers["x-amz-copy-source-if-match"] == f'"{now}"'
+            assert mount.read_bytes("old.txt") == b"HELLO"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from ...exceptions import SourceChangedError
 from ...info import CleanupCount, Loaded
 from ..errors import RootNotFoundError
 from ..object_stores.kept import md5_digest
@@ -21,7 +22,7 @@ from ..object_stores.source import Source
 from ..object_stores.verifying import Known, verifier_for
 from ..remote import is_transient
 from .codes import is_refused_before_it_began
-from .conditional_copy import CopyCondition
+from .conditional_copy import CopyCondition, status_of
 from .engines import INSTALL
 from .looking import Raw, S3Looks
 from .metadata import attributes_of, kept_facts, with_md5
@@ -169,12 +170,23 @@ class S3Filesystem(S3Looks):
         new: Mapping[str, Any],
         origin: S3Filesystem,
     ) -> None:
-        """As ``copy``, of what a listing tells; without a look where that is enough."""
+        """As ``copy``, of what a listing tells; without a look where that is enough.
+
+        ``SourceChangedError`` where the source is another by now, as the server is asked by the
+        listed ETag. (obstore has no word for that: there, it is copied as it is by then.)
+        """
         if info.size is None or info.size > self.transfers.copy_at_once:
             about = origin.head(source)
         else:
             about = {"ContentLength": info.size}
-        self.copy(source, target, about, new, origin=origin)
+            if info.etag:
+                about["ETag"] = f'"{info.etag.strip(chr(34))}"'
+        try:
+            self.copy(source, target, about, new, origin=origin)
+        except OSError as error:
+            if about.get("ETag") is None or status_of(error) != 412:
+                raise
+            raise SourceChangedError("it was replaced since it was listed") from error
 
     def copy(
         self,
