@@ -15,13 +15,13 @@ from .actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
 from .applying import Application, Told, refuse_collisions, rehearsed
 from .bandwidth import Bandwidth
 from .compare import Comparison
-from .execute import Transfer
 from .filters import Filters, Patterns, Predicate
 from .inside import outermost_first, refuse_into_itself
 from .listings import refuse_listing, within
 from .looking import Listings, source_found, target_found
 from .place import Place
 from .plan import plan_file, plan_tree
+from .planned import transfer_of
 from .report import PlanSummary, TransferReport
 from .resolving import resolved
 from .rules import Decide, SkipFunction, decide_by
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from .checksums import ChecksumCache
     from .events import Reporter
+    from .execute import Transfer
     from .executors import Executor
     from .progress import OnFile, OnSkip, Progress
     from .wire import Reader, Writer
@@ -177,6 +178,7 @@ class CopyPlan:
             on_error=checked_on_error(on_error),
             resume=resume,
             skip=self.strategy,
+            as_planned=self.given is not None,
         )
         told = Told(progress, on_file, on_skip, reporter)
         application = Application(self, terms, told)
@@ -219,6 +221,10 @@ class CopyPlan:
             self.target.mount.fullpath(self.target.path),
             self.strategy,
             datetime.now(UTC),
+            self.version,
+            self.if_absent,
+            self.delete,
+            self.max_delete,
         )
         return dump_plan(header, self, stream, roots=(self.source.path, self.target.path))
 
@@ -226,9 +232,11 @@ class CopyPlan:
     def load(stream: Reader, storage: Storage) -> CopyPlan:
         """The plan that ``dump`` has written, between the mounts that ``storage`` has now.
 
-        It is carried out as it is written: nothing is listed or compared again. It is read whole
-        before anything else, so that one that breaks off is not begun: ``StorageValueError``, with
-        the line that is wrong.
+        It is carried out as it is written, on the terms it was made with (``version``,
+        ``if_absent``, ``delete``, ``max_delete``): nothing is listed or compared again. A file that
+        came since to where the plan saw none is not replaced: ``StorageExistsError``. It is read
+        whole before anything else, so that one that breaks off is not begun: ``StorageValueError``,
+        with the line that is wrong.
         """
         header, actions = load_plan(stream)
         given = tuple(actions)
@@ -237,13 +245,17 @@ class CopyPlan:
             Place(source._mount, source._path),
             Place(target._mount, target._path),
             skip=SkipStrategy.NEVER,
-            delete=any(isinstance(each, DeleteFile | DeleteDirectory) for each in given),
+            version=header.version,
+            if_absent=header.if_absent,
+            delete=header.delete
+            or any(isinstance(each, DeleteFile | DeleteDirectory) for each in given),
+            max_delete=header.max_delete,
         )
         return replace(plan, strategy=header.skip, given=given)
 
     def transfer(self, terms: Terms) -> Transfer:
         """What carries single actions out."""
-        return Transfer(
+        return transfer_of(
             self.source, self.target, terms=terms, settle=self.settle, comparison=self.comparison
         )
 
