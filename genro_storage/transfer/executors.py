@@ -276,16 +276,22 @@ class Crew:
         return bool(portion or (self._big_under_way < _BIG_AT_ONCE and self._big))
 
     def _give(self, portion: list[Action], *, is_big: bool = False) -> None:
-        self._under_way += 1
         self._start(portion, is_big=is_big)
+        self._under_way += 1  # only now: what nobody does would be waited for without end
 
     def _start(self, portion: list[Action], *, is_big: bool) -> None:
-        self._tasks.put((portion, is_big))
-        if len(self._threads) < min(self._size, self._under_way):
+        if len(self._threads) < min(self._size, self._under_way + 1):
             # A daemon: what an interrupted process leaves behind is whole, or is not there.
             thread = threading.Thread(target=self._work, name="genro-storage-copy", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:
+                if not self._threads:
+                    raise
+                self._size = len(self._threads)  # the system has no more of them
+            else:
+                self._threads.append(thread)
+        self._tasks.put((portion, is_big))
 
     def _adapt(self, count: int, seconds: float) -> None:
         """So many files in so many seconds: how many to hand out at once from now on."""

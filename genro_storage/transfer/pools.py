@@ -65,11 +65,7 @@ class _PooledCrew(Crew):
         return self._under_way < self._size
 
     def _start(self, portion: list[Action], *, is_big: bool) -> None:
-        try:
-            future = self._pool.submit(self._carry_out, portion, is_big)
-        except RuntimeError:
-            self._under_way -= 1
-            raise
+        future = self._pool.submit(self._carry_out, portion, is_big)
         self._futures.add(future)
         future.add_done_callback(self._ended)
 

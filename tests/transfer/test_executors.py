@@ -117,6 +117,39 @@ def test_no_threads_at_all_are_refused(value):
         copied(source, target, concurrency=value)
 
 
+@pytest.fixture
+def few_threads(monkeypatch):
+    """So many threads can be started, and no more."""
+    start = threading.Thread.start
+    left = [0]
+
+    def refused(self):
+        if self.name == "genro-storage-copy":
+            if not left[0]:
+                raise RuntimeError("can't start new thread")
+            left[0] -= 1
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    return left
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_system_with_few_threads_copies_with_those(few_threads, count):
+    few_threads[0] = count
+    source, target = Mount("src", Streaming()), Mount("dst", Busy())
+    fill(source, "", MANY)
+    assert copied(source, target, concurrency=8).copied == 200
+    assert (target.backend.most, threads()) == (count, [])
+
+
+def test_where_no_thread_can_be_started_nobody_waits(few_threads):
+    source, target = mounts(Streaming)
+    fill(source, "", MANY)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        copied(source, target, concurrency=8)
+
+
 # -- what fails -----------------------------------------------------------------------------------
 
 
