@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .terms import Terms
 
 _OF_FILES = (CopyFile, SkipFile, CompareFile)
+#: Files that a note names.
+_NAMED = 10
 
 __all__ = [
     "Application",
@@ -65,6 +67,7 @@ class Application:
         self._tally = Tally()
         self._deletes: list[DeleteFile | DeleteDirectory] = []
         self._failure: Exception | None = None
+        self._left: list[str] = []  # what is under way when the copy is given up
 
     def run(
         self,
@@ -83,6 +86,7 @@ class Application:
                     self._hear(each)
                 self._plan = plan = look()
                 transfer = plan.transfer(self._terms)
+                self._left = transfer.left_behind
                 self._copy(transfer, executor_for(plan, transfer, executor, concurrency))
                 if self._failure is not None:
                     raise self._failure
@@ -92,11 +96,19 @@ class Application:
                 tally.fail("", error)
             report = tally.report(time.perf_counter() - started)
             error.add_note(f"copying {self._plan.source} to {self._plan.target} stopped: {report}")
+            if self._left:
+                error.add_note(self._may_arrive())
             self._report(Finished(report))
             raise
         report = tally.report(time.perf_counter() - started)
         self._report(Finished(report))
         return report
+
+    def _may_arrive(self) -> str:
+        target = self._plan.target
+        names = [target.mount.label(join(target.path, each)) for each in sorted(self._left)]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return f"nobody waited for what was still under way; may still arrive: {', '.join(names[:_NAMED])}{more}"
 
     def _hear(self, error: BaseException) -> None:
         self._tally.retry("", (error,))

@@ -209,6 +209,8 @@ class Crew:
         self._big: deque[Action] = deque()
         self._exhausted = False
         self._is_dismissed = False
+        #: By the identity of each thread that works, the file that it is at.
+        self._now: dict[int, str] = {}
         # What a thread has to tell is told in the one that iterates.
         self._listener = transfer.listener
         if self._listener is not None:
@@ -308,14 +310,18 @@ class Crew:
         attempt, transfer = self._transfer.attempt, self._transfer
         started = time.perf_counter()
         done: list[Done] = []
+        here = threading.get_ident()
         try:
             for action in portion:
                 if transfer.is_stopping:
                     break
+                self._now[here] = action.relpath
                 done.append(attempt(action))
         except BaseException as error:  # noqa: BLE001 - raised in the thread that iterates
+            self._now.pop(here, None)
             self._results.put(error)
         else:
+            self._now.pop(here, None)
             self._results.put(_Portion(done, time.perf_counter() - started, is_big))
 
     def dismiss(self) -> None:
@@ -333,6 +339,11 @@ class Crew:
                 thread.join(max(0.0, until - time.monotonic()))
             else:
                 thread.join()
+        self._note_left()
+
+    def _note_left(self) -> None:
+        """Say what is still under way, now that nobody waits for it any longer."""
+        self._transfer.left_behind.extend(list(self._now.values()))
 
 
 def _is_big(action: Action) -> bool:

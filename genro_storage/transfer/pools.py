@@ -76,9 +76,16 @@ class _PooledCrew(Crew):
 
     def dismiss(self) -> None:
         """The pool stays; what is under way in it ends first, unless the copy is given up."""
+        if self._is_dismissed:
+            return
+        self._is_dismissed = True
+        waiting = list(self._futures)
         if self._under_way:
             self._transfer.stop()
-        futures.wait(list(self._futures), GOODBYE if self._under_way else None)
+            for future in waiting:
+                future.cancel()  # the pool may be busy with other work, and come to it later
+        futures.wait(waiting, GOODBYE if self._under_way else None)
+        self._note_left()
 
 
 class ShardedExecutor:
@@ -319,8 +326,14 @@ class _Run:
 
     def dismiss(self) -> None:
         """Nobody waits any longer; what has begun ends where it is."""
-        for future in list(self._waiting):
-            future.cancel()
+        # Only these say the truth: see _take_back.
+        is_sure = isinstance(self._executor.pool, futures.ProcessPoolExecutor)
+        for future, shard in list(self._waiting.items()):
+            if future.done() or (future.cancel() and is_sure):
+                continue
+            self._transfer.left_behind.extend(
+                each.relpath for each in shard.actions if not isinstance(each, MakeDirectory)
+            )
 
 
 class _Room:
