@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .actions import Action
     from .execute import Transfer
+    from .executors import _Task
 
 __all__ = ["PooledExecutor", "ShardedExecutor", "executor_of"]
 
@@ -64,8 +65,8 @@ class _PooledCrew(Crew):
         # What waits in the pool's own queue is in the way of its other users.
         return self._under_way < self._size
 
-    def _start(self, portion: list[Action], *, is_big: bool) -> None:
-        future = self._pool.submit(self._carry_out, portion, is_big)
+    def _start(self, task: _Task) -> None:
+        future = self._pool.submit(self._carry_out, task)
         self._futures.add(future)
         future.add_done_callback(self._ended)
 
