@@ -17,7 +17,7 @@ from .bandwidth import Bandwidth
 from .compare import Comparison
 from .filters import Filters, Patterns, Predicate
 from .inside import outermost_first, refuse_into_itself
-from .listings import refuse_listing, within
+from .listings import refuse_listing, refuse_other_bucket, within
 from .looking import Listings, source_found, target_found
 from .place import Place
 from .plan import plan_file, plan_tree
@@ -375,6 +375,8 @@ def plan_copy(
     if delete and writes:
         target.mount.require_delete(target.path, "removing what the source has not")
     decides = delete or strategy is not SkipStrategy.NEVER
+    if listing is not None:
+        refuse_other_bucket(source, listing)
     heard: list[BaseException] = []
     with hearing_retries(heard.append):
         found = source_found(source, version, _enter(filters, source))
