@@ -9,8 +9,9 @@ from concurrent import futures
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..exceptions import StorageError, StorageNotEmptyError, StorageNotFoundError
-from ..paths import join
+from ..paths import join, order_key
 from ..retries import hearing_retries
+from ..strategy import SkipStrategy
 from .actions import CompareFile, CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
 from .collisions import require_no_collisions
 from .events import Event, FileDone, FileFailed, FileSkipped, Finished, Retried, Started
@@ -241,20 +242,38 @@ class Application:
 
 def refuse_collisions(plan: CopyPlan, kept: list[FileInfo] | None = None) -> None:
     """``StorageCollisionError`` where files would become one; ``kept`` is the source's listing."""
+    if plan.given is not None:
+        _refuse_given(plan, plan.given)
+        return
     is_filtered = kept is not None and not plan.delete
 
     def wanted() -> Iterable[FileInfo]:
         return plan.new_listing(plan.source) if kept is None else kept
 
-    # Only a mirror removes what is there under another spelling.
-    mirrors = plan.delete and plan.target_info is not None
+    # What is there under another spelling would be removed by a mirror, and not be compared.
+    decides = plan.delete or plan.strategy is not SkipStrategy.NEVER
     require_no_collisions(
         wanted,
         plan.source,
         plan.target,
         filters=None if is_filtered else plan.filters,
-        existing=(lambda: plan.new_listing(plan.target)) if mirrors else None,
+        existing=(lambda: plan.new_listing(plan.target))
+        if decides and plan.target_info is not None
+        else None,
     )
+
+
+def _refuse_given(plan: CopyPlan, given: Iterable[Action]) -> None:
+    """The same by what the plan says of both places; what its filters left out is not in it."""
+    wanted = [each.source for each in given if isinstance(each, _OF_FILES)]
+    existing = [
+        each.target
+        for each in given
+        if isinstance(each, (*_OF_FILES, DeleteFile, DeleteDirectory)) and each.target is not None
+    ]
+    wanted.sort(key=order_key)
+    existing.sort(key=order_key)
+    require_no_collisions(lambda: wanted, plan.source, plan.target, existing=lambda: existing)
 
 
 def refusal_to_remove(plan: CopyPlan, files: int, *, is_empty: bool) -> StorageError | None:
