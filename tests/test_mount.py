@@ -263,6 +263,7 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "why_not",
         "latest_version_is_fixed",
         "guessed_type",
+        "shared",
         "lasting_address",
     }
     rights = {"require_write", "require_delete", "require_attributes", "require_below_root"}

@@ -15,6 +15,7 @@ from .collisions import require_no_collisions
 from .events import Event, FileDone, FileFailed, FileSkipped, Finished, Started
 from .execute import Stopped
 from .executors import Executor, SerialExecutor, ThreadedExecutor
+from .pools import executor_of
 from .report import Tally
 
 if TYPE_CHECKING:
@@ -285,9 +286,9 @@ def executor_for(
     concurrency: int | None = None,
 ) -> Executor:
     """Who carries the plan out: whoever is given, else as many threads as pay."""
-    if isinstance(given, futures.Executor):
-        raise NotImplementedError
-    if given is not None:
+    if isinstance(given, futures.Executor) and not plan.overlapping:
+        return executor_of(given, concurrency)
+    if given is not None and not isinstance(given, futures.Executor):
         return given
     if plan.info.type != "directory" or plan.overlapping:
         return SerialExecutor()

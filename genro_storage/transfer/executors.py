@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .events import Event
     from .execute import Transfer
 
-__all__ = ["Executor", "SerialExecutor", "ThreadedExecutor"]
+__all__ = ["GOODBYE", "Crew", "Executor", "SerialExecutor", "ThreadedExecutor"]
 
 #: Bytes of the files of which only a few are under way at once: each goes in parts, several at a
 #: time, whose sum is what is in memory.
@@ -32,7 +32,7 @@ _SECONDS = 0.02
 #: How many actions may wait for their turn behind large files.
 _PATIENT = 1000
 #: Seconds to wait for what is under way, when somebody has interrupted the copy.
-_GOODBYE = 2.0
+GOODBYE = 2.0
 
 
 class Executor(Protocol):
@@ -171,7 +171,7 @@ class ThreadedExecutor:
         if batch is not None:
             yield from _run_in_batches(actions, transfer.to(batch.mount), batch)
             return
-        crew = _Crew(self.concurrency, transfer)
+        crew = self._crew(transfer)
         try:
             yield from crew.run(iter(actions))
         except (KeyboardInterrupt, SystemExit):
@@ -182,6 +182,9 @@ class ThreadedExecutor:
         finally:
             crew.dismiss()
 
+    def _crew(self, transfer: Transfer) -> Crew:
+        return Crew(self.concurrency, transfer)
+
 
 class _Portion(NamedTuple):
     """What a thread has done of what it was given, and in how many seconds."""
@@ -191,7 +194,7 @@ class _Portion(NamedTuple):
     is_big: bool
 
 
-class _Crew:
+class Crew:
     """The threads of one run, and what is on its way to and from them."""
 
     def __init__(self, size: int, transfer: Transfer) -> None:
@@ -274,6 +277,9 @@ class _Crew:
 
     def _give(self, portion: list[Action], *, is_big: bool = False) -> None:
         self._under_way += 1
+        self._start(portion, is_big=is_big)
+
+    def _start(self, portion: list[Action], *, is_big: bool) -> None:
         self._tasks.put((portion, is_big))
         if len(self._threads) < min(self._size, self._under_way):
             # A daemon: what an interrupted process leaves behind is whole, or is not there.
@@ -289,19 +295,21 @@ class _Crew:
             self._portion *= 2
 
     def _work(self) -> None:
-        attempt, transfer = self._transfer.attempt, self._transfer
         while (task := self._tasks.get()) is not None:
-            portion, is_big = task
-            started = time.perf_counter()
-            done: list[Done] = []
-            try:
-                for action in portion:
-                    if transfer.is_stopping:
-                        break
-                    done.append(attempt(action))
-            except BaseException as error:  # noqa: BLE001 - raised in the thread that iterates
-                self._results.put(error)
-                continue
+            self._carry_out(*task)
+
+    def _carry_out(self, portion: list[Action], is_big: bool) -> None:
+        attempt, transfer = self._transfer.attempt, self._transfer
+        started = time.perf_counter()
+        done: list[Done] = []
+        try:
+            for action in portion:
+                if transfer.is_stopping:
+                    break
+                done.append(attempt(action))
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that iterates
+            self._results.put(error)
+        else:
             self._results.put(_Portion(done, time.perf_counter() - started, is_big))
 
     def dismiss(self) -> None:
@@ -313,7 +321,7 @@ class _Crew:
             self._transfer.stop()
         for _ in self._threads:
             self._tasks.put(None)
-        until = time.monotonic() + _GOODBYE
+        until = time.monotonic() + GOODBYE
         for thread in self._threads:
             if self._under_way:
                 thread.join(max(0.0, until - time.monotonic()))
