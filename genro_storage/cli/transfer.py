@@ -286,6 +286,7 @@ class _Listener:
         self.report: TransferReport | None = None
         #: Without the others nobody asks how many files there are, and so they are not held.
         self.needs_totals: bool = bool(others)
+        self.follows_files: bool = bool(others)
         self.from_any_thread: bool = True  # as all of the others
         self._session = session
         self._others = others

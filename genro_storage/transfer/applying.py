@@ -119,7 +119,8 @@ class Application:
         if plan.info.type == "directory" and not plan.same:
             refuse_collisions(plan, kept)
         current = 0
-        transfer.listener = self._reporter
+        if getattr(self._reporter, "follows_files", True):
+            transfer.listener = self._reporter
         running = executor.run(self._copies(kept), transfer)
         with contextlib.ExitStack() as stack:
             if isinstance(running, Generator):
