@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..exceptions import StorageError, StorageNotEmptyError, StorageNotFoundError
 from ..paths import join
+from ..retries import hearing_retries
 from .actions import CompareFile, CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
 from .collisions import require_no_collisions
-from .events import Event, FileDone, FileFailed, FileSkipped, Finished, Started
+from .events import Event, FileDone, FileFailed, FileSkipped, Finished, Retried, Started
 from .execute import Stopped
 from .executors import Executor, SerialExecutor, ThreadedExecutor
 from .pools import executor_of
@@ -76,12 +77,16 @@ class Application:
         tally = self._tally
         self._report(Started())
         try:
-            self._plan = plan = look()
-            transfer = plan.transfer(self._terms)
-            self._copy(transfer, executor_for(plan, transfer, executor, concurrency))
-            if self._failure is not None:
-                raise self._failure
-            self._remove()
+            # What is listed, looked at or removed is no single file's: "".
+            with hearing_retries(self._hear):
+                for each in self._plan.take_heard():
+                    self._hear(each)
+                self._plan = plan = look()
+                transfer = plan.transfer(self._terms)
+                self._copy(transfer, executor_for(plan, transfer, executor, concurrency))
+                if self._failure is not None:
+                    raise self._failure
+                self._remove()
         except BaseException as error:  # passes on, with a note of how far the copy came
             if isinstance(error, Exception) and error is not self._failure:
                 tally.fail("", error)
@@ -92,6 +97,10 @@ class Application:
         report = tally.report(time.perf_counter() - started)
         self._report(Finished(report))
         return report
+
+    def _hear(self, error: BaseException) -> None:
+        self._tally.retry("", (error,))
+        self._report(Retried("", error))
 
     def _report(self, event: Event) -> None:
         if self._reporter is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..exceptions import StorageValueError
 from ..info import FileInfo
+from ..retries import hearing_retries
 from ..strategy import SkipStrategy, parse_strategy
 from .actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
 from .applying import Application, Told, refuse_collisions, rehearsed
@@ -18,7 +19,7 @@ from .execute import Transfer
 from .filters import Filters, Patterns, Predicate
 from .inside import outermost_first, refuse_into_itself
 from .listings import refuse_listing, within
-from .looking import source_found, target_found
+from .looking import Listings, source_found, target_found
 from .place import Place
 from .plan import plan_file, plan_tree
 from .report import PlanSummary, TransferReport
@@ -46,22 +47,6 @@ class Storage(Protocol):
     def node(self, fullpath: str, /) -> Any:
         """The node of ``mount:path``."""
         ...
-
-
-@dataclass(slots=True)
-class _Listings:
-    """Listings that were begun to see what is there; whoever comes first gets them."""
-
-    source: Iterator[FileInfo] | None = None
-    target: Iterator[FileInfo] | None = None
-
-    def take_source(self) -> Iterator[FileInfo] | None:
-        found, self.source = self.source, None
-        return found
-
-    def take_target(self) -> Iterator[FileInfo] | None:
-        found, self.target = self.target, None
-        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -98,7 +83,11 @@ class CopyPlan:
     """What is to be done, where it was read from a file: nothing is listed for it."""
     listing: Iterable[FileInfo] | None = None
     """What the source holds, where that is known from elsewhere."""
-    _listings: _Listings = field(default_factory=_Listings)
+    _listings: Listings = field(default_factory=Listings)
+
+    def take_heard(self) -> list[BaseException]:
+        """The errors that were overcome when the plan was made; they are told once."""
+        return self._listings.take_heard()
 
     def __iter__(self) -> Iterator[Action]:
         return self.resolved(self.settle)
@@ -122,7 +111,7 @@ class CopyPlan:
             self,
             info=source.info,
             target_info=target.info,
-            _listings=_Listings(source.listing, target.listing),
+            _listings=Listings(source.listing, target.listing),
         )
 
     @property
@@ -374,7 +363,9 @@ def plan_copy(
     if delete and writes:
         target.mount.require_delete(target.path, "removing what the source has not")
     decides = delete or strategy is not SkipStrategy.NEVER
-    found = source_found(source, version, _enter(filters, source))
+    heard: list[BaseException] = []
+    with hearing_retries(heard.append):
+        found = source_found(source, version, _enter(filters, source))
     info = found.info
     assert info is not None
     if delete and info.type != "directory":
@@ -387,7 +378,7 @@ def plan_copy(
     same = version is None and target.mount.same_place(target.path, source.mount, source.path)
     overlapping = False
     target_info: FileInfo | None = None
-    listings = _Listings(found.listing)
+    listings = Listings(found.listing, heard=heard)
     if not same:
         if info.type == "directory":
             refuse_into_itself(source, target, filters=filters)
@@ -398,7 +389,8 @@ def plan_copy(
                     "would remove its source",
                     node=str(target),
                 )
-        there = target_found(target, info, decides=decides, enter=_enter(filters, target))
+        with hearing_retries(heard.append):
+            there = target_found(target, info, decides=decides, enter=_enter(filters, target))
         target_info, listings.target = there
     return CopyPlan(
         source,

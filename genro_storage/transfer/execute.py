@@ -16,11 +16,11 @@ from ..exceptions import (
     StorageUnsupportedError,
     StorageValueError,
 )
-from ..info import Attributes
 from ..retries import note_bytes
 from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory
 from .attempting import Done, Stopped, attempt
 from .events import FileStarted
+from .offering import joined, offered
 from .place import Place
 from .terms import Terms
 
@@ -193,7 +193,7 @@ class Transfer:
                         local,
                         target_path,
                         if_absent=self.terms.if_absent,
-                        attributes=_attributes(info),
+                        attributes=offered(info),
                     )
                     return CopyResult(new_path, info.size or 0)
         except StorageChangedError as error:
@@ -217,7 +217,7 @@ class Transfer:
             Place(self.source.mount, info.path),
             info,
             Place(self.target.mount, target_path),
-            attributes=_attributes(info),
+            attributes=offered(info),
             if_absent=self.terms.if_absent,
             take=self._take,
         )
@@ -254,7 +254,7 @@ class Transfer:
         if self.terms.bandwidth:
             self._take(len(data))
         new_path = self.target.mount.write_bytes(
-            target_path, data, if_absent=self.terms.if_absent, attributes=_joined(info, kept)
+            target_path, data, if_absent=self.terms.if_absent, attributes=joined(info, kept)
         )
         return CopyResult(new_path, len(data))
 
@@ -270,7 +270,7 @@ class Transfer:
             self.target.mount.open_write(
                 target_path,
                 if_absent=self.terms.if_absent,
-                attributes=_attributes(info, getattr(reader.raw, "kept_mtime", None)),
+                attributes=offered(info, getattr(reader.raw, "kept_mtime", None)),
             ) as writer,
         ):
             filled = writer.fill(reader) if is_large and not self.terms.bandwidth else None
@@ -356,19 +356,3 @@ def copy_file(
     where it went away.
     """
     return Transfer(source, target, terms=Terms(version=version)).copy(info, target.path)
-
-
-def _attributes(info: FileInfo, kept_mtime: float | None = None) -> Attributes:
-    mtime = info.mtime if kept_mtime is None else kept_mtime
-    return Attributes(mtime, None, info.content_type, info.metadata, offered=True)
-
-
-def _joined(info: FileInfo, kept: Attributes) -> Attributes:
-    """What was kept with a file, and where that says nothing, what its listing says."""
-    return Attributes(
-        info.mtime if kept.mtime is None else kept.mtime,
-        None,
-        kept.content_type or info.content_type,
-        kept.metadata if kept.metadata is not None else info.metadata,
-        offered=True,
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..exceptions import (
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     Enter = Callable[[FileInfo], bool] | None
 
-__all__ = ["Found", "source_found", "target_found"]
+__all__ = ["Found", "Listings", "source_found", "target_found"]
 
 
 class Found(NamedTuple):
@@ -32,6 +33,31 @@ class Found(NamedTuple):
 
     info: FileInfo | None
     listing: Iterator[FileInfo] | None = None
+
+
+@dataclass(slots=True)
+class Listings:
+    """Listings that were begun to see what is there; whoever comes first gets them."""
+
+    source: Iterator[FileInfo] | None = None
+    target: Iterator[FileInfo] | None = None
+    #: The errors that were overcome in doing so; the report tells of them.
+    heard: list[BaseException] = field(default_factory=list)
+
+    def take_heard(self) -> list[BaseException]:
+        """What was heard in listing; told once."""
+        found, self.heard = self.heard, []
+        return found
+
+    def take_source(self) -> Iterator[FileInfo] | None:
+        """That of the source, for whoever comes first."""
+        found, self.source = self.source, None
+        return found
+
+    def take_target(self) -> Iterator[FileInfo] | None:
+        """That of the target, for whoever comes first."""
+        found, self.target = self.target, None
+        return found
 
 
 class _NotADirectory(Exception):  # noqa: N818 - says what was found, and never leaves this module

@@ -19,7 +19,7 @@ from .actions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .execute import Done
 
@@ -77,7 +77,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Retry:
-    """An error that was overcome by trying again: the request, or the file as a whole."""
+    """An error that was overcome by trying again: the request, or the file as a whole.
+
+    ``relpath`` is empty where it was in listing, looking or removing.
+    """
 
     relpath: str
     error: str
@@ -205,11 +208,7 @@ class Tally:
         """One action more."""
         action, result, error, retries = done
         if retries:
-            self.retried += len(retries)
-            self.retries += [
-                Retry(action.relpath, f"{type(each).__name__}: {each}")
-                for each in retries[: max(0, _MOST_KEPT - len(self.retries))]
-            ]
+            self.retry(action.relpath, retries)
         if error is not None:
             self.fail(action.relpath, error)
         elif isinstance(action, CopyFile):
@@ -225,6 +224,14 @@ class Tally:
             self.directories += result is not None
         elif isinstance(action, Filtered):
             self.filtered += 1
+
+    def retry(self, relpath: str, errors: Sequence[BaseException]) -> None:
+        """Some errors that were overcome; ``relpath`` is "" where they were no single file's."""
+        self.retried += len(errors)
+        self.retries += [
+            Retry(relpath, f"{type(each).__name__}: {each}")
+            for each in errors[: max(0, _MOST_KEPT - len(self.retries))]
+        ]
 
     def fail(self, relpath: str, error: Exception) -> None:
         """One file that was not copied."""

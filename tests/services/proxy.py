@@ -86,6 +86,10 @@ class Proxy:
         self.faults = faults
         self.speed = speed
         self.requests: list[Asked] = []
+        #: Those of them that met a fault, and which.
+        self.broken: list[tuple[Asked, Fault]] = []
+        #: How many answers of the server itself said that it has failed (500 and more).
+        self.failed = 0
         #: Bytes of bodies that have passed.
         self.passed = 0
         self._plan: tuple[int, Callable[[], object]] | None = None
@@ -188,6 +192,8 @@ class _Line:
             self.client.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         refusal = self.proxy.gate(asked) if self.proxy.gate is not None else None
         fault = self.proxy.faults.next() if self.proxy.faults is not None else None
+        if fault is not None:
+            self.proxy.broken.append((asked, fault))
         if fault == "reset_before" or (fault == "cut_upload" and not head.length):
             self.client.reset()
             return False
@@ -243,6 +249,9 @@ class _Line:
         if fault == "lost_answer":
             self.client.send(_INTERNAL.encode(method))
             return self._left(answer, server, empty)
+        if status >= "500":
+            with self.proxy._lock:
+                self.proxy.failed += 1
         self.client.send(answer.raw)
         if fault == "cut_download":
             server.pour((answer.length or 0) // 2, self.client.send)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -72,6 +73,7 @@ class ObstoreFilesystem(S3Filesystem):
         self._copies_plainly = not along_with(options, "copy_object")
         #: Whether a copy was looked at, and was one.
         self._is_copying = False
+        self._looking = threading.Lock()
 
     def _make(self, patience: float | None = None) -> Any:
         client = self.client
@@ -323,12 +325,16 @@ class ObstoreFilesystem(S3Filesystem):
         """Whether the server has made a copy of what it said it has.
 
         Nothing of its answer is seen, and one that does not know copies stores an empty object.
-        Once is enough: a listing of the same server has just told what there is to be copied.
+        Once is enough: a listing of the same server has just told what there is to be copied. So
+        the many threads of one copy wait for the first of them.
         """
-        try:
-            if self.engine.head(target).size != size:
+        with self._looking:
+            if self._is_copying:
+                return True
+            try:
+                if self.engine.head(target).size != size:
+                    return False
+            except FileNotFoundError:
                 return False
-        except FileNotFoundError:
-            return False
-        self._is_copying = size > 0
-        return True
+            self._is_copying = size > 0
+            return True

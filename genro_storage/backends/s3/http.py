@@ -57,9 +57,15 @@ class _Session(AIOHTTPSession):  # type: ignore[misc]
 
 
 class _Straight:
-    """The one method of a session that is called."""
+    """The one method of a session that is called.
+
+    A session of aiohttp sends a request again by itself where a connection that it has used before
+    breaks off. Nobody would hear of that, and ``retries: 0`` would not be so.
+    """
 
     def __init__(self, session: Any) -> None:
+        if getattr(session, "_retry_connection", False):
+            session._retry_connection = False
         self._session = session
 
     def request(self, method: str, **options: Any) -> Any:
