@@ -10,6 +10,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from .retries import note_bytes
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -57,6 +59,7 @@ class DescriptorSink:
                 except OSError as error:
                     raise TargetFailedError(error) from error
                 view, at = view[written:], at + written
+        note_bytes(len(data))
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``, as far as they were written."""

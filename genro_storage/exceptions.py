@@ -92,7 +92,9 @@ class StorageError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # OSError's own __reduce__ would rebuild from (errno, strerror) and lose the node.
-        return _rebuild, (type(self), self.message, self.node, getattr(self, "errno", None))
+        made = type(self), self.message, self.node, getattr(self, "errno", None)
+        notes = getattr(self, "__notes__", None)
+        return (_rebuild, made, {"__notes__": notes}) if notes else (_rebuild, made)
 
 
 def _without_doubled_colon(message: str, node: str | None) -> str:
@@ -115,10 +117,8 @@ def _fill(error: object, errno: int | None, message: str, node: str | None) -> N
         error.errno, error.strerror, error.filename = errno, message, node
 
 
-def _rebuild(
-    kind: type[StorageError], message: str, node: str | None, errno: int | None
-) -> StorageError:
-    return kind(message, node=node, errno=errno)
+def _rebuild(kind: type[StorageError], text: str, node: str | None, no: int | None) -> StorageError:
+    return kind(text, node=node, errno=no)
 
 
 class StorageNotFoundError(StorageError, FileNotFoundError):

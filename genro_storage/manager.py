@@ -8,28 +8,30 @@ import math
 import os
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .doctor import examine
 from .durations import in_seconds
 from .exceptions import MountNotFoundError, StorageConfigError, StorageValueError
 from .health import MountHealth, check_mounts
-from .mount import Mount
+from .mounting import Entry, built, refuse_if_read_only
 from .node import StorageNode
 from .node.core import LOCAL_PATHS
 from .node.virtual_nodes import diff_node, dummy_node, iter_node
 from .places import PlaceFinder, parents_first, refuse_circles
+from .references import Home, checked_factory, origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
     from datetime import timedelta
     from typing import Self
 
-    from .backends.context import Keep
     from .compat import MountTable
     from .config import MountSpec
     from .info import CleanupCount, Finding
+    from .mount import Mount
 
     ConfigSource = str | os.PathLike[str] | list[Any] | tuple[Any, ...] | Mapping[str, Any]
     Kept = dict[tuple[str, Hashable], Any]
@@ -60,6 +62,7 @@ class StorageManager:
         # what pickling keeps, so a secret that a file led to never travels.
         self._origins: dict[str, Path | Mapping[str, Any]] = {}
         self._specs: dict[str, MountSpec] = {}
+        self._home = Home()
         # Which mounts hold the file that a mount (an archive) reads its content from.
         self._holders: dict[str, tuple[str, ...]] = {}
         self._kept: Kept = {}
@@ -81,7 +84,7 @@ class StorageManager:
         origin = configuration.source
         with self._lock:
             try:
-                self._apply([_Entry(spec, origin) for spec in configuration.mounts])
+                self._apply([Entry(spec, origin) for spec in configuration.mounts])
             except StorageConfigError as error:
                 # The checks until here knew the file, building does not.
                 if isinstance(source, str | os.PathLike):
@@ -92,7 +95,7 @@ class StorageManager:
         """Add or replace one mount, given as a mapping; raises as :meth:`configure` does."""
         self.configure([config])
 
-    def _apply(self, entries: Sequence[_Entry]) -> None:
+    def _apply(self, entries: Sequence[Entry]) -> None:
         table = dict(self._table)
         origins = dict(self._origins)
         specs = dict(self._specs)
@@ -110,8 +113,12 @@ class StorageManager:
                     table[spec.name] = self._narrowed(spec, table, later)
                 else:
                     finder = PlaceFinder(spec.name, table, later, self._mount)
-                    table[spec.name] = _built(entry, kept, undo, finder)
+                    table[spec.name] = mount = built(entry, kept, undo, finder)
                     holders[spec.name] = finder.used
+                    if finder.used:
+                        refuse_circles(table, specs, holders)
+                    origin = origin_of(spec.name, self._home, origins, specs, holders, table)
+                    table[spec.name] = replace(mount, origin=origin)
             self._follow_parents(table, specs)
             refuse_circles(table, specs, holders)
             undo.pop_all()
@@ -157,7 +164,7 @@ class StorageManager:
                 + (fix or _suggestion(relative.parent, table))
             )
         if spec.permissions in ("readwrite", "delete"):
-            _refuse_if_read_only(spec, parent)
+            refuse_if_read_only(spec, parent)
         if parent.backend.capabilities.path_is_content and relative.sub:
             raise StorageConfigError(
                 f"mount {spec.name!r}: {relative.parent!r} has no directories; "
@@ -272,6 +279,25 @@ class StorageManager:
         """The obstore store of a mount, for libraries that want one; raises as :meth:`fs`."""
         return self._mount(name).store()
 
+    @property
+    def reference(self) -> str | None:
+        """A function without arguments that makes the same manager in another process.
+
+        Written ``"package.module:function"``. Copies by the processes of an executor open their
+        mounts through it, and where it is None through the configuration files, so that no key
+        travels. Raises ``StorageValueError`` for what is not written so.
+
+        >>> storage = StorageManager()
+        >>> storage.reference = "my_app.places:manager"
+        >>> storage.reference
+        'my_app.places:manager'
+        """
+        return self._home.factory
+
+    @reference.setter
+    def reference(self, function: str | None) -> None:
+        self._home.factory = checked_factory(function)
+
     # -- life ---------------------------------------------------------------------------------
 
     def check(self, *names: str, timeout: float | timedelta | str = 60.0) -> list[MountHealth]:
@@ -360,62 +386,17 @@ class StorageManager:
 
         StorageManager.__init__(self)
         files: dict[Path, dict[str, MountSpec]] = {}
-        entries: list[_Entry] = []
+        entries: list[Entry] = []
         for name, origin in state["origins"]:
             if not isinstance(origin, Path):
-                entries.append(_Entry(load([origin]).mounts[0], None))
+                entries.append(Entry(load([origin]).mounts[0], None))
                 continue
             if origin not in files:
                 files[origin] = {spec.name: spec for spec in load(origin).mounts}
             if name not in files[origin]:
                 raise StorageConfigError(f"mount {name!r}: {origin} does not define it any more")
-            entries.append(_Entry(files[origin][name], origin))
+            entries.append(Entry(files[origin][name], origin))
         self._apply(entries)
-
-
-class _Entry(NamedTuple):
-    """One mount to build, and the file that defines it (None: code)."""
-
-    spec: MountSpec
-    origin: Path | None
-
-
-def _built(entry: _Entry, kept: Kept, undo: contextlib.ExitStack, finder: PlaceFinder) -> Mount:
-    """Build one mount; ``undo`` learns what a failure further on has to take back."""
-    from .registry import BuildContext
-
-    spec, origin = entry
-    context = BuildContext(
-        mount=spec.name,
-        base=None if origin is None else origin.parent,
-        keep=_keeper(kept, spec.name),
-        undo=undo.callback,
-        place=finder,
-    )
-    mount = Mount(spec.name, spec.build(context), permissions=spec.permissions or "delete")
-    undo.callback(mount.close)
-    if spec.permissions in ("readwrite", "delete"):
-        _refuse_if_read_only(spec, mount)
-    return mount
-
-
-def _keeper(kept: Kept, name: str) -> Keep:
-    def keep(key: Hashable, factory: Callable[[], Any], /) -> Any:
-        if (name, key) not in kept:
-            kept[name, key] = factory()
-        return kept[name, key]
-
-    return keep
-
-
-def _refuse_if_read_only(spec: MountSpec, mount: Mount) -> None:
-    if mount.declared.readonly:
-        why = mount.why_not("write")
-        raise StorageConfigError(
-            f"mount {spec.name!r}: permissions {spec.permissions!r} cannot be given, because its "
-            f"backend is read-only{f' ({why})' if why else ''}; leave them out or write "
-            "permissions: readonly"
-        )
 
 
 def _duration(value: object, name: str) -> float:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .backends.dynamic import DynamicRoot
-from .exceptions import StorageError, translate, translating
+from .exceptions import StorageError, StorageValueError, translate, translating
 from .mount_resuming import MountResuming
 from .paths import Folding
+from .sharing import SharedMount
 
 if TYPE_CHECKING:
     from .info import Checksum, FileInfo, Loaded
@@ -40,6 +41,29 @@ class MountTransfers(MountResuming):
         """Whether a write keeps the time that it is given."""
         return isinstance(self.backend, DynamicRoot) or "mtime" in self.backend.kept_attributes
 
+    def shared(self) -> SharedMount:
+        """What another process opens the same mount by; no keys are in it.
+
+        ``StorageValueError`` where no other process can.
+        """
+        label = self.label("")
+        if isinstance(self.backend, DynamicRoot):
+            why = "a function gives its root, and may give another one there; give it a fixed path"
+        elif self.backend.capabilities.temporary:
+            why = "its files are in the memory of this process; copy without executor="
+        elif self.origin is None:
+            why = "it is no mount of a configuration; define it in a configuration file"
+        else:
+            try:
+                reference = self.origin.reference()
+            except LookupError as error:
+                why = str(error)
+            else:
+                return SharedMount(reference, self.name, self.prefix, self.permissions)
+        raise StorageValueError(
+            f"{label}: other processes cannot open this mount: {why}", node=label
+        )
+
     def load(self, path: str) -> Loaded:
         """All of a small file, and what was kept with it."""
         backend, real = self._at(path)
@@ -64,7 +88,7 @@ class MountTransfers(MountResuming):
         there, target_real = target._at(target_path)
         inner = info if real == info.path else info._replace(path=real)
         with translating(lambda: self._way(info.path, target, target_path), "copying"):
-            there.copy_listed(inner, target_real, backend)
+            there.copy_listed(inner, target_real, None if there is backend else backend)
 
     def folding(self, path: str) -> Folding:
         """Which spellings of a name are one file in the directory ``path``, or where it will be.

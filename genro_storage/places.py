@@ -13,7 +13,7 @@ from .exceptions import MountNotFoundError, StorageConfigError, StoragePathError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
@@ -177,10 +177,15 @@ def parents_first(
     table: Mapping[str, Mount],
     specs: Mapping[str, MountSpec],
     holders: Mapping[str, tuple[str, ...]],
+    *,
+    only: Iterable[str] | None = None,
 ) -> list[str]:
-    """The names in an order in which they can be configured again."""
+    """The names in an order in which they can be configured again.
+
+    ``only`` these, and what they need.
+    """
     ordered: dict[str, None] = {}
-    for name in table:
+    for name in table if only is None else only:
         pending = [name]
         while pending:
             here = pending[-1]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .backends.context import Place
     from .backends.dynamic import DynamicRoot
     from .capabilities import BackendCapabilities
+    from .sharing import Origin
 
 __all__ = ["MountRights", "Permissions"]
 
@@ -48,7 +49,7 @@ class MountRights:
     """A backend seen under a name, from ``prefix`` downwards, with these permissions.
 
     ``shown`` replaces ``name:`` in messages where a user wrote something else (a plain local
-    path on the command line).
+    path on the command line). ``origin`` tells where it was configured.
     """
 
     name: str
@@ -56,6 +57,7 @@ class MountRights:
     prefix: str = ""
     permissions: Permissions = "delete"
     shown: str | None = None
+    origin: Origin | None = None
 
     def __repr__(self) -> str:
         kind = type(self.backend).__name__

@@ -68,6 +68,9 @@ def other_of(_mount):
 
 
 #: How a mount reaches each verb of a backend. "p" lies below the prefix of the mount under test.
+#: What an upload that goes on from an earlier one keeps; nobody asks it anything here.
+NOTES = None
+
 DOORS = {
     "stat": lambda mount, here: mount.stat("p"),
     "exists": lambda mount, here: mount.exists("p"),
@@ -89,6 +92,9 @@ DOORS = {
     "copy": lambda mount, here: mount.copy("p", mount, "q"),
     "load": lambda mount, here: mount.load("p"),
     "probable_checksum": lambda mount, here: mount.probable_checksum(FileInfo("p", "file")),
+    "resume_upload": lambda mount, here: mount.resume_upload(here / "source", "p", NOTES),
+    "resume_download": lambda mount, here: mount.resume_download("p", None),
+    "open_partial": lambda mount, here: mount.open_partial("p", None),
     "copy_listed": lambda mount, here: mount.copy_listed(FileInfo("p", "file"), mount, "q"),
     "folding": lambda mount, here: mount.folding("p"),
     "move": lambda mount, here: mount.move("p", mount, "q"),
@@ -178,6 +184,7 @@ def _spying(verb):
         "open_read": lambda path, **_: io.BytesIO(),
         "open_whole": lambda path: io.BytesIO(),
         "open_write": lambda path, **_: Nothing(),
+        "open_partial": lambda path, name, **_: types.SimpleNamespace(name="n", is_reopened=False),
         "address": lambda path: ("spied", path),
         "checksum": lambda info: Checksum("md5", "0" * 32),
         "descriptor": lambda path: Descriptor(path, "file"),
@@ -230,7 +237,7 @@ def test_a_verb_reaches_the_backend_below_the_prefix(verb, tmp_path):
     called = [arguments for name, arguments in spying.calls if name == verb]
     assert called, spying.calls
     if verb not in PATHLESS - {"remove_many"}:
-        first = called[0][1] if verb == "upload" else called[0][0]
+        first = called[0][1] if verb in ("upload", "resume_upload") else called[0][0]
         if verb == "remove_many":
             first = next(iter(first))
         assert (first.path if isinstance(first, FileInfo) else first) == "pre/fix/p"
@@ -256,6 +263,8 @@ def test_every_public_verb_of_a_mount_is_here_for_a_reason():
         "why_not",
         "latest_version_is_fixed",
         "guessed_type",
+        "shared",
+        "lasting_address",
     }
     rights = {"require_write", "require_delete", "require_attributes", "require_below_root"}
     # Of scan and remove_tree; of write_if_match.
@@ -271,7 +280,7 @@ WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
     "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
     "sign_part", "upload_parts", "complete_upload", "abort_upload", "merge_metadata",
-    "write_if_match", "try_conditions", "copy_if_absent", "copy_from", "copy_listed", "restore_version", "set_tags", "merge_tags",
+    "write_if_match", "try_conditions", "copy_if_absent", "copy_from", "copy_listed", "resume_upload", "open_partial", "restore_version", "set_tags", "merge_tags",
     "folding",
 }  # fmt: skip
 DELETES = {
@@ -302,7 +311,7 @@ def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
         "versions", "stat_version", "require_versions", "copies_from", "diagnose", "get_metadata",
         "descriptor", "has_content_of", "url", "internal_url", "public_url", "local_path", "address",
         "check", "close", "open_whole", "get_tags", "version_descriptor",
-        "load", "probable_checksum", "find_tree",
+        "load", "probable_checksum", "find_tree", "resume_download",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS
     assert not reads & (WRITES | DELETES)

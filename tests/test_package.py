@@ -23,7 +23,7 @@ LAZY = {
     *("obstore", "s3fs", "gcsfs", "adlfs", "botocore", "aiobotocore", "boto3", "aiohttp", "httpx"),
     *("azure", "google", "msal", "requests", "urllib3", "tenacity", "cryptography"),
     *("paramiko", "smbprotocol", "smbclient", "webdav4", "libarchive", "pygit2"),
-    *("werkzeug", "pyvips"),
+    *("werkzeug", "pyvips", "dask", "distributed"),
 }
 
 

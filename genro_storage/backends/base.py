@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 from ..capabilities import BackendCapabilities
 from ..exceptions import locating
 from ..paths import order_key, parent_of
+from ..retries import note_bytes
 from .optional import OptionalVerbs
 from .transferring import TransferVerbs
 
@@ -295,6 +296,7 @@ class Backend(OptionalVerbs, TransferVerbs, ABC):
                 view = memoryview(chunk)
                 while view:
                     view = view[handle.write(view) or 0 :]
+                note_bytes(len(chunk))
         return handle.new_path
 
     def copy(self, source: str, target: str) -> None:

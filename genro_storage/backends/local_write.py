@@ -18,6 +18,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..exceptions import SourceChangedError
+from ..retries import note_bytes
 from .base import COPY_CHUNK, WriteHandle
 from .local_links import publish_exclusively
 from .local_sizes import may_be_untold
@@ -64,6 +65,8 @@ __all__ = [
 # Some flags exist on some systems only.
 PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
+#: Bytes that the kernel copies in one step, so that somebody can hear of it in between.
+_STEP = 64 * 1024 * 1024
 _CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 
 
@@ -387,10 +390,12 @@ def copy_content(source: int, target: int, size: int) -> int:
     if hasattr(os, "copy_file_range"):
         try:
             while copied < size:
-                count = os.copy_file_range(source, target, size - copied)
+                count = os.copy_file_range(source, target, min(size - copied, _STEP))
                 if not count:
                     break
                 copied += count
+                if size > _STEP:
+                    note_bytes(count)
         except OSError as error:
             if copied or error.errno not in (
                 errno.EXDEV,
@@ -409,4 +414,5 @@ def copy_content(source: int, target: int, size: int) -> int:
         while view:
             view = view[os.write(target, view) :]
         copied += len(chunk)
+        note_bytes(len(chunk))
     return copied

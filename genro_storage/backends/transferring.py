@@ -79,12 +79,12 @@ class TransferVerbs(ResumingVerbs):
         """
         return info.checksum
 
-    def copy_listed(self, info: FileInfo, target: str, origin: Backend) -> None:
-        """Copy a file of ``origin`` (this backend, or one that ``copies_from`` takes) to ``target``.
+    def copy_listed(self, info: FileInfo, target: str, origin: Backend | None) -> None:
+        """Copy a file of ``origin`` (None: of this backend; or one that ``copies_from`` takes).
 
         As ``copy`` and ``copy_from``; ``info`` is from a listing, and tells size and ETag.
         """
-        if origin is self:
+        if origin is None:
             self.copy(info.path, target)
         else:
             self.copy_from(origin, info.path, target)

@@ -16,12 +16,15 @@ from ..exceptions import StorageError
 from . import (
     changing,
     checking,
+    comparing,
     configuring,
+    copying,
     doctoring,
     listing,
+    moving,
     reading,
     sharing,
-    transfer,
+    syncing,
     versioning,
 )
 from .command import Command
@@ -163,11 +166,13 @@ _PANELS = {
         reading.stat,
         reading.cat,
         reading.hash,
+        comparing.compare,
         versioning.versions,
     ),
     "Changing": (
-        transfer.cp,
-        transfer.mv,
+        copying.cp,
+        syncing.sync,
+        moving.mv,
         changing.rm,
         changing.mkdir,
         versioning.restore,

@@ -247,7 +247,7 @@ def _states(
 
 
 def _build(manager: StorageManager, spec: MountSpec, path: Path) -> _State:
-    from ..manager import _Entry
+    from ..mounting import Entry
 
     wanted = spec
     options = spec.options
@@ -255,7 +255,7 @@ def _build(manager: StorageManager, spec: MountSpec, path: Path) -> _State:
     if options is not None and creates:
         wanted = dataclasses.replace(spec, options=options.model_copy(update={"create": False}))
     try:
-        manager._apply([_Entry(wanted, path)])
+        manager._apply([Entry(wanted, path)])
     except MountRootNotFoundError as error:
         return _State(note="will be made") if creates else _State(error.message)
     except StorageError as error:

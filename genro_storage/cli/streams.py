@@ -31,18 +31,16 @@ def copy_stream(
     dest: str,
     *,
     skip: str,
-    patterns: Mapping[str, list[str] | None],
+    refused: Mapping[str, str],
     dry_run: bool,
     quiet: bool,
 ) -> TransferReport | PlanSummary:
     """Copy from standard input, or to standard output; with ``dry_run`` only say so.
 
-    ``patterns`` are the values of the options that choose files: there is none to choose.
+    ``refused`` are options that were given and mean nothing here, each with the reason.
     """
-    for option, given in patterns.items():
-        if given:
-            said = "it chooses files of a directory, and - is standard input or output"
-            raise typer.BadParameter(said, param_hint=option)
+    for option, why in refused.items():
+        raise typer.BadParameter(why, param_hint=option)
     if dest == STREAM:
         if STREAM in sources:
             raise typer.BadParameter("a copy from - to - is none", param_hint="DEST")

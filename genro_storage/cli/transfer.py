@@ -1,231 +1,340 @@
-"""``cp`` and ``mv``."""
+"""What ``cp`` and ``sync`` share: how files are copied, who hears of it, and what is said at the end."""
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sys
-import unicodedata
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
 
-from ..exceptions import StorageExistsError, StorageUnsupportedError
+from ..exceptions import StorageError, StorageValueError
 from ..transfer import (
+    Bandwidth,
+    ChecksumCache,
     Conflict,
     CopyFile,
-    Filtered,
-    Filters,
+    DeleteDirectory,
+    DeleteFile,
+    FileFailed,
+    Finished,
+    JsonLines,
     MakeDirectory,
     PlanSummary,
+    RichProgress,
     SkipFile,
+    Started,
     TransferReport,
 )
-from ..transfer.applying import executor_for
-from ..transfer.report import reason_kind
+from ..transfer.applying import refusal_to_remove
 from .options import DryRun, Json
-from .output import console, is_terminal, print_json, shown, size
-from .streams import STREAM, copy_stream, is_directory
+from .output import console, is_terminal, print_json, say, shown, size
+from .targets import INTERRUPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Generator, Iterator
+    from types import TracebackType
 
-    from ..info import FileInfo
     from ..node import StorageNode
-    from ..transfer import Action, CopyPlan, Done, Transfer
+    from ..transfer import Action, CopyPlan, Event, Reporter
     from .targets import Session
 
-__all__ = ["cp", "mv"]
+__all__ = [
+    "Checksums",
+    "Run",
+    "Skip",
+    "TransferOptions",
+    "checksum_cache",
+    "in_options",
+    "note_that_it_passes",
+    "sentence",
+    "where",
+]
 
-Sources = Annotated[list[str], typer.Argument(metavar="SOURCE", help="Files or directories.")]
-Target = Annotated[str, typer.Argument(metavar="DEST", help="Where to.")]
-
-
-def _destinations(
-    session: Session,
-    sources: list[str],
-    dest: str,
-    *,
-    merging: Callable[[FileInfo], bool] | None,
-) -> Iterator[tuple[StorageNode, StorageNode]]:
-    """Each source with its target; a source that cannot be had is reported and left out.
-
-    DEST itself is the target, unless there are several sources, DEST ends in ``/``, or the
-    source is a file and DEST a directory: then it is the source's name inside DEST. A source
-    without a name (a mount's root, ``.``) is merged onto DEST; of what is in it, ``merging`` says
-    what goes (None: nothing ever does). Of several sources, the first has a name to itself.
-    """
-    target = session.resolve(dest)
-    inside = len(sources) > 1 or dest.endswith("/")
-    taken = _Taken(target) if len(sources) > 1 else None
-    for text in sources:
-        found = None
-        with session.attempt():
-            node = session.resolve(text)
-            info = node._look()
-            there = target
-            if node.name and (inside or (not info.is_dir and is_directory(target))):
-                there = target.child(node.name)
-            elif not (target.name or info.is_dir):
-                target._mount.check()  # which says what is missing: a root is a directory
-            if taken is not None:
-                taken.refuse(node, _names(node, info, merging))
-            found = node, there
-        if found is not None:
-            yield found
+_RETRIES = 3
+_KEYWORD = re.compile(r"\b(?:(?:max_)?delete=|max_delete\b)")
+_OPTIONS = {"delete=": "--delete", "max_delete=": "--max-delete ", "max_delete": "--max-delete"}
 
 
-def _names(
-    node: StorageNode, info: FileInfo, merging: Callable[[FileInfo], bool] | None
-) -> dict[str, str]:
-    """What a source gives to the directory DEST: each name, and the place that it comes from."""
-    if node.name:
-        return {node.name: node.fullpath}
-    if merging is None or not info.is_dir:
-        return {}
-    entries = filter(merging, node._mount.scan(node._path))
-    return {entry.name: node._mount.fullpath(entry.path) for entry in entries}
+def _bandwidth(text: str) -> Bandwidth:
+    """The rate of an option."""
+    try:
+        return Bandwidth(text)
+    except StorageValueError:
+        raise typer.BadParameter(
+            f"expected bytes per second above 0, such as 500K or 10M, got {text!r}"
+        ) from None
 
 
-class _Taken:
-    """The names in DEST that sources have gone to, so that no other source replaces one."""
-
-    def __init__(self, target: StorageNode) -> None:
-        self._target = target
-        self._origins: dict[str, str] = {}
-        self._spellings: dict[str, set[str]] = {}
-
-    def refuse(self, node: StorageNode, names: dict[str, str]) -> None:
-        """``StorageExistsError`` where a name is taken; else all of them are, from now on."""
-        for name in sorted(names):
-            first = self._origin(name)
-            if first is not None:
-                left = (
-                    "it is not replaced" if node.name else f"nothing of {node.fullpath} goes there"
-                )
-                raise StorageExistsError(
-                    f"{names[name]}: {first} has just gone to "
-                    f"{self._target.child(name).fullpath}; {left}",
-                    node=names[name],
-                )
-        for name, origin in names.items():
-            self._origins[name] = origin
-            self._spellings.setdefault(_folded(name), set()).add(name)
-
-    def _origin(self, name: str) -> str | None:
-        """Where the name came from, also in another spelling that is the same to the storage."""
-        if name in self._origins:
-            return self._origins[name]
-        others = sorted(self._spellings.get(_folded(name), ()))
-        child = self._target.child
-        if not others or not child(name).exists:
-            return None
-        listed = {entry.name for entry in self._target._mount.scan(self._target._path)}
-        for other in others:
-            if not {name, other} <= listed and child(other).exists:
-                return self._origins[other]
-        return None
+Skip = Annotated[
+    Literal["never", "exists", "size", "mtime", "hash"],
+    typer.Option("--skip", "-s", help="When to leave a file alone that is there."),
+]
+Checksums = Annotated[
+    str | None,
+    typer.Option("--checksums", metavar="FILE", help="Remember digests of local files in it."),
+]
 
 
-def _folded(name: str) -> str:
-    """What the spellings have in common that some storage takes for one name."""
-    return unicodedata.normalize("NFC", name).casefold()
+@dataclass(frozen=True, slots=True)
+class TransferOptions:
+    """How files are copied, and what is said about it."""
+
+    dry_run: DryRun = False
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            "--concurrency",
+            min=1,
+            metavar="N",
+            help="So many files at a time; else as many as pay.",
+        ),
+    ] = None
+    verify: Annotated[
+        Literal["size", "checksum"] | None,
+        typer.Option("--verify", help="Compare each copy with its source."),
+    ] = None
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="After an error, copy the other files first.")
+    ] = False
+    retries: Annotated[
+        int,
+        typer.Option("--retries", min=0, metavar="N", help="Try a file again so many times."),
+    ] = _RETRIES
+    bandwidth: Annotated[
+        Bandwidth | None,
+        typer.Option(
+            "--bandwidth", parser=_bandwidth, metavar="RATE", help="Bytes per second: 500K, 10M."
+        ),
+    ] = None
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with large files that were interrupted.")
+    ] = False
+    checksums: Checksums = None
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False
+    as_json: Json = False
+    json_lines: Annotated[
+        bool, typer.Option("--json-lines", help="Print events as lines of JSON, as they happen.")
+    ] = False
+
+    def for_files(self) -> list[str]:
+        """The options that were given and that mean nothing for a stream."""
+        given = {
+            "--concurrency": self.concurrency is not None,
+            "--verify": self.verify is not None,
+            "--keep-going": self.keep_going,
+            "--retries": self.retries != _RETRIES,
+            "--bandwidth": self.bandwidth is not None,
+            "--resume": self.resume,
+            "--checksums": self.checksums is not None,
+            "--json-lines": self.json_lines,
+        }
+        return [name for name, is_given in given.items() if is_given]
+
+    def keywords(self) -> dict[str, Any]:
+        """Those of ``CopyPlan.apply``."""
+        return {
+            "concurrency": self.concurrency,
+            "on_error": "collect" if self.keep_going else "raise",
+            "verify": self.verify,
+            "retries": self.retries,
+            "bandwidth": self.bandwidth,
+            "resume": self.resume,
+        }
 
 
-# -- cp -------------------------------------------------------------------------------------------
-
-
-def cp(
-    ctx: typer.Context,
-    sources: Sources,
-    dest: Target,
-    skip: Annotated[
-        Literal["never", "exists", "size", "hash"],
-        typer.Option("--skip", "-s", help="When to leave a file alone that is there."),
-    ] = "never",
-    include: Annotated[
-        list[str] | None,
-        typer.Option("--include", metavar="PATTERN", help="Only these files of a directory."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option("--exclude", metavar="PATTERN", help="Not these files of a directory."),
-    ] = None,
-    dry_run: DryRun = False,
-    recursive: Annotated[  # noqa: ARG001 - habit writes it, and it changes nothing
-        bool, typer.Option("--recursive", "-r", help="Taken for granted: directories go whole.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Copy files and directories.
-
-    Each file arrives whole or not at all.
-
-    "cp a: b:x" makes b:x the copy: a directory merges into what is there, nothing is removed.
-    With several sources or a DEST that ends in / each source goes inside DEST, under its own
-    name; so does a single file where DEST is a directory. A mount's root has no name, nor has
-    the current directory: what is in it goes inside DEST. Two sources never give DEST one name;
-    the second is refused as a whole.
-
-    A SOURCE of - is standard input, which DEST names the file for; a DEST of - is standard output.
-
-    A PATTERN is matched against the path inside the directory, and * matches / too; --include
-    and --exclude may be repeated. --exclude "build/*" leaves a directory out, without a look into it.
-    """
-    session: Session = ctx.obj
-    if STREAM in (*sources, dest):
-        if dest == STREAM and as_json:
-            raise typer.BadParameter("standard output (-) is for the file", param_hint="--json")
-        if dest != STREAM:
-            _note_that_it_passes(session, session.resolve(dest))
-        silent = quiet or as_json
-        given = {"--include": include, "--exclude": exclude}
-        total: Any = copy_stream(
-            session, sources, dest, skip=skip, patterns=given, dry_run=dry_run, quiet=silent
-        )
-        if as_json:
-            print_json({"dry_run": dry_run, **total.to_dict()})
-        elif dest != STREAM and not (silent or dry_run):
-            place = total.new_path
-            where = [] if place is None else [session.resolve(dest)._mount.fullpath(place)]
-            print(_sentence(total) + _where(where))
+@contextlib.contextmanager
+def checksum_cache(file: str | None) -> Generator[ChecksumCache | None]:
+    """The digests that are remembered in a file, if in any; ``BadParameter`` where it cannot be."""
+    if file is None:
+        yield None
         return
-    reports: list[TransferReport] = []
-    summaries: list[PlanSummary] = []
-    places: list[str] = []
-    filters = Filters(include, exclude)
+    try:
+        cache = ChecksumCache(file)
+    except StorageValueError as error:
+        raise typer.BadParameter(error.message, param_hint="--checksums") from None
+    with cache:
+        yield cache
 
-    def merging(info: FileInfo) -> bool:
-        return info.is_dir or filters.reason(info, info.name) is None
 
-    for node, target in _destinations(session, sources, dest, merging=merging):
-        with session.attempt():
-            plan = node.plan_copy(target, include=include, exclude=exclude, skip=skip)
-            if dry_run:
-                summaries.append(PlanSummary.of(_show_plan(plan, silent=quiet or as_json)))
-                continue
-            _note_that_it_passes(session, target)
-            bar = _progress(plan, quiet=quiet or as_json)
+def note_that_it_passes(session: Session, target: StorageNode) -> None:
+    """What goes into memory is gone in a moment, which nobody would guess."""
+    mount = target._mount
+    if mount.capabilities.temporary and not mount.capabilities.path_is_content:
+        session.note(f"{mount.label('')} is kept in memory, and gone when this command ends")
+
+
+class Run:
+    """All that one command copies. At its end, also when it is interrupted, it says what that was."""
+
+    def __init__(self, session: Session, options: TransferOptions, *, alone: bool) -> None:
+        """``alone``: there is one source, so that the sum of all reports is its own."""
+        if options.as_json and options.json_lines:
+            raise typer.BadParameter(
+                "one document, or a line for each event: give one of the two",
+                param_hint="--json / --json-lines",
+            )
+        if options.dry_run and options.json_lines:
+            raise typer.BadParameter(
+                "nothing happens in a dry run; --json has its counts", param_hint="--json-lines"
+            )
+        self._session = session
+        self._options = options
+        self._alone = alone
+        self._silent = options.quiet or options.as_json or options.json_lines
+        self._lines = JsonLines(sys.stdout) if options.json_lines else None
+        self._cache: ChecksumCache | None = None
+        self._open = contextlib.ExitStack()
+        self._reports: list[TransferReport] = []
+        self._summaries: list[PlanSummary] = []
+        self._places: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._cache = self._open.enter_context(checksum_cache(self._options.checksums))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+        if isinstance(error, KeyboardInterrupt):
+            say("interrupted")
+            self._finish()
+            raise typer.Exit(INTERRUPTED) from None
+        if error is None or isinstance(error, SystemExit):
+            self._finish()
+
+    def carry_out(self, source: StorageNode, target: StorageNode, **keywords: Any) -> None:
+        """Copy one source, or say what would be done; the keywords are those of ``plan_copy``."""
+        plan = source.plan_copy(target, checksums=self._cache, **keywords)
+        if self._options.dry_run:
+            self._rehearse(plan)
+            return
+        note_that_it_passes(self._session, target)
+        try:
+            with self._listening(source, target) as listener:
+                report = plan.apply(reporter=listener, fresh=True, **self._options.keywords())
+        except StorageError as error:
+            if self._alone and not self._options.quiet:
+                _forget_counts(error)  # they are what is printed at the end
+            raise
+        if report.new_path is not None:
+            self._places.append(target._mount.fullpath(report.new_path))
+        if report.failed and plan.delete:
+            self._session.note(f"{target.fullpath}: nothing was removed, since not all has arrived")
+
+    def _rehearse(self, plan: CopyPlan) -> None:
+        removals: Counter[type] = Counter()
+        summary = PlanSummary.of(self._listed(plan, removals))
+        self._summaries.append(summary)
+        is_empty = not (summary.to_copy or summary.to_skip or summary.directories)
+        refusal = refusal_to_remove(plan, removals[DeleteFile], is_empty=is_empty)
+        if refusal is not None:
+            self._session.note(in_options(refusal.message).replace(" was ", " would be "))
+
+    def _listed(self, plan: CopyPlan, counts: Counter[type]) -> Iterator[Action]:
+        """The actions of a plan, of which each is said as it comes."""
+        for action in plan:
+            counts[type(action)] += 1
+            line = "" if self._silent else _described(plan, action)
+            if line:
+                print(line)
+            yield action
+
+    @contextlib.contextmanager
+    def _listening(self, source: StorageNode, target: StorageNode) -> Generator[_Listener]:
+        others: list[Reporter] = []
+        with contextlib.ExitStack() as stack:
+            if self._lines is not None:
+                others.append(_Named(self._lines, source.fullpath, target.fullpath))
+            elif not self._silent and is_terminal(sys.stderr):
+                screen = RichProgress(source.fullpath, console=console(sys.stderr), transient=True)
+                others.append(stack.enter_context(screen))
+            listener = _Listener(self._session, others, tells_failures=self._options.keep_going)
             try:
-                with bar:
-                    report = plan.apply(executor=bar)
-            except BaseException as error:
-                reports.append(bar.so_far())
-                if len(sources) == 1 and not quiet:
-                    _forget_counts(error)  # they are what is printed at the end
-                raise
-            reports.append(report)
-            if report.new_path is not None:
-                places.append(target._mount.fullpath(report.new_path))
-    if dry_run:
-        total = PlanSummary(**_sum(summaries))
-    else:
-        sums: dict[str, Any] = {**_sum(reports), "failed": session.reported}
-        total = TransferReport(**sums)
-    if as_json:
-        print_json({"dry_run": dry_run, **total.to_dict()})
-    elif not quiet:
-        print(_sentence(total) + _where(places))
+                yield listener
+            finally:
+                if listener.report is not None:
+                    self._reports.append(listener.report)
+
+    def _finish(self) -> None:
+        """Say what was done, or would be."""
+        total: TransferReport | PlanSummary
+        if self._options.dry_run:
+            total = PlanSummary(**_sum(self._summaries))
+        else:
+            sums: dict[str, Any] = {**_sum(self._reports), "failed": self._session.reported}
+            total = TransferReport(**sums)
+        if self._lines is not None and isinstance(total, TransferReport):
+            self._lines(Finished(total))
+        elif self._options.as_json:
+            print_json({"dry_run": self._options.dry_run, **total.to_dict()})
+        elif not self._silent:
+            print(sentence(total) + where(self._places))
+
+
+class _Listener:
+    """Hears of one copy: tells the others, and keeps the report, also of one that has failed."""
+
+    def __init__(self, session: Session, others: list[Reporter], *, tells_failures: bool) -> None:
+        self.report: TransferReport | None = None
+        #: Without the others nobody asks how many files there are, and so they are not held.
+        self.needs_totals: bool = bool(others)
+        self.from_any_thread: bool = True  # as all of the others
+        self._session = session
+        self._others = others
+        self._tells_failures = tells_failures
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Finished):
+            self.report = event.report
+        for other in self._others:
+            other(event)
+        if self._tells_failures and isinstance(event, FileFailed):
+            error = event.error
+            if not isinstance(error, StorageError):  # a fault of this program
+                raise error
+            self._session.report(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _StartedFrom(Started):
+    """``relpath`` in what follows is below these two."""
+
+    source: str = ""
+    target: str = ""
+
+
+class _Named:
+    """The events of one copy among several, which end together."""
+
+    def __init__(self, tell: Reporter, source: str, target: str) -> None:
+        self._tell = tell
+        self._names = source, target
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            event = _StartedFrom(event.files, event.bytes, *self._names)
+        if not isinstance(event, Finished):
+            self._tell(event)
+
+
+# -- what is said ---------------------------------------------------------------------------------
+
+
+def in_options(message: str) -> str:
+    """A message about a mirror in the words of the command line.
+
+    >>> in_options("delete= is for directories; say max_delete=3")
+    '--delete is for directories; say --max-delete 3'
+    """
+    return _KEYWORD.sub(lambda found: _OPTIONS[found[0]], message)
 
 
 def _forget_counts(error: BaseException) -> None:
@@ -234,14 +343,7 @@ def _forget_counts(error: BaseException) -> None:
     notes[:] = [note for note in notes if " stopped: " not in note]
 
 
-def _note_that_it_passes(session: Session, target: StorageNode) -> None:
-    """What goes into memory is gone in a moment, which nobody would guess."""
-    mount = target._mount
-    if mount.capabilities.temporary and not mount.capabilities.path_is_content:
-        session.note(f"{mount.label('')} is kept in memory, and gone when this command ends")
-
-
-def _where(places: list[str]) -> str:
+def where(places: list[str]) -> str:
     """Where copies are whose content has decided it (base64)."""
     if not places:
         return ""
@@ -249,16 +351,7 @@ def _where(places: list[str]) -> str:
     return f"; {are} {', '.join(map(shown, places))}"
 
 
-def _show_plan(plan: CopyPlan, *, silent: bool) -> Iterator[Action]:
-    for action in plan:
-        if not silent:
-            line = _describe(plan, action)
-            if line:
-                print(line)
-        yield action
-
-
-def _describe(plan: CopyPlan, action: Action) -> str:
+def _described(plan: CopyPlan, action: Action) -> str:
     path = "/".join(part for part in (plan.target.path, action.relpath) if part)
     target = shown(plan.target.mount.label(path))
     if isinstance(action, CopyFile):
@@ -270,6 +363,10 @@ def _describe(plan: CopyPlan, action: Action) -> str:
         return f"would fail {target} ({shown(action.message)})"
     if isinstance(action, MakeDirectory):
         return f"would make {target}/" if action.relpath else ""
+    if isinstance(action, DeleteFile):
+        return f"would remove {target}"
+    if isinstance(action, DeleteDirectory):
+        return f"would remove {target}/"
     return ""
 
 
@@ -277,9 +374,10 @@ def _sum(reports: list[Any]) -> dict[str, Any]:
     """The fields of one report or summary of several: numbers added, reasons counted together."""
     total: dict[str, Any] = {}
     for report in reports:
-        for name, value in vars(report).items():
-            if isinstance(value, int | float):
-                total[name] = total.get(name, 0) + value
+        for name in report.__dataclass_fields__:
+            value = getattr(report, name)
+            if isinstance(value, int | float | tuple):
+                total[name] = total.get(name, type(value)()) + value
             elif isinstance(value, dict):
                 counts = total.setdefault(name, {})
                 for reason, count in value.items():
@@ -289,7 +387,8 @@ def _sum(reports: list[Any]) -> dict[str, Any]:
     return total
 
 
-def _sentence(total: Any) -> str:
+def sentence(total: TransferReport | PlanSummary) -> str:
+    """The last line."""
     count = total.bytes_copied if isinstance(total, TransferReport) else total.bytes_to_copy
     moved = total.copied if isinstance(total, TransferReport) else total.to_copy
     detail = ""
@@ -299,150 +398,3 @@ def _sentence(total: Any) -> str:
         if isinstance(total, TransferReport) and total.seconds >= 1:
             detail += f" in {total.seconds:.1f} s"
     return f"{total}{detail}"
-
-
-class _Tally:
-    """Carries out and counts what is done, where nobody looks.
-
-    Not by callbacks: whoever is to hear of the files that are left out has them all listed.
-    """
-
-    def __init__(self, plan: CopyPlan) -> None:
-        self._plan = plan
-        self._copied = self._skipped = self._filtered = self._bytes = 0
-        self._reasons: Counter[str] = Counter()
-
-    def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
-        """As any other executor."""
-        for done in executor_for(self._plan, transfer).run(actions, transfer):
-            if done.error is None:
-                self.advance(done.action)
-            yield done
-
-    def advance(self, action: object) -> None:
-        """One file is done."""
-        if isinstance(action, CopyFile):
-            self._copied += 1
-            self._bytes += action.source.size or 0
-        elif isinstance(action, SkipFile):
-            self._skipped += 1
-            self._reasons[reason_kind(action.reason)] += 1
-        elif isinstance(action, Filtered):
-            self._filtered += 1
-
-    def so_far(self) -> TransferReport:
-        """What was done of a copy that has failed."""
-        return TransferReport(
-            copied=self._copied,
-            skipped=self._skipped,
-            filtered=self._filtered,
-            bytes_copied=self._bytes,
-            skip_reasons=dict(self._reasons.most_common()),
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
-class _Bar(_Tally):
-    """Files, bytes, speed and the time that is left, on standard error."""
-
-    def __init__(self, plan: CopyPlan) -> None:
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
-        super().__init__(plan)
-        self._bar = Progress(
-            TextColumn("{task.fields[files]} files", markup=False),
-            BarColumn(bar_width=None),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
-            console=console(sys.stderr),
-            transient=True,
-            expand=True,
-        )
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        self._task = self._bar.add_task("", total=None, files="0")
-        self._files, count = self._measure()
-        self._bar.update(self._task, total=count, files=self._label())
-        return self
-
-    def _measure(self) -> tuple[int, int]:
-        plan = self._plan
-        if plan.info.type != "directory":
-            return 1, plan.info.size or 0
-        files = count = 0
-        start = len(plan.source.path) + 1 if plan.source.path else 0
-        for info in plan.source_listing():
-            if info.type == "file" and plan.filters.reason(info, info.path[start:]) is None:
-                files += 1
-                count += info.size or 0
-        return files, count
-
-    def _label(self) -> str:
-        return f"{self._copied + self._skipped}/{self._files}"
-
-    def advance(self, action: object) -> None:
-        super().advance(action)
-        if isinstance(action, CopyFile | SkipFile):
-            self._bar.update(self._task, advance=action.source.size or 0, files=self._label())
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-
-def _progress(plan: CopyPlan, *, quiet: bool) -> _Tally:
-    return _Tally(plan) if quiet or not is_terminal(sys.stderr) else _Bar(plan)
-
-
-# -- mv -------------------------------------------------------------------------------------------
-
-
-def mv(
-    ctx: typer.Context,
-    sources: Sources,
-    dest: Target,
-    as_json: Json = False,
-) -> None:
-    """Move or rename files and directories.
-
-    What goes inside DEST is as for cp. The source goes only after everything has arrived. A file
-    at the target is replaced. A mount in memory is refused: it ends with the command.
-    """
-    session: Session = ctx.obj
-    if STREAM in (*sources, dest):
-        raise typer.BadParameter(
-            "- is standard input and output, which cp copies from and to; a file of that name is "
-            "written ./-",
-            param_hint="DEST" if dest == STREAM else "SOURCE",
-        )
-    moved: list[dict[str, str]] = []
-    # The root of a mount cannot be moved.
-    for node, target in _destinations(session, sources, dest, merging=None):
-        with session.attempt():
-            mount = target._mount
-            is_content = mount.capabilities.path_is_content
-            if mount.capabilities.temporary and not is_content:
-                raise StorageUnsupportedError(
-                    f"{target.fullpath}: {mount.label('')} is kept in memory, and gone when this "
-                    "command ends; nothing is moved there",
-                    node=target.fullpath,
-                )
-            node.rename(target)
-            moved.append({"source": node.fullpath, "target": target.fullpath})
-            if is_content and not as_json:
-                print(f"{shown(node.fullpath)} is at {shown(target.fullpath)} now")
-    if as_json:
-        print_json({"moved": moved})

@@ -112,8 +112,8 @@ class CapabilityConformance(VersionConformance):
             assert mount.can_copy_to(mount)
             watched, spy = self.spied(node)
             watched.copy_to(watched.parent / target)
-            assert "copy" in spy.calls
-            assert not {"open_read", "read_bytes", "download"} & set(spy.calls)
+            assert "copy_listed" in spy.calls
+            assert not {"open_read", "read_bytes", "load", "download"} & set(spy.calls)
             assert storage.node("mine", target).read_bytes() == b"x"
         else:
             assert not mount.can_copy_to(mount)

@@ -41,7 +41,9 @@ from .events import (
 from .execute import CopyResult, Done, Transfer, copy_file
 from .executors import Executor, SerialExecutor, ThreadedExecutor
 from .filters import Filters
+from .inventory import Inventory
 from .place import Place
+from .pools import ShardedExecutor
 from .progress import Callbacks, JsonLines, RichProgress, TqdmProgress
 from .report import Failure, PlanSummary, Retry, TransferReport
 
@@ -71,6 +73,7 @@ __all__ = [
     "Filtered",
     "Filters",
     "Finished",
+    "Inventory",
     "JsonLines",
     "MakeDirectory",
     "Place",
@@ -80,6 +83,7 @@ __all__ = [
     "Retry",
     "RichProgress",
     "SerialExecutor",
+    "ShardedExecutor",
     "SkipFile",
     "Started",
     "StorageTransferError",

@@ -16,6 +16,7 @@ from .collisions import require_no_collisions
 from .events import Event, FileDone, FileFailed, FileSkipped, Finished, Retried, Started
 from .execute import Stopped
 from .executors import Executor, SerialExecutor, ThreadedExecutor
+from .pools import executor_of
 from .report import Tally
 
 if TYPE_CHECKING:
@@ -32,7 +33,14 @@ if TYPE_CHECKING:
 
 _OF_FILES = (CopyFile, SkipFile, CompareFile)
 
-__all__ = ["Application", "Told", "executor_for", "refuse_collisions", "rehearsed"]
+__all__ = [
+    "Application",
+    "Told",
+    "executor_for",
+    "refusal_to_remove",
+    "refuse_collisions",
+    "rehearsed",
+]
 
 
 class Told(NamedTuple):
@@ -51,6 +59,9 @@ class Application:
         self._plan = plan
         self._terms = terms
         self._progress, self._on_file, self._on_skip, self._reporter = told
+        self._needs_totals = self._progress is not None or (
+            self._reporter is not None and getattr(self._reporter, "needs_totals", True)
+        )
         self._tally = Tally()
         self._deletes: list[DeleteFile | DeleteDirectory] = []
         self._failure: Exception | None = None
@@ -108,11 +119,7 @@ class Application:
         elif (
             plan.info.type == "directory"
             and not plan.same
-            and (
-                self._progress is not None
-                or self._reporter is not None
-                or (self._on_skip is not None and plan.filters)
-            )
+            and (self._needs_totals or (self._on_skip is not None and plan.filters))
         ):
             kept, total, size = self._keep()
             self._report(Started(total, size))
@@ -203,22 +210,11 @@ class Application:
             return
         if tally.failed:
             return  # what is missing there may be all that is left of a file; the report tells
-        label = str(plan.target)
         files = [each for each in self._deletes if isinstance(each, DeleteFile)]
-        if plan.max_delete is not None and len(files) > plan.max_delete:
-            raise StorageError(
-                f"{label}: {len(files)} files are not in {plan.source}, and max_delete allows to "
-                f"remove {plan.max_delete}; nothing was removed. Look at the plan, and raise it",
-                node=label,
-            )
-        arrived = tally.copied or tally.skipped or tally.directories
-        if plan.max_delete is None and files and not arrived:
-            raise StorageError(
-                f"{label}: {plan.source} has no files, so that a mirror of it would remove all "
-                f"{len(files)} here; nothing was removed. If that is meant, say "
-                f"max_delete={len(files)}",
-                node=label,
-            )
+        is_empty = not (tally.copied or tally.skipped or tally.directories)
+        refusal = refusal_to_remove(plan, len(files), is_empty=is_empty)
+        if refusal is not None:
+            raise refusal
         mount, above = plan.target.mount, plan.target.path
         mount.remove_many(join(above, each.relpath) for each in files)
         tally.deleted += len(files)
@@ -247,6 +243,27 @@ def refuse_collisions(plan: CopyPlan, kept: list[FileInfo] | None = None) -> Non
         filters=None if is_filtered else plan.filters,
         existing=(lambda: plan.new_listing(plan.target)) if mirrors else None,
     )
+
+
+def refusal_to_remove(plan: CopyPlan, files: int, *, is_empty: bool) -> StorageError | None:
+    """The error of a mirror that is to remove so many files and may not; None where it may.
+
+    ``is_empty``: there was nothing to copy, nor to skip.
+    """
+    label = str(plan.target)
+    if plan.max_delete is not None and files > plan.max_delete:
+        return StorageError(
+            f"{label}: {files} files are not in {plan.source}, and max_delete allows to "
+            f"remove {plan.max_delete}; nothing was removed. Look at the plan, and raise it",
+            node=label,
+        )
+    if plan.max_delete is None and is_empty and files:
+        return StorageError(
+            f"{label}: {plan.source} has no files, so that a mirror of it would remove all "
+            f"{files} here; nothing was removed. If that is meant, say max_delete={files}",
+            node=label,
+        )
+    return None
 
 
 def rehearsed(
@@ -278,9 +295,9 @@ def executor_for(
     concurrency: int | None = None,
 ) -> Executor:
     """Who carries the plan out: whoever is given, else as many threads as pay."""
-    if isinstance(given, futures.Executor):
-        raise NotImplementedError
-    if given is not None:
+    if isinstance(given, futures.Executor) and not plan.overlapping:
+        return executor_of(given, concurrency)
+    if given is not None and not isinstance(given, futures.Executor):
         return given
     if plan.info.type != "directory" or plan.overlapping:
         return SerialExecutor()

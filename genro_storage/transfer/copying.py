@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..exceptions import StorageValueError
 from ..info import FileInfo
-from ..paths import parent_of
 from ..retries import hearing_retries
 from ..strategy import SkipStrategy, parse_strategy
 from .actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
@@ -19,6 +18,7 @@ from .compare import Comparison
 from .execute import Transfer
 from .filters import Filters, Patterns, Predicate
 from .inside import outermost_first, refuse_into_itself
+from .listings import refuse_listing, within
 from .looking import source_found, target_found
 from .place import Place
 from .plan import plan_file, plan_tree
@@ -104,6 +104,8 @@ class CopyPlan:
     max_delete: int | None = None
     given: tuple[Action, ...] | None = None
     """What is to be done, where it was read from a file: nothing is listed for it."""
+    listing: Iterable[FileInfo] | None = None
+    """What the source holds, where that is known from elsewhere."""
     _listings: _Listings = field(default_factory=_Listings)
 
     def take_heard(self) -> list[BaseException]:
@@ -197,6 +199,7 @@ class CopyPlan:
             bandwidth=None if bandwidth is None else Bandwidth.of(bandwidth),
             on_error=checked_on_error(on_error),
             resume=resume,
+            skip=self.strategy,
         )
         told = Told(progress, on_file, on_skip, reporter)
         application = Application(self, terms, told)
@@ -272,21 +275,16 @@ class CopyPlan:
     def source_listing(self, *, pruned: bool = True) -> Iterator[FileInfo]:
         """The source's tree; ``pruned`` of what no file can pass, where nobody asks about it."""
         find, path, filters = self.source.mount.find, self.source.path, self.filters
+        if self.listing is not None:
+            return within(self.listing, path, filters)
         begun = self._listings.take_source()
         if begun is not None and (pruned or not filters):
             return begun
         enter = self._enter(self.source)
         if enter is None or pruned:
             return find(path, enter=enter)
-        start = len(path) + 1 if path else 0
         # The same tree for those who listen: what is given up is named, and not made.
-        return (
-            info
-            for info in find(path)
-            if info.type != "directory"
-            or len(above := parent_of(info.path)) < start
-            or filters.may_hold(above[start:])
-        )
+        return within(find(path), path, filters)
 
     def _target_listing(self) -> Iterator[FileInfo]:
         begun = self._listings.take_target()
@@ -294,6 +292,8 @@ class CopyPlan:
 
     def new_listing(self, place: Place) -> Iterator[FileInfo]:
         """The tree of either place as it is now, without what no file can pass."""
+        if place is self.source and self.listing is not None:
+            return within(self.listing, place.path, self.filters)
         return place.mount.find(place.path, enter=self._enter(place))
 
     def actions(
@@ -356,6 +356,7 @@ def plan_copy(
     delete: bool = False,
     max_delete: int | None = None,
     checksums: ChecksumCache | None = None,
+    listing: Iterable[FileInfo] | None = None,
     writes: bool = True,
     **limits: Any,
 ) -> CopyPlan:
@@ -366,7 +367,8 @@ def plan_copy(
     when one that is there already is left alone, ``skip_fn(source, target)`` decides for
     ``custom``; with ``if_absent`` nothing that is there, or comes meanwhile, is replaced. With
     ``delete`` the target becomes a mirror: what only it has is removed. A plan that is only looked
-    at (``writes=False``) needs no rights on the target.
+    at (``writes=False``) needs no rights on the target. ``listing`` is what the source holds, where
+    that is known from elsewhere (``Inventory``).
     Raised at once: unknown values, a target that may not be written, a missing source, a file
     in a directory's place or the reverse, a directory copied into itself.
     """
@@ -394,6 +396,8 @@ def plan_copy(
             f"{source}: a single file cannot be mirrored; delete= is for directories",
             node=str(source),
         )
+    if listing is not None:
+        refuse_listing(source, info, listing, delete=delete)
     same = version is None and target.mount.same_place(target.path, source.mount, source.path)
     overlapping = False
     target_info: FileInfo | None = None
@@ -428,6 +432,7 @@ def plan_copy(
         delete,
         max_delete,
         None,
+        listing,
         listings,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..exceptions import StorageError
 
@@ -20,6 +20,9 @@ class StorageTransferError(StorageError):
         super().__init__(message, node=node)
         self.report: TransferReport = report
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (self.message, self.report, self.node)
+
     @classmethod
     def of(cls, report: TransferReport, source: Place, target: Place) -> StorageTransferError:
         """The error for a report with failures.
@@ -35,3 +38,7 @@ class StorageTransferError(StorageError):
         )
         found.__cause__ = first.error
         return found
+
+
+def _rebuilt(message: str, report: TransferReport, node: str | None) -> StorageTransferError:
+    return StorageTransferError(message, report=report, node=node)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Generator
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ..exceptions import (
     StorageChangedError,
-    StorageConnectionError,
     StorageError,
     StorageExistsError,
     StorageIOError,
     StorageIsDirectoryError,
     StorageNotDirectoryError,
     StoragePathError,
-    StorageTimeoutError,
     StorageUnsupportedError,
     StorageValueError,
 )
 from ..info import Attributes
-from ..retries import hearing_bytes, hearing_retries, note_bytes, note_retry
+from ..retries import note_bytes
 from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory
-from .events import BytesMoved, FileStarted, Retried
+from .attempting import Done, Stopped, attempt
+from .events import FileStarted
 from .place import Place
 from .terms import Terms
 
@@ -45,8 +42,8 @@ CHUNK = 1024 * 1024
 _LARGE = 8 * CHUNK
 #: Bytes up to which a file is read and written in two calls, without streams in between.
 _SMALL = CHUNK
-#: Seconds before a file is tried again, doubled each time.
-_PAUSE = 0.2
+#: Bytes of the smallest block, however narrow the bandwidth.
+_LEAST = 4096
 
 _CONFLICTS: dict[str, type[StorageError]] = {
     "is_directory": StorageIsDirectoryError,
@@ -65,23 +62,6 @@ class CopyResult(NamedTuple):
     new_path: str | None
     bytes: int
     verified: bool = False
-
-
-class Done(NamedTuple):
-    """An action that was carried out, or could not be (``error``).
-
-    ``action`` says what was done: for a ``CompareFile`` what that has come to. ``result`` is None
-    where there was nothing to do. ``retries`` are the errors that were overcome on the way.
-    """
-
-    action: Action
-    result: CopyResult | None
-    error: Exception | None = None
-    retries: tuple[BaseException, ...] = ()
-
-
-class Stopped(Exception):  # noqa: N818 - what has happened to the copy, no fault of the file
-    """A large file was given up, because the copy is; its destination is as it was."""
 
 
 class Transfer:
@@ -114,6 +94,11 @@ class Transfer:
         self._in_store = terms.version is None and source.mount.can_copy_to(target.mount)
         self._local = terms.version is None and source.mount.local_path(source.path) is not None
         self._both_local = self._local and target.mount.local_path(target.path) is not None
+        if self._both_local and terms.bandwidth:
+            self._in_store = False  # there is no store that copies, it is this machine
+        rate = terms.bandwidth.bytes_per_second if terms.bandwidth else None
+        # What goes slowly goes in steps, of which one can see each.
+        self._block = CHUNK if rate is None else min(CHUNK, max(rate // 4, _LEAST))
         self._stopping = threading.Event()
 
     @property
@@ -154,71 +139,14 @@ class Transfer:
 
         A file that changed while it was read, or whose transfer the network broke, is tried again.
         """
-        if action.__class__ is MakeDirectory:
-            try:
-                return Done(action, self.perform(action))
-            except Exception as error:  # noqa: BLE001 - for whoever asked
-                return Done(action, None, error)
-        heard: list[BaseException] = []
-        if self.listener is None:
-            with hearing_retries(heard.append):
-                return self._attempts(action, heard)
-        with self._telling(action.relpath, heard):
-            return self._attempts(action, heard)
+        return attempt(self, action)
 
-    @contextlib.contextmanager
-    def _telling(self, relpath: str, heard: list[BaseException]) -> Generator[None]:
-        """Within the block the listener is told of retries, and of bytes that are moved."""
-        listener = self.listener
-        assert listener is not None
+    def wait(self, seconds: float) -> bool:
+        """Wait; at once and True where the copy is given up meanwhile."""
+        return self._stopping.wait(seconds)
 
-        def note(error: BaseException) -> None:
-            heard.append(error)
-            listener(Retried(relpath, error))
-
-        with hearing_retries(note), hearing_bytes(lambda n: listener(BytesMoved(relpath, n))):
-            yield
-
-    def _attempts(self, action: Action, heard: list[BaseException]) -> Done:
-        number = 0
-        while True:
-            try:
-                decided = action if action.__class__ is CopyFile else self._decided(action)
-                result = self.perform(decided)
-            except Exception as error:  # noqa: BLE001 - for whoever asked
-                number += 1
-                again = self._again(action, error, number)
-                if again is None:
-                    return Done(action, None, error, tuple(heard))
-                action = again
-                note_retry(error)
-            else:
-                return Done(decided, result, None, tuple(heard))
-
-    def _again(self, action: Action, error: Exception, number: int) -> Action | None:
-        """What to try after this error; None to give up."""
-        if number > self.terms.retries or not isinstance(action, CopyFile | CompareFile):
-            return None
-        if isinstance(error, StorageChangedError):
-            try:
-                info = self.source.mount.stat(action.source.path)
-            except StorageError:
-                return None  # it is gone, of which the error that we have says more
-            if info.type != "file":
-                return None
-            return (
-                CopyFile(action.relpath, info, action.target, action.reason)
-                if isinstance(action, CopyFile)
-                else CompareFile(action.relpath, info, action.target)
-            )
-        # The storage has repeated the request already, for seconds; the file is more patient.
-        if isinstance(error, StorageConnectionError | StorageTimeoutError):
-            if self.terms.if_absent:
-                return None  # it may have been written, and would be in its own way
-            return None if self._stopping.wait(_PAUSE * 2**number) else action
-        return None
-
-    def _decided(self, action: Action) -> Action:
+    def decided(self, action: Action) -> Action:
+        """What is to be done, where the plan has left it open."""
         if not isinstance(action, CompareFile):
             return action
         if self._settle is None:
@@ -241,7 +169,7 @@ class Transfer:
         if isinstance(action, MakeDirectory):
             return self._make_directory(self._target_path(action.relpath))
         if isinstance(action, CompareFile):
-            return self.perform(self._decided(action))
+            return self.perform(self.decided(action))
         if isinstance(action, Conflict):
             label = self.target.mount.label(self._target_path(action.relpath))
             raise _CONFLICTS[action.kind](f"{label}: {action.message}", node=label)
@@ -260,7 +188,7 @@ class Transfer:
                 return CopyResult(None, info.size or 0)
             if self.terms.resume and (found := self._resumed(info, target_path)) is not None:
                 return found
-            is_small = info.size is not None and 0 < info.size <= _SMALL
+            is_small = info.size is not None and 0 < info.size <= min(_SMALL, self._block)
             limited = bool(self.terms.bandwidth)  # then each block passes through here
             if self._local and (self._both_local or not is_small) and not limited:
                 local = self._local_path(info.path)
@@ -359,7 +287,7 @@ class Transfer:
     def _pump(self, reader: BinaryIO, writer: BinaryIO) -> int:
         """The whole content, block by block; how many bytes."""
         count = 0
-        while chunk := reader.read(CHUNK):
+        while chunk := reader.read(self._block):
             self._take(len(chunk))
             writer.write(chunk)
             count += len(chunk)

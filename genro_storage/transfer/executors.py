@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -12,14 +13,14 @@ from .actions import CompareFile, CopyFile
 from .execute import Done
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from ..batch import MountBatch
     from .actions import Action
     from .events import Event
     from .execute import Transfer
 
-__all__ = ["Executor", "SerialExecutor", "ThreadedExecutor"]
+__all__ = ["GOODBYE", "Crew", "Executor", "SerialExecutor", "ThreadedExecutor"]
 
 #: Bytes of the files of which only a few are under way at once: each goes in parts, several at a
 #: time, whose sum is what is in memory.
@@ -31,7 +32,7 @@ _SECONDS = 0.02
 #: How many actions may wait for their turn behind large files.
 _PATIENT = 1000
 #: Seconds to wait for what is under way, when somebody has interrupted the copy.
-_GOODBYE = 2.0
+GOODBYE = 2.0
 
 
 class Executor(Protocol):
@@ -52,6 +53,16 @@ class SerialExecutor:
 
     def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
         """Carry out the actions in their order."""
+        if transfer.listener is None:
+            yield from self._run(actions, transfer)
+            return
+        relay = transfer.listener = _Relay(transfer.listener)
+        with contextlib.closing(self._run(actions, transfer)) as running:
+            for done in running:
+                relay.flush()
+                yield done
+
+    def _run(self, actions: Iterable[Action], transfer: Transfer) -> Generator[Done]:
         batch = transfer.begin_batch()
         if batch is not None:
             yield from _run_in_batches(actions, transfer.to(batch.mount), batch)
@@ -61,6 +72,41 @@ class SerialExecutor:
             yield done
             if transfer.is_stopping:
                 return
+
+
+class _Relay:
+    """Tells the listener in the caller's thread, also of what a backend's threads have to tell.
+
+    They tell it themselves where the listener has ``from_any_thread``; else it has to wait until
+    the caller's thread has something to tell.
+    """
+
+    def __init__(self, listener: Callable[[Event], object]) -> None:
+        self._listener = listener
+        self._is_told_at_once = getattr(listener, "from_any_thread", False)
+        self._home = threading.get_ident()
+        self._waiting: deque[Event] = deque()
+        self._failure: BaseException | None = None
+
+    def __call__(self, event: Event) -> None:
+        if threading.get_ident() == self._home:
+            self.flush()
+            self._listener(event)
+        elif not self._is_told_at_once:
+            self._waiting.append(event)
+        elif self._failure is None:
+            try:
+                self._listener(event)
+            except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+                self._failure = error
+
+    def flush(self) -> None:
+        """Tell what has waited; raise what the listener has raised in another thread."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        while self._waiting:
+            self._listener(self._waiting.popleft())
 
 
 def _run_in_batches(
@@ -125,11 +171,19 @@ class ThreadedExecutor:
         if batch is not None:
             yield from _run_in_batches(actions, transfer.to(batch.mount), batch)
             return
-        crew = _Crew(self.concurrency, transfer)
+        crew = self._crew(transfer)
         try:
             yield from crew.run(iter(actions))
+        except (KeyboardInterrupt, SystemExit):
+            # What has arrived by now is told, so that the report says all of it.
+            crew.dismiss()
+            yield from crew.leftovers()
+            raise
         finally:
             crew.dismiss()
+
+    def _crew(self, transfer: Transfer) -> Crew:
+        return Crew(self.concurrency, transfer)
 
 
 class _Portion(NamedTuple):
@@ -140,7 +194,7 @@ class _Portion(NamedTuple):
     is_big: bool
 
 
-class _Crew:
+class Crew:
     """The threads of one run, and what is on its way to and from them."""
 
     def __init__(self, size: int, transfer: Transfer) -> None:
@@ -154,6 +208,7 @@ class _Crew:
         self._big_under_way = 0
         self._big: deque[Action] = deque()
         self._exhausted = False
+        self._is_dismissed = False
         # What a thread has to tell is told in the one that iterates.
         self._listener = transfer.listener
         if self._listener is not None:
@@ -188,6 +243,13 @@ class _Crew:
         if failure is not None:
             raise failure
 
+    def leftovers(self) -> Iterator[Done]:
+        """What was done and not yet yielded, when there are no more threads."""
+        while not self._results.empty():
+            found = self._results.get()
+            if isinstance(found, _Portion):
+                yield from found.done
+
     def _has_room(self) -> bool:
         return self._under_way < 2 * self._size
 
@@ -215,6 +277,9 @@ class _Crew:
 
     def _give(self, portion: list[Action], *, is_big: bool = False) -> None:
         self._under_way += 1
+        self._start(portion, is_big=is_big)
+
+    def _start(self, portion: list[Action], *, is_big: bool) -> None:
         self._tasks.put((portion, is_big))
         if len(self._threads) < min(self._size, self._under_way):
             # A daemon: what an interrupted process leaves behind is whole, or is not there.
@@ -230,28 +295,33 @@ class _Crew:
             self._portion *= 2
 
     def _work(self) -> None:
-        attempt, transfer = self._transfer.attempt, self._transfer
         while (task := self._tasks.get()) is not None:
-            portion, is_big = task
-            started = time.perf_counter()
-            done: list[Done] = []
-            try:
-                for action in portion:
-                    if transfer.is_stopping:
-                        break
-                    done.append(attempt(action))
-            except BaseException as error:  # noqa: BLE001 - raised in the thread that iterates
-                self._results.put(error)
-                continue
+            self._carry_out(*task)
+
+    def _carry_out(self, portion: list[Action], is_big: bool) -> None:
+        attempt, transfer = self._transfer.attempt, self._transfer
+        started = time.perf_counter()
+        done: list[Done] = []
+        try:
+            for action in portion:
+                if transfer.is_stopping:
+                    break
+                done.append(attempt(action))
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that iterates
+            self._results.put(error)
+        else:
             self._results.put(_Portion(done, time.perf_counter() - started, is_big))
 
     def dismiss(self) -> None:
         """No more work. What is under way ends first, unless the copy is given up."""
+        if self._is_dismissed:
+            return
+        self._is_dismissed = True
         if self._under_way:
             self._transfer.stop()
         for _ in self._threads:
             self._tasks.put(None)
-        until = time.monotonic() + _GOODBYE
+        until = time.monotonic() + GOODBYE
         for thread in self._threads:
             if self._under_way:
                 thread.join(max(0.0, until - time.monotonic()))

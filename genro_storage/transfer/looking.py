@@ -57,8 +57,8 @@ def source_found(place: Place, version: str | None, enter: Enter) -> Found:
     if place.mount.lists_at_once and _is_likely_directory(place.path):
         try:
             return _begun(place, place.mount.find_tree(place.path, enter=enter))
-        except _NotADirectory:
-            pass
+        except (_NotADirectory, StoragePermissionError):
+            pass  # who may read a file, and not list, may copy it
         except StorageNotFoundError as error:
             raise _missing(place) from error
     try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor as FuturesExecutor
 
+    from ..info import FileInfo
     from .bandwidth import Bandwidth
     from .checksums import ChecksumCache
     from .events import Reporter
@@ -38,13 +39,15 @@ class PlanOptions(LimitOptions, total=False):
 
     ``if_absent``: no file is replaced. ``delete``: what only the destination has is removed, after
     everything else, and never more than ``max_delete`` files. ``checksums`` remembers the digests
-    of local files.
+    of local files. ``listing`` is what the source holds, where that is known from elsewhere: an
+    ``Inventory``.
     """
 
     if_absent: bool
     delete: bool
     max_delete: int | None
     checksums: ChecksumCache | None
+    listing: Iterable[FileInfo] | None
 
 
 class ApplyOptions(TypedDict, total=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, overload
@@ -103,6 +104,8 @@ class RichProgress(_Shown):
         with RichProgress("photos") as progress:
             plan.apply(progress=progress)
     """
+
+    from_any_thread: bool = True
 
     def __init__(
         self,
@@ -232,8 +235,12 @@ class JsonLines:
     {"event": "started", "files": 2, "bytes": 300}
     """
 
+    #: One line is written after the other, whoever tells them.
+    from_any_thread: bool = True
+
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -243,5 +250,7 @@ class JsonLines:
 
     def __call__(self, event: Event) -> None:
         """Write the event; names that are no text stand in it as JSON escapes."""
-        self._stream.write(json.dumps(event.to_dict()) + "\n")
-        self._stream.flush()
+        line = json.dumps(event.to_dict()) + "\n"
+        with self._lock:
+            self._stream.write(line)
+            self._stream.flush()

@@ -27,6 +27,15 @@ __all__ = ["Failure", "PlanSummary", "Retry", "Tally", "TransferReport", "reason
 
 #: How many failures and retries a report keeps with their words; all are counted.
 _MOST_KEPT = 10_000
+#: How many of them with a traceback, which keeps alive all that the calls had in hand.
+_MOST_TRACED = 100
+
+
+def _without_traceback(error: BaseException) -> None:
+    found: BaseException | None = error
+    while found is not None:
+        found.__traceback__ = None
+        found = found.__cause__ or found.__context__
 
 
 def reason_kind(reason: str) -> str:
@@ -228,6 +237,8 @@ class Tally:
         """One file that was not copied."""
         self.failed += 1
         if len(self.failures) < _MOST_KEPT:
+            if len(self.failures) >= _MOST_TRACED:
+                _without_traceback(error)
             self.failures.append(Failure(relpath, error))
 
     def report(self, seconds: float) -> TransferReport:

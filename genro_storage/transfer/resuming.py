@@ -6,7 +6,6 @@ file beside the target has. ``journal`` holds what is to be known of them.
 
 from __future__ import annotations
 
-import contextvars
 import errno
 import functools
 import threading
@@ -20,7 +19,6 @@ from ..exceptions import (
     StorageIOError,
     StorageTimeoutError,
 )
-from ..retries import note_bytes
 from .journal import open_entry
 from .ranges import Ranges
 
@@ -261,8 +259,6 @@ class _Arriving:
         self._noted = 0
         self._count = 0
         self._lock = threading.Lock()
-        # Whoever writes is in a thread of the backend's.
-        self._context = contextvars.copy_context()
 
     @property
     def is_begun(self) -> bool:
@@ -303,7 +299,6 @@ class _Arriving:
         with self._lock:
             self._there.add(at, at + len(data))
             self._count += len(data)
-            self._context.run(note_bytes, len(data))
             if self._count - self._noted >= _NOTED:
                 self.note()
 

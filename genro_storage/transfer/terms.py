@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..exceptions import StorageValueError
+from ..strategy import SkipStrategy
 
 if TYPE_CHECKING:
     from .bandwidth import Bandwidth
@@ -31,6 +32,7 @@ class Terms:
     bandwidth: Bandwidth | None = None
     on_error: OnError = "raise"
     resume: bool = False
+    skip: SkipStrategy = SkipStrategy.NEVER
 
 
 def checked_verify(value: str | None) -> Verify | None:

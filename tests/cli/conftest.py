@@ -33,6 +33,14 @@ class Done:
         return json.loads(self.out)
 
 
+def files(directory):
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     """The current directory: a configuration, the mount docs with files, the mount empty."""
@@ -89,3 +97,15 @@ def start(work):
         if process.poll() is None:
             process.kill()
             process.communicate()
+
+
+@pytest.fixture
+def two_roots(work):
+    """The mounts one and two: each has a file f of its own, and something that the other lacks."""
+    for name in ("one", "two"):
+        (work / name / f"only-{name}").mkdir(parents=True)
+        (work / name / "f").write_text(name)
+        (work / name / f"only-{name}" / "g").write_text(name)
+    with (work / "mounts.yaml").open("a") as stream:
+        stream.write("  - {name: one, type: local, path: one}\n")
+        stream.write("  - {name: two, type: local, path: two}\n")

@@ -624,7 +624,11 @@ trees = st.dictionaries(
 ).filter(lambda tree: not any(o.startswith(n + "/") for n in tree for o in tree))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(trees, trees, st.sampled_from(["never", "exists", "size", "hash"]))
 def test_a_copy_is_the_model_on_the_local_disk(tmp_path_factory, source_tree, target_tree, skip):
     both = source_tree | target_tree

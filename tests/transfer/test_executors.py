@@ -189,7 +189,7 @@ class Shaky(Streaming):
 
 
 def test_a_broken_connection_costs_another_attempt_which_the_report_tells(concurrency, monkeypatch):
-    monkeypatch.setattr("genro_storage.transfer.execute._PAUSE", 0.001)
+    monkeypatch.setattr("genro_storage.transfer.attempting._PAUSE", 0.001)
     source, target = Mount("src", Streaming()), Mount("dst", Shaky(10))
     fill(source, "", MANY)
     report = copied(source, target, concurrency=concurrency)
@@ -199,7 +199,7 @@ def test_a_broken_connection_costs_another_attempt_which_the_report_tells(concur
 
 
 def test_a_connection_that_stays_broken_is_given_up(monkeypatch):
-    monkeypatch.setattr("genro_storage.transfer.execute._PAUSE", 0.001)
+    monkeypatch.setattr("genro_storage.transfer.attempting._PAUSE", 0.001)
     source, target = Mount("src", Streaming()), Mount("dst", Shaky(1))
     fill(source, "", {"a": b"1"})
     report = copied(source, target, on_error="collect", retries=2)

@@ -4,7 +4,7 @@ import itertools
 import tracemalloc
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from genro_storage.exceptions import StorageIOError, StorageValueError
@@ -183,6 +183,7 @@ def model(source: set[str], target: set[str]) -> dict[str, type]:
     return expected
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine
 @given(trees(), trees())
 @example({"a-b", "a/", "a/x", "a0"}, {"a", "a-b", "a-b0"})
 @example({"a", "a-b", "a-b-"}, {"a/", "a/x", "a-", "a-b/"})

@@ -248,8 +248,8 @@ class ObjectStoreBackend(LendsClients, StoreResuming, ObjectUrls):
             self._check_key(self._full(path))
         super()._require_write(path, if_absent)
 
-    def copy_listed(self, info: FileInfo, target: str, origin: Backend) -> None:
-        if origin is not self:
+    def copy_listed(self, info: FileInfo, target: str, origin: Backend | None) -> None:
+        if origin is not None:
             super().copy_listed(info, target, origin)
             return
         if not self.capabilities.copy_optimization:

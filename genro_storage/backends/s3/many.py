@@ -119,11 +119,12 @@ class ManyObjects(S3Attributes):
 
     # -- copying ------------------------------------------------------------------------------
 
-    def copy_listed(self, info: FileInfo, target: str, origin: Backend) -> None:
-        assert isinstance(origin, S3Attributes)
+    def copy_listed(self, info: FileInfo, target: str, origin: Backend | None) -> None:
+        source = self if origin is None else origin
+        assert isinstance(source, S3Attributes)
         self._require_write(target, False)
-        here, there = origin._full(info.path), self._full(target)
-        if here == there and origin._store.client.bucket == self._store.client.bucket:
+        here, there = source._full(info.path), self._full(target)
+        if here == there and source._store.client.bucket == self._store.client.bucket:
             return
-        with origin._reading(info.path):
-            self._store.copy_listed(info, here, there, self._new_copy(), origin._store)
+        with source._reading(info.path):
+            self._store.copy_listed(info, here, there, self._new_copy(), source._store)

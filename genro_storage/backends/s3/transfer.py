@@ -11,6 +11,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ...retries import note_bytes
 from ..object_stores.source import Source
 from ..object_stores.verifying import Verifier, verifier_for
 from ..remote import is_transient
@@ -190,7 +191,9 @@ class S3Transfers:
         async def upload_part(upload: str, number: int, offset: int) -> dict[str, Any]:
             end = min(offset + length, size)
             data = await loop.run_in_executor(reader, source.piece, offset, end)
-            return await self.send_part(key, upload, number, data)
+            sent = await self.send_part(key, upload, number, data)
+            note_bytes(len(data))
+            return sent
 
         def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
             for number, offset in enumerate(range(0, size, length), 1):

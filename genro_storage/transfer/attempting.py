@@ -1,0 +1,123 @@
+"""Carrying one action out, again where that may help, and saying what has come of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..exceptions import (
+    StorageChangedError,
+    StorageConnectionError,
+    StorageError,
+    StorageTimeoutError,
+)
+from ..retries import hearing_bytes, hearing_retries, note_retry
+from .actions import CompareFile, CopyFile
+from .events import BytesMoved, Retried
+
+if TYPE_CHECKING:
+    from .actions import Action
+    from .execute import CopyResult, Transfer
+
+__all__ = ["Done", "Stopped", "attempt"]
+
+#: Seconds before a file is tried again, doubled each time.
+_PAUSE = 0.2
+#: Bytes of the files whose copy is given up in between, where all of it is.
+_LONG = 1024 * 1024
+
+
+class Done(NamedTuple):
+    """An action that was carried out, or could not be (``error``).
+
+    ``action`` says what was done: for a ``CompareFile`` what that has come to. ``result`` is None
+    where there was nothing to do. ``retries`` are the errors that were overcome on the way.
+    """
+
+    action: Action
+    result: CopyResult | None
+    error: Exception | None = None
+    retries: tuple[BaseException, ...] = ()
+
+
+class Stopped(Exception):  # noqa: N818 - what has happened to the copy, no fault of the file
+    """A large file was given up, because the copy is; its destination is as it was."""
+
+
+def attempt(transfer: Transfer, action: Action) -> Done:
+    """As ``Transfer.attempt``."""
+    heard: list[BaseException] = []
+    is_long = isinstance(action, CopyFile | CompareFile) and (action.source.size or 0) > _LONG
+    if transfer.listener is None and not is_long:
+        with hearing_retries(heard.append):
+            return _attempts(transfer, action, heard)
+    ear = _Ear(transfer, action.relpath, heard)
+    with hearing_retries(ear.retried), hearing_bytes(ear.moved):
+        done = _attempts(transfer, action, heard)
+    return done if done.error is None or not ear.has_stopped else done._replace(error=Stopped())
+
+
+class _Ear:
+    """Hears of what goes on while one file is copied: for the listener, and to end it in between."""
+
+    def __init__(self, transfer: Transfer, relpath: str, heard: list[BaseException]) -> None:
+        self._transfer = transfer
+        self._relpath = relpath
+        self._heard = heard
+        self.has_stopped = False
+
+    def retried(self, error: BaseException) -> None:
+        self._heard.append(error)
+        if self._transfer.listener is not None:
+            self._transfer.listener(Retried(self._relpath, error))
+
+    def moved(self, count: int) -> None:
+        """Raises where the copy is given up: whatever moves the bytes then leaves things as they were."""
+        if self._transfer.is_stopping:
+            self.has_stopped = True
+            raise Stopped
+        if self._transfer.listener is not None:
+            self._transfer.listener(BytesMoved(self._relpath, count))
+
+
+def _attempts(transfer: Transfer, action: Action, heard: list[BaseException]) -> Done:
+    number = 0
+    while True:
+        try:
+            decided = action if action.__class__ is CopyFile else transfer.decided(action)
+            result = transfer.perform(decided)
+        except Exception as error:  # noqa: BLE001 - for whoever asked
+            number += 1
+            again = _again(transfer, action, error, number)
+            if again is None:
+                return Done(action, None, error, tuple(heard))
+            action = again
+            note_retry(error)
+        else:
+            return Done(decided, result, None, tuple(heard))
+
+
+def _again(transfer: Transfer, action: Action, error: Exception, number: int) -> Action | None:
+    """What to try after this error; None to give up."""
+    if number > transfer.terms.retries or transfer.is_stopping:
+        return None
+    if isinstance(error, StorageChangedError) and isinstance(action, CopyFile | CompareFile):
+        return _looked_at(transfer, action)
+    # The storage has repeated the request already, for seconds; the file is more patient.
+    if isinstance(error, StorageConnectionError | StorageTimeoutError):
+        if transfer.terms.if_absent:
+            return None  # it may have been written, and would be in its own way
+        return None if transfer.wait(_PAUSE * 2**number) else action
+    return None
+
+
+def _looked_at(transfer: Transfer, action: CopyFile | CompareFile) -> Action | None:
+    """The same for the source as it is now; None where it is gone."""
+    try:
+        info = transfer.source.mount.stat(action.source.path)
+    except StorageError:
+        return None  # of which the error that we have says more
+    if info.type != "file":
+        return None
+    if isinstance(action, CopyFile):
+        return CopyFile(action.relpath, info, action.target, action.reason)
+    return CompareFile(action.relpath, info, action.target)
