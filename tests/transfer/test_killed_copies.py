@@ -225,9 +225,7 @@ def killed_and_run_again(ground, source, target, where, kill):
 
 @pytest.mark.timeout(7200)
 def test_a_killed_upload_is_completed_by_another_run(ground):
-    shares = killed_and_run_again(
-        ground, "disk:tree", "far:up", ground.far / "up", by_the_bytes
-    )
+    shares = killed_and_run_again(ground, "disk:tree", "far:up", ground.far / "up", by_the_bytes)
     assert sum(shares) <= MOST * len(shares)
     assert max(shares) <= 1 + UNDER_WAY / ground.size
 
@@ -236,9 +234,7 @@ def test_a_killed_upload_is_completed_by_another_run(ground):
 def test_a_killed_download_is_completed_by_another_run(ground):
     ground.copy("disk:tree", "far:tree")
     disk = ground.where / "disk"
-    shares = killed_and_run_again(
-        ground, "far:tree", "disk:down", disk / "down", by_the_bytes
-    )
+    shares = killed_and_run_again(ground, "far:tree", "disk:down", disk / "down", by_the_bytes)
     assert sum(shares) <= MOST * len(shares)
     assert max(shares) <= 1 + UNDER_WAY / ground.size
 
@@ -247,8 +243,6 @@ def test_a_killed_download_is_completed_by_another_run(ground):
 def test_a_killed_copy_between_local_places_is_completed_by_another_run(ground):
     ground.seconds = ground.time("disk:tree", "disk:once")
     disk = ground.where / "disk"
-    shares = killed_and_run_again(
-        ground, "disk:tree", "disk:again", disk / "again", by_the_clock
-    )
+    shares = killed_and_run_again(ground, "disk:tree", "disk:again", disk / "again", by_the_clock)
     assert sum(shares) <= MOST * len(shares)
     assert max(shares) <= 1 + UNDER_WAY / ground.size

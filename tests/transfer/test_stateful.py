@@ -137,9 +137,9 @@ def foreseen(source, here, target, there, *, same_mount, skip, filters, delete):
         found.refused = (StorageValueError,)
     elif same_mount and here == there:
         return found
-    elif kind == "directory" and same_mount and below(there, here):
-        found.refused = (StorageValueError,)
-    elif kind == "directory" and same_mount and delete and below(here, there):
+    elif (kind == "directory" and same_mount and below(there, here)) or (
+        kind == "directory" and same_mount and delete and below(here, there)
+    ):
         found.refused = (StorageValueError,)
     elif target.kind(there) == "below a file" or (
         kind == "directory" and target.kind(there) == "file"
@@ -189,9 +189,7 @@ def _copy_tree(found, source, here, target, there, *, skip, filters, delete):
         return all(patterns.may_hold(each) for each in above(relpath))
 
     entries = {
-        relpath: path
-        for path in source.within(here)
-        if is_listed(relpath := below(path, here))
+        relpath: path for path in source.within(here) if is_listed(relpath := below(path, here))
     }
     blocked = []
     made = bool(there) and found.tree.kind(there) is None
@@ -258,10 +256,10 @@ def _remove_extras(found, entries, source, here, target, there, filters, made):
         del found.tree.files[path]
     found.deleted = len(files)
     for relpath, path in sorted(extras.items(), reverse=True):
-        if path in target.directories and target.has_directories and patterns.may_hold(relpath):
-            if not found.tree.within(path):
-                found.tree.directories.discard(path)
-                found.deleted += 1
+        is_gone = path in target.directories and patterns.may_hold(relpath)
+        if is_gone and target.has_directories and not found.tree.within(path):
+            found.tree.directories.discard(path)
+            found.deleted += 1
     found.tree.settle()
 
 
@@ -478,6 +476,24 @@ class Machine(RuleBasedStateMachine):
         assert counts == (found.copied, found.skipped, found.deleted, len(found.failures))
         self.models[target] = found.tree
         self.check()
+
+    @rule(source=SIDES, onto=SIDES)
+    def copies(self, source, onto):
+        """One place kept up to date with another, on ever other terms, while both change."""
+        pick = self.random.choice
+        for _ in range(6):
+            self.write(source, self.path(source) or "a")
+            self.copy(
+                source,
+                onto,
+                again=self.random.random() < 0.7,
+                collect=pick((True, True, False)),
+                concurrency=pick((1, 4)),
+                skip=pick(("never", "exists", "size", "mtime", "hash", "hash", "custom")),
+                include=pick((None, None, None, "a*", "*.txt")),
+                exclude=pick((None, None, "*b*", "a/*")),
+                delete=pick((False, True)),
+            )
 
     def stopped(self, target, found):
         """After an error each file is as it was, or as it was to become; so it goes on."""
