@@ -55,13 +55,7 @@ class _Listings:
 
     source: Iterator[FileInfo] | None = None
     target: Iterator[FileInfo] | None = None
-    #: The errors that were overcome in doing so; the report tells of them.
     heard: list[BaseException] = field(default_factory=list)
-
-    def take_heard(self) -> list[BaseException]:
-        """What was heard in listing; told once."""
-        found, self.heard = self.heard, []
-        return found
 
     def take_source(self) -> Iterator[FileInfo] | None:
         found, self.source = self.source, None
@@ -108,9 +102,9 @@ class CopyPlan:
     """What the source holds, where that is known from elsewhere."""
     _listings: _Listings = field(default_factory=_Listings)
 
-    def take_heard(self) -> list[BaseException]:
-        """The errors that were overcome when the plan was made; they are told once."""
-        return self._listings.take_heard()
+    def heard(self) -> list[BaseException]:
+        """The errors that were overcome in making the plan; whoever tells them takes them out."""
+        return self._listings.heard
 
     def __iter__(self) -> Iterator[Action]:
         return self.resolved(self.settle)
