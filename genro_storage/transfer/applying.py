@@ -79,8 +79,8 @@ class Application:
         try:
             # What is listed, looked at or removed is no single file's: "".
             with hearing_retries(self._hear):
-                for each in self._plan.take_heard():
-                    self._hear(each)
+                while heard := self._plan.heard():
+                    self._hear(heard.pop(0))
                 self._plan = plan = look()
                 transfer = plan.transfer(self._terms)
                 self._copy(transfer, executor_for(plan, transfer, executor, concurrency))

@@ -85,9 +85,9 @@ class CopyPlan:
     """What the source holds, where that is known from elsewhere."""
     _listings: Listings = field(default_factory=Listings)
 
-    def take_heard(self) -> list[BaseException]:
-        """The errors that were overcome when the plan was made; they are told once."""
-        return self._listings.take_heard()
+    def heard(self) -> list[BaseException]:
+        """The errors that were overcome in making the plan; whoever tells them takes them out."""
+        return self._listings.heard
 
     def __iter__(self) -> Iterator[Action]:
         return self.resolved(self.settle)

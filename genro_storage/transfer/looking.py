@@ -44,11 +44,6 @@ class Listings:
     #: The errors that were overcome in doing so; the report tells of them.
     heard: list[BaseException] = field(default_factory=list)
 
-    def take_heard(self) -> list[BaseException]:
-        """What was heard in listing; told once."""
-        found, self.heard = self.heard, []
-        return found
-
     def take_source(self) -> Iterator[FileInfo] | None:
         """That of the source, for whoever comes first."""
         found, self.source = self.source, None
