@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..exceptions import StorageValueError
 from ..info import FileInfo
-from ..retries import hearing_retries
+from ..retries import hearing_left_out, hearing_retries
 from ..strategy import SkipStrategy, parse_strategy
 from .actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
 from .applying import Application, Told, refuse_collisions, rehearsed
@@ -20,6 +20,7 @@ from .filters import Filters, Patterns, Predicate
 from .inside import outermost_first, refuse_into_itself
 from .listings import refuse_listing, within
 from .looking import Listings, source_found, target_found
+from .mirroring import refuse_mirror_of_itself
 from .place import Place
 from .plan import plan_file, plan_tree
 from .report import PlanSummary, TransferReport
@@ -83,11 +84,17 @@ class CopyPlan:
     """What is to be done, where it was read from a file: nothing is listed for it."""
     listing: Iterable[FileInfo] | None = None
     """What the source holds, where that is known from elsewhere."""
+    extra_filters: Filters | None = None
+    """Those for what only the target has, where a function among them is told of a node."""
     _listings: Listings = field(default_factory=Listings)
 
     def heard(self) -> list[BaseException]:
         """The errors that were overcome in making the plan; whoever tells them takes them out."""
         return self._listings.heard
+
+    def left_out(self) -> list[str]:
+        """The names that were left out in making the plan; as ``heard``."""
+        return self._listings.left_out
 
     def __iter__(self) -> Iterator[Action]:
         return self.resolved(self.settle)
@@ -312,6 +319,7 @@ class CopyPlan:
             source_root=self.source.path,
             target_root=self.target.path,
             delete=self.delete,
+            extra_filters=self.extra_filters,
         )
         if isinstance(listing, list) and self.overlapping:
             yield from outermost_first(list(actions), listing, self.source, self.target)
@@ -326,6 +334,7 @@ def plan_copy(
     include: Patterns = None,
     exclude: Patterns = None,
     filter: Predicate | None = None,
+    extra_filter: Predicate | None = None,
     skip: str | SkipStrategy = SkipStrategy.NEVER,
     skip_fn: SkipFunction | None = None,
     version: str | None = None,
@@ -363,8 +372,9 @@ def plan_copy(
     if delete and writes:
         target.mount.require_delete(target.path, "removing what the source has not")
     decides = delete or strategy is not SkipStrategy.NEVER
-    heard: list[BaseException] = []
-    with hearing_retries(heard.append):
+    listings = Listings()
+    heard, left_out = listings.heard, listings.left_out
+    with hearing_retries(heard.append), hearing_left_out(left_out.append):
         found = source_found(source, version, _enter(filters, source))
     info = found.info
     assert info is not None
@@ -378,17 +388,13 @@ def plan_copy(
     same = version is None and target.mount.same_place(target.path, source.mount, source.path)
     overlapping = False
     target_info: FileInfo | None = None
-    listings = Listings(found.listing, heard=heard)
+    listings.source = found.listing
     if not same:
         if info.type == "directory":
             refuse_into_itself(source, target, filters=filters)
             overlapping = target.mount.contains(target.path, source.mount, source.path)
-            if overlapping and delete:
-                raise StorageValueError(
-                    f"{target}: cannot become a mirror of {source}, which is inside it: the mirror "
-                    "would remove its source",
-                    node=str(target),
-                )
+            if delete:
+                refuse_mirror_of_itself(source, target)
         with hearing_retries(heard.append):
             there = target_found(target, info, decides=decides, enter=_enter(filters, target))
         target_info, listings.target = there
@@ -410,6 +416,7 @@ def plan_copy(
         max_delete,
         None,
         listing,
+        filters if extra_filter is None else filters.with_predicate(extra_filter),
         listings,
     )
 

@@ -43,6 +43,7 @@ class Listings:
     target: Iterator[FileInfo] | None = None
     #: The errors that were overcome in doing so; the report tells of them.
     heard: list[BaseException] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def take_source(self) -> Iterator[FileInfo] | None:
         """That of the source, for whoever comes first."""
