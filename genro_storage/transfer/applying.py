@@ -8,15 +8,16 @@ from collections.abc import Generator
 from concurrent import futures
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..exceptions import StorageError, StorageNotEmptyError, StorageNotFoundError
+from ..exceptions import StorageError
 from ..paths import join, order_key
-from ..retries import hearing_retries
+from ..retries import hearing_gone, hearing_left_out, hearing_retries
 from ..strategy import SkipStrategy
 from .actions import CompareFile, CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
 from .collisions import require_no_collisions
 from .events import Event, FileDone, FileFailed, FileSkipped, Finished, Retried, Started
 from .execute import Stopped
 from .executors import Executor, SerialExecutor, ThreadedExecutor
+from .mirroring import remove_extras
 from .pools import executor_of
 from .report import Tally
 
@@ -40,7 +41,6 @@ __all__ = [
     "Application",
     "Told",
     "executor_for",
-    "refusal_to_remove",
     "refuse_collisions",
     "rehearsed",
 ]
@@ -69,6 +69,7 @@ class Application:
         self._deletes: list[DeleteFile | DeleteDirectory] = []
         self._failure: Exception | None = None
         self._left: list[str] = []  # what is under way when the copy is given up
+        self._gone: list[str] = []
 
     def run(
         self,
@@ -82,9 +83,15 @@ class Application:
         self._report(Started())
         try:
             # What is listed, looked at or removed is no single file's: "".
-            with hearing_retries(self._hear):
-                for each in self._plan.take_heard():
-                    self._hear(each)
+            with (
+                hearing_retries(self._hear),
+                hearing_gone(self._gone.append),
+                hearing_left_out(self._tally.leave_out),
+            ):
+                while names := self._plan.left_out():
+                    self._tally.leave_out(names.pop())
+                while heard := self._plan.heard():
+                    self._hear(heard.pop(0))
                 self._plan = plan = look()
                 transfer = plan.transfer(self._terms)
                 self._left = transfer.left_behind
@@ -141,7 +148,8 @@ class Application:
         if plan.info.type == "directory" and not plan.same:
             refuse_collisions(plan, kept)
         current = 0
-        transfer.listener = self._reporter
+        if getattr(self._reporter, "follows_files", True):
+            transfer.listener = self._reporter
         running = executor.run(self._copies(kept), transfer)
         with contextlib.ExitStack() as stack:
             if isinstance(running, Generator):
@@ -156,7 +164,10 @@ class Application:
         self._tally.count(done)
         if done.error is not None:
             self._report(FileFailed(done.action.relpath, done.error))
-            if self._failure is None and self._terms.on_error == "raise":
+            # Where the trees overlap, what was not copied must not be replaced by what comes next.
+            if self._failure is None and (
+                self._terms.on_error == "raise" or self._plan.overlapping
+            ):
                 self._failure = done.error
                 transfer.stop()
         else:
@@ -218,26 +229,17 @@ class Application:
 
     def _remove(self) -> None:
         """Make the target a mirror: only when everything was listed, and copied."""
-        plan, tally = self._plan, self._tally
-        if not self._deletes:
-            return
-        if tally.failed:
+        if not self._deletes or self._tally.failed:
             return  # what is missing there may be all that is left of a file; the report tells
-        files = [each for each in self._deletes if isinstance(each, DeleteFile)]
-        is_empty = not (tally.copied or tally.skipped or tally.directories)
-        refusal = refusal_to_remove(plan, len(files), is_empty=is_empty)
-        if refusal is not None:
-            raise refusal
-        mount, above = plan.target.mount, plan.target.path
-        mount.remove_many(join(above, each.relpath) for each in files)
-        tally.deleted += len(files)
-        for each in reversed(self._deletes):
-            if isinstance(each, DeleteDirectory):
-                try:
-                    mount.remove(join(above, each.relpath))
-                except (StorageNotEmptyError, StorageNotFoundError):
-                    continue  # what the filters spare is in it; or it ended with its last file
-                tally.deleted += 1
+        if self._gone:
+            label = str(self._plan.source)
+            raise StorageError(
+                f"{label}: the directory {self._gone[0]!r} was there and then not, while it was listed; "
+                "nothing was removed, since what was listed may not be all. Run it again",
+                node=label,
+            )
+        go_on = self._terms.on_error == "collect"
+        remove_extras(self._plan, self._deletes, self._tally, go_on=go_on)
 
 
 def refuse_collisions(plan: CopyPlan, kept: list[FileInfo] | None = None) -> None:
@@ -276,27 +278,6 @@ def _refuse_given(plan: CopyPlan, given: Iterable[Action]) -> None:
     require_no_collisions(lambda: wanted, plan.source, plan.target, existing=lambda: existing)
 
 
-def refusal_to_remove(plan: CopyPlan, files: int, *, is_empty: bool) -> StorageError | None:
-    """The error of a mirror that is to remove so many files and may not; None where it may.
-
-    ``is_empty``: there was nothing to copy, nor to skip.
-    """
-    label = str(plan.target)
-    if plan.max_delete is not None and files > plan.max_delete:
-        return StorageError(
-            f"{label}: {files} files are not in {plan.source}, and max_delete allows to "
-            f"remove {plan.max_delete}; nothing was removed. Look at the plan, and raise it",
-            node=label,
-        )
-    if plan.max_delete is None and is_empty and files:
-        return StorageError(
-            f"{label}: {plan.source} has no files, so that a mirror of it would remove all "
-            f"{files} here; nothing was removed. If that is meant, say max_delete={files}",
-            node=label,
-        )
-    return None
-
-
 def rehearsed(
     actions: Iterable[Action],
     progress: Progress | None,
@@ -326,11 +307,21 @@ def executor_for(
     concurrency: int | None = None,
 ) -> Executor:
     """Who carries the plan out: whoever is given, else as many threads as pay."""
-    if isinstance(given, futures.Executor) and not plan.overlapping:
+    if plan.overlapping:  # what is copied first must not be replaced before
+        return (
+            SerialExecutor()
+            if isinstance(given, futures.Executor | None) or not _keeps_order(given)
+            else given
+        )
+    if isinstance(given, futures.Executor):
         return executor_of(given, concurrency)
-    if given is not None and not isinstance(given, futures.Executor):
+    if given is not None:
         return given
-    if plan.info.type != "directory" or plan.overlapping:
+    if plan.info.type != "directory":
         return SerialExecutor()
     wanted = transfer.concurrency if concurrency is None else concurrency
     return SerialExecutor() if wanted == 1 else ThreadedExecutor(wanted)
+
+
+def _keeps_order(executor: Executor) -> bool:
+    return bool(getattr(executor, "keeps_order", False))

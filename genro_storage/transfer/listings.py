@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from ..exceptions import StorageValueError
 from ..paths import parent_of
 from .inventory import Inventory
+from .place import Place
 
 if TYPE_CHECKING:
     from ..info import FileInfo
     from .filters import Filters
-    from .place import Place
 
 __all__ = ["refuse_listing", "refuse_other_bucket", "within"]
 
@@ -34,14 +34,14 @@ def within(listing: Iterable[FileInfo], root: str, filters: Filters) -> Iterator
         yield info
 
 
-def refuse_other_bucket(source: Place, listing: Iterable[FileInfo]) -> None:
+def refuse_other_bucket(source: Place, listing: Iterable[FileInfo] | None) -> None:
     """``StorageValueError`` where an inventory is of another bucket, or begins elsewhere in it.
 
     Only S3 tells where a mount is; what another source's listing is of, its caller knows.
     """
     if not isinstance(listing, Inventory):
         return
-    address = source.mount._address("")
+    address = Place(source.mount, "").address()
     if address is None or not isinstance(address[0], tuple) or address[0][0] != "s3":
         return
     bucket, prefix = address[0][-1], address[1].strip("/")

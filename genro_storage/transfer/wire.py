@@ -86,6 +86,11 @@ class PlanHeader:
     max_delete: int | None = None
 
     @property
+    def terms(self) -> dict[str, Any]:
+        """By their names."""
+        return {name: getattr(self, name) for name in _TERMS}
+
+    @property
     def roots(self) -> Roots:
         """The paths of the two places: what follows the mount's name."""
         return self.source.partition(":")[2], self.target.partition(":")[2]
@@ -112,10 +117,9 @@ def dump_plan(
         "skip": header.skip.value,
         "created": header.created.astimezone(UTC).isoformat(),
     }
-    for name, convert in _TERMS.items():
-        value = getattr(header, name)
+    for name, value in header.terms.items():
         if value is not None and value is not False:
-            first[name] = convert(value)
+            first[name] = _TERMS[name](value)
     _write(stream, first)
     count = 0
     for action in actions:
