@@ -239,21 +239,21 @@ class CopyPlan:
     def load(stream: Reader, storage: Storage) -> CopyPlan:
         """The plan that ``dump`` has written, between the mounts that ``storage`` has now.
 
-        It is carried out as it is written, on the terms it was made with (``version``,
-        ``if_absent``, ``delete``, ``max_delete``): nothing is listed or compared again. A file that
-        came since to where the plan saw none is not replaced: ``StorageExistsError``. It is read
-        whole before anything else, so that one that breaks off is not begun: ``StorageValueError``,
-        with the line that is wrong.
+        It is carried out as it is written, on the terms it was made with: nothing is listed or
+        compared again. A file that came since to where the plan saw none is not replaced:
+        ``StorageExistsError``. It is read whole before anything else, so that one that breaks off is
+        not begun: ``StorageValueError``, with the line that is wrong.
         """
         header, actions = load_plan(stream)
         given = tuple(actions)
-        deletes = any(isinstance(each, DeleteFile | DeleteDirectory) for each in given)
+        terms = header.terms
+        terms["delete"] |= any(isinstance(each, DeleteFile | DeleteDirectory) for each in given)
         source, target = storage.node(header.source), storage.node(header.target)
         plan = plan_copy(
             Place(source._mount, source._path),
             Place(target._mount, target._path),
             skip=SkipStrategy.NEVER,
-            **{**header.terms, "delete": header.delete or deletes},
+            **terms,
         )
         return replace(plan, strategy=header.skip, given=given)
 
