@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .backends.base import WriteHandle
     from .draining import Drained
+    from .info import Attributes
 
 __all__ = ["BinaryUpdater", "BinaryWriter", "TextHandle", "Transaction", "open_reader"]
 
@@ -66,9 +67,9 @@ class _RawReader(io.RawIOBase):
         self.name = node
 
     @property
-    def kept_mtime(self) -> float | None:
-        """The time that was kept with the content by whoever stored it, where there is one."""
-        found: float | None = getattr(self._inner, "kept_mtime", None)
+    def kept(self) -> Attributes | None:
+        """What was kept with the content, as far as opening it has told; None where it tells none."""
+        found: Attributes | None = getattr(self._inner, "kept", None)
         return found
 
     def drain(self, sink: DescriptorSink) -> bool:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .backends.dynamic import DynamicRoot
+from .backends.local_read import length_of
 from .exceptions import StorageError, StorageValueError, translate, translating
 from .mount_resuming import MountResuming
 from .paths import Folding
 from .sharing import SharedMount
 
 if TYPE_CHECKING:
-    from .info import Checksum, FileInfo, Loaded
+    from .info import Attributes, Checksum, FileInfo, Loaded
 
 __all__ = ["MountTransfers"]
 
@@ -40,6 +41,11 @@ class MountTransfers(MountResuming):
     def keeps_times(self) -> bool:
         """Whether a write keeps the time that it is given."""
         return isinstance(self.backend, DynamicRoot) or "mtime" in self.backend.kept_attributes
+
+    @property
+    def keeps_metadata(self) -> bool:
+        """Whether a write keeps the user metadata that it is given."""
+        return isinstance(self.backend, DynamicRoot) or "metadata" in self.backend.kept_attributes
 
     def shared(self) -> SharedMount:
         """What another process opens the same mount by; no keys are in it.
@@ -73,6 +79,33 @@ class MountTransfers(MountResuming):
             raise
         except Exception as error:
             raise translate(error, node=self.label(path), action="reading") from error
+
+    def open_local(self, path: str) -> int | None:
+        """A descriptor to read a file of this machine by, checked now; None where it is no such."""
+        backend, real = self._at(path)
+        try:
+            return backend.open_local(real)
+        except StorageError:
+            raise
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="reading") from error
+
+    def upload_open(
+        self,
+        source: int,
+        path: str,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> tuple[str | None, int]:
+        """As ``upload``, of an open file; how many bytes it had, besides."""
+        self.require_write(path)
+        self.require_attributes(path, attributes)
+        backend, real = self._at(path)
+        with translating(lambda: self.label(path), "writing"):
+            count = length_of(source)
+            new = backend.upload_open(source, real, if_absent=if_absent, attributes=attributes)
+        return new, count
 
     def probable_checksum(self, info: FileInfo) -> Checksum | None:
         """A digest from the listing that proves a content which has it, and disproves none."""

@@ -17,6 +17,7 @@ from .fsspec_write import Content
 from .local_append import append_content
 from .local_links import follow_inside, publish_exclusively, rename
 from .local_names import LocalNames
+from .local_read import open_regular
 from .spellings import nearest_directory
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ class LocalFsspecBackend(FsspecBackend):
 
     def folding(self, path: str) -> Folding:
         return self._names.folding(self._followed(nearest_directory(self, path)))
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def open_local(self, path: str) -> int:
+        return open_regular(self._followed(path))
 
     # -- writing ------------------------------------------------------------------------------
 

@@ -24,10 +24,9 @@ from .local_append import AppendFile
 from .local_links import RealParents, follow_inside, rename
 from .local_names import LocalNames
 from .local_partial import PartialFiles
-from .local_read import read_range, read_unchanged
+from .local_read import READ, read_range, read_unchanged, require_regular
 from .local_tree import locating_below, make_directories, remove_directories, walk_files
 from .local_write import (
-    PLAIN,
     AtomicFile,
     copy_content,
     copy_new,
@@ -57,10 +56,6 @@ def _is_time_of(found: os.stat_result, attributes: Attributes | None) -> bool:
         and attributes.mtime is not None
         and abs(attributes.mtime - found.st_mtime) < 1e-6
     )
-
-
-# O_NONBLOCK so that opening a named pipe fails instead of waiting for a writer for ever.
-_READ = os.O_RDONLY | PLAIN | getattr(os, "O_NONBLOCK", 0)
 
 
 class LocalBackend(PartialFiles):
@@ -159,32 +154,26 @@ class LocalBackend(PartialFiles):
     def _open(self, path: str) -> int:
         full = self._in_real_parent(path) if path else self._root
         try:
-            descriptor = os.open(full, _READ)
+            descriptor = os.open(full, READ)
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.EMLINK) or not os.path.islink(full):
                 raise
-            descriptor = os.open(self._inside(full), _READ)
+            descriptor = os.open(self._inside(full), READ)
         return descriptor
-
-    @staticmethod
-    def _require_file(descriptor: int) -> os.stat_result:
-        found = os.fstat(descriptor)
-        if st.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, "is a directory")
-        if not st.S_ISREG(found.st_mode):
-            raise PermissionError(errno.EACCES, "not a regular file (a device, socket or pipe)")
-        return found
 
     def open_read(self, path: str, *, version: str | None = None) -> BinaryIO:
         if version is not None:
             raise self._unsupported("versioning")
+        return io.FileIO(self.open_local(path), "rb")
+
+    def open_local(self, path: str) -> int:
         descriptor = self._open(path)
         try:
-            self._require_file(descriptor)
+            require_regular(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
-        return io.FileIO(descriptor, "rb")
+        return descriptor
 
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
@@ -193,14 +182,14 @@ class LocalBackend(PartialFiles):
             raise self._unsupported("versioning")
         descriptor = self._open(path)
         try:
-            return read_range(descriptor, self._require_file(descriptor).st_size, start, end)
+            return read_range(descriptor, require_regular(descriptor).st_size, start, end)
         finally:
             os.close(descriptor)
 
     def load(self, path: str) -> Loaded:
         descriptor = self._open(path)
         try:
-            before = self._require_file(descriptor)
+            before = require_regular(descriptor)
             data = read_unchanged(descriptor, before)
         finally:
             os.close(descriptor)
@@ -300,6 +289,17 @@ class LocalBackend(PartialFiles):
             os.close(descriptor)
         return None
 
+    def upload_open(
+        self,
+        source: int,
+        path: str,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> str | None:
+        self._copy_in(source, path, if_absent, attributes)
+        return None
+
     def copy(self, source: str, target: str) -> None:
         descriptor = self._open(source)
         try:
@@ -312,7 +312,7 @@ class LocalBackend(PartialFiles):
     ) -> None:
         """Copy an open file; a small new one by the short way."""
         refuse_temporary(path)
-        before = self._require_file(source)
+        before = require_regular(source)
         keeps_time = attributes is _AS_THE_SOURCE or _is_time_of(before, attributes)
         if keeps_time and not self._fsync and path:
             full = self._in_real_parent(path)
@@ -354,7 +354,7 @@ class LocalBackend(PartialFiles):
             raise self._unsupported("versioning")
         source = self._open(path)
         try:
-            size = self._require_file(source).st_size
+            size = require_regular(source).st_size
             with target.open("wb") as sink:
                 copy_content(source, sink.fileno(), size)
         finally:

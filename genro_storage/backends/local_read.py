@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat as st
 
 from ..exceptions import SourceChangedError
 from .local_sizes import may_be_untold
+from .local_write import PLAIN
 
-__all__ = ["read_range", "read_unchanged"]
+__all__ = ["READ", "length_of", "open_regular", "read_range", "read_unchanged", "require_regular"]
 
 _BLOCK = 1 << 24
+
+# O_NONBLOCK so that opening a named pipe fails instead of waiting for a writer for ever.
+READ = os.O_RDONLY | PLAIN | getattr(os, "O_NONBLOCK", 0)
+
+
+def require_regular(descriptor: int) -> os.stat_result:
+    """The status of an open file; ``OSError`` where it is none that has a content."""
+    found = os.fstat(descriptor)
+    if st.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "is a directory")
+    if not st.S_ISREG(found.st_mode):
+        raise PermissionError(errno.EACCES, "not a regular file (a device, socket or pipe)")
+    return found
+
+
+def open_regular(full: str) -> int:
+    """Open a regular file, and nothing else that has its name by now, a link neither."""
+    descriptor = os.open(full, READ)
+    try:
+        require_regular(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def length_of(descriptor: int) -> int:
+    """Bytes of an open file, counted where the system does not surely say it."""
+    found = os.fstat(descriptor)
+    if not may_be_untold(found):
+        return found.st_size
+    length = 0
+    while part := os.pread(descriptor, _BLOCK, length):
+        length += len(part)
+    return length
 
 
 def read_range(descriptor: int, size: int, start: int, end: int | None) -> bytes:

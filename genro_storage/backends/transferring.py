@@ -10,16 +10,20 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from ..info import Attributes, Loaded
+from ..open_files import path_of_open
 from ..paths import Folding
+from ..retries import note_bytes
 from .resuming import ResumingVerbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..info import Checksum, FileInfo
-    from .base import Backend
+    from .base import Backend, WriteHandle
 
 __all__ = ["TransferVerbs"]
+
+_COPY_CHUNK = 1024 * 1024
 
 
 class TransferVerbs(ResumingVerbs):
@@ -38,6 +42,16 @@ class TransferVerbs(ResumingVerbs):
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None
     ) -> bytes: ...
+
+    @abstractmethod
+    def open_write(
+        self,
+        path: str,
+        *,
+        append: bool = False,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> WriteHandle: ...
 
     @abstractmethod
     def copy(self, source: str, target: str) -> None: ...
@@ -71,6 +85,37 @@ class TransferVerbs(ResumingVerbs):
     def load(self, path: str) -> Loaded:
         """All of a small file, and what was kept with it, as far as reading it tells by itself."""
         return Loaded(self.read_bytes(path), Attributes(offered=True))
+
+    def open_local(self, path: str) -> int | None:
+        """A descriptor to read a file of this machine by, which the caller closes; else None.
+
+        Of a regular file inside the root, as it is found now: ``PermissionError`` for what is
+        none, or lies behind a link that leads out. It waits for nobody.
+        """
+        return None
+
+    def upload_open(
+        self,
+        source: int,
+        path: str,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> str | None:
+        """As ``upload``, of a regular file that is open for reading, positioned at its start."""
+        named = path_of_open(source)
+        if named is not None:
+            return self.upload(named, path, if_absent=if_absent, attributes=attributes)
+        with (
+            open(source, "rb", closefd=False) as stream,
+            self.open_write(path, if_absent=if_absent, attributes=attributes) as handle,
+        ):
+            while chunk := stream.read(_COPY_CHUNK):
+                view = memoryview(chunk)
+                while view:
+                    view = view[handle.write(view) or 0 :]
+                note_bytes(len(chunk))
+        return handle.new_path
 
     def probable_checksum(self, info: FileInfo) -> Checksum | None:
         """A digest from the listing that proves a content which has it, and disproves none.

@@ -8,22 +8,25 @@ from ..exceptions import (
     StorageChangedError,
     StorageConnectionError,
     StorageError,
+    StorageIOError,
     StorageTimeoutError,
 )
 from ..retries import hearing_bytes, hearing_retries, note_retry
 from .actions import CompareFile, CopyFile
 from .events import BytesMoved, Retried
+from .rules import MISSING
 
 if TYPE_CHECKING:
     from .actions import Action
     from .execute import CopyResult, Transfer
 
-__all__ = ["Done", "Stopped", "attempt"]
+__all__ = ["Done", "Stopped", "UnverifiedError", "attempt"]
 
 #: Seconds before a file is tried again, doubled each time.
 _PAUSE = 0.2
 #: Bytes of the files whose copy is given up in between, where all of it is.
 _LONG = 1024 * 1024
+_AGAIN = "Copy it again with skip='hash', which does not take it for what it should be"
 
 
 class Done(NamedTuple):
@@ -41,6 +44,12 @@ class Done(NamedTuple):
 
 class Stopped(Exception):  # noqa: N818 - what has happened to the copy, no fault of the file
     """A large file was given up, because the copy is; its destination is as it was."""
+
+
+class UnverifiedError(StorageIOError):
+    """What has arrived at ``path`` is another content. Never leaves the engine by this name."""
+
+    path: str = ""
 
 
 def attempt(transfer: Transfer, action: Action) -> Done:
@@ -82,6 +91,7 @@ class _Ear:
 def _attempts(transfer: Transfer, action: Action, heard: list[BaseException]) -> Done:
     number = 0
     while True:
+        decided = action
         try:
             decided = action if action.__class__ is CopyFile else transfer.decided(action)
             result = transfer.perform(decided)
@@ -89,6 +99,9 @@ def _attempts(transfer: Transfer, action: Action, heard: list[BaseException]) ->
             number += 1
             again = _again(transfer, action, error, number)
             if again is None:
+                if isinstance(error, UnverifiedError):
+                    given_up = _given_up(transfer, decided, error)
+                    return Done(action, None, given_up, tuple(heard))
                 return Done(action, None, error, tuple(heard))
             action = again
             note_retry(error)
@@ -103,11 +116,29 @@ def _again(transfer: Transfer, action: Action, error: Exception, number: int) ->
     if isinstance(error, StorageChangedError) and isinstance(action, CopyFile | CompareFile):
         return _looked_at(transfer, action)
     # The storage has repeated the request already, for seconds; the file is more patient.
-    if isinstance(error, StorageConnectionError | StorageTimeoutError):
+    if isinstance(error, StorageConnectionError | StorageTimeoutError | UnverifiedError):
         if transfer.terms.if_absent:
             return None  # it may have been written, and would be in its own way
         return None if transfer.wait(_PAUSE * 2**number) else action
     return None
+
+
+def _given_up(transfer: Transfer, action: Action, error: UnverifiedError) -> StorageIOError:
+    """What to say of a file that never arrived as it is: the next run must not take it for good."""
+    mount = transfer.target.mount
+    was_missing = (
+        isinstance(action, CopyFile) and action.target is None and action.reason == MISSING
+    )
+    if transfer.terms.if_absent or was_missing:
+        try:
+            mount.remove(error.path)
+        except StorageError as refused:
+            left = f"it stands there now and could not be removed ({refused}). {_AGAIN}"
+        else:
+            left = "it was removed again, as nothing was there before. Copy it again"
+    else:
+        left = f"it stands there now, in the place of what was there. {_AGAIN}"
+    return StorageIOError(f"{error.message}; {left}", node=error.node)
 
 
 def _looked_at(transfer: Transfer, action: CopyFile | CompareFile) -> Action | None:

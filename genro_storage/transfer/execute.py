@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -9,26 +10,28 @@ from ..exceptions import (
     StorageChangedError,
     StorageError,
     StorageExistsError,
-    StorageIOError,
     StorageIsDirectoryError,
     StorageNotDirectoryError,
+    StorageNotFoundError,
     StoragePathError,
     StorageUnsupportedError,
     StorageValueError,
 )
 from ..retries import note_bytes
 from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory
-from .attempting import Done, Stopped, attempt
+from .attempting import Done, Stopped, UnverifiedError, attempt
 from .events import FileStarted
 from .offering import joined, offered
 from .place import Place
+from .rules import are_times_equal
 from .terms import Terms
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable
 
     from ..batch import MountBatch
-    from ..info import FileInfo
+    from ..info import Attributes, FileInfo
     from ..mount import Mount
     from .compare import Comparison
     from .events import Event
@@ -90,7 +93,6 @@ class Transfer:
         self._settle = settle
         self._comparison = comparison
         self._prefix = target.path + "/" if target.path else ""
-        self._directory: tuple[str | None, str | None] = None, None
         self._in_store = terms.version is None and source.mount.can_copy_to(target.mount)
         self._local = terms.version is None and source.mount.local_path(source.path) is not None
         self._both_local = self._local and target.mount.local_path(target.path) is not None
@@ -180,7 +182,6 @@ class Transfer:
 
     def copy(self, info: FileInfo, target_path: str) -> CopyResult:
         """Copy one file of the source's mount to a path of the target's; see ``copy_file``."""
-        target = self.target.mount
         try:
             if self._in_store and self._copies_inside(info, target_path):
                 return CopyResult(None, info.size or 0)
@@ -189,15 +190,9 @@ class Transfer:
             is_small = info.size is not None and 0 < info.size <= min(_SMALL, self._block)
             limited = bool(self.terms.bandwidth)  # then each block passes through here
             if self._local and (self._both_local or not is_small) and not limited:
-                local = self._local_path(info.path)
-                if local is not None:
-                    new_path = target.upload(
-                        local,
-                        target_path,
-                        if_absent=self.terms.if_absent,
-                        attributes=offered(info),
-                    )
-                    return CopyResult(new_path, info.size or 0)
+                sent = self._upload(info, target_path)
+                if sent is not None:
+                    return sent
         except StorageChangedError as error:
             raise self._changed(info, "while it was read") from error
         except StorageError:
@@ -237,17 +232,23 @@ class Transfer:
             return False
         return True
 
-    def _local_path(self, path: str) -> str | None:
-        # A listing comes directory by directory, and finding out where one really is costs a
-        # look at every directory above it: once is enough.
-        directory, slash, name = path.rpartition("/")
-        if not slash:
-            return self.source.mount.local_path(path)
-        known, local = self._directory
-        if known != directory:
-            local = self.source.mount.local_path(directory)
-            self._directory = directory, local
-        return None if local is None else f"{local}/{name}"
+    def _upload(self, info: FileInfo, target_path: str) -> CopyResult | None:
+        """Copy a file of this machine as a whole; None where it is none after all."""
+        # Opened by its own mount: what a listing has found may be a pipe by now, or a link that
+        # leads out.
+        descriptor = self.source.mount.open_local(info.path)
+        if descriptor is None:
+            return None
+        try:
+            new_path, count = self.target.mount.upload_open(
+                descriptor,
+                target_path,
+                if_absent=self.terms.if_absent,
+                attributes=offered(info, os.fstat(descriptor).st_mtime),
+            )
+        finally:
+            os.close(descriptor)
+        return CopyResult(new_path, count)
 
     def _at_once(self, info: FileInfo, target_path: str) -> CopyResult:
         data, kept, told = self.source.mount.load(info.path)
@@ -272,7 +273,7 @@ class Transfer:
             self.target.mount.open_write(
                 target_path,
                 if_absent=self.terms.if_absent,
-                attributes=offered(info, getattr(reader.raw, "kept_mtime", None)),
+                attributes=self._kept(info, reader),
             ) as writer,
         ):
             filled = writer.fill(reader) if is_large and not self.terms.bandwidth else None
@@ -281,6 +282,24 @@ class Transfer:
                 # Raised inside the block, so that the writer leaves the target as it was.
                 raise self._changed(info, f"{count} bytes read, {expected} expected")
         return CopyResult(writer.new_path, count)
+
+    def _kept(self, info: FileInfo, reader: io.BufferedReader) -> Attributes:
+        """What goes along with a stream: what opening it has told, or a look where it could not."""
+        kept: Attributes | None = getattr(reader.raw, "kept", None)
+        if kept is None:
+            return offered(info)
+        # Of an empty object no range begins anywhere: services answer with an error, or no headers.
+        is_untold = (kept.metadata is None and info.metadata is None) or (
+            kept.mtime is None and info.size == 0
+        )
+        if is_untold and self.terms.version is None and self.target.mount.keeps_metadata:
+            found = self.source.mount.descriptor(info.path)
+            kept = kept._replace(
+                mtime=found.mtime if kept.mtime is None else kept.mtime,
+                content_type=found.content_type,
+                metadata=found.metadata,
+            )
+        return joined(info, kept)
 
     def _pump(self, reader: BinaryIO, writer: BinaryIO) -> int:
         """The whole content, block by block; how many bytes."""
@@ -309,7 +328,10 @@ class Transfer:
         )
 
     def _verified(self, info: FileInfo, result: CopyResult, target_path: str) -> CopyResult:
-        """Compare what has arrived as ``verify`` asks; ``StorageIOError`` where it is another."""
+        """Compare what has arrived as ``verify`` asks; ``UnverifiedError`` where it is another.
+
+        ``StorageChangedError`` where that is because the source is another by now.
+        """
         verify = self.terms.verify
         path = result.new_path or target_path
         if self._comparison is None:
@@ -321,14 +343,38 @@ class Transfer:
             same = self._comparison.same(info, found) is not None
         else:
             same = found.size is not None and found.size == result.bytes
-        if not same:
-            raise StorageIOError(
-                f"{label}: is not what was copied from {self.source.mount.label(info.path)} "
-                f"(compared by {verify}): the source changed meanwhile, or the storage has lost "
-                "something. Copy it again",
-                node=label,
+        if same:
+            return result._replace(verified=True)
+        if self._has_changed(info):
+            origin = self.source.mount.label(info.path)
+            raise StorageChangedError(
+                f"{origin}: changed while it was being copied; what has arrived as {label} could "
+                "not be compared with it. Copy it again",
+                node=origin,
             )
-        return result._replace(verified=True)
+        error = UnverifiedError(
+            f"{label}: is not what was copied from {self.source.mount.label(info.path)} "
+            f"(compared by {verify}), which has not changed meanwhile: the storage, or something "
+            "on the way, has damaged it",
+            node=label,
+        )
+        error.path = path
+        raise error
+
+    def _has_changed(self, info: FileInfo) -> bool:
+        """Whether the source is by now another file than its listing has told."""
+        if self.terms.version is not None:
+            return False
+        try:
+            now = self.source.mount.stat(info.path)
+        except StorageNotFoundError:
+            return True
+        if now.type != "file" or now.size != info.size:
+            return True
+        if now.etag is not None and info.etag is not None:
+            return now.etag != info.etag
+        both = now.mtime is not None and info.mtime is not None
+        return both and not are_times_equal(now.mtime or 0, info.mtime or 0)
 
     def _make_directory(self, path: str) -> CopyResult | None:
         mount = self.target.mount

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from ..exceptions import (
     StorageIOError,
     StorageTimeoutError,
 )
+from ..open_files import path_of_open
 from .journal import open_entry
 from .ranges import Ranges
 
@@ -65,8 +67,8 @@ def resumable_copy(
     if info.size is None or info.size <= RESUMABLE:
         return None
     here, there = source.mount, target.mount
-    local = here.local_path(source.path) if there.resumes_uploads else None
-    if local is None and not (here.resumes_downloads and there.keeps_partial_files):
+    is_local = there.resumes_uploads and here.local_path(source.path) is not None
+    if not is_local and not (here.resumes_downloads and there.keeps_partial_files):
         return None
     origin, place = here.lasting_address(source.path), there.lasting_address(target.path)
     if origin is None or place is None:
@@ -77,8 +79,8 @@ def resumable_copy(
         return None
     share = _Share(take)
     with entry, share:
-        if local is not None:
-            return _upload(local, info.size, target, entry, if_absent, attributes, share)
+        if is_local:
+            return _upload(source, target, entry, if_absent, attributes, share)
         with _Download(source, target, entry, info.size, if_absent, attributes, share) as download:
             return download.run()
 
@@ -109,21 +111,32 @@ class _Share:
 
 
 def _upload(
-    local: str,
-    size: int,
+    source: Place,
     target: Place,
     entry: Entry,
     if_absent: bool,
     attributes: Attributes | None,
     share: _Share,
-) -> CopyResult:
+) -> CopyResult | None:
     from .execute import CopyResult
 
-    new_path = target.mount.resume_upload(
-        local, target.path, entry, if_absent=if_absent, attributes=attributes, take=share
-    )
+    # Opened by its own mount: what a listing has found may be a pipe by now, or a link that leads
+    # out. Where no path leads to an open file, it is looked at just before it is opened again.
+    descriptor = source.mount.open_local(source.path)
+    if descriptor is None:
+        return None
+    try:
+        local = path_of_open(descriptor) or source.mount.local_path(source.path)
+        if local is None:
+            return None
+        new_path = target.mount.resume_upload(
+            local, target.path, entry, if_absent=if_absent, attributes=attributes, take=share
+        )
+        count = os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
     entry.forget()
-    return CopyResult(new_path, size)
+    return CopyResult(new_path, count)
 
 
 class _Download:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
-from ...info import Attributes, Loaded
+from ...info import Loaded
 from ..errors import RootNotFoundError
 from .attributes import StoreAttributes
 from .client import ObjectClient
@@ -107,8 +107,8 @@ class StoreReading(StoreAttributes):
         return self._guarded(reader, first)
 
     def _guarded(self, reader: ObjectReader, first: Chunk | Answer) -> BinaryIO:
-        verifier, mtime = self._verifier(first), first.known.mtime
-        return cast("BinaryIO", VerifiedReader(reader, self._guard, verifier, mtime))
+        verifier, kept = self._verifier(first), first.known.kept
+        return cast("BinaryIO", VerifiedReader(reader, self._guard, verifier, kept))
 
     def open_whole(self, path: str) -> BinaryIO:
         first = self._begun(path, lambda client: client.stream(self._full(path), 0, None, None))
@@ -131,11 +131,11 @@ class StoreReading(StoreAttributes):
 
     def load(self, path: str) -> Loaded:
         data, known = self._fetched(path, 0, None)
-        content_type, metadata = known.content_type, known.metadata
-        if metadata is None:
+        kept = known.kept
+        if kept.metadata is None:
             info = self._ask(lambda client: client.head(self._full(path)))
-            content_type, metadata = info.content_type, info.metadata
-        return Loaded(data, Attributes(known.mtime, None, content_type, metadata, offered=True))
+            kept = kept._replace(content_type=info.content_type, metadata=info.metadata)
+        return Loaded(data, kept)
 
     def _fetched(self, path: str, start: int, end: int | None) -> tuple[bytes, Known]:
         """The bytes from ``start`` up to ``end``, compared, and what their answer has told."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ...info import Attributes
 from ..fsspec_write import GuardedReader
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ class Known(NamedTuple):
     is_kept: bool = False
     content_type: str | None = None
     metadata: Mapping[str, str] | None = None
+
+    @property
+    def kept(self) -> Attributes:
+        """What a copy takes along of it."""
+        return Attributes(self.mtime, None, self.content_type, self.metadata, offered=True)
 
 
 class _Crc32:
@@ -207,8 +213,8 @@ class VerifyingSink:
 class VerifiedReader(GuardedReader):
     """A stream that is compared where somebody reads it from its start to its end.
 
-    The last bytes are not given where it is another content. ``kept_mtime`` is the time that the
-    uploader has kept with the object.
+    The last bytes are not given where it is another content. ``kept`` is what the answer has told
+    of the object besides: the time that its uploader has kept, the content type, the metadata.
     """
 
     def __init__(
@@ -216,11 +222,11 @@ class VerifiedReader(GuardedReader):
         stream: Any,
         guard: AbstractContextManager[Any],
         verifier: Verifier | None,
-        kept_mtime: float | None,
+        kept: Attributes,
     ) -> None:
         super().__init__(stream, guard)
         self._verifier = verifier
-        self.kept_mtime = kept_mtime
+        self.kept = kept
 
     def readinto(self, buffer: Any) -> int:
         if self._verifier is None:

@@ -296,7 +296,7 @@ class S3Backend(ManyObjects, S3Resuming, S3Urls):
         """The stream for whoever reads, compared where all of it is read."""
         known = stream.known
         verifier = verifier_for(known, stream.size) if self._verifies else None
-        return cast("BinaryIO", VerifiedReader(stream, self._guard, verifier, known.mtime))
+        return cast("BinaryIO", VerifiedReader(stream, self._guard, verifier, known.kept))
 
     def read_bytes(
         self, path: str, start: int = 0, end: int | None = None, *, version: str | None = None

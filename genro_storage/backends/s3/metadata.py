@@ -120,10 +120,20 @@ def known_of(answer: Mapping[str, Any], *, express: bool = False, believes: bool
     """
     metadata: Mapping[str, str] = answer.get("Metadata") or {}
     etag = str(answer.get("ETag") or "").strip('"')
+    checksum: Checksum | None
     if not express and is_plain(answer) and is_md5(etag):
-        return Known(Checksum("md5", etag), kept_mtime(metadata))
-    kept = kept_checksum(metadata, _size(answer)) if believes else None
-    return Known(kept, kept_mtime(metadata), is_kept=kept is not None)
+        checksum, is_kept = Checksum("md5", etag), False
+    else:
+        checksum = kept_checksum(metadata, _size(answer)) if believes else None
+        is_kept = checksum is not None
+    told = attributes_of(answer)
+    return Known(
+        checksum,
+        told.mtime,
+        is_kept=is_kept,
+        content_type=told.content_type,
+        metadata=told.metadata,
+    )
 
 
 def _size(answer: Mapping[str, Any]) -> int | None:
