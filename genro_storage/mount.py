@@ -25,6 +25,7 @@ from .exceptions import (
 from .handles import BinaryWriter, open_reader
 from .info import CleanupCount, FileInfo
 from .mount_transfers import MountTransfers
+from .retries import note_left_out
 from .rights import Permissions
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Mount(MountTransfers):
         with self._naming_below(path, {real: path}, "listing"):
             for info in getattr(backend, verb)(real, **options):
                 if not paths.is_addressable(info.path):
+                    note_left_out(info.path)
                     _log.warning(
                         "%s: left out the entry %r, whose name no path can express",
                         self.label(path) if path else self.label("").removesuffix(":"),

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["hearing_bytes", "hearing_retries", "note_bytes", "note_retry"]
+__all__ = [
+    "hearing_bytes",
+    "hearing_gone",
+    "hearing_left_out",
+    "hearing_retries",
+    "note_bytes",
+    "note_gone",
+    "note_left_out",
+    "note_retry",
+]
 
 _listener: ContextVar[Callable[[BaseException], object] | None] = ContextVar(
     "genro_storage_retries", default=None
@@ -16,6 +25,28 @@ _listener: ContextVar[Callable[[BaseException], object] | None] = ContextVar(
 
 
 _moved: ContextVar[Callable[[int], object] | None] = ContextVar("genro_storage_bytes", default=None)
+
+
+_gone: ContextVar[Callable[[str], object] | None] = ContextVar("genro_storage_gone", default=None)
+
+
+def note_gone(path: str) -> None:
+    """Say that a directory was listed, and not there any more when it was to be gone through."""
+    listener = _gone.get()
+    if listener is not None:
+        listener(path)
+
+
+_left_out: ContextVar[Callable[[str], object] | None] = ContextVar(
+    "genro_storage_left_out", default=None
+)
+
+
+def note_left_out(name: str) -> None:
+    """Say that an entry is in no listing, because no path can express its name."""
+    listener = _left_out.get()
+    if listener is not None:
+        listener(name)
 
 
 def note_bytes(count: int) -> None:
@@ -60,6 +91,23 @@ def note_retry(error: BaseException) -> None:
     listener = _listener.get()
     if listener is not None:
         listener(error)
+
+
+class hearing_gone(_Hearing):  # noqa: N801 - reads as the verb that it is
+    """As ``hearing_retries``, of directories that vanish while they are listed.
+
+    What a listing that goes on without them tells is not the whole truth.
+    """
+
+    __slots__ = ()
+    _heard = _gone
+
+
+class hearing_left_out(_Hearing):  # noqa: N801 - reads as the verb that it is
+    """As ``hearing_retries``, of entries that no listing has."""
+
+    __slots__ = ()
+    _heard = _left_out
 
 
 class hearing_retries(_Hearing):  # noqa: N801 - reads as the verb that it is

@@ -68,6 +68,13 @@ def other_of(_mount):
 
 
 #: How a mount reaches each verb of a backend. "p" lies below the prefix of the mount under test.
+
+
+def upload_open(mount):
+    with open(__file__, "rb") as file:
+        mount.upload_open(file.fileno(), "p")
+
+
 #: What an upload that goes on from an earlier one keeps; nobody asks it anything here.
 NOTES = None
 
@@ -92,6 +99,8 @@ DOORS = {
     "copy": lambda mount, here: mount.copy("p", mount, "q"),
     "load": lambda mount, here: mount.load("p"),
     "probable_checksum": lambda mount, here: mount.probable_checksum(FileInfo("p", "file")),
+    "open_local": lambda mount, here: mount.open_local("p"),
+    "upload_open": lambda mount, here: upload_open(mount),
     "resume_upload": lambda mount, here: mount.resume_upload(here / "source", "p", NOTES),
     "resume_download": lambda mount, here: mount.resume_download("p", None),
     "open_partial": lambda mount, here: mount.open_partial("p", None),
@@ -237,7 +246,7 @@ def test_a_verb_reaches_the_backend_below_the_prefix(verb, tmp_path):
     called = [arguments for name, arguments in spying.calls if name == verb]
     assert called, spying.calls
     if verb not in PATHLESS - {"remove_many"}:
-        first = called[0][1] if verb in ("upload", "resume_upload") else called[0][0]
+        first = called[0][1] if verb in ("upload", "resume_upload", "upload_open") else called[0][0]
         if verb == "remove_many":
             first = next(iter(first))
         assert (first.path if isinstance(first, FileInfo) else first) == "pre/fix/p"
@@ -280,7 +289,7 @@ WRITES = {
     "open_write", "mkdir", "make_parents", "write_bytes", "upload", "copy", "set_metadata",
     "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
     "sign_part", "upload_parts", "complete_upload", "abort_upload", "merge_metadata",
-    "write_if_match", "try_conditions", "copy_if_absent", "copy_from", "copy_listed", "resume_upload", "open_partial", "restore_version", "set_tags", "merge_tags",
+    "write_if_match", "try_conditions", "copy_if_absent", "copy_from", "copy_listed", "resume_upload", "upload_open", "open_partial", "restore_version", "set_tags", "merge_tags",
     "folding",
 }  # fmt: skip
 DELETES = {
@@ -311,7 +320,7 @@ def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
         "versions", "stat_version", "require_versions", "copies_from", "diagnose", "get_metadata",
         "descriptor", "has_content_of", "url", "internal_url", "public_url", "local_path", "address",
         "check", "close", "open_whole", "get_tags", "version_descriptor",
-        "load", "probable_checksum", "find_tree", "resume_download",
+        "load", "probable_checksum", "find_tree", "resume_download", "open_local",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS
     assert not reads & (WRITES | DELETES)

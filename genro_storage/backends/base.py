@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 from ..capabilities import BackendCapabilities
 from ..exceptions import locating
 from ..paths import order_key, parent_of
-from ..retries import note_bytes
+from ..retries import note_bytes, note_gone
 from .optional import OptionalVerbs
 from .transferring import TransferVerbs
 
@@ -204,12 +204,15 @@ class Backend(OptionalVerbs, TransferVerbs, ABC):
                 continue
             # What somebody removed meanwhile holds nothing any more.
             below: list[FileInfo] = []
-            with locating(info.path), contextlib.suppress(FileNotFoundError):
-                real = self._real_directory(info.path)
-                if info.symlink and followed is None:
-                    followed = {real}
-                if enter is None or enter(info):
-                    below = self._level(info.path, real, levels, followed)
+            try:
+                with locating(info.path):
+                    real = self._real_directory(info.path)
+                    if info.symlink and followed is None:
+                        followed = {real}
+                    if enter is None or enter(info):
+                        below = self._level(info.path, real, levels, followed)
+            except FileNotFoundError:
+                note_gone(info.path)
             yield info
             levels.append((real, iter(below), followed))
 

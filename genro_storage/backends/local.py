@@ -193,7 +193,8 @@ class LocalBackend(PartialFiles):
             data = read_unchanged(descriptor, before)
         finally:
             os.close(descriptor)
-        return Loaded(data, Attributes(before.st_mtime, offered=True), before.st_size)
+        kept = Attributes(before.st_mtime, st.S_IMODE(before.st_mode), offered=True)
+        return Loaded(data, kept, before.st_size)
 
     # -- writing ------------------------------------------------------------------------------
 

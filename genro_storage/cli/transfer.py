@@ -29,7 +29,7 @@ from ..transfer import (
     Started,
     TransferReport,
 )
-from ..transfer.applying import refusal_to_remove
+from ..transfer.mirroring import refusal_to_remove
 from .options import DryRun, Json
 from .output import console, is_terminal, print_json, say, shown, size
 from .targets import INTERRUPTED
@@ -233,7 +233,7 @@ class Run:
         removals: Counter[type] = Counter()
         summary = PlanSummary.of(self._listed(plan, removals))
         self._summaries.append(summary)
-        is_empty = not (summary.to_copy or summary.to_skip or summary.directories)
+        is_empty = not (summary.to_copy or summary.compared)
         refusal = refusal_to_remove(plan, removals[DeleteFile], is_empty=is_empty)
         if refusal is not None:
             self._session.note(in_options(refusal.message).replace(" was ", " would be "))
@@ -286,6 +286,7 @@ class _Listener:
         self.report: TransferReport | None = None
         #: Without the others nobody asks how many files there are, and so they are not held.
         self.needs_totals: bool = bool(others)
+        self.follows_files: bool = bool(others)
         self.from_any_thread: bool = True  # as all of the others
         self._session = session
         self._others = others

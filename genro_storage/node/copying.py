@@ -88,6 +88,10 @@ class NodeCopying(NodePacking):
             assert filter is not None
             return filter(self._derive(info.path, info), relpath)
 
+        def extra(info: FileInfo, relpath: str) -> object:
+            assert filter is not None
+            return filter(there._derive(info.path, info), relpath)  # type: ignore[arg-type]
+
         def compare(ours: FileInfo, theirs: FileInfo) -> object:
             assert skip_fn is not None
             return skip_fn(self._source_node(ours), target._derive(theirs.path, theirs))
@@ -96,6 +100,7 @@ class NodeCopying(NodePacking):
             Place(here._mount, here._path),
             Place(there._mount, there._path),
             filter=None if filter is None else predicate,
+            extra_filter=None if filter is None else extra,
             skip_fn=None if skip_fn is None else compare,
             version=self._version_id(),
             **options,

@@ -8,14 +8,16 @@ from collections.abc import Generator
 from concurrent import futures
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..exceptions import StorageError, StorageNotEmptyError, StorageNotFoundError
-from ..paths import join
-from ..retries import hearing_retries
+from ..exceptions import StorageError
+from ..paths import join, order_key
+from ..retries import hearing_gone, hearing_left_out, hearing_retries
+from ..strategy import SkipStrategy
 from .actions import CompareFile, CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
 from .collisions import require_no_collisions
 from .events import Event, FileDone, FileFailed, FileSkipped, Finished, Retried, Started
 from .execute import Stopped
 from .executors import Executor, SerialExecutor, ThreadedExecutor
+from .mirroring import remove_extras
 from .pools import executor_of
 from .report import Tally
 
@@ -32,12 +34,13 @@ if TYPE_CHECKING:
     from .terms import Terms
 
 _OF_FILES = (CopyFile, SkipFile, CompareFile)
+#: Files that a note names.
+_NAMED = 10
 
 __all__ = [
     "Application",
     "Told",
     "executor_for",
-    "refusal_to_remove",
     "refuse_collisions",
     "rehearsed",
 ]
@@ -65,6 +68,8 @@ class Application:
         self._tally = Tally()
         self._deletes: list[DeleteFile | DeleteDirectory] = []
         self._failure: Exception | None = None
+        self._left: list[str] = []  # what is under way when the copy is given up
+        self._gone: list[str] = []
 
     def run(
         self,
@@ -78,11 +83,18 @@ class Application:
         self._report(Started())
         try:
             # What is listed, looked at or removed is no single file's: "".
-            with hearing_retries(self._hear):
-                for each in self._plan.take_heard():
-                    self._hear(each)
+            with (
+                hearing_retries(self._hear),
+                hearing_gone(self._gone.append),
+                hearing_left_out(self._tally.leave_out),
+            ):
+                while names := self._plan.left_out():
+                    self._tally.leave_out(names.pop())
+                while heard := self._plan.heard():
+                    self._hear(heard.pop(0))
                 self._plan = plan = look()
                 transfer = plan.transfer(self._terms)
+                self._left = transfer.left_behind
                 self._copy(transfer, executor_for(plan, transfer, executor, concurrency))
                 if self._failure is not None:
                     raise self._failure
@@ -92,11 +104,19 @@ class Application:
                 tally.fail("", error)
             report = tally.report(time.perf_counter() - started)
             error.add_note(f"copying {self._plan.source} to {self._plan.target} stopped: {report}")
+            if self._left:
+                error.add_note(self._may_arrive())
             self._report(Finished(report))
             raise
         report = tally.report(time.perf_counter() - started)
         self._report(Finished(report))
         return report
+
+    def _may_arrive(self) -> str:
+        target = self._plan.target
+        names = [target.mount.label(join(target.path, each)) for each in sorted(self._left)]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return f"nobody waited for what was still under way; may still arrive: {', '.join(names[:_NAMED])}{more}"
 
     def _hear(self, error: BaseException) -> None:
         self._tally.retry("", (error,))
@@ -128,7 +148,8 @@ class Application:
         if plan.info.type == "directory" and not plan.same:
             refuse_collisions(plan, kept)
         current = 0
-        transfer.listener = self._reporter
+        if getattr(self._reporter, "follows_files", True):
+            transfer.listener = self._reporter
         running = executor.run(self._copies(kept), transfer)
         with contextlib.ExitStack() as stack:
             if isinstance(running, Generator):
@@ -143,7 +164,10 @@ class Application:
         self._tally.count(done)
         if done.error is not None:
             self._report(FileFailed(done.action.relpath, done.error))
-            if self._failure is None and self._terms.on_error == "raise":
+            # Where the trees overlap, what was not copied must not be replaced by what comes next.
+            if self._failure is None and (
+                self._terms.on_error == "raise" or self._plan.overlapping
+            ):
                 self._failure = done.error
                 transfer.stop()
         else:
@@ -205,65 +229,53 @@ class Application:
 
     def _remove(self) -> None:
         """Make the target a mirror: only when everything was listed, and copied."""
-        plan, tally = self._plan, self._tally
-        if not self._deletes:
-            return
-        if tally.failed:
+        if not self._deletes or self._tally.failed:
             return  # what is missing there may be all that is left of a file; the report tells
-        files = [each for each in self._deletes if isinstance(each, DeleteFile)]
-        is_empty = not (tally.copied or tally.skipped or tally.directories)
-        refusal = refusal_to_remove(plan, len(files), is_empty=is_empty)
-        if refusal is not None:
-            raise refusal
-        mount, above = plan.target.mount, plan.target.path
-        mount.remove_many(join(above, each.relpath) for each in files)
-        tally.deleted += len(files)
-        for each in reversed(self._deletes):
-            if isinstance(each, DeleteDirectory):
-                try:
-                    mount.remove(join(above, each.relpath))
-                except (StorageNotEmptyError, StorageNotFoundError):
-                    continue  # what the filters spare is in it; or it ended with its last file
-                tally.deleted += 1
+        if self._gone:
+            label = str(self._plan.source)
+            raise StorageError(
+                f"{label}: the directory {self._gone[0]!r} was there and then not, while it was listed; "
+                "nothing was removed, since what was listed may not be all. Run it again",
+                node=label,
+            )
+        go_on = self._terms.on_error == "collect"
+        remove_extras(self._plan, self._deletes, self._tally, go_on=go_on)
 
 
 def refuse_collisions(plan: CopyPlan, kept: list[FileInfo] | None = None) -> None:
     """``StorageCollisionError`` where files would become one; ``kept`` is the source's listing."""
+    if plan.given is not None:
+        _refuse_given(plan, plan.given)
+        return
     is_filtered = kept is not None and not plan.delete
 
     def wanted() -> Iterable[FileInfo]:
         return plan.new_listing(plan.source) if kept is None else kept
 
-    # Only a mirror removes what is there under another spelling.
-    mirrors = plan.delete and plan.target_info is not None
+    # What is there under another spelling would be removed by a mirror, and not be compared.
+    decides = plan.delete or plan.strategy is not SkipStrategy.NEVER
     require_no_collisions(
         wanted,
         plan.source,
         plan.target,
         filters=None if is_filtered else plan.filters,
-        existing=(lambda: plan.new_listing(plan.target)) if mirrors else None,
+        existing=(lambda: plan.new_listing(plan.target))
+        if decides and plan.target_info is not None
+        else None,
     )
 
 
-def refusal_to_remove(plan: CopyPlan, files: int, *, is_empty: bool) -> StorageError | None:
-    """The error of a mirror that is to remove so many files and may not; None where it may.
-
-    ``is_empty``: there was nothing to copy, nor to skip.
-    """
-    label = str(plan.target)
-    if plan.max_delete is not None and files > plan.max_delete:
-        return StorageError(
-            f"{label}: {files} files are not in {plan.source}, and max_delete allows to "
-            f"remove {plan.max_delete}; nothing was removed. Look at the plan, and raise it",
-            node=label,
-        )
-    if plan.max_delete is None and is_empty and files:
-        return StorageError(
-            f"{label}: {plan.source} has no files, so that a mirror of it would remove all "
-            f"{files} here; nothing was removed. If that is meant, say max_delete={files}",
-            node=label,
-        )
-    return None
+def _refuse_given(plan: CopyPlan, given: Iterable[Action]) -> None:
+    """The same by what the plan says of both places; what its filters left out is not in it."""
+    wanted = [each.source for each in given if isinstance(each, _OF_FILES)]
+    existing = [
+        each.target
+        for each in given
+        if isinstance(each, (*_OF_FILES, DeleteFile, DeleteDirectory)) and each.target is not None
+    ]
+    wanted.sort(key=order_key)
+    existing.sort(key=order_key)
+    require_no_collisions(lambda: wanted, plan.source, plan.target, existing=lambda: existing)
 
 
 def rehearsed(
@@ -295,11 +307,21 @@ def executor_for(
     concurrency: int | None = None,
 ) -> Executor:
     """Who carries the plan out: whoever is given, else as many threads as pay."""
-    if isinstance(given, futures.Executor) and not plan.overlapping:
+    if plan.overlapping:  # what is copied first must not be replaced before
+        return (
+            SerialExecutor()
+            if isinstance(given, futures.Executor | None) or not _keeps_order(given)
+            else given
+        )
+    if isinstance(given, futures.Executor):
         return executor_of(given, concurrency)
-    if given is not None and not isinstance(given, futures.Executor):
+    if given is not None:
         return given
-    if plan.info.type != "directory" or plan.overlapping:
+    if plan.info.type != "directory":
         return SerialExecutor()
     wanted = transfer.concurrency if concurrency is None else concurrency
     return SerialExecutor() if wanted == 1 else ThreadedExecutor(wanted)
+
+
+def _keeps_order(executor: Executor) -> bool:
+    return bool(getattr(executor, "keeps_order", False))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..exceptions import StorageError
+from ..retries import hearing_left_out
 from .actions import CompareFile, Conflict, CopyFile, DeleteFile, SkipFile
 from .rules import UNCOPYABLE
 
@@ -80,10 +81,14 @@ class CheckReport:
 
 def compared(plan: CopyPlan) -> Iterator[Compared]:
     """What a plan says of each file, in key order; a comparison that fails is ``unknown``."""
-    for action in plan.resolved(_settling(plan)):
-        found = _state(action)
-        if found is not None:
-            yield Compared(action.relpath, *found)
+    odd: list[str] = []
+    with hearing_left_out(odd.append):
+        for action in plan.resolved(_settling(plan)):
+            found = _state(action)
+            if found is not None:
+                yield Compared(action.relpath, *found)
+    for name in odd:
+        yield Compared(name, "unknown", "no path can express its name")
 
 
 def _settling(plan: CopyPlan) -> Any:

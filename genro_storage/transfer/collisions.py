@@ -58,8 +58,9 @@ def collisions(
 
     A name of the source that is another spelling of what stands at the destination replaces it.
     Whoever copies ``readme`` over ``README`` to such a system expects that, so it is no collision
-    by itself. Whoever then deletes what the source lacks would delete that very file, and gives
-    the destination's listing, from ``existing_root``, as ``existing``: then it is one.
+    by itself. Whoever decides by what is there would take it for missing, and replace it undecided,
+    or delete that very file as one that the source lacks. They give the destination's listing, from
+    ``existing_root``, as ``existing``: then it is one.
 
     Memory is bounded by the largest directories on the way down: ``a-b`` stands between ``a`` and
     ``a/``, so siblings are no neighbours in key order.
@@ -215,7 +216,7 @@ def require_no_collisions(
     """``StorageCollisionError`` where files of the source would be one at the destination.
 
     ``listing()`` lists the source anew, in key order, and is called only where the destination
-    folds names. ``existing()`` lists the destination, for whoever deletes what the source lacks.
+    folds names. ``existing()`` lists the destination, for whoever decides by what is there.
     What ``filters`` leave out takes no part on either side.
     """
     folding = target.mount.folding(target.path)
@@ -268,7 +269,7 @@ def _message(found: list[Collision], source: Place, target: Place, folding: Fold
         f"(its names do not tell {' or '.join(differences)}); "
     )
     if first.existing:
-        text += "rename one, since deleting what the source lacks would delete it"
+        text += "rename one, since what is there is compared, or deleted, by its name"
     elif first.directories:
         text += f"rename one, or leave out what is in one with exclude={glob.escape(first.second) + '/*'!r}"
     else:

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..exceptions import StorageValueError
 from ..info import FileInfo
-from ..retries import hearing_retries
+from ..retries import hearing_left_out, hearing_retries
 from ..strategy import SkipStrategy, parse_strategy
 from .actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
 from .applying import Application, Told, refuse_collisions, rehearsed
 from .bandwidth import Bandwidth
 from .compare import Comparison
-from .execute import Transfer
 from .filters import Filters, Patterns, Predicate
 from .inside import outermost_first, refuse_into_itself
-from .listings import refuse_listing, within
+from .listings import refuse_listing, refuse_other_bucket, within
 from .looking import Listings, source_found, target_found
+from .mirroring import refuse_mirror_of_itself
 from .place import Place
 from .plan import plan_file, plan_tree
+from .planned import transfer_of
 from .report import PlanSummary, TransferReport
 from .resolving import resolved
 from .rules import Decide, SkipFunction, decide_by
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from .checksums import ChecksumCache
     from .events import Reporter
+    from .execute import Transfer
     from .executors import Executor
     from .progress import OnFile, OnSkip, Progress
     from .wire import Reader, Writer
@@ -83,11 +85,17 @@ class CopyPlan:
     """What is to be done, where it was read from a file: nothing is listed for it."""
     listing: Iterable[FileInfo] | None = None
     """What the source holds, where that is known from elsewhere."""
+    extra_filters: Filters | None = None
+    """Those for what only the target has, where a function among them is told of a node."""
     _listings: Listings = field(default_factory=Listings)
 
-    def take_heard(self) -> list[BaseException]:
-        """The errors that were overcome when the plan was made; they are told once."""
-        return self._listings.take_heard()
+    def heard(self) -> list[BaseException]:
+        """The errors that were overcome in making the plan; whoever tells them takes them out."""
+        return self._listings.heard
+
+    def left_out(self) -> list[str]:
+        """The names that were left out in making the plan; as ``heard``."""
+        return self._listings.left_out
 
     def __iter__(self) -> Iterator[Action]:
         return self.resolved(self.settle)
@@ -177,6 +185,7 @@ class CopyPlan:
             on_error=checked_on_error(on_error),
             resume=resume,
             skip=self.strategy,
+            as_planned=self.given is not None,
         )
         told = Told(progress, on_file, on_skip, reporter)
         application = Application(self, terms, told)
@@ -219,6 +228,10 @@ class CopyPlan:
             self.target.mount.fullpath(self.target.path),
             self.strategy,
             datetime.now(UTC),
+            self.version,
+            self.if_absent,
+            self.delete,
+            self.max_delete,
         )
         return dump_plan(header, self, stream, roots=(self.source.path, self.target.path))
 
@@ -226,24 +239,27 @@ class CopyPlan:
     def load(stream: Reader, storage: Storage) -> CopyPlan:
         """The plan that ``dump`` has written, between the mounts that ``storage`` has now.
 
-        It is carried out as it is written: nothing is listed or compared again. It is read whole
-        before anything else, so that one that breaks off is not begun: ``StorageValueError``, with
-        the line that is wrong.
+        It is carried out as it is written, on the terms it was made with: nothing is listed or
+        compared again. A file that came since to where the plan saw none is not replaced:
+        ``StorageExistsError``. It is read whole before anything else, so that one that breaks off is
+        not begun: ``StorageValueError``, with the line that is wrong.
         """
         header, actions = load_plan(stream)
         given = tuple(actions)
+        terms = header.terms
+        terms["delete"] |= any(isinstance(each, DeleteFile | DeleteDirectory) for each in given)
         source, target = storage.node(header.source), storage.node(header.target)
         plan = plan_copy(
             Place(source._mount, source._path),
             Place(target._mount, target._path),
             skip=SkipStrategy.NEVER,
-            delete=any(isinstance(each, DeleteFile | DeleteDirectory) for each in given),
+            **terms,
         )
         return replace(plan, strategy=header.skip, given=given)
 
     def transfer(self, terms: Terms) -> Transfer:
         """What carries single actions out."""
-        return Transfer(
+        return transfer_of(
             self.source, self.target, terms=terms, settle=self.settle, comparison=self.comparison
         )
 
@@ -312,6 +328,7 @@ class CopyPlan:
             source_root=self.source.path,
             target_root=self.target.path,
             delete=self.delete,
+            extra_filters=self.extra_filters,
         )
         if isinstance(listing, list) and self.overlapping:
             yield from outermost_first(list(actions), listing, self.source, self.target)
@@ -326,6 +343,7 @@ def plan_copy(
     include: Patterns = None,
     exclude: Patterns = None,
     filter: Predicate | None = None,
+    extra_filter: Predicate | None = None,
     skip: str | SkipStrategy = SkipStrategy.NEVER,
     skip_fn: SkipFunction | None = None,
     version: str | None = None,
@@ -363,8 +381,10 @@ def plan_copy(
     if delete and writes:
         target.mount.require_delete(target.path, "removing what the source has not")
     decides = delete or strategy is not SkipStrategy.NEVER
-    heard: list[BaseException] = []
-    with hearing_retries(heard.append):
+    refuse_other_bucket(source, listing)
+    listings = Listings()
+    heard, left_out = listings.heard, listings.left_out
+    with hearing_retries(heard.append), hearing_left_out(left_out.append):
         found = source_found(source, version, _enter(filters, source))
     info = found.info
     assert info is not None
@@ -378,17 +398,13 @@ def plan_copy(
     same = version is None and target.mount.same_place(target.path, source.mount, source.path)
     overlapping = False
     target_info: FileInfo | None = None
-    listings = Listings(found.listing, heard=heard)
+    listings.source = found.listing
     if not same:
         if info.type == "directory":
             refuse_into_itself(source, target, filters=filters)
             overlapping = target.mount.contains(target.path, source.mount, source.path)
-            if overlapping and delete:
-                raise StorageValueError(
-                    f"{target}: cannot become a mirror of {source}, which is inside it: the mirror "
-                    "would remove its source",
-                    node=str(target),
-                )
+            if delete:
+                refuse_mirror_of_itself(source, target)
         with hearing_retries(heard.append):
             there = target_found(target, info, decides=decides, enter=_enter(filters, target))
         target_info, listings.target = there
@@ -410,6 +426,7 @@ def plan_copy(
         max_delete,
         None,
         listing,
+        filters if extra_filter is None else filters.with_predicate(extra_filter),
         listings,
     )
 

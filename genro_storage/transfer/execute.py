@@ -85,6 +85,8 @@ class Transfer:
         """``settle`` decides about a ``CompareFile``, by whatever requests and reading it takes."""
         #: Who hears what happens to a file under way; called in whatever thread copies it.
         self.listener: Callable[[Event], object] | None = None
+        #: Relative paths of the files that nobody waited for any longer when the copy was given up.
+        self.left_behind: list[str] = []
         self.source: Place = source
         self.target: Place = target
         self.terms: Terms = terms

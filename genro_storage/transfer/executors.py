@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["GOODBYE", "Crew", "Executor", "SerialExecutor", "ThreadedExecutor"]
 
 #: Bytes of the files of which only a few are under way at once: each goes in parts, several at a
-#: time, whose sum is what is in memory.
+#: time, whose sum is what is in memory, and no more than so many bytes.
 _BIG = 32 * 1024 * 1024
 _BIG_AT_ONCE = 2
+#: Bytes of the files that are handed out one by one, and how many bytes of those are under way at
+#: a time: the clients of some stores hold all of such a file.
+_HEAVY = 1024 * 1024
+_HEAVY_AT_ONCE = 128 * 1024 * 1024
 #: How many small files a thread takes at once at most, and for how long that may be enough work.
 _MOST = 32
 _SECONDS = 0.02
@@ -186,12 +190,19 @@ class ThreadedExecutor:
         return Crew(self.concurrency, transfer)
 
 
+class _Task(NamedTuple):
+    """What a thread is given: small files, or a single heavy one, which counts as ``weight`` bytes."""
+
+    actions: list[Action]
+    weight: int = 0
+
+
 class _Portion(NamedTuple):
     """What a thread has done of what it was given, and in how many seconds."""
 
     done: list[Done]
     seconds: float
-    is_big: bool
+    weight: int
 
 
 class Crew:
@@ -200,15 +211,19 @@ class Crew:
     def __init__(self, size: int, transfer: Transfer) -> None:
         self._size = size
         self._transfer = transfer
-        self._tasks: queue.SimpleQueue[tuple[list[Action], bool] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[_Portion | BaseException | Event] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._portion = 1
         self._under_way = 0
         self._big_under_way = 0
+        self._bytes_under_way = 0
         self._big: deque[Action] = deque()
+        self._heavy: deque[Action] = deque()
         self._exhausted = False
         self._is_dismissed = False
+        #: By the identity of each thread that works, the file that it is at.
+        self._now: dict[int, str] = {}
         # What a thread has to tell is told in the one that iterates.
         self._listener = transfer.listener
         if self._listener is not None:
@@ -235,8 +250,9 @@ class Crew:
                     self._listener(found)
                 continue
             self._under_way -= 1
-            if found.is_big:
-                self._big_under_way -= 1
+            if found.weight:
+                self._bytes_under_way -= min(found.weight, _BIG)
+                self._big_under_way -= found.weight > _BIG
             else:
                 self._adapt(len(found.done), found.seconds)
             yield from found.done
@@ -255,37 +271,66 @@ class Crew:
 
     def _hand_out(self, actions: Iterator[Action]) -> bool:
         """Give some thread something to do; False where there is nothing for now."""
-        if self._big and self._big_under_way < _BIG_AT_ONCE:
-            self._big_under_way += 1
-            self._give([self._big.popleft()], is_big=True)
+        if self._hand_out_heavy():
             return True
-        if self._exhausted or len(self._big) >= _PATIENT:
-            return False
         portion: list[Action] = []
-        while len(portion) < self._portion:
+        while len(portion) < self._portion and not self._is_full():
             action = next(actions, None)
             if action is None:
                 self._exhausted = True
                 break
-            if _is_big(action):
-                self._big.append(action)
+            weight = _weight(action)
+            if not weight:
+                portion.append(action)
+                continue
+            (self._big if weight > _BIG else self._heavy).append(action)
+            if portion or self._next_heavy() is not None:
                 break
-            portion.append(action)
         if portion:
-            self._give(portion)
-        return bool(portion or (self._big_under_way < _BIG_AT_ONCE and self._big))
+            self._give(_Task(portion))
+            return True
+        return self._hand_out_heavy()
 
-    def _give(self, portion: list[Action], *, is_big: bool = False) -> None:
-        self._under_way += 1
-        self._start(portion, is_big=is_big)
+    def _is_full(self) -> bool:
+        return self._exhausted or len(self._big) + len(self._heavy) >= _PATIENT
 
-    def _start(self, portion: list[Action], *, is_big: bool) -> None:
-        self._tasks.put((portion, is_big))
-        if len(self._threads) < min(self._size, self._under_way):
+    def _next_heavy(self) -> deque[Action] | None:
+        """Where the heavy file is that may be begun now."""
+        # Big ones first: the others fill what those leave, and never keep them waiting.
+        waiting = self._big if self._big and self._big_under_way < _BIG_AT_ONCE else self._heavy
+        if not waiting:
+            return None
+        fits = self._bytes_under_way + min(_weight(waiting[0]), _BIG) <= _HEAVY_AT_ONCE
+        return waiting if fits or not self._bytes_under_way else None
+
+    def _hand_out_heavy(self) -> bool:
+        waiting = self._next_heavy()
+        if waiting is None:
+            return False
+        action = waiting.popleft()
+        weight = _weight(action)
+        self._give(_Task([action], weight))
+        self._big_under_way += weight > _BIG
+        self._bytes_under_way += min(weight, _BIG)
+        return True
+
+    def _give(self, task: _Task) -> None:
+        self._start(task)
+        self._under_way += 1  # only now: what nobody does would be waited for without end
+
+    def _start(self, task: _Task) -> None:
+        if len(self._threads) < min(self._size, self._under_way + 1):
             # A daemon: what an interrupted process leaves behind is whole, or is not there.
             thread = threading.Thread(target=self._work, name="genro-storage-copy", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:
+                if not self._threads:
+                    raise
+                self._size = len(self._threads)  # the system has no more of them
+            else:
+                self._threads.append(thread)
+        self._tasks.put(task)
 
     def _adapt(self, count: int, seconds: float) -> None:
         """So many files in so many seconds: how many to hand out at once from now on."""
@@ -296,21 +341,25 @@ class Crew:
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
-            self._carry_out(*task)
+            self._carry_out(task)
 
-    def _carry_out(self, portion: list[Action], is_big: bool) -> None:
+    def _carry_out(self, task: _Task) -> None:
         attempt, transfer = self._transfer.attempt, self._transfer
         started = time.perf_counter()
         done: list[Done] = []
+        here = threading.get_ident()
         try:
-            for action in portion:
+            for action in task.actions:
                 if transfer.is_stopping:
                     break
+                self._now[here] = action.relpath
                 done.append(attempt(action))
         except BaseException as error:  # noqa: BLE001 - raised in the thread that iterates
+            self._now.pop(here, None)
             self._results.put(error)
         else:
-            self._results.put(_Portion(done, time.perf_counter() - started, is_big))
+            self._now.pop(here, None)
+            self._results.put(_Portion(done, time.perf_counter() - started, task.weight))
 
     def dismiss(self) -> None:
         """No more work. What is under way ends first, unless the copy is given up."""
@@ -327,7 +376,14 @@ class Crew:
                 thread.join(max(0.0, until - time.monotonic()))
             else:
                 thread.join()
+        self._note_left()
+
+    def _note_left(self) -> None:
+        """Say what is still under way, now that nobody waits for it any longer."""
+        self._transfer.left_behind.extend(list(self._now.values()))
 
 
-def _is_big(action: Action) -> bool:
-    return isinstance(action, CopyFile | CompareFile) and (action.source.size or 0) > _BIG
+def _weight(action: Action) -> int:
+    """The bytes of a heavy file; 0 for a small one, and for what is no file."""
+    size = action.source.size or 0 if isinstance(action, CopyFile | CompareFile) else 0
+    return size if size > min(_HEAVY, _BIG) else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import fnmatch
 import re
 import time
@@ -98,6 +99,12 @@ class Filters:
             or self._values
             or self.predicate is not None
         )
+
+    def with_predicate(self, predicate: Predicate | None) -> Filters:
+        """The same with another function."""
+        twin = copy.copy(self)
+        twin.predicate = predicate
+        return twin
 
     def keeps_directory(self, relpath: str) -> bool:
         """Whether the directory itself takes part, also where no file in it does.

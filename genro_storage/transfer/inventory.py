@@ -93,7 +93,9 @@ class Inventory:
                 f"{place}: the report {why}; configure one as CSV, with the size", node=str(place)
             )
         self.bucket: str = bucket
-        """The bucket that the report is about."""
+        """The bucket that the report is about; the source of a copy must be in it."""
+        self.prefix: str = prefix.strip("/")
+        """The key prefix that the paths are relative to."""
         self.made: datetime | None = (
             datetime.fromtimestamp(int(made) / 1000, UTC) if made.isdigit() else None
         )

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from ..exceptions import StorageValueError
 from ..paths import parent_of
+from .inventory import Inventory
+from .place import Place
 
 if TYPE_CHECKING:
     from ..info import FileInfo
     from .filters import Filters
-    from .place import Place
 
-__all__ = ["refuse_listing", "within"]
+__all__ = ["refuse_listing", "refuse_other_bucket", "within"]
 
 
 def within(listing: Iterable[FileInfo], root: str, filters: Filters) -> Iterator[FileInfo]:
@@ -31,6 +32,29 @@ def within(listing: Iterable[FileInfo], root: str, filters: Filters) -> Iterator
             if len(above) >= start and not filters.may_hold(above[start:]):
                 continue
         yield info
+
+
+def refuse_other_bucket(source: Place, listing: Iterable[FileInfo] | None) -> None:
+    """``StorageValueError`` where an inventory is of another bucket, or begins elsewhere in it.
+
+    Only S3 tells where a mount is; what another source's listing is of, its caller knows.
+    """
+    if not isinstance(listing, Inventory):
+        return
+    address = Place(source.mount, "").address()
+    if address is None or not isinstance(address[0], tuple) or address[0][0] != "s3":
+        return
+    bucket, prefix = address[0][-1], address[1].strip("/")
+    why = ""
+    if bucket != listing.bucket:
+        why = f"is in the bucket {bucket!r}, and listing= is the inventory of {listing.bucket!r}"
+    elif prefix != listing.prefix:
+        why = (
+            f"its mount begins at {prefix!r}, and the paths of listing= at {listing.prefix!r}: make "
+            f"it with Inventory(…, prefix={prefix!r})"
+        )
+    if why:
+        raise StorageValueError(f"{source}: {why}", node=str(source))
 
 
 def refuse_listing(

@@ -43,11 +43,7 @@ class Listings:
     target: Iterator[FileInfo] | None = None
     #: The errors that were overcome in doing so; the report tells of them.
     heard: list[BaseException] = field(default_factory=list)
-
-    def take_heard(self) -> list[BaseException]:
-        """What was heard in listing; told once."""
-        found, self.heard = self.heard, []
-        return found
+    left_out: list[str] = field(default_factory=list)
 
     def take_source(self) -> Iterator[FileInfo] | None:
         """That of the source, for whoever comes first."""

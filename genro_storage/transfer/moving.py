@@ -54,6 +54,9 @@ def move_by_copying(plan: CopyPlan) -> str | None:
 class _Moved:
     """Carries actions out, and remembers what went where."""
 
+    #: What carries out for it is chosen by the plan.
+    keeps_order = True
+
     def __init__(self, plan: CopyPlan) -> None:
         self._plan = plan
         self.source, self.target = plan.source, plan.target

@@ -22,7 +22,7 @@ def joined(info: FileInfo, kept: Attributes) -> Attributes:
     """What was kept with a file, and where that says nothing, what its listing says."""
     return Attributes(
         info.mtime if kept.mtime is None else kept.mtime,
-        None,
+        kept.mode,
         kept.content_type or info.content_type,
         kept.metadata if kept.metadata is not None else info.metadata,
         offered=True,

@@ -54,12 +54,15 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
     source_root: str = "",
     target_root: str = "",
     delete: bool = False,
+    extra_filters: Filters | None = None,
 ) -> Iterator[Action]:
     """Merge two listings in key order, each of what is below its root, into actions.
 
     ``target`` is empty where the destination is missing, and None where nobody needs to know
     (nothing is ever skipped). With ``delete`` what only the target has is to go, except what the
-    filters leave out, which takes no part on either side, and what lies behind a link.
+    filters leave out, which takes no part on either side, and what lies behind a link, or where
+    the source has a link that leads nowhere. ``extra_filters`` are those for what only the target
+    has, where a function is among them that is told of a node.
     ``StorageIOError`` is raised where a listing is out of order, since a merge would then be
     silently wrong.
     """
@@ -69,7 +72,7 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
     there = None if target is None else _Ordered(target, target_root, "destination")
     mirror = there is not None and delete
     if there is not None and delete:
-        there.extras = _Extras(filters)
+        there.extras = _Extras(filters if extra_filters is None else extra_filters)
     waiting: list[tuple[str, CopyFile]] = []
     missing = MISSING if there is not None else UNCOMPARED
     # Below a directory that cannot be made, everything would fail for the same reason.
@@ -85,6 +88,12 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
             if there.key < key:
                 yield from _pass(there, key, waiting)
             there.matched = there.key == key
+            if info.type != "directory" and there.extras is not None:
+                spare = info.type != "file" or (
+                    reason is not None and reason(info, relpath) is not None
+                )
+                if spare:
+                    there.extras.spare_below(key)
         if ".." in relpath and not is_addressable(relpath):
             yield Conflict(relpath, f"the name {relpath!r} would leave the tree", "path")
             continue
@@ -164,6 +173,15 @@ class _Extras:
         self._may_hold = filters.may_hold if filters else None
         #: What the keys begin with that are left alone.
         self._spared: str | None = None
+        self._unknown: list[str] = []
+
+    def spare_below(self, key: str) -> None:
+        """Leave a directory alone that has the name of something which the source does not copy.
+
+        It may be a link that led to a disk, whose files are here.
+        """
+        self._unknown = [each for each in self._unknown if each > key or key.startswith(each)]
+        self._unknown.append(key + "/")
 
     def of(self, there: _Ordered) -> Iterator[Action]:
         """What is to be done about the target's current entry, which the merge steps beyond."""
@@ -172,6 +190,8 @@ class _Extras:
             if key.startswith(self._spared):
                 return
             self._spared = None
+        if self._unknown and any(key.startswith(each) for each in self._unknown):
+            return
         if info.type == "directory":
             if info.symlink:
                 self._spared = key  # which is another place, whose files are no copies of ours

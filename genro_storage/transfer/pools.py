@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .actions import Action
     from .execute import Transfer
+    from .executors import _Task
 
 __all__ = ["PooledExecutor", "ShardedExecutor", "executor_of"]
 
@@ -64,12 +65,8 @@ class _PooledCrew(Crew):
         # What waits in the pool's own queue is in the way of its other users.
         return self._under_way < self._size
 
-    def _start(self, portion: list[Action], *, is_big: bool) -> None:
-        try:
-            future = self._pool.submit(self._carry_out, portion, is_big)
-        except RuntimeError:
-            self._under_way -= 1
-            raise
+    def _start(self, task: _Task) -> None:
+        future = self._pool.submit(self._carry_out, task)
         self._futures.add(future)
         future.add_done_callback(self._ended)
 
@@ -80,9 +77,16 @@ class _PooledCrew(Crew):
 
     def dismiss(self) -> None:
         """The pool stays; what is under way in it ends first, unless the copy is given up."""
+        if self._is_dismissed:
+            return
+        self._is_dismissed = True
+        waiting = list(self._futures)
         if self._under_way:
             self._transfer.stop()
-        futures.wait(list(self._futures), GOODBYE if self._under_way else None)
+            for future in waiting:
+                future.cancel()  # the pool may be busy with other work, and come to it later
+        futures.wait(waiting, GOODBYE if self._under_way else None)
+        self._note_left()
 
 
 class ShardedExecutor:
@@ -323,8 +327,14 @@ class _Run:
 
     def dismiss(self) -> None:
         """Nobody waits any longer; what has begun ends where it is."""
-        for future in list(self._waiting):
-            future.cancel()
+        # Only these say the truth: see _take_back.
+        is_sure = isinstance(self._executor.pool, futures.ProcessPoolExecutor)
+        for future, shard in list(self._waiting.items()):
+            if future.done() or (future.cancel() and is_sure):
+                continue
+            self._transfer.left_behind.extend(
+                each.relpath for each in shard.actions if not isinstance(each, MakeDirectory)
+            )
 
 
 class _Room:

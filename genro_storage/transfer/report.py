@@ -17,6 +17,7 @@ from .actions import (
     MakeDirectory,
     SkipFile,
 )
+from .rules import UNCOPYABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -92,7 +93,9 @@ class TransferReport:
 
     ``new_path`` is the path that the target of a single file has now, where the content decides
     it (base64). ``skip_reasons`` counts by kind of reason. ``verified`` are the copied files that
-    were compared with their source afterwards (``verify=``). ``failures`` says why ``failed`` files
+    were compared with their source afterwards (``verify=``); ``spared`` those that a mirror was to
+    remove, and did not, since they or their source changed meanwhile; ``left_out`` the entries of the
+    listings whose names no path can express (``a//b`` in a bucket). ``failures`` says why ``failed`` files
     were not copied; ``retries`` which errors were overcome on the way (``retried`` of them). Both
     keep the first ten thousand.
 
@@ -111,14 +114,18 @@ class TransferReport:
     new_path: str | None = None
     verified: int = 0
     deleted: int = 0
+    spared: int = 0
+    left_out: int = 0
     retried: int = 0
     failures: tuple[Failure, ...] = ()
     retries: tuple[Retry, ...] = ()
 
     def __str__(self) -> str:
         parts = [f"{self.copied} copied", _counted(self.skipped, self.skip_reasons)]
-        named = ("filtered", "verified", "deleted", "retried", "failed")
+        named = ("filtered", "verified", "deleted", "spared", "retried", "failed")
         parts += [f"{getattr(self, name)} {name}" for name in named if getattr(self, name)]
+        if self.left_out:
+            parts.append(f"{self.left_out} left out (no path can express their names)")
         return ", ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,6 +150,15 @@ class PlanSummary:
     skip_reasons: Mapping[str, int] = field(default_factory=dict)
     to_compare: int = 0
     to_delete: int = 0
+
+    @property
+    def compared(self) -> int:
+        """How many are left alone because of what is at the destination."""
+        return sum(
+            count
+            for reason, count in self.skip_reasons.items()
+            if reason not in UNCOPYABLE.values()
+        )
 
     @classmethod
     def of(cls, actions: Iterable[Action]) -> PlanSummary:
@@ -198,6 +214,8 @@ class Tally:
         self.bytes_copied: int = 0
         self.verified: int = 0
         self.deleted: int = 0
+        self.spared: int = 0
+        self.left_out: int = 0
         self.retried: int = 0
         self.new_path: str | None = None
         self.reasons: Counter[str] = Counter()
@@ -233,6 +251,10 @@ class Tally:
             for each in errors[: max(0, _MOST_KEPT - len(self.retries))]
         ]
 
+    def leave_out(self, _: str) -> None:
+        """One entry that is in no listing."""
+        self.left_out += 1
+
     def fail(self, relpath: str, error: Exception) -> None:
         """One file that was not copied."""
         self.failed += 1
@@ -255,6 +277,8 @@ class Tally:
             new_path=self.new_path,
             verified=self.verified,
             deleted=self.deleted,
+            spared=self.spared,
+            left_out=self.left_out,
             retried=self.retried,
             failures=tuple(self.failures),
             retries=tuple(self.retries),

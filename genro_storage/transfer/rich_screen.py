@@ -81,7 +81,8 @@ class RichScreen:
                 numbers.pop()
             lines.append(_line(title, _bar(meter, room), percent))
             lines.append(Text(_fitting(_BETWEEN.join(numbers), width), no_wrap=True))
-        running = list(meter.running.items())
+        # A single file is named above; there is nothing below it to name.
+        running = [each for each in meter.running.items() if each[0]]
         lines += [_running(*each, width=width) for each in running[: self._names]]
         if len(running) > self._names > 0:
             more = f"  and {len(running) - self._names} more"

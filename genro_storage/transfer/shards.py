@@ -17,9 +17,10 @@ from ..paths import join
 from ..strategy import SkipStrategy
 from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory, SkipFile
 from .compare import Comparison
-from .execute import CopyResult, Done, Stopped, Transfer
+from .execute import CopyResult, Done, Stopped
 from .executors import SerialExecutor, ThreadedExecutor
 from .place import Place
+from .planned import transfer_of
 from .rules import decide_by
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def carry_out(data: bytes) -> bytes:
     # What a user's function decides is decided where the plan is.
     skip = SkipStrategy.NEVER if terms.skip is SkipStrategy.CUSTOM else terms.skip
     settle = decide_by(skip, same=comparison.same, same_time=comparison.same_time)
-    transfer = Transfer(source, target, terms=terms, settle=settle, comparison=comparison)
+    transfer = transfer_of(source, target, terms=terms, settle=settle, comparison=comparison)
     concurrency = shard.concurrency or transfer.concurrency
     executor = SerialExecutor() if concurrency == 1 else ThreadedExecutor(concurrency)
     actions = [_unpacked(each, source.path) for each in shard.actions]
@@ -131,7 +132,7 @@ def carry_out(data: bytes) -> bytes:
             continue  # given up because another file has failed: its own target is as it was
         number = numbers[_key(found.action)]
         done = found
-        if terms.if_absent and isinstance(found.error, StorageExistsError):
+        if isinstance(found.error, StorageExistsError) and (terms.if_absent or terms.as_planned):
             done = _own_work(found, target, comparison)
         if done.error is not None and terms.on_error == "raise":
             transfer.stop()
@@ -148,7 +149,7 @@ def carry_out(data: bytes) -> bytes:
 
 
 def _own_work(done: Done, target: Place, comparison: Comparison) -> Done:
-    """With ``if_absent``, a file that is there already may be what a lost worker has left.
+    """Where nothing is replaced, a file that is there already may be what a lost worker has left.
 
     Nothing was replaced, and where the content is the same it is what was asked for.
     """

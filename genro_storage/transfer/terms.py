@@ -22,7 +22,8 @@ class Terms:
     """``version`` is that of the source; with ``if_absent`` nothing that is there is replaced.
 
     ``verify`` compares each file after it was written, ``retries`` is how often a file is tried
-    again, ``bandwidth`` what all transfers together may take.
+    again, ``bandwidth`` what all transfers together may take. ``as_planned``: the plan was made some
+    time ago, and what came since is not replaced.
     """
 
     version: str | None = None
@@ -33,6 +34,7 @@ class Terms:
     on_error: OnError = "raise"
     resume: bool = False
     skip: SkipStrategy = SkipStrategy.NEVER
+    as_planned: bool = False
 
 
 def checked_verify(value: str | None) -> Verify | None:

@@ -14,16 +14,26 @@ roots of the copy, so that none can be of anything else. All of it is ASCII, and
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..exceptions import StorageValueError
 from ..strategy import SkipStrategy, parse_strategy
-from .wire_actions import action_from_dict, action_to_dict, require_keys, shown, text, wrong
+from .wire_actions import (
+    action_from_dict,
+    action_to_dict,
+    flag,
+    require_keys,
+    shown,
+    text,
+    whole_number,
+    wrong,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from typing import NoReturn
 
     from .actions import Action
@@ -34,6 +44,13 @@ __all__ = ["PlanHeader", "action_from_dict", "action_to_dict", "dump_plan", "loa
 VERSION = 1
 #: Characters of a line; the longest names and metadata of any storage need a tenth of it.
 _LONGEST = 1 << 20
+#: The terms of a header, and what checks each.
+_TERMS: dict[str, Callable[[Any], Any]] = {
+    "version": text,
+    "if_absent": flag,
+    "delete": flag,
+    "max_delete": lambda value: whole_number(value, "number of files"),
+}
 
 
 class Reader(Protocol):
@@ -54,12 +71,24 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlanHeader:
-    """What is copied where: ``mount:path`` each. ``created`` is timezone-aware."""
+    """What is copied where: ``mount:path`` each. ``created`` is timezone-aware.
+
+    The others are the terms that the plan was made with; they are written where they are set.
+    """
 
     source: str
     target: str
     skip: SkipStrategy
     created: datetime
+    version: str | None = None
+    if_absent: bool = False
+    delete: bool = False
+    max_delete: int | None = None
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """By their names."""
+        return {name: getattr(self, name) for name in _TERMS}
 
     @property
     def roots(self) -> Roots:
@@ -81,13 +110,16 @@ def dump_plan(
     if header.created.tzinfo is None:
         wrong("'created' must have a timezone")
     roots = header.roots if roots is None else roots
-    first = {
+    first: dict[str, Any] = {
         "plan": VERSION,
         "source": text(header.source),
         "target": text(header.target),
         "skip": header.skip.value,
         "created": header.created.astimezone(UTC).isoformat(),
     }
+    for name, value in header.terms.items():
+        if value is not None and value is not False:
+            first[name] = _TERMS[name](value)
     _write(stream, first)
     count = 0
     for action in actions:
@@ -200,7 +232,8 @@ def _header(raw: dict[str, Any]) -> PlanHeader:
             "make it with the version of genro_storage that applies it"
         )
     fields = ("source", "target", "skip", "created")
-    require_keys(raw, ("plan", *fields), fields)
+    require_keys(raw, ("plan", *fields, *_TERMS), fields)
+    terms = {name: convert(raw[name]) for name, convert in _TERMS.items() if name in raw}
     source, target, skip, created = (text(raw[field]) for field in fields)
     for name, place in (("source", source), ("target", target)):
         if not place or "\x00" in place:
@@ -214,4 +247,4 @@ def _header(raw: dict[str, Any]) -> PlanHeader:
         raise
     except (ValueError, OverflowError) as error:
         raise StorageValueError(f"'created' is no time: {shown(created)}") from error
-    return PlanHeader(source, target, parse_strategy(skip), moment)
+    return PlanHeader(source, target, parse_strategy(skip), moment, **terms)

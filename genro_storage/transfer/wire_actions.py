@@ -24,7 +24,17 @@ from .actions import (
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["Roots", "action_from_dict", "action_to_dict", "require_keys", "shown", "text", "wrong"]
+__all__ = [
+    "Roots",
+    "action_from_dict",
+    "action_to_dict",
+    "flag",
+    "require_keys",
+    "shown",
+    "text",
+    "whole_number",
+    "wrong",
+]
 
 #: The two roots of a copy: paths of the source's and of the target's mount.
 Roots = tuple[str, str]
@@ -83,9 +93,10 @@ def _kind(value: Any, _: str) -> str:
     return str(value)
 
 
-def _number(value: Any) -> int:
+def whole_number(value: Any, what: str = "size in bytes") -> int:
+    """The value, which must be a number of what ``what`` says."""
     if type(value) is not int or not 0 <= value <= _LARGEST:
-        wrong(f"{shown(value)} is no size in bytes")
+        wrong(f"{shown(value)} is no {what}")
     return value
 
 
@@ -95,7 +106,8 @@ def _moment(value: Any) -> float:
     return float(value)
 
 
-def _flag(value: Any) -> bool:
+def flag(value: Any) -> bool:
+    """The value, which must be true or false."""
     return value if isinstance(value, bool) else wrong(f"{shown(value)} is neither true nor false")
 
 
@@ -122,14 +134,14 @@ def _metadata(value: Any) -> dict[str, str]:
 
 _INFO: dict[str, Callable[[Any], Any]] = {
     "type": _entry_type,
-    "size": _number,
+    "size": whole_number,
     "mtime": _moment,
     "etag": text,
     "checksum": _checksum,
     "content_type": text,
     "metadata": _metadata,
     "version": text,
-    "symlink": _flag,
+    "symlink": flag,
 }
 #: What is not written, and is meant where nothing is.
 _UNTOLD = FileInfo("", "file")

@@ -85,7 +85,7 @@ def start(work):
             [*COMMAND, *map(str, arguments)],
             env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
             stdout=options.pop("stdout", subprocess.PIPE),
-            stderr=subprocess.PIPE,
+            stderr=options.pop("stderr", subprocess.PIPE),
             stdin=options.pop("stdin", subprocess.DEVNULL),
             **options,
         )

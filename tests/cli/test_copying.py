@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -265,11 +268,15 @@ def test_keep_going_copies_the_others_and_names_every_failure(run, work, in_the_
     assert set(files(work / "empty")) == {"a.txt", "sub/b.bin"}
 
 
-def test_the_json_of_a_copy_that_kept_going_has_the_failures_of_all_sources(run, in_the_way):
-    done = run("cp", "--json", "--keep-going", "docs:", "docs:b.txt", "docs:c.txt", "empty:")
+def test_the_json_of_a_copy_that_kept_going_has_the_failures_of_all_sources(run, work, in_the_way):
+    (work / "other").mkdir()
+    (work / "other" / "z").touch()
+    (work / "empty" / "other" / "z").mkdir(parents=True)
+    done = run("cp", "--json", "--keep-going", "docs:", "other", "docs:b.txt", "empty:")
     assert done.code == 1
-    assert [each["kind"] for each in done.json["failures"]] == ["StorageIsDirectoryError"] * 2
-    assert done.json["failed"] == 4  # two sources were refused as a whole: docs: has their names
+    assert [each["path"] for each in done.json["failures"]] == ["b.txt", "c.txt", "z"]
+    assert {each["kind"] for each in done.json["failures"]} == {"StorageIsDirectoryError"}
+    assert done.json["failed"] == 4  # a source was refused as a whole: docs: has its name
 
 
 def test_without_keep_going_the_first_failure_ends_a_source(run, in_the_way):
@@ -378,14 +385,40 @@ def test_json_lines_tell_of_failures_as_they_happen(run, in_the_way):
 
 
 def test_whoever_goes_away_from_the_events_ends_the_copy(start, work):
-    for number in range(300):
-        (work / "docs" / f"{number}").write_bytes(bytes(10))
-    process = start("cp", "--json-lines", "--concurrency", 2, "docs:", "empty:")
+    for number in range(200):
+        (work / "docs" / f"{number}").write_bytes(bytes(1000))
+    # At this pace it cannot end before nobody is there.
+    process = start("cp", "--json-lines", "--bandwidth", "20K", "docs:", "empty:")
     process.stdout.readline()
     process.stdout.close()
     process.stdout = None
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (141, b"")
+
+
+# -- on a terminal --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["cp", "sync"])
+@pytest.mark.parametrize("options", [[], ["--quiet"], ["--json"], ["--json-lines"]])
+def test_files_and_bytes_are_drawn_where_a_person_is_looking(start, work, command, options):
+    (work / "docs" / "z").mkdir()
+    (work / "empty" / "z").touch()
+    ours, theirs = os.openpty()
+    process = start(
+        command, "--keep-going", *options, "docs:", "empty:", stderr=theirs, env={"TERM": "xterm"}
+    )
+    os.close(theirs)
+    seen = b""
+    with contextlib.suppress(OSError):  # as Linux tells the end of a terminal
+        while chunk := os.read(ours, 65536):
+            seen += chunk
+    os.close(ours)
+    out, _ = process.communicate()
+    assert b"empty:z: a file is where a directory should go" in seen
+    drawn = re.search(rb"docs:.*[1-3]/2 files  1 failed  2\.0 KiB/2\.0 KiB", seen, re.DOTALL)
+    assert bool(drawn) == (not options)
+    assert bool(out) == (options != ["--quiet"])
 
 
 # -- interrupts -----------------------------------------------------------------------------------
@@ -409,7 +442,11 @@ def test_an_interrupted_copy_says_how_far_it_came(start, work, options, number, 
     while not (work / "empty" / "010").exists() and time.monotonic() < deadline:
         time.sleep(0.001)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    try:
+        out, err = process.communicate(timeout=5)
+    except subprocess.TimeoutExpired:  # Python drops what is raised while an object is finalised
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
     assert process.returncode == code
     assert err == (b"interrupted\n" if number == signal.SIGINT else b"")
     arrived = files(work / "empty")

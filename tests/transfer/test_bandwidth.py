@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genro_storage.exceptions import StorageValueError
@@ -45,6 +45,7 @@ def test_a_second_is_worth_its_bytes_and_the_first_one_is_there_at_once():
     assert when.now == pytest.approx(1005.0)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     rate=st.integers(1, 10**9),
     counts=st.lists(st.integers(0, 10**9), min_size=1, max_size=20),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import tracemalloc
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -12,7 +13,7 @@ from genro_storage import StorageCollisionError, StorageManager
 from genro_storage.info import FileInfo
 from genro_storage.mount import Mount
 from genro_storage.paths import Folding, order_key
-from genro_storage.transfer import Filters, Place
+from genro_storage.transfer import CopyPlan, Filters, Place, plan_copy
 from genro_storage.transfer.collisions import Collision, collisions, require_no_collisions
 
 CASE, FORM, BOTH = Folding(case=True), Folding(unicode=True), Folding(case=True, unicode=True)
@@ -323,6 +324,47 @@ def test_who_deletes_what_the_source_lacks_hears_of_other_spellings(places):
     require_no_collisions(listed(source), source, target)
     with pytest.raises(StorageCollisionError, match="dst:README and src:readme would be one file"):
         require_no_collisions(listed(source), source, target, existing=listed(target))
+
+
+@pytest.mark.parametrize("skip", ["exists", "size", "hash", "mtime"])
+@pytest.mark.parametrize(
+    ("name", "there"), [("readme", "README"), ("d/x", "D/x"), ("e\u0301", "\u00e9"), ("d/x", "D")]
+)
+def test_another_spelling_is_refused_where_what_is_there_decides(places, skip, name, there):
+    source, target = places(name, target="t")
+    target.mount.write_bytes(f"t/{there}", b"precious")
+    for apply in (CopyPlan.apply, CopyPlan.rehearse):
+        with pytest.raises(StorageCollisionError, match=r"dst:t/.* and src:.* would be one"):
+            apply(plan_copy(source, target, skip=skip))
+    assert [info.path for info in target.mount.find("t") if info.is_file] == [f"t/{there}"]
+    assert target.mount.read_bytes(f"t/{there}") == b"precious"
+
+
+def test_what_has_the_same_spelling_or_is_not_looked_at_is_copied(places):
+    source, target = places("readme", "d/x", target="t")
+    target.mount.write_bytes("t/readme", b"other")
+    assert plan_copy(source, target, skip="size").apply().copied == 2
+    target.mount.write_bytes("t/D/X", b"1")
+    assert plan_copy(source, target).apply().copied == 2
+
+
+def test_a_plan_that_was_read_goes_by_what_is_in_it(places):
+    source, target = places("readme", "A", "a", target="t")
+    target.mount.write_bytes("t/README", b"old")
+    target.mount.write_bytes("t/other", b"old")
+    plan = plan_copy(source, target, skip="size", delete=True)
+    actions = tuple(plan)
+    for kept, message in [
+        (("README", "readme", "a"), "t/README and src:readme would be one file"),
+        (("readme", "a", "A", "other"), "src:A and src:a would be one file"),
+        (("readme", "A", "other"), None),
+    ]:
+        some = replace(plan, given=tuple(each for each in actions if each.relpath in kept))
+        if message is None:
+            assert (some.apply().copied, target.mount.read_bytes("t/README")) == (2, b"old")
+        else:
+            with pytest.raises(StorageCollisionError, match=message):
+                some.apply()
 
 
 def test_nothing_is_listed_where_nothing_folds(places, monkeypatch):

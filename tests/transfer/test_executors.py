@@ -110,11 +110,110 @@ def test_of_large_files_only_a_few_are_under_way(monkeypatch):
     assert (report.copied, target.backend.most) == (30, 2)
 
 
+class Weighing(Streaming):
+    """Knows how many bytes of heavy files are on their way to it at one time."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = self.most = self.small = 0
+        self.most_files = self.files = 0
+        self.lock = threading.Lock()
+
+    def _count(self, size, sign):
+        with self.lock:
+            if size > executors._HEAVY:
+                self.now += sign * min(size, executors._BIG)
+                self.files += sign
+                self.most, self.most_files = (
+                    max(self.most, self.now),
+                    max(self.most_files, self.files),
+                )
+            elif sign > 0 and self.now:
+                self.small += 1
+
+    def write_bytes(self, path, data, **options):
+        self._count(len(data), 1)
+        time.sleep(0.002)
+        self._count(len(data), -1)
+        return super().write_bytes(path, data, **options)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "files"),
+    [([30], 4), ([12], 8), ([30, 40, 100], 4), ([200], 2), ([11, 30, 5], 8)],
+    ids=str,
+)
+def test_the_bytes_of_heavy_files_under_way_are_bounded(monkeypatch, sizes, files):
+    monkeypatch.setattr(executors, "_HEAVY", 10)
+    monkeypatch.setattr(executors, "_BIG", 32)
+    monkeypatch.setattr(executors, "_HEAVY_AT_ONCE", 128)
+    source, target = Mount("src", Streaming()), Mount("dst", Weighing())
+    tree = {f"f{number:02}": b"x" * sizes[number % len(sizes)] for number in range(60)}
+    fill(source, "", tree)
+    assert copied(source, target, concurrency=8).copied == 60
+    assert content(target, "out") == tree
+    assert target.backend.most <= 128
+    assert 1 < target.backend.most_files <= files
+
+
+def test_a_heavy_file_that_is_more_than_all_may_be_goes_alone(monkeypatch):
+    monkeypatch.setattr(executors, "_HEAVY", 10)
+    monkeypatch.setattr(executors, "_HEAVY_AT_ONCE", 20)
+    source, target = Mount("src", Streaming()), Mount("dst", Weighing())
+    fill(source, "", {f"f{number}": b"x" * 50 for number in range(9)})
+    assert copied(source, target, concurrency=8).copied == 9
+    assert target.backend.most_files == 1
+
+
+def test_small_files_flow_beside_heavy_ones_that_wait(monkeypatch):
+    monkeypatch.setattr(executors, "_HEAVY", 10)
+    monkeypatch.setattr(executors, "_HEAVY_AT_ONCE", 50)
+    source, target = Mount("src", Streaming()), Mount("dst", Weighing())
+    fill(source, "", {f"a{number}": b"x" * 50 for number in range(9)})
+    fill(source, "", {f"b{number:03}": b"x" for number in range(100)})
+    assert copied(source, target, concurrency=4).copied == 109
+    assert target.backend.most_files == 1
+    assert target.backend.small > 0
+
+
 @pytest.mark.parametrize("value", [0, -1])
 def test_no_threads_at_all_are_refused(value):
     source, target = mounts()
     with pytest.raises(StorageValueError, match="at least 1"):
         copied(source, target, concurrency=value)
+
+
+@pytest.fixture
+def few_threads(monkeypatch):
+    """So many threads can be started, and no more."""
+    start = threading.Thread.start
+    left = [0]
+
+    def refused(self):
+        if self.name == "genro-storage-copy":
+            if not left[0]:
+                raise RuntimeError("can't start new thread")
+            left[0] -= 1
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    return left
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_system_with_few_threads_copies_with_those(few_threads, count):
+    few_threads[0] = count
+    source, target = Mount("src", Streaming()), Mount("dst", Busy())
+    fill(source, "", MANY)
+    assert copied(source, target, concurrency=8).copied == 200
+    assert (target.backend.most, threads()) == (count, [])
+
+
+def test_where_no_thread_can_be_started_nobody_waits(few_threads):
+    source, target = mounts(Streaming)
+    fill(source, "", MANY)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        copied(source, target, concurrency=8)
 
 
 # -- what fails -----------------------------------------------------------------------------------

@@ -266,3 +266,38 @@ def test_what_a_listing_names_and_is_not_there_any_more_is_an_error(storage, pho
 def test_a_listing_that_would_mislead_is_refused(storage, photos, source, options, message):
     with pytest.raises(StorageValueError, match=message):
         storage.node(source).plan_copy("backup:", **{"listing": Inventory(photos), **options})
+
+
+@pytest.mark.parametrize(
+    ("mount", "prefix", "message"),
+    [
+        ({"bucket": "movies"}, "", "is in the bucket 'movies', and .* the inventory of 'photos'"),
+        ({"bucket": "photos", "prefix": "a/b"}, "", r"begins at 'a/b', .* at '': .*prefix='a/b'"),
+        ({"bucket": "photos"}, "a/", "begins at '', .* at 'a'"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("endpoint", [{}, {"endpoint_url": "http://127.0.0.1:9"}])
+def test_an_inventory_of_another_bucket_is_refused_without_a_request(
+    storage, mount, prefix, message, endpoint
+):
+    keys = {"key": "k", "secret": "s", "region": "eu-west-1"}
+    storage.configure(
+        [
+            {"name": "there", "type": "s3", **keys, **mount, **endpoint},
+            {"name": "to", "type": "memory"},
+        ]
+    )
+    found = Inventory(report(storage, [row("a")]), prefix=prefix)
+    with pytest.raises(StorageValueError, match=f"^there:x: .*{message}"):
+        storage.node("there:x").plan_copy("to:", listing=found)
+
+
+@pytest.mark.services
+def test_an_inventory_of_the_sources_bucket_is_taken(storage, s3_mount):
+    storage.configure([{"name": "photos", **s3_mount}, {"name": "to", "type": "memory"}])
+    storage.node("photos:d/a").write_text("a")
+    key = f"{s3_mount['prefix']}/d/a"
+    manifest = report(storage, [row(key)], sourceBucket=s3_mount["bucket"])
+    found = Inventory(manifest, prefix=s3_mount["prefix"])
+    assert storage.node("photos:d").plan_copy("to:", listing=found).apply().copied == 1

@@ -113,6 +113,18 @@ def test_who_needs_no_totals_is_not_told_them_and_nothing_is_held(storage, needs
     assert [event.relpath for event in ears.of(FileDone)] == ["x", "y"]
 
 
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_who_does_not_follow_files_hears_what_has_become_of_each(storage, concurrency):
+    for name in ("x", "y"):
+        storage.node("m:from", name).write_bytes(b"12")
+    ears = Ears()
+    ears.follows_files = False
+    storage.node("m:from").copy_to("m:to", reporter=ears, concurrency=concurrency)
+    told = [event for event in ears.events if not isinstance(event, Started | Finished)]
+    assert sorted(event.to_dict()["relpath"] for event in told) == ["x", "y"]
+    assert {type(event) for event in told} == {FileDone}
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_the_report_of_an_interrupted_copy_counts_all_that_has_arrived(storage, error):
     for number in range(200):

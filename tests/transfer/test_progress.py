@@ -153,6 +153,11 @@ def test_rich_shows_what_is_done_where_nobody_knows_how_much_it_is():
     assert line.endswith("1 files  5.0 MiB  1.0 MiB/s")
 
 
+def test_rich_does_not_name_a_single_file_twice():
+    lines = Screen(80).lines(Started(1, 10), FileStarted("", 10), BytesMoved("", 5))
+    assert [line.split("  ")[0] for line in lines] == ["photos [red]", "0/1 files"]
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_rich_leaves_the_last_state_behind_unless_it_is_transient(terminal):
     from rich.console import Console

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import tracemalloc
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -169,6 +170,23 @@ def test_a_time_is_written_in_utc():
         dumped([], PlanHeader("a:", "b:", HEADER.skip, local.replace(tzinfo=None)))
 
 
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"version": "v1"},
+        {"if_absent": True},
+        {"delete": True, "max_delete": 0},
+        {"version": "", "if_absent": True, "delete": True, "max_delete": 3},
+    ],
+    ids=str,
+)
+def test_the_terms_of_a_plan_are_in_its_header(terms):
+    header = replace(HEADER, **terms)
+    text = dumped([], header)
+    assert text == lines({**FIRST, **terms}, {"end": 0})
+    assert loaded(text) == (header, [])
+
+
 def test_the_roots_may_be_told():
     """Places of this machine are shown without a mount's name."""
     header = PlanHeader("/tmp/x", "dst:y", HEADER.skip, HEADER.created)
@@ -233,6 +251,11 @@ def test_what_could_not_be_read_is_not_written(action, message):
         (lines({**FIRST, "created": "now"}), r"'created' is no time: 'now'"),
         (lines({**FIRST, "created": "2026-01-01"}), r"'created' has no timezone"),
         (lines({**FIRST, "created": "0001-01-01T00:00+23:00"}), r"'created' is no time"),
+        (lines({**FIRST, "version": 1}), r"1 is no text"),
+        (lines({**FIRST, "if_absent": 1}), r"1 is neither true nor false"),
+        (lines({**FIRST, "delete": None}), r"None is neither true nor false"),
+        (lines({**FIRST, "max_delete": -1}), r"-1 is no number of files"),
+        (lines({**FIRST, "max_delete": True}), r"True is no number of files"),
         ("x" * (1 << 21), r"it is too long"),
         ("[" * 500_000 + "\n", r"it is no JSON \(nested too deep\)"),
         (f'{{"plan": {"9" * 5000}}}\n', r"it holds a huge number"),

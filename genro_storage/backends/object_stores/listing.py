@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ...info import FileInfo
 from ...paths import is_addressable, join, order_key, parent_of
+from ...retries import note_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -273,4 +274,5 @@ def scanned(base: str, entries: Iterable[Entry]) -> list[FileInfo]:
 
 
 def _left_out(path: str) -> None:
+    note_left_out(path)
     _log.warning("left out the entry %r, whose name no path can express", path)
