@@ -176,7 +176,7 @@ class S3Filesystem(S3Looks):
         listed ETag. (obstore has no word for that: there, it is copied as it is by then.)
         """
         if info.size is None or info.size > self.transfers.copy_at_once:
-            about = origin.head(source)
+            about: dict[str, Any] = dict(origin.head(source))
         else:
             about = {"ContentLength": info.size}
             if info.etag:
