@@ -10,7 +10,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from .retries import note_bytes
+from .hearing import note_bytes
 
 if TYPE_CHECKING:
     from typing import Self

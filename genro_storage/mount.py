@@ -23,9 +23,9 @@ from .exceptions import (
     translating,
 )
 from .handles import BinaryWriter, open_reader
+from .hearing import note_left_out
 from .info import CleanupCount, FileInfo
 from .mount_transfers import MountTransfers
-from .retries import note_left_out
 from .rights import Permissions
 
 if TYPE_CHECKING:

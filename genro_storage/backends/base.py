@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from ..capabilities import BackendCapabilities
 from ..exceptions import locating
+from ..hearing import note_bytes, note_gone
 from ..paths import order_key, parent_of
-from ..retries import note_bytes, note_gone
 from .optional import OptionalVerbs
 from .transferring import TransferVerbs
 

@@ -18,7 +18,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..exceptions import SourceChangedError
-from ..retries import note_bytes
+from ..hearing import note_bytes
 from .base import COPY_CHUNK, WriteHandle
 from .local_links import publish_exclusively
 from .local_sizes import may_be_untold

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..retries import note_retry
+from ..hearing import note_retry
 from .errors import UntrustedServerError
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import errno
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from ..hearing import note_bytes
 from ..info import Attributes, Loaded
 from ..open_files import path_of_open
 from ..paths import Folding
-from ..retries import note_bytes
 from .resuming import ResumingVerbs
 
 if TYPE_CHECKING:

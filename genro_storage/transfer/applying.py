@@ -9,8 +9,8 @@ from concurrent import futures
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..exceptions import StorageError
+from ..hearing import hearing_gone, hearing_left_out, hearing_retries
 from ..paths import join, order_key
-from ..retries import hearing_gone, hearing_left_out, hearing_retries
 from ..strategy import SkipStrategy
 from .actions import CompareFile, CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
 from .collisions import require_no_collisions

@@ -11,7 +11,7 @@ from ..exceptions import (
     StorageIOError,
     StorageTimeoutError,
 )
-from ..retries import hearing_bytes, hearing_retries, note_retry
+from ..hearing import hearing_bytes, hearing_retries, note_retry
 from .actions import CompareFile, CopyFile
 from .events import BytesMoved, Retried
 from .rules import MISSING
@@ -117,7 +117,7 @@ def _again(transfer: Transfer, action: Action, error: Exception, number: int) ->
         return _looked_at(transfer, action)
     # The storage has repeated the request already, for seconds; the file is more patient.
     if isinstance(error, StorageConnectionError | StorageTimeoutError | UnverifiedError):
-        if transfer.terms.if_absent:
+        if transfer.is_exclusive(action):
             return None  # it may have been written, and would be in its own way
         return None if transfer.wait(_PAUSE * 2**number) else action
     return None
@@ -129,7 +129,7 @@ def _given_up(transfer: Transfer, action: Action, error: UnverifiedError) -> Sto
     was_missing = (
         isinstance(action, CopyFile) and action.target is None and action.reason == MISSING
     )
-    if transfer.terms.if_absent or was_missing:
+    if transfer.is_exclusive(action) or was_missing:
         try:
             mount.remove(error.path)
         except StorageError as refused:

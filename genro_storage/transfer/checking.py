@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..exceptions import StorageError
-from ..retries import hearing_left_out
+from ..hearing import hearing_left_out
 from .actions import CompareFile, Conflict, CopyFile, DeleteFile, SkipFile
 from .rules import UNCOPYABLE
 

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..exceptions import StorageValueError
+from ..hearing import hearing_left_out, hearing_retries
 from ..info import FileInfo
-from ..retries import hearing_left_out, hearing_retries
 from ..strategy import SkipStrategy, parse_strategy
 from .actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
 from .applying import Application, Told, refuse_collisions, rehearsed
 from .bandwidth import Bandwidth
 from .compare import Comparison
+from .execute import Transfer
 from .filters import Filters, Patterns, Predicate
 from .inside import outermost_first, refuse_into_itself
 from .listings import refuse_listing, refuse_other_bucket, within
@@ -22,7 +23,6 @@ from .looking import Listings, source_found, target_found
 from .mirroring import refuse_mirror_of_itself
 from .place import Place
 from .plan import plan_file, plan_tree
-from .planned import transfer_of
 from .report import PlanSummary, TransferReport
 from .resolving import resolved
 from .rules import Decide, SkipFunction, decide_by
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from .checksums import ChecksumCache
     from .events import Reporter
-    from .execute import Transfer
     from .executors import Executor
     from .progress import OnFile, OnSkip, Progress
     from .wire import Reader, Writer
@@ -259,7 +258,7 @@ class CopyPlan:
 
     def transfer(self, terms: Terms) -> Transfer:
         """What carries single actions out."""
-        return transfer_of(
+        return Transfer(
             self.source, self.target, terms=terms, settle=self.settle, comparison=self.comparison
         )
 

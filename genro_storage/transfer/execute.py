@@ -17,13 +17,13 @@ from ..exceptions import (
     StorageUnsupportedError,
     StorageValueError,
 )
-from ..retries import note_bytes
+from ..hearing import note_bytes
 from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory
 from .attempting import Done, Stopped, UnverifiedError, attempt
 from .events import FileStarted
 from .offering import joined, offered
 from .place import Place
-from .rules import are_times_equal
+from .rules import UNCOMPARED, are_times_equal
 from .terms import Terms
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Transfer:
             target_path = self._target_path(action.relpath)
             if self.listener is not None:
                 self.listener(FileStarted(action.relpath, action.source.size))
-            result = self.copy(action.source, target_path)
+            result = self._copy_action(action, target_path)
             if self.terms.verify is None:
                 return result
             return self._verified(action.source, result, target_path)
@@ -175,22 +175,52 @@ class Transfer:
             raise _CONFLICTS[action.kind](f"{label}: {action.message}", node=label)
         return None
 
+    def is_exclusive(self, action: Action) -> bool:
+        """Whether nothing may be in the place of this file when it is written.
+
+        A plan that was read from a file says so of each that was missing when it was made; not where
+        nobody looked (``skip="never"``), nor where the path is the content.
+        """
+        if self.terms.if_absent or not self.terms.as_planned:
+            return self.terms.if_absent
+        return (
+            isinstance(action, CopyFile)
+            and action.target is None
+            and action.reason != UNCOMPARED
+            and not self.target.mount.capabilities.path_is_content
+        )
+
+    def _copy_action(self, action: CopyFile, target_path: str) -> CopyResult:
+        if_absent = self.is_exclusive(action)
+        try:
+            return self.copy(action.source, target_path, if_absent=if_absent)
+        except StorageExistsError as error:
+            if self.terms.if_absent or not if_absent:
+                raise
+            label = self.target.mount.label(target_path)
+            raise StorageExistsError(
+                f"{label}: came after the plan was made, and was not replaced; make the plan again",
+                node=label,
+            ) from error
+
     def _target_path(self, relpath: str) -> str:
         return self._prefix + relpath if relpath else self.target.path
 
     # -- one file -----------------------------------------------------------------------------
 
-    def copy(self, info: FileInfo, target_path: str) -> CopyResult:
+    def copy(self, info: FileInfo, target_path: str, *, if_absent: bool = False) -> CopyResult:
         """Copy one file of the source's mount to a path of the target's; see ``copy_file``."""
         try:
-            if self._in_store and self._copies_inside(info, target_path):
+            if self._in_store and self._copies_inside(info, target_path, if_absent):
                 return CopyResult(None, info.size or 0)
-            if self.terms.resume and (found := self._resumed(info, target_path)) is not None:
-                return found
+            if self.terms.resume:
+                found = self._resumed(info, target_path, if_absent)
+                if found is not None:
+                    return found
             is_small = info.size is not None and 0 < info.size <= min(_SMALL, self._block)
             limited = bool(self.terms.bandwidth)  # then each block passes through here
             if self._local and (self._both_local or not is_small) and not limited:
-                sent = self._upload(info, target_path)
+                sent = self._upload(info, target_path, if_absent)
                 if sent is not None:
                     return sent
         except StorageChangedError as error:
@@ -201,10 +231,10 @@ class Transfer:
             self.source.mount.open_read(info.path).close()
             raise
         if is_small and self.terms.version is None:
-            return self._at_once(info, target_path)
-        return self._stream(info, target_path)
+            return self._at_once(info, target_path, if_absent)
+        return self._stream(info, target_path, if_absent)
 
-    def _resumed(self, info: FileInfo, target_path: str) -> CopyResult | None:
+    def _resumed(self, info: FileInfo, target_path: str, if_absent: bool) -> CopyResult | None:
         """Copy a large file from where an earlier run was interrupted; None to copy it as usual."""
         from .resuming import resumable_copy
 
@@ -215,14 +245,14 @@ class Transfer:
             info,
             Place(self.target.mount, target_path),
             attributes=offered(info),
-            if_absent=self.terms.if_absent,
+            if_absent=if_absent,
             take=self._take,
         )
 
-    def _copies_inside(self, info: FileInfo, target_path: str) -> bool:
+    def _copies_inside(self, info: FileInfo, target_path: str, if_absent: bool) -> bool:
         """Whether the store has copied it; not where it cannot on the condition that is asked for."""
         source, target = self.source.mount, self.target.mount
-        if not self.terms.if_absent:
+        if not if_absent:
             source.copy_listed(info, target, target_path)
             return True
         target.require_write(target_path, "copying")
@@ -232,7 +262,7 @@ class Transfer:
             return False
         return True
 
-    def _upload(self, info: FileInfo, target_path: str) -> CopyResult | None:
+    def _upload(self, info: FileInfo, target_path: str, if_absent: bool) -> CopyResult | None:
         """Copy a file of this machine as a whole; None where it is none after all."""
         # Opened by its own mount: what a listing has found may be a pipe by now, or a link that
         # leads out.
@@ -243,25 +273,25 @@ class Transfer:
             new_path, count = self.target.mount.upload_open(
                 descriptor,
                 target_path,
-                if_absent=self.terms.if_absent,
+                if_absent=if_absent,
                 attributes=offered(info, os.fstat(descriptor).st_mtime),
             )
         finally:
             os.close(descriptor)
         return CopyResult(new_path, count)
 
-    def _at_once(self, info: FileInfo, target_path: str) -> CopyResult:
+    def _at_once(self, info: FileInfo, target_path: str, if_absent: bool) -> CopyResult:
         data, kept, told = self.source.mount.load(info.path)
         if (len(data) if told is None else told) != info.size:
             raise self._changed(info, f"{len(data)} bytes read, {info.size} expected")
         if self.terms.bandwidth:
             self._take(len(data))
         new_path = self.target.mount.write_bytes(
-            target_path, data, if_absent=self.terms.if_absent, attributes=joined(info, kept)
+            target_path, data, if_absent=if_absent, attributes=joined(info, kept)
         )
         return CopyResult(new_path, len(data))
 
-    def _stream(self, info: FileInfo, target_path: str) -> CopyResult:
+    def _stream(self, info: FileInfo, target_path: str, if_absent: bool) -> CopyResult:
         mount, expected, version = self.source.mount, info.size, self.terms.version
         is_large = version is None and expected is not None and expected > _LARGE
         with (
@@ -272,7 +302,7 @@ class Transfer:
             ) as reader,
             self.target.mount.open_write(
                 target_path,
-                if_absent=self.terms.if_absent,
+                if_absent=if_absent,
                 attributes=self._kept(info, reader),
             ) as writer,
         ):

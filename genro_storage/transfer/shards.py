@@ -17,10 +17,9 @@ from ..paths import join
 from ..strategy import SkipStrategy
 from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory, SkipFile
 from .compare import Comparison
-from .execute import CopyResult, Done, Stopped
+from .execute import CopyResult, Done, Stopped, Transfer
 from .executors import SerialExecutor, ThreadedExecutor
 from .place import Place
-from .planned import transfer_of
 from .rules import decide_by
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def carry_out(data: bytes) -> bytes:
     # What a user's function decides is decided where the plan is.
     skip = SkipStrategy.NEVER if terms.skip is SkipStrategy.CUSTOM else terms.skip
     settle = decide_by(skip, same=comparison.same, same_time=comparison.same_time)
-    transfer = transfer_of(source, target, terms=terms, settle=settle, comparison=comparison)
+    transfer = Transfer(source, target, terms=terms, settle=settle, comparison=comparison)
     concurrency = shard.concurrency or transfer.concurrency
     executor = SerialExecutor() if concurrency == 1 else ThreadedExecutor(concurrency)
     actions = [_unpacked(each, source.path) for each in shard.actions]

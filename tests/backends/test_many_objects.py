@@ -11,8 +11,8 @@ import pytest
 
 from genro_storage import StorageError, StorageManager, StorageNotFoundError
 from genro_storage.exceptions import StorageChangedError
+from genro_storage.hearing import hearing_retries
 from genro_storage.info import Attributes, Checksum
-from genro_storage.retries import hearing_retries
 from tests.services.proxy import Proxy, Refusal
 
 pytestmark = pytest.mark.services

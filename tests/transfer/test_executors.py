@@ -16,8 +16,8 @@ from genro_storage.exceptions import (
     StoragePermissionError,
     StorageValueError,
 )
+from genro_storage.hearing import note_retry
 from genro_storage.mount import Mount
-from genro_storage.retries import note_retry
 from genro_storage.transfer import Place, SerialExecutor, ThreadedExecutor, executors, plan_copy
 from tests.support.trees import Streaming, content, fill, make
 

@@ -14,6 +14,7 @@ from genro_storage import StorageManager
 from genro_storage.exceptions import StorageIOError, StorageNotDirectoryError, StorageValueError
 from genro_storage.transfer import StorageTransferError
 from genro_storage.transfer.pools import PooledExecutor, ShardedExecutor, executor_of
+from tests.support.sharing import make_home
 
 MOUNTS = """
 - {name: src, type: local, path: src}
@@ -23,14 +24,7 @@ MOUNTS = """
 
 @pytest.fixture
 def home(tmp_path):
-    (tmp_path / "dst").mkdir()
-    for number in range(200):
-        directory = tmp_path / "src" / f"d{number % 5}"
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / f"{number}.txt").write_text(f"{number}," * (number % 50))
-    (tmp_path / "src" / "empty").mkdir()
-    (tmp_path / "mounts.yaml").write_text(MOUNTS)
-    return tmp_path
+    return make_home(tmp_path, MOUNTS, files=200, directories=5)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from genro_storage import StorageError, StorageExistsError, StorageManager
 from genro_storage.exceptions import StorageChangedError
-from genro_storage.retries import hearing_bytes
+from genro_storage.hearing import hearing_bytes
 from genro_storage.transfer import resuming
 from genro_storage.transfer.execute import Stopped
 from genro_storage.transfer.place import Place

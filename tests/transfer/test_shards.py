@@ -35,6 +35,7 @@ from genro_storage.transfer.report import Failure
 from genro_storage.transfer.shards import Shard, SharedPlace, _packed, _unpacked, portable
 from genro_storage.transfer.terms import Terms
 from tests.support.pools import Couriers, Lost
+from tests.support.sharing import make_home
 
 MOUNTS = """
 - {name: src, type: local, path: src}
@@ -46,14 +47,7 @@ MOUNTS = """
 @pytest.fixture
 def home(tmp_path):
     """A configuration file with two directories, of which one has 300 files."""
-    (tmp_path / "dst").mkdir()
-    for number in range(300):
-        directory = tmp_path / "src" / f"d{number % 7}"
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / f"{number}.txt").write_text(f"{number}," * (number % 50))
-    (tmp_path / "src" / "empty").mkdir()
-    (tmp_path / "mounts.yaml").write_text(MOUNTS)
-    return tmp_path
+    return make_home(tmp_path, MOUNTS, files=300, directories=7)
 
 
 @pytest.fixture

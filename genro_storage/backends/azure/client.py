@@ -22,8 +22,8 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobBlock, BlobClient, ContainerClient
 
+from ...hearing import note_retry
 from ...info import Checksum, FileInfo
-from ...retries import note_retry
 from ..fsspec_info import moment
 from ..object_stores.client import in_parallel
 from ..object_stores.errors import is_timeout

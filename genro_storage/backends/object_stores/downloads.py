@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from ...retries import note_retry
+from ...hearing import note_retry
 from ..remote import is_transient
 from .engine import Unfit
 

@@ -11,9 +11,9 @@ import errno
 import logging
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from ...hearing import note_left_out
 from ...info import FileInfo
 from ...paths import is_addressable, join, order_key, parent_of
-from ...retries import note_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator

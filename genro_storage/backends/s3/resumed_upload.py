@@ -14,7 +14,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ...retries import note_bytes
+from ...hearing import note_bytes
 from ..remote import is_transient
 from .codes import server_code
 from .requests import along_with

@@ -11,7 +11,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ...retries import note_bytes
+from ...hearing import note_bytes
 from ..object_stores.source import Source
 from ..object_stores.verifying import Verifier, verifier_for
 from ..remote import is_transient

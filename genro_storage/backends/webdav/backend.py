@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, cast
 
 from ...exceptions import locating
+from ...hearing import note_retry
 from ...info import CleanupCount, FileInfo
 from ...paths import join, parent_of
-from ...retries import note_retry
 from ..base import COPY_CHUNK
 from ..errors import RootNotFoundError
 from ..fsspec_info import Profile
