@@ -71,22 +71,23 @@ class _Hearing:
 
 
 _retries: _Subject[BaseException] = _Subject("retries")
-#: An error was no reason to give up: before each further attempt.
-note_retry = _retries.tell
-hearing_retries = _retries.heard_by
-
 _bytes: _Subject[int] = _Subject("bytes")
-#: So many bytes more of a content have gone. For what takes long: not for small files.
-note_bytes = _bytes.tell
-hearing_bytes = _bytes.heard_by
-
 _gone: _Subject[str] = _Subject("gone")
+_left_out: _Subject[str] = _Subject("left_out")
+
+#: An error was no reason to give up: before each further attempt.
+note_retry: Callable[[BaseException], None] = _retries.tell
+hearing_retries: Callable[[Callable[[BaseException], object]], _Hearing] = _retries.heard_by
+
+#: So many bytes more of a content have gone. For what takes long: not for small files.
+note_bytes: Callable[[int], None] = _bytes.tell
+hearing_bytes: Callable[[Callable[[int], object]], _Hearing] = _bytes.heard_by
+
 #: The path of a directory that was listed, and not there any more when it was to be gone through:
 #: what a listing that goes on without it tells is not the whole truth.
-note_gone = _gone.tell
-hearing_gone = _gone.heard_by
+note_gone: Callable[[str], None] = _gone.tell
+hearing_gone: Callable[[Callable[[str], object]], _Hearing] = _gone.heard_by
 
-_left_out: _Subject[str] = _Subject("left_out")
 #: The name of an entry that is in no listing, because no path can express it.
-note_left_out = _left_out.tell
-hearing_left_out = _left_out.heard_by
+note_left_out: Callable[[str], None] = _left_out.tell
+hearing_left_out: Callable[[Callable[[str], object]], _Hearing] = _left_out.heard_by

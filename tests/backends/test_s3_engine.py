@@ -22,9 +22,10 @@ from genro_storage import (
     StorageTimeoutError,
     StorageUnsupportedError,
 )
+from genro_storage.backends.handoff import interruptible
 from genro_storage.backends.object_stores.failures import failure_of
-from genro_storage.backends.object_stores.handoff import interruptible
 from genro_storage.backends.object_stores.kept import shown
+from genro_storage.hearing import hearing_retries
 from genro_storage.info import FileInfo
 from genro_storage.transfer import Place, copy_file
 from tests.services.answers import Answer, AnswerServer
@@ -271,14 +272,15 @@ def test_the_environment_changes_nothing_that_the_mount_says(monkeypatch):
 class _Ranges(http.server.ThreadingHTTPServer):
     """Serves one content by ranges; breaks off after ``longest`` bytes, sends at ``speed``.
 
-    The requests with the numbers ``deaf``, from 1 on, get the whole instead of a range.
+    The requests with the numbers ``deaf``, from 1 on, get the whole instead of a range, and those
+    with the numbers ``failing`` an error of the server.
     """
 
     daemon_threads = True
 
-    def __init__(self, data, *, longest=None, speed=None, etags=('"1"',), deaf=()):
+    def __init__(self, data, *, longest=None, speed=None, etags=('"1"',), deaf=(), failing=()):
         self.data, self.longest, self.speed, self.etags = data, longest, speed, list(etags)
-        self.deaf = deaf
+        self.deaf, self.failing = deaf, failing
         self.asked = []
         super().__init__(("127.0.0.1", 0), _Range)
 
@@ -294,6 +296,9 @@ class _Range(http.server.BaseHTTPRequestHandler):
         server = self.server
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("range", ""))
         server.asked.append(asked and asked[0])
+        if len(server.asked) in server.failing:
+            self.send_error(500, "InternalError")
+            return
         if len(server.asked) in server.deaf:
             asked = None
         etag = server.etags.pop(0) if len(server.etags) > 1 else server.etags[0]
@@ -397,6 +402,19 @@ def test_a_slow_stream_is_helped_by_others(tmp_path):
     with serving(data, speed=6 * MIB) as server, mounted(at(server.url)) as node:
         assert READ["download"](node, tmp_path / "got") == data
         assert len(server.asked) > 1
+
+
+@pytest.mark.slow
+def test_a_helper_that_fails_is_told_and_another_is_tried(tmp_path):
+    data, told = os.urandom(48 * MIB), []
+    with (
+        serving(data, speed=6 * MIB, failing=(2,)) as server,
+        mounted(at(server.url, retries=2)) as node,
+        hearing_retries(told.append),
+    ):
+        assert READ["download"](node, tmp_path / "got") == data
+        assert len(server.asked) > 2
+    assert len(told) == 1
 
 
 def test_a_fast_stream_is_left_alone(tmp_path):

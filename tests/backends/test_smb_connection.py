@@ -94,14 +94,19 @@ def test_a_stream_goes_on_after_an_interrupt_where_it_says_that_it_is(samba, slo
     (samba.data / place / "big.bin").write_bytes(data)
     interrupts = 0
     with (slow / "big.bin").open("rb") as stream:
-        stream.read(300_000)  # from here on it reads ahead
-        while (here := stream.tell()) < len(data) - MIB:
-            with contextlib.suppress(_Interrupt), alarm(0.15):
-                assert stream.read(MIB) == data[here : here + MIB]
-                continue
-            interrupts += 1
-            here = stream.tell()
-            assert stream.read(200_000) == data[here : here + 200_000]
+        # Again from its beginning where the machine was too busy to be interrupted often enough.
+        for _ in range(10):
+            stream.seek(0)
+            stream.read(300_000)  # from here on it reads ahead
+            while (here := stream.tell()) < len(data) - MIB:
+                with contextlib.suppress(_Interrupt), alarm(0.15):
+                    assert stream.read(MIB) == data[here : here + MIB]
+                    continue
+                interrupts += 1
+                here = stream.tell()
+                assert stream.read(200_000) == data[here : here + 200_000]
+            if interrupts > 1:
+                break
     assert interrupts > 1
 
 

@@ -84,7 +84,13 @@ def copied_through_faults(proxy, source, target):
     assert report.copied == MANY
     assert set(met) == set(KINDS), "every kind was to be met"
     assert 0.03 < met.total() / operations.total() < 0.07, "one of twenty was to be broken"
-    assert report.retried == met.total() + own, Counter(each.error[:60] for each in report.retries)
+    # A large file that comes slowly gets a connection beside the first, which may have brought all
+    # before the other meets the end that was laid out for it.
+    unmet = sum(
+        fault == "cut_download" and "range" in asked.headers for asked, fault in proxy.broken
+    )
+    heard = Counter(each.error[:60] for each in report.retries)
+    assert met.total() + own - unmet <= report.retried <= met.total() + own, heard
     return report
 
 

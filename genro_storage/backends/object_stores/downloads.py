@@ -128,6 +128,8 @@ class _Download:
         self._running = 0
         self._opening = False
         self._alone = False
+        #: How many of the further connections came to nothing.
+        self._vain = 0
         self._failure: BaseException | None = None
         self._over = threading.Event()
 
@@ -189,9 +191,14 @@ class _Download:
     def _join(self, donor: _Lane, start: int, stop: int) -> None:
         try:
             body = self._again(start, stop, self._etag)
-        except (Unfit, OSError):
-            # One connection is enough; what is wrong with it, if anything, it finds out itself.
-            self._alone = True
+        except (Unfit, OSError) as error:
+            # One connection is enough, so nothing has failed yet. The next look tries again where
+            # that is worth the while; what else is wrong the first connection finds out itself.
+            self._vain += 1
+            if self._vain > self._bounds.retries or not is_transient(error):
+                self._alone = True
+            else:
+                note_retry(error)
             return
         finally:
             self._opening = False

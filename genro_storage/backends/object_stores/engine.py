@@ -17,9 +17,9 @@ from _thread import get_ident
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from ..handoff import PROCESS, interruptible
 from ..remote import Opened, is_transient, repeated
 from .failures import failure_of
-from .handoff import PROCESS, interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import errno
 import logging
+import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...exceptions import locating
@@ -15,6 +17,7 @@ from ..errors import RootNotFoundError
 from ..fsspec_backend import _is_unfinished as is_unfinished
 from ..fsspec_info import Profile
 from ..fsspec_write import Content
+from ..handoff import interruptible
 from ..remote import RemoteFilesystem, missing_extra
 from ..remote_names import RemoteNames
 from ..temporary_names import refuse_temporary
@@ -211,7 +214,27 @@ class SmbBackend(RemoteNames):
             self._call(lambda fs: fs.set_time(temporary, mtime, strict=False))
 
     def _append(self, content: Content, full: str) -> None:
-        self._call(lambda fs: fs.append(full, lambda: _pieces(content)), repeat=False)
+        """By another thread where this one can be interrupted.
+
+        What was added is taken back by the connection that has added it, while it still has the
+        file to itself; a message that an interrupt cut in two would have been its last.
+        """
+        given_up = threading.Event()
+
+        def chunks() -> Iterator[bytes]:
+            for chunk in _pieces(content):
+                if given_up.is_set():
+                    raise InterruptedError(errno.EINTR, "given up")
+                yield chunk
+
+        context = contextvars.copy_context()
+        interruptible(
+            lambda: context.run(
+                lambda: self._call(lambda fs: fs.append(full, chunks), repeat=False)
+            ),
+            self._options.bounds.timeout,
+            given_up.set,
+        )
 
     def set_mtime(self, path: str, mtime: float) -> None:
         self._call(lambda fs: fs.set_time(path, mtime))
@@ -272,7 +295,8 @@ class SmbBackend(RemoteNames):
 
 def _pieces(content: bytes | Path) -> Iterator[bytes]:
     if isinstance(content, bytes):
-        yield content
+        for start in range(0, len(content), COPY_CHUNK):
+            yield content[start : start + COPY_CHUNK]
         return
     with content.open("rb") as source:
         while chunk := source.read(COPY_CHUNK):

@@ -1,9 +1,11 @@
-"""Calls into native code that the main thread can be interrupted in.
+"""Calls that an interrupt of the main thread must not break in two, or could not end.
 
-Python handles Control-C between its own steps, and a call of obstore is one step until the server
-has answered. So the main thread has another one make the call, and waits for a lock, which an
-interrupt ends. Other threads get no interrupts and call directly. This costs some 25 microseconds;
-a ``Future`` costs a hundred, a coroutine on another thread's loop four hundred.
+Python handles Control-C between its own steps. A call of obstore is one step until the server has
+answered; a message to a server that is interrupted in the middle has ended its connection, and with
+it the means to undo what was half done. So the main thread has another one make the call, and waits
+for a lock, which an interrupt ends. Other threads get no interrupts and call directly. This costs
+some 25 microseconds; a ``Future`` costs a hundred, a coroutine on another thread's loop four
+hundred.
 """
 
 from __future__ import annotations
@@ -80,11 +82,14 @@ _idle: deque[_Worker] = deque()
 _abandoned: deque[_Call] = deque(maxlen=64)
 
 
-def interruptible(step: Callable[[], T], grace: float = 0.0) -> T:
+def interruptible(
+    step: Callable[[], T], grace: float = 0.0, give_up: Callable[[], object] | None = None
+) -> T:
     """``step()``; in the main thread an interrupt is raised at once, and the call goes on alone.
 
     What it does then happens or not, whole: nobody hears of it. With ``grace`` an interrupt is
-    raised when the call has ended, or so many seconds later, or at another interrupt.
+    raised when the call has ended, or so many seconds later, or at another interrupt. ``give_up``
+    tells the call of the interrupt, so that it ends soon.
     """
     if _thread.get_ident() != PROCESS.main:
         return step()
@@ -99,6 +104,8 @@ def interruptible(step: Callable[[], T], grace: float = 0.0) -> T:
     except BaseException:
         ended = False
         try:
+            if give_up is not None:
+                give_up()
             ended = grace > 0 and call.done.acquire(timeout=grace)
         finally:
             if not ended:
