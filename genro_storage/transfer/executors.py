@@ -30,6 +30,10 @@ _BIG_AT_ONCE = 2
 #: a time: the clients of some stores hold all of such a file.
 _HEAVY = 1024 * 1024
 _HEAVY_AT_ONCE = 128 * 1024 * 1024
+#: The same where a kill is to be made good: what was under way then has to be sent again. A large
+#: file has a few small parts under way, and one is enough for a line that loses connections.
+_BIG_RESUMED = 20 * 1024 * 1024
+_HEAVY_RESUMED = 32 * 1024 * 1024
 #: How many small files a thread takes at once at most, and for how long that may be enough work.
 _MOST = 32
 _SECONDS = 0.02
@@ -197,6 +201,18 @@ class _Task(NamedTuple):
     weight: int = 0
 
 
+class _Room(NamedTuple):
+    """How many large files may be under way, for how many bytes each counts, and bytes in all."""
+
+    big: int
+    counts: int
+    bytes: int
+
+
+_ROOM = _Room(_BIG_AT_ONCE, _BIG, _HEAVY_AT_ONCE)
+_ROOM_TO_RESUME = _Room(1, _BIG_RESUMED, _HEAVY_RESUMED)
+
+
 class _Portion(NamedTuple):
     """What a thread has done of what it was given, and in how many seconds."""
 
@@ -211,6 +227,7 @@ class Crew:
     def __init__(self, size: int, transfer: Transfer) -> None:
         self._size = size
         self._transfer = transfer
+        self._room = _ROOM_TO_RESUME if transfer.terms.resume else _ROOM
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[_Portion | BaseException | Event] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -251,7 +268,7 @@ class Crew:
                 continue
             self._under_way -= 1
             if found.weight:
-                self._bytes_under_way -= min(found.weight, _BIG)
+                self._bytes_under_way -= self._counted(found.weight)
                 self._big_under_way -= found.weight > _BIG
             else:
                 self._adapt(len(found.done), found.seconds)
@@ -297,10 +314,10 @@ class Crew:
     def _next_heavy(self) -> deque[Action] | None:
         """Where the heavy file is that may be begun now."""
         # Big ones first: the others fill what those leave, and never keep them waiting.
-        waiting = self._big if self._big and self._big_under_way < _BIG_AT_ONCE else self._heavy
+        waiting = self._big if self._big and self._big_under_way < self._room.big else self._heavy
         if not waiting:
             return None
-        fits = self._bytes_under_way + min(_weight(waiting[0]), _BIG) <= _HEAVY_AT_ONCE
+        fits = self._bytes_under_way + self._counted(_weight(waiting[0])) <= self._room.bytes
         return waiting if fits or not self._bytes_under_way else None
 
     def _hand_out_heavy(self) -> bool:
@@ -311,8 +328,12 @@ class Crew:
         weight = _weight(action)
         self._give(_Task([action], weight))
         self._big_under_way += weight > _BIG
-        self._bytes_under_way += min(weight, _BIG)
+        self._bytes_under_way += self._counted(weight)
         return True
+
+    def _counted(self, weight: int) -> int:
+        """The bytes of a heavy file that are under way at a time."""
+        return self._room.counts if weight > _BIG else weight
 
     def _give(self, task: _Task) -> None:
         self._start(task)

@@ -34,12 +34,8 @@ MANY = 500
 LARGE = [size * MIB for size in (20, 40, 9, 33, 12)]
 #: Of the others.
 SMALL = (0, 900, 4_096, 70_000, 700_000, 2_500_000)
-#: How much may be sent in all, for each byte of the tree.
-#: So many kills have a mean that says something.
-MANY = 20
+#: How much may be sent in all, for each byte of the tree, by a copy and the run after it.
 MOST = 1.1
-#: Bytes that are under way at once, and lost by a kill: four parts of two files, and small ones.
-UNDER_WAY = 2 * 4 * 8 * MIB + 8 * max(SMALL)
 
 COPY = """
 import json, sys
@@ -228,9 +224,7 @@ def killed_and_run_again(ground, source, target, where, kill):
 @pytest.mark.timeout(7200)
 def test_a_killed_upload_is_completed_by_another_run(ground):
     shares = killed_and_run_again(ground, "disk:tree", "far:up", ground.far / "up", by_the_bytes)
-    if len(shares) >= MANY:  # of a few, one is half the mean
-        assert sum(shares) <= MOST * len(shares)
-    assert max(shares) <= 1 + UNDER_WAY / ground.size
+    assert max(shares) <= MOST
 
 
 @pytest.mark.timeout(7200)
@@ -238,9 +232,7 @@ def test_a_killed_download_is_completed_by_another_run(ground):
     ground.copy("disk:tree", "far:tree")
     disk = ground.where / "disk"
     shares = killed_and_run_again(ground, "far:tree", "disk:down", disk / "down", by_the_bytes)
-    if len(shares) >= MANY:  # of a few, one is half the mean
-        assert sum(shares) <= MOST * len(shares)
-    assert max(shares) <= 1 + UNDER_WAY / ground.size
+    assert max(shares) <= MOST
 
 
 @pytest.mark.timeout(7200)
@@ -248,6 +240,4 @@ def test_a_killed_copy_between_local_places_is_completed_by_another_run(ground):
     ground.seconds = ground.time("disk:tree", "disk:once")
     disk = ground.where / "disk"
     shares = killed_and_run_again(ground, "disk:tree", "disk:again", disk / "again", by_the_clock)
-    if len(shares) >= MANY:  # of a few, one is half the mean
-        assert sum(shares) <= MOST * len(shares)
-    assert max(shares) <= 1 + UNDER_WAY / ground.size
+    assert max(shares) <= MOST

@@ -16,14 +16,15 @@ from genro_storage.transfer.execute import Stopped
 from genro_storage.transfer.place import Place
 from genro_storage.transfer.resuming import RESUMABLE, resumable_copy
 from tests.services.proxy import Proxy, Refusal
+from tests.services.s3 import BUCKET
 from tests.support.engines import ENGINES, on_engine
 from tests.support.resuming import MIB, Ground, content, copy
 
 pytestmark = pytest.mark.services
 
-PART = 8 * MIB
-SIZE = 4 * PART + 12345
-COUNT = 5
+PART = 5 * MIB
+SIZE = 7 * PART + 12345
+COUNT = 8
 DATA = content(SIZE)
 OTHER = content(SIZE, 1)
 
@@ -147,6 +148,33 @@ def half(ground, there, break_off):
     assert numbers == [1, 2, 3]
     assert not ground.node("direct:a").exists
     return numbers
+
+
+# moto says of every upload that it was begun in the year 2010.
+@pytest.mark.parametrize("kind", ["rclone"], indirect=True)
+def test_an_upload_of_which_a_kill_has_kept_the_id_is_gone_after_the_next_run(
+    ground, there, client
+):
+    """The server has begun it, and before its answer is noted there is nobody any more."""
+    other = client.create_multipart_upload(
+        Bucket=BUCKET, Key=f"{ground.mounts[1]['prefix']}/another"
+    )
+
+    def gate(asked):
+        if asked.operation != "POST?uploads":
+            return None
+        client.create_multipart_upload(Bucket=BUCKET, Key=f"{ground.mounts[1]['prefix']}/a")
+        process.kill()
+        process.wait()
+        return Refusal(500, "InternalError")
+
+    ground.proxy.gate = gate
+    process = ground._start("disk:a", "far:a")
+    process.communicate()
+    ground.proxy.gate = None
+    assert len(there()) == 2
+    assert again(ground) == EVERYTHING
+    assert list(there()) == [other["UploadId"]]
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import io
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -18,8 +19,8 @@ from ...hearing import note_bytes
 from ..remote import is_transient
 from .codes import server_code
 from .requests import along_with
-from .side_by_side import few_at_a_time
-from .transfer import condition_of, etag_of, named, part_length
+from .side_by_side import AT_ONCE, few_at_a_time
+from .transfer import SMALLEST_PART, condition_of, etag_of, named, part_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -35,6 +36,12 @@ T = TypeVar("T")
 #: What a server says of an upload that nothing more can be done with.
 _OVER = ("NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall")
 
+#: Seconds between two clocks; of a request whose time is further off Amazon says
+#: RequestTimeTooSkewed.
+_CLOCKS_DIFFER = 15 * 60.0
+#: Seconds of sending that may be in vain.
+_BRIEF = 1.0
+
 
 class _Begun(NamedTuple):
     """An upload of a former run, or a new one: its id, and the parts that the server has."""
@@ -42,6 +49,27 @@ class _Begun(NamedTuple):
     upload: str
     parts: dict[int, dict[str, Any]]
     is_new: bool
+
+
+class _Pace:
+    """How many parts may be under way: one where the line is slow, since a kill loses them all.
+
+    More share a line that has room for them. So when all that is under way takes less than a second
+    a kill costs no more than that, and another part may go beside.
+    """
+
+    def __init__(self) -> None:
+        self._at_once = 1
+
+    def __call__(self) -> int:
+        return self._at_once
+
+    def took(self, seconds: float) -> None:
+        """A part has arrived in that time, beside the others."""
+        if seconds < _BRIEF:
+            self._at_once = min(AT_ONCE, self._at_once + 1)
+        elif seconds > 2 * _BRIEF:
+            self._at_once = max(1, self._at_once - 1)
 
 
 class ResumedUpload:
@@ -63,7 +91,9 @@ class ResumedUpload:
         self._extra = extra
         self._notes = notes
         self._take = take
-        self._length = part_length(source.size)
+        # Small ones: those that were under way are what comes again after a kill.
+        self._length = part_length(source.size, SMALLEST_PART)
+        self._pace = _Pace()
         #: Whether the ETags of parts are their MD5; None until one was seen.
         self._has_md5: bool | None = None
         self._reader: ThreadPoolExecutor
@@ -112,16 +142,41 @@ class ResumedUpload:
         about = self._facts(facts)
         lines = self._notes.lines()
         upload = lines[0].get("upload") if lines else None
-        if isinstance(upload, str) and upload:
+        if lines and isinstance(beginning := lines[0].get("beginning"), float):
+            await self._drop_unnoted(beginning)
+        elif isinstance(upload, str) and upload:
             if {**lines[0], "upload": None} != {**about, "upload": None}:
                 await self._transfers.abort(self._key, upload)
             elif (listed := await self._listed(upload)) is not None:
                 return _Begun(upload, await self._confirmed(listed, lines), False)
             elif any(line.get("completing") for line in lines) and await self._is_there():
                 return None
-        upload = await self._transfers.begin(self._key, facts)
+        self._notes.begin(beginning=time.time(), **about)
+        try:
+            upload = await self._transfers.begin(self._key, facts)
+        except OSError as error:
+            if server_code(error) is not None:  # else the server may have begun it nevertheless
+                self._notes.forget()
+            raise
         self._notes.begin(upload=upload, **about)
         return _Begun(upload, {}, True)
+
+    async def _drop_unnoted(self, beginning: float) -> None:
+        """Abort what was begun, and whose id a kill has kept from the notes.
+
+        It is of this very key, holds no part, and was begun about then; nobody else's is likely to
+        be all of that, and whoever loses one begins anew.
+        """
+        for each in await self._unfinished():
+            begun = each.get("Initiated")
+            near = begun is not None and abs(begun.timestamp() - beginning) < _CLOCKS_DIFFER
+            if near and await self._listed(each["UploadId"]) == []:
+                await self._transfers.abort(self._key, each["UploadId"])
+
+    async def _unfinished(self) -> list[dict[str, Any]]:
+        """The uploads of this key that the server knows of, as far as one page tells."""
+        page = await self._transfers.unfinished(self._key)
+        return [each for each in page.get("Uploads", ()) if each["Key"] == self._key]
 
     async def _listed(self, upload: str) -> list[Mapping[str, Any]] | None:
         """The parts that the server has; None where it has no such upload any more."""
@@ -202,7 +257,7 @@ class ResumedUpload:
                 if number not in begun.parts:
                     yield self._send(begun.upload, number)
 
-        sent = await few_at_a_time(missing())
+        sent = await few_at_a_time(missing(), self._pace)
         self._source.require_unchanged()
         parts = sorted([*begun.parts.values(), *sent], key=lambda part: int(part["PartNumber"]))
         self._notes.add(completing=True)
@@ -210,12 +265,14 @@ class ResumedUpload:
 
     async def _send(self, upload: str, number: int) -> dict[str, Any]:
         start, end = self._extent(number)
+        begun = time.monotonic()
         if self._take is not None:
             # Not in the thread that reads, which is waited for at the end.
             await asyncio.to_thread(self._take, end - start)
         data = await self._read(lambda: self._source.piece(start, end))
         found = await self._transfers.send_part(self._key, upload, number, data)
         note_bytes(len(data))
+        self._pace.took(time.monotonic() - begun)
         if not self._has_md5:
             digest, etag = await self._read(lambda: _md5(data)), str(found["ETag"]).strip('"')
             self._has_md5 = digest == etag

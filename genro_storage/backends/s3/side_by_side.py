@@ -6,21 +6,27 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
-__all__ = ["few_at_a_time"]
+__all__ = ["AT_ONCE", "few_at_a_time"]
 
-_AT_ONCE = 4
+#: How many run at most, where nobody says otherwise.
+AT_ONCE = 4
 
 
-async def few_at_a_time(steps: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """The results in order. Where one fails the others are cancelled, and none runs any more."""
+async def few_at_a_time(
+    steps: Iterable[Coroutine[Any, Any, Any]], at_once: Callable[[], int] = lambda: AT_ONCE
+) -> list[Any]:
+    """The results in order. Where one fails the others are cancelled, and none runs any more.
+
+    ``at_once`` says how many may run, before each one that begins.
+    """
     results: list[asyncio.Task[Any]] = []
     pending: set[asyncio.Task[Any]] = set()
     try:
         waiting = iter(steps)
         while True:
-            if len(pending) == _AT_ONCE:
+            while len(pending) >= max(1, at_once()):
                 _, pending = await _first(pending)
             step = next(waiting, None)  # not before there is room: it must be awaited
             if step is None:

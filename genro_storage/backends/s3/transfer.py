@@ -29,6 +29,7 @@ __all__ = [
     "COPY_PART",
     "PART",
     "PUT_AT_ONCE",
+    "SMALLEST_PART",
     "S3Transfers",
     "Sink",
     "condition_of",
@@ -42,6 +43,8 @@ _log = logging.getLogger("genro_storage")
 MIB = 1024 * 1024
 #: Bytes of a part. Several parts are on their way at once, and these are all that is in memory.
 PART = 8 * MIB
+#: The least that services take for a part that is not the last.
+SMALLEST_PART = 5 * MIB
 #: Up to here an upload is one request, whose ETag is the MD5 of the content.
 PUT_AT_ONCE = 32 * MIB
 #: Up to here a copy is one request; the server answers when all is copied.
@@ -369,9 +372,9 @@ class S3Transfers:
         return True
 
 
-def part_length(size: int) -> int:
-    """Bytes of the parts of an upload."""
-    return max(PART, math.ceil(size / _MOST_PARTS / MIB) * MIB)
+def part_length(size: int, least: int = PART) -> int:
+    """Bytes of the parts of an upload, ``least`` and no more parts than a service takes."""
+    return max(least, math.ceil(size / _MOST_PARTS / MIB) * MIB)
 
 
 def named(part: Mapping[str, Any]) -> dict[str, Any]:
