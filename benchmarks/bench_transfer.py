@@ -172,16 +172,23 @@ class Small:
 
     def to_new_places(self, way: Way) -> dict[str, float]:
         """A row in which every single copy has a new place; returns the medians."""
-        used: list[str] = []
+        used: dict[str, str] = {}
 
         def go(name: str) -> None:
-            used.append(self.new_place(way))
-            self.started[name].do(way.step, **way.source, **{way.to: used[-1]}, skip="never")
+            place = self.new_place(way)
+            used[place] = name
+            self.started[name].do(way.step, **way.source, **{way.to: place}, skip="never")
 
         contestants = {name: functools.partial(go, name) for name in self.race.who(way.step)}
         medians = compare(way.title, contestants, rounds=self.race.rounds, warm=self.race.warm)
-        for place in used:
-            self.check(way, place)
+        for place, name in used.items():
+            try:
+                self.check(way, place)
+            except RuntimeError:
+                if name in (OURS, COMMAND):
+                    raise
+                # The server fails under load now and then, and a peer may not notice.
+                print(f"  ! {name}: what has arrived is not what there was", flush=True)
         return medians
 
     def new_place(self, way: Way) -> str:

@@ -149,7 +149,16 @@ class ObstoreTrees(Trees, Obstore):
             for page in obstore.list(self.store, f"{prefix}/", chunk_size=1000)
             for each in page
         }
-        assert found == {name: (size, md5) for name, size, md5 in expected}, prefix
+        wanted = {name: (size, md5) for name, size, md5 in expected}
+        if found != wanted:
+            missing, more = (
+                sorted(wanted.keys() - found.keys()),
+                sorted(found.keys() - wanted.keys()),
+            )
+            other = sorted(
+                name for name in found.keys() & wanted.keys() if found[name] != wanted[name]
+            )
+            raise RuntimeError(f"{prefix}: {missing[:3]=} {more[:3]=} {other[:3]=}")
 
     def remove_all(self, prefix: str) -> None:
         """Remove what is below it."""

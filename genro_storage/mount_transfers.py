@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from .paths import Folding
 from .sharing import SharedMount
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from .info import Attributes, Checksum, FileInfo, Loaded
 
 __all__ = ["MountTransfers"]
@@ -75,6 +78,30 @@ class MountTransfers(MountResuming):
         backend, real = self._at(path)
         try:
             return backend.load(real)
+        except StorageError:
+            raise
+        except Exception as error:
+            raise translate(error, node=self.label(path), action="reading") from error
+
+    def load_each(self, paths: Sequence[str]) -> list[Callable[[], Loaded]]:
+        """As ``load`` of several, each ended by its own call, which raises what that would."""
+        places = [self._at(path) for path in paths]
+        if not all(backend is places[0][0] for backend, _ in places):
+            return [functools.partial(self.load, path) for path in paths]
+        try:
+            ends = places[0][0].load_each([real for _, real in places]) if places else []
+        except StorageError:
+            raise
+        except Exception as error:
+            raise translate(error, node=self.label(paths[0]), action="reading") from error
+        return [
+            functools.partial(self._loaded, path, end)
+            for path, end in zip(paths, ends, strict=True)
+        ]
+
+    def _loaded(self, path: str, end: Callable[[], Loaded]) -> Loaded:
+        try:
+            return end()
         except StorageError:
             raise
         except Exception as error:

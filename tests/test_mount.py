@@ -35,6 +35,7 @@ from genro_storage.backends.base import Backend, WriteHandle
 from genro_storage.backends.base64 import Base64Backend
 from genro_storage.backends.local import LocalBackend
 from genro_storage.backends.memory import MemoryBackend
+from genro_storage.info import Attributes, Loaded
 from genro_storage.mount import Mount
 from genro_storage.uploads import FormTerms, UploadPart, UploadTerms
 
@@ -98,6 +99,7 @@ DOORS = {
     "upload": lambda mount, here: mount.upload(here / "source", "p"),
     "copy": lambda mount, here: mount.copy("p", mount, "q"),
     "load": lambda mount, here: mount.load("p"),
+    "load_each": lambda mount, here: [end() for end in mount.load_each(["p"])],
     "probable_checksum": lambda mount, here: mount.probable_checksum(FileInfo("p", "file")),
     "open_local": lambda mount, here: mount.open_local("p"),
     "upload_open": lambda mount, here: upload_open(mount),
@@ -187,6 +189,7 @@ class Spying(Backend):
 def _spying(verb):
     answers = {
         "stat": lambda path: FileInfo(path, "file", 0),
+        "load_each": lambda paths: [lambda: Loaded(b"", Attributes()) for _ in paths],
         "scan": lambda path: iter(()),
         "find": lambda path: iter(()),
         "find_tree": lambda path: iter(()),
@@ -247,7 +250,7 @@ def test_a_verb_reaches_the_backend_below_the_prefix(verb, tmp_path):
     assert called, spying.calls
     if verb not in PATHLESS - {"remove_many"}:
         first = called[0][1] if verb in ("upload", "resume_upload", "upload_open") else called[0][0]
-        if verb == "remove_many":
+        if verb in ("remove_many", "load_each"):
             first = next(iter(first))
         assert (first.path if isinstance(first, FileInfo) else first) == "pre/fix/p"
     if verb in ("copy", "move"):
@@ -321,6 +324,7 @@ def test_nothing_that_changes_a_storage_is_missing_from_the_matrix():
         "descriptor", "has_content_of", "url", "internal_url", "public_url", "local_path", "address",
         "check", "close", "open_whole", "get_tags", "version_descriptor",
         "load", "probable_checksum", "find_tree", "resume_download", "open_local",
+        "load_each",
     }  # fmt: skip
     assert reads | WRITES | DELETES == VERBS
     assert not reads & (WRITES | DELETES)

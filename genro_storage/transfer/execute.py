@@ -19,6 +19,7 @@ from ..exceptions import (
 )
 from ..hearing import note_bytes
 from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory
+from .ahead import Ahead
 from .attempting import Done, Stopped, UnverifiedError, attempt
 from .events import FileStarted
 from .offering import joined, offered
@@ -95,11 +96,18 @@ class Transfer:
         self._prefix = target.path + "/" if target.path else ""
         self._in_store = terms.version is None and source.mount.can_copy_to(target.mount)
         self._local = terms.version is None and source.mount.local_path(source.path) is not None
-        self._both_local = self._local and target.mount.local_path(target.path) is not None
+        self._is_into_local = target.mount.local_path(target.path) is not None
+        self._both_local = self._local and self._is_into_local
         if self._both_local and terms.bandwidth:
             self._in_store = False  # there is no store that copies, it is this machine
         self._block = CHUNK if terms.bandwidth is None else terms.bandwidth.block(CHUNK)
         self._stopping = threading.Event()
+        #: The contents of small files that are wanted next.
+        self.ahead = Ahead(
+            source.mount,
+            fetches=not (self._in_store or self._local or terms.version or terms.bandwidth),
+            into_local=self._is_into_local,
+        )
 
     @property
     def concurrency(self) -> int:
@@ -210,6 +218,7 @@ class Transfer:
 
     def copy(self, info: FileInfo, target_path: str, *, if_absent: bool = False) -> CopyResult:
         """Copy one file of the source's mount to a path of the target's; see ``copy_file``."""
+        if_absent = if_absent or self.terms.if_absent
         try:
             if self._in_store and self._copies_inside(info, target_path, if_absent):
                 return CopyResult(None, info.size or 0)
@@ -281,7 +290,7 @@ class Transfer:
         return CopyResult(new_path, count)
 
     def _at_once(self, info: FileInfo, target_path: str, if_absent: bool) -> CopyResult:
-        data, kept, told = self.source.mount.load(info.path)
+        data, kept, told = self.ahead.load(info.path)
         if (len(data) if told is None else told) != info.size:
             raise self._changed(info, f"{len(data)} bytes read, {info.size} expected")
         if self.terms.bandwidth:

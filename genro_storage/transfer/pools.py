@@ -12,17 +12,18 @@ from ..exceptions import StorageIOError, StorageNotFoundError, StorageValueError
 from ..paths import join
 from .actions import CompareFile, CopyFile, MakeDirectory
 from .bandwidth import Bandwidth
+from .crew import GOODBYE, Crew
 from .events import FileStarted, Retried
 from .execute import Done
-from .executors import GOODBYE, Crew, Executor, ThreadedExecutor
+from .executors import Executor, ThreadedExecutor
 from .shards import Answer, Shard, SharedPlace, carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .actions import Action
+    from .crew import _Task
     from .execute import Transfer
-    from .executors import _Task
 
 __all__ = ["PooledExecutor", "ShardedExecutor", "executor_of"]
 

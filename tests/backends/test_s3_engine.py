@@ -149,10 +149,13 @@ def test_an_interrupted_upload_comes_before_what_is_written_next(moto_server):
 
 def test_a_second_interrupt_ends_the_waiting_for_an_upload():
     main, ended, begun = threading.main_thread().ident, threading.Event(), time.monotonic()
-    for seconds in (0.2, 0.4):
-        threading.Timer(seconds, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+
+    def interrupt():
+        threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+
+    interrupt()
     with pytest.raises(KeyboardInterrupt):
-        interruptible(lambda: ended.wait(30), 25.0)
+        interruptible(lambda: ended.wait(30), 25.0, interrupt)
     assert time.monotonic() - begun < 10
     ended.set()
 

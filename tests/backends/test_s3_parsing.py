@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 from aiobotocore.parsers import AioRestXMLParser
@@ -12,7 +13,7 @@ from botocore.model import ServiceModel
 from botocore.parsers import ResponseParserError
 
 from genro_storage.backends.s3.likeness import NotS3Error
-from genro_storage.backends.s3.parsing import parser_factory
+from genro_storage.backends.s3.parsing import parser_factory, plain_contents, prepare
 
 _SPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _OBJECT = (
@@ -47,13 +48,25 @@ _VERSIONS = (
 
 
 @pytest.fixture(scope="module")
-def shapes():
-    model = ServiceModel(create_loader().load_service_model("s3", "service-2"))
+def model():
+    return ServiceModel(create_loader().load_service_model("s3", "service-2"))
+
+
+@pytest.fixture(scope="module")
+def shapes(model):
     return lambda operation: model.operation_model(operation).output_shape
 
 
 def parsed(parser, body, shape, status=200):
-    response = {"body": body.encode(), "headers": {}, "status_code": status, "context": {}}
+    response = {
+        "body": body if isinstance(body, bytes) else body.encode(),
+        "headers": {},
+        "status_code": status,
+        "context": {},
+    }
+    if type(parser) is not AioRestXMLParser:
+        operation = SimpleNamespace(name=(shape.name if shape else "").removesuffix("Output"))
+        prepare(response, operation)
     return asyncio.run(parser.parse(response, shape))
 
 
@@ -72,6 +85,65 @@ def test_the_same_as_botocore(shapes, operation, body):
     assert parsed(mine, body, shapes(operation)) == parsed(
         AioRestXMLParser(), body, shapes(operation)
     )
+
+
+_PLAIN = (
+    f"<?xml version='1.0' encoding='UTF-8'?>\n<ListBucketResult {_SPACE}>\n<Name>b</Name>\n  "
+    + "\n".join(
+        _OBJECT.format(key=key, more=_MORE[2]) for key in ("a", "b%2Fc+d", "\u00e4\U0001f600")
+    )
+    + "<Contents>\n <Key>&lt;&#252;&#xFC;&amp;amp;</Key>\n <Size> 7 </Size><ETag></ETag></Contents>"
+    "<IsTruncated>false</IsTruncated><CommonPrefixes><Prefix>p/</Prefix></CommonPrefixes>"
+    "</ListBucketResult>"
+)
+
+
+def test_plain_objects_are_taken_out_before_the_document_is_parsed(shapes):
+    rest, found = plain_contents(_PLAIN.encode())
+    assert len(found) == 4
+    assert b"<Contents>" not in rest
+    mine, shape = parser_factory().create_parser("rest-xml"), shapes("ListObjectsV2")
+    assert parsed(mine, _PLAIN, shape) == parsed(AioRestXMLParser(), _PLAIN, shape)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        _PLAIN.replace("<Name>b", "<!-- <Contents> --><Name>b"),
+        _PLAIN.replace("<Key>a<", "<Key><![CDATA[a]]><"),
+        _PLAIN.replace("<Key>a<", "<Key>a\r\n<"),
+        _PLAIN.replace("<Key>a<", '<Key kind="x">a<'),
+        _PLAIN.replace("<Contents><Key>a", "<Contents ><Key>a"),
+        _PLAIN.replace("<Size>12<", "<Owner><ID>1</ID></Owner><Size>12<", 1),
+        _PLAIN.replace("2026-11-29T05:59:37.000Z", "Wed, 21 Oct 2015 07:28:00 GMT", 1),
+        _PLAIN.replace("UTF-8", "ISO-8859-1").replace("\u00e4\U0001f600", "x").encode("latin-1"),
+    ],
+)
+def test_whatever_else_a_document_may_hold_is_for_the_parser(shapes, odd):
+    body = odd if isinstance(odd, bytes) else odd.encode()
+    assert plain_contents(body) is None
+    mine, shape = parser_factory().create_parser("rest-xml"), shapes("ListObjectsV2")
+    assert parsed(mine, body, shape) == parsed(AioRestXMLParser(), body, shape)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        _PLAIN[: len(_PLAIN) // 2],
+        _PLAIN.removesuffix("</ListBucketResult>"),
+        _PLAIN.replace("&lt;", "& "),
+        _PLAIN.replace("&lt;", "&nbsp;"),
+        _PLAIN.replace("&#252;", "&#0;"),
+        _PLAIN.replace("&#252;", "\x01"),
+        _PLAIN.replace("&#252;", "]]>"),
+        _PLAIN.replace("&#252;", "\uffff"),
+    ],
+)
+def test_a_document_that_is_none_is_refused_as_ever(shapes, broken):
+    mine, shape = parser_factory().create_parser("rest-xml"), shapes("ListObjectsV2")
+    for parser in (mine, AioRestXMLParser()):
+        with pytest.raises(ResponseParserError):
+            parsed(parser, broken, shape)
 
 
 def test_errors_and_odd_answers_too(shapes):

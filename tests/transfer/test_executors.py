@@ -18,7 +18,7 @@ from genro_storage.exceptions import (
 )
 from genro_storage.hearing import note_retry
 from genro_storage.mount import Mount
-from genro_storage.transfer import Place, SerialExecutor, ThreadedExecutor, executors, plan_copy
+from genro_storage.transfer import Place, SerialExecutor, ThreadedExecutor, crew, plan_copy
 from tests.support.trees import Streaming, content, fill, make
 
 MANY = {f"d{number % 7}/f{number}.txt": b"%d" % number for number in range(200)}
@@ -103,7 +103,7 @@ def test_no_more_files_are_under_way_than_asked_for(concurrency):
 
 
 def test_of_large_files_only_a_few_are_under_way(monkeypatch):
-    monkeypatch.setattr(executors, "_BIG", 10)
+    monkeypatch.setattr(crew, "_BIG", 10)
     source, target = Mount("src", Streaming()), Mount("dst", Busy())
     fill(source, "", {f"f{number:02}": b"x" * 11 for number in range(30)})
     report = copied(source, target, concurrency=8)
@@ -121,8 +121,8 @@ class Weighing(Streaming):
 
     def _count(self, size, sign):
         with self.lock:
-            if size > executors._HEAVY:
-                self.now += sign * min(size, executors._BIG)
+            if size > crew._HEAVY:
+                self.now += sign * min(size, crew._BIG)
                 self.files += sign
                 self.most, self.most_files = (
                     max(self.most, self.now),
@@ -144,9 +144,9 @@ class Weighing(Streaming):
     ids=str,
 )
 def test_the_bytes_of_heavy_files_under_way_are_bounded(monkeypatch, sizes, files):
-    monkeypatch.setattr(executors, "_HEAVY", 10)
-    monkeypatch.setattr(executors, "_BIG", 32)
-    monkeypatch.setattr(executors, "_HEAVY_AT_ONCE", 128)
+    monkeypatch.setattr(crew, "_HEAVY", 10)
+    monkeypatch.setattr(crew, "_BIG", 32)
+    monkeypatch.setattr(crew, "_HEAVY_AT_ONCE", 128)
     source, target = Mount("src", Streaming()), Mount("dst", Weighing())
     tree = {f"f{number:02}": b"x" * sizes[number % len(sizes)] for number in range(60)}
     fill(source, "", tree)
@@ -157,8 +157,8 @@ def test_the_bytes_of_heavy_files_under_way_are_bounded(monkeypatch, sizes, file
 
 
 def test_a_heavy_file_that_is_more_than_all_may_be_goes_alone(monkeypatch):
-    monkeypatch.setattr(executors, "_HEAVY", 10)
-    monkeypatch.setattr(executors, "_HEAVY_AT_ONCE", 20)
+    monkeypatch.setattr(crew, "_HEAVY", 10)
+    monkeypatch.setattr(crew, "_HEAVY_AT_ONCE", 20)
     source, target = Mount("src", Streaming()), Mount("dst", Weighing())
     fill(source, "", {f"f{number}": b"x" * 50 for number in range(9)})
     assert copied(source, target, concurrency=8).copied == 9
@@ -166,8 +166,8 @@ def test_a_heavy_file_that_is_more_than_all_may_be_goes_alone(monkeypatch):
 
 
 def test_small_files_flow_beside_heavy_ones_that_wait(monkeypatch):
-    monkeypatch.setattr(executors, "_HEAVY", 10)
-    monkeypatch.setattr(executors, "_HEAVY_AT_ONCE", 50)
+    monkeypatch.setattr(crew, "_HEAVY", 10)
+    monkeypatch.setattr(crew, "_HEAVY_AT_ONCE", 50)
     source, target = Mount("src", Streaming()), Mount("dst", Weighing())
     fill(source, "", {f"a{number}": b"x" * 50 for number in range(9)})
     fill(source, "", {f"b{number:03}": b"x" for number in range(100)})

@@ -12,7 +12,7 @@ import pytest
 
 from genro_storage import StorageManager
 from genro_storage.mount import Mount
-from genro_storage.transfer import Place, executors, plan_copy, pools
+from genro_storage.transfer import Place, crew, plan_copy, pools
 from tests.support.trees import Streaming, content, fill
 
 FILES = {f"f{number:02}": b"x" for number in range(40)}
@@ -34,7 +34,7 @@ class Held(Streaming):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    for module in (executors, pools):
+    for module in (crew, pools):
         monkeypatch.setattr(module, "GOODBYE", 0.05)
 
 

@@ -10,15 +10,14 @@ tell the id of an upload that somebody must forget when it is interrupted.
 from __future__ import annotations
 
 import errno
-import functools
 import re
 import time
 from _thread import get_ident
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..handoff import PROCESS, interruptible
 from ..remote import Opened, is_transient, repeated
+from .answered import Facts, Unfit, facts_of_answer, metadata_of
 from .failures import failure_of
 
 if TYPE_CHECKING:
@@ -27,7 +26,17 @@ if TYPE_CHECKING:
     from ..remote import Bounds
     from .failures import Failure
 
-__all__ = ["AT_ONCE", "CHUNK", "PUT_AT_ONCE", "Body", "Engine", "Facts", "Unfit", "metadata_of"]
+__all__ = [
+    "AT_HAND",
+    "AT_ONCE",
+    "CHUNK",
+    "PUT_AT_ONCE",
+    "Body",
+    "Engine",
+    "Facts",
+    "Unfit",
+    "metadata_of",
+]
 
 T = TypeVar("T")
 
@@ -45,32 +54,16 @@ PUT_AT_ONCE = MIB
 BRISK = 1.0
 _REST = 60.0
 #: Bytes that arrive with the headers, or soon after.
-_AT_HAND = 64 * 1024
+AT_HAND = 64 * 1024
 #: Seconds that an interrupt waits for an upload that is on its way: left alone, it could arrive
 #: after what the same process writes next.
 _GRACE = 2.0
 
-#: What obstore calls the headers of an object that are no user metadata.
-_HEADERS = frozenset(
-    (
-        "Cache-Control",
-        "Content-Disposition",
-        "Content-Encoding",
-        "Content-Language",
-        "Content-Type",
-        "Storage-Class",
-    )
-)
 _HEAD = {"head": True}
 #: What an error has that was explained: one step may be a part of another one.
 _EXPLAINED = "_genro_explained"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What obstore takes for another key, or for none: "a/" becomes "a", and "a//b" is refused.
 _NO_KEY = re.compile(r"[\x00-\x1f\x7f]|(?:^|/)\.{0,2}(?:/|$)")
-
-
-class Unfit(Exception):  # noqa: N818 - it is no error: somebody else does it
-    """obstore cannot do this, here or with this answer; the service's own SDK is to be asked."""
 
 
 class _Native:
@@ -87,34 +80,6 @@ class _Native:
         self.copy: Any = obstore.copy
 
 
-class Facts(NamedTuple):
-    """What the headers of an answer say. ``etag`` with its quotes; ``mtime`` timezone-aware.
-
-    ``attributes``: the well-known headers under their names, user metadata in lower case.
-    """
-
-    size: int
-    etag: str
-    mtime: datetime
-    version: str | None
-    attributes: Mapping[str, str]
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The user metadata, ours among them, as they are stored."""
-        return metadata_of(self.attributes)
-
-
-def metadata_of(attributes: Mapping[str, str]) -> dict[str, str]:
-    """What of the attributes of an answer are user metadata."""
-    return {name: value for name, value in attributes.items() if name not in _HEADERS}
-
-
-#: ``Facts._make`` without a function of Python in between, for what every request makes.
-_facts_of: Callable[[tuple[int, str, datetime, str | None, Mapping[str, str]]], Facts]
-_facts_of = functools.partial(tuple.__new__, Facts)
-
-
 class Body:
     """The content of an answer, or a range of it, that is still to be read; by one thread."""
 
@@ -127,8 +92,8 @@ class Body:
         self.start, self.stop = result.range
         #: As in ``Facts``.
         self.attributes: Mapping[str, str] = result.attributes
-        is_small = self.stop - self.start <= _AT_HAND
-        self._facts: Facts | None = None if is_small else _facts(result)
+        is_small = self.stop - self.start <= AT_HAND
+        self._facts: Facts | None = None if is_small else facts_of_answer(result)
 
     @property
     def facts(self) -> Facts:
@@ -138,7 +103,7 @@ class Body:
         """
         found = self._facts
         if found is None:
-            found = self._facts = _facts(self._result)
+            found = self._facts = facts_of_answer(self._result)
         return found
 
     @property
@@ -237,13 +202,17 @@ class Engine:
     def _fetch(
         self, native: _Native, key: str, options: dict[str, Any] | None, at_once: int
     ) -> tuple[Body, bytes | None]:
-        result = native.get(native.store, key, options=options)
+        return self._taken(native.get(native.store, key, options=options), None, at_once)
+
+    def _taken(self, result: Any, data: bytes | None, at_once: int) -> tuple[Body, bytes | None]:
+        """The answer and its content; ``data`` is that of a small one, where it has come."""
         body = Body(self, result)
         size = body.stop - body.start
-        if size > _AT_HAND:
+        if size > AT_HAND:
             return body, None if size > at_once else body.all()
         try:
-            data = bytes(result.bytes())
+            if data is None:
+                data = bytes(result.bytes())
             if len(data) != size:
                 raise _too_short()
         except Exception:
@@ -413,7 +382,7 @@ class Engine:
 
 
 def _look(native: _Native, key: str) -> Facts:
-    return _facts(native.get(native.store, key, options=_HEAD))
+    return facts_of_answer(native.get(native.store, key, options=_HEAD))
 
 
 def _too_short() -> OSError:
@@ -429,15 +398,6 @@ def _range(start: int, end: int | None, etag: str | None) -> dict[str, Any] | No
     if etag is not None:
         options["if_match"] = etag
     return options or None
-
-
-def _facts(result: Any) -> Facts:
-    meta = result.meta
-    etag, mtime = meta["e_tag"], meta["last_modified"]
-    if not etag or mtime == _EPOCH:
-        # No answer of an object store: obstore follows redirections, to somebody's login page too.
-        raise Unfit("the answer has no ETag or no date")
-    return _facts_of((meta["size"], etag, mtime, meta["version"], result.attributes))
 
 
 def _require_same(body: Body, etag: str) -> None:

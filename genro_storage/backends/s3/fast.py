@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from ..object_stores.ahead import read_each
 from ..object_stores.downloads import MemorySink, download
 from ..object_stores.engine import BRISK, PUT_AT_ONCE, Engine, Facts, Unfit
 from ..object_stores.kept import MD5, kept_metadata, md5_digest, md5_text
@@ -24,7 +26,7 @@ from .sdk_credentials import credentials_of, found_region
 from .store_settings import make_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ...info import FileInfo, Loaded
     from ..object_stores.engine import Body
@@ -169,7 +171,9 @@ class ObstoreFilesystem(S3Filesystem):
 
     def _whole(self, path: str) -> _Whole:
         """All of an object, compared."""
-        body, data = self.engine.read(path)
+        return self._compared(path, *self.engine.read(path))
+
+    def _compared(self, path: str, body: Body, data: bytes | None) -> _Whole:
         if data is None:
             data = self._rest(path, body)
         is_as_kept = self._is_as_kept(body, data)
@@ -184,8 +188,17 @@ class ObstoreFilesystem(S3Filesystem):
         return sink.value()
 
     def load(self, path: str) -> Loaded:
+        return self._loaded(path, lambda: self.engine.read(path))
+
+    def load_each(self, paths: Sequence[str]) -> list[Callable[[], Loaded]]:
+        return [
+            functools.partial(self._loaded, *each)
+            for each in zip(paths, read_each(self.engine, paths), strict=True)
+        ]
+
+    def _loaded(self, path: str, read: Callable[[], tuple[Body, bytes | None]]) -> Loaded:
         try:
-            found = self._whole(path)
+            found = self._compared(path, *read())
         except Unfit:
             return super().load(path)
         return kept_with(found.data, found.body.attributes, verified=found.is_as_kept)

@@ -6,6 +6,7 @@ Every call is one request where S3 allows it. Nothing is cached.
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import re
 from importlib.util import find_spec
@@ -31,7 +32,7 @@ from .stream import S3Stream
 from .transfer import S3Transfers, condition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from ...info import FileInfo
@@ -87,6 +88,10 @@ class S3Filesystem(S3Looks):
             verifier.feed(0, found.data)
             verifier.finish()
         return Loaded(found.data, attributes_of(found.told))
+
+    def load_each(self, paths: Sequence[str]) -> list[Callable[[], Loaded]]:
+        """As ``load`` of several, each ended by its own call."""
+        return [functools.partial(self.load, path) for path in paths]
 
     def get_file(self, rpath: str, lpath: str) -> None:
         with open(lpath, "w+b") as sink:

@@ -6,6 +6,7 @@ And what is the same for each of them is found out once.
 from __future__ import annotations
 
 import errno
+import functools
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from ...info import Attributes
@@ -15,7 +16,7 @@ from .fast_facts import as_attributes
 from .metadata import MOST_METADATA, length_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ...info import Checksum, FileInfo, Loaded
     from ..base import Backend
@@ -62,6 +63,18 @@ class ManyObjects(S3Attributes):
             raise IsADirectoryError(errno.EISDIR, "is a directory", path)
         try:
             return self._store.load(self._full(path))
+        except FileNotFoundError:
+            raise self._missing(path) from None
+
+    def load_each(self, paths: Sequence[str]) -> list[Callable[[], Loaded]]:
+        if not all(paths):
+            return super().load_each(paths)
+        ends = self._store.load_each([self._full(path) for path in paths])
+        return [functools.partial(self._loaded, *each) for each in zip(paths, ends, strict=True)]
+
+    def _loaded(self, path: str, end: Callable[[], Loaded]) -> Loaded:
+        try:
+            return end()
         except FileNotFoundError:
             raise self._missing(path) from None
 

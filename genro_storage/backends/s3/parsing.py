@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from xml.etree.ElementTree import Element
 
-__all__ = ["install", "parser_factory", "plain_contents"]
+__all__ = ["install", "parser_factory", "plain_contents", "prepare"]
 
 #: Where an answer's own status is kept.
 _SAID = "status_code_of_server"
+#: Where the objects of a listing are that were taken out of its document.
+_CONTENTS = "contents_of_listing"
 
 
 def _text(text: str | None) -> str:
@@ -65,11 +67,20 @@ _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 _NAME = re.compile(r"&(?:(\w+)|#(?:x([0-9a-fA-F]+)|([0-9]+)));")
 
 
+#: Comments, raw characters, declarations of names; ends of lines that are to be changed; and what
+#: no document may hold (XML 1.0, 2.2 and 2.4).
+_ODD = re.compile(rb"<!|\]\]>|[\x00-\x08\x0b-\x1f]|\xef\xbf[\xbe\xbf]")
+_NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
 def _character(found: re.Match[str]) -> str:
     name, hexadecimal, decimal = found.groups()
     if name is not None:
         return _NAMED[name]
-    return chr(int(hexadecimal, 16) if hexadecimal is not None else int(decimal))
+    character = chr(int(hexadecimal, 16) if hexadecimal is not None else int(decimal))
+    if _NO_CHARACTER.match(character):
+        raise ValueError("no character of a document")
+    return character
 
 
 def plain_contents(body: bytes) -> tuple[bytes, list[dict[str, Any]]] | None:
@@ -80,8 +91,8 @@ def plain_contents(body: bytes) -> tuple[bytes, list[dict[str, Any]]] | None:
     >>> plain_contents(b"<R><Contents><Key>a&amp;b</Key><Size>3</Size></Contents><KeyCount/></R>")
     (b'<R><KeyCount/></R>', [{'Key': 'a&b', 'Size': 3}])
     """
-    if b"<!" in body or b"\r" in body:
-        return None  # a comment, raw characters, declarations of names; ends of lines to be changed
+    if _ODD.search(body):
+        return None
     head = body[:200].lower()
     if b"encoding" in head and b"utf-8" not in head:
         return None
@@ -118,10 +129,9 @@ class _Parser(AioRestXMLParser):  # type: ignore[misc]
 
     def _do_parse(self, response: Any, shape: Any) -> Any:
         self._answer, self._shape = response, "" if shape is None else shape.name
-        self._contents: list[dict[str, Any]] = []
         found = super()._do_parse(response, shape)
-        if self._contents:
-            found["Contents"] = self._contents
+        if contents := response.get(_CONTENTS):
+            found["Contents"] = contents
         return found
 
     def _do_error_parse(self, response: Any, shape: Any) -> Any:
@@ -143,8 +153,6 @@ class _Parser(AioRestXMLParser):  # type: ignore[misc]
         if answer is None:
             return super()._initial_body_parse(xml_string)
         said = media_type(answer["headers"])
-        if self._shape == "ListObjectsV2Output" and (plain := plain_contents(xml_string)):
-            xml_string, self._contents = plain
         try:
             found = super()._initial_body_parse(xml_string)
         except ResponseParserError as error:
@@ -183,15 +191,24 @@ class _Factory(AioResponseParserFactory):  # type: ignore[misc]
         return (_Parser if kind is AioRestXMLParser else kind)(**self._defaults)
 
 
-def _note_status(response_dict: dict[str, Any], **_: Any) -> None:
+def prepare(response_dict: dict[str, Any], operation_model: Any, **_: Any) -> None:
+    """Note what the others change, and take the objects out of a listing before any parses it.
+
+    botocore parses each answer twice, the first time to see whether it is an error after all.
+    """
     response_dict[_SAID] = response_dict["status_code"]
+    body = response_dict["body"]
+    if operation_model.name == "ListObjectsV2" and isinstance(body, bytes):
+        plain = plain_contents(body)
+        if plain is not None:
+            response_dict["body"], response_dict[_CONTENTS] = plain
 
 
 def install(session: Any) -> None:
     """Have the clients of a session read answers so."""
     session.register_component("response_parser_factory", parser_factory())
     # So named, it comes before those of botocore, one of which makes another status of it.
-    session.register("before-parse.*.*", _note_status)
+    session.register("before-parse.*.*", prepare)
 
 
 def parser_factory() -> Any:

@@ -1,0 +1,325 @@
+"""The threads of one copy: who gets what to do, and how much of it is under way at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from .actions import CompareFile, CopyFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .actions import Action
+    from .events import Event
+    from .execute import Done, Transfer
+
+__all__ = ["GOODBYE", "Crew"]
+
+#: Bytes of the files of which only a few are under way at once: each goes in parts, several at a
+#: time, whose sum is what is in memory, and no more than so many bytes.
+_BIG = 32 * 1024 * 1024
+_BIG_AT_ONCE = 2
+#: Bytes of the files that are handed out one by one, and how many bytes of those are under way at
+#: a time: the clients of some stores hold all of such a file.
+_HEAVY = 1024 * 1024
+_HEAVY_AT_ONCE = 128 * 1024 * 1024
+#: The same where a kill is to be made good: what was under way then has to be sent again. A large
+#: file has a few small parts under way, and one is enough for a line that loses connections.
+_BIG_RESUMED = 20 * 1024 * 1024
+_HEAVY_RESUMED = 32 * 1024 * 1024
+#: How many small files a thread takes at once at most, and for how long that may be enough work.
+#: Where this process is busy all the time, which is what takes the time, the most are taken.
+_MOST = 32
+_SECONDS = 0.02
+_BUSY = 0.8
+#: Seconds between two looks at how busy it is.
+_LOOK = 0.05
+_ANY_TIME = contextlib.nullcontext()
+#: How many actions may wait for their turn behind large files.
+_PATIENT = 1000
+#: Seconds to wait for what is under way, when somebody has interrupted the copy.
+GOODBYE = 2.0
+
+
+_Kind = Literal["small", "compared", "heavy"]
+
+
+class _Task(NamedTuple):
+    """What a thread is given: small files, or a single heavy one, of ``weight`` bytes."""
+
+    actions: list[Action]
+    kind: _Kind = "small"
+    weight: int = 0
+
+
+class _Room(NamedTuple):
+    """How many large files may be under way, for how many bytes each counts, and bytes in all."""
+
+    big: int
+    counts: int
+    bytes: int
+
+
+def _room(to_resume: bool) -> _Room:
+    if to_resume:
+        return _Room(1, _BIG_RESUMED, _HEAVY_RESUMED)
+    return _Room(_BIG_AT_ONCE, _BIG, _HEAVY_AT_ONCE)
+
+
+class _Portion(NamedTuple):
+    """What a thread has done of what it was given, in how many seconds, and of its own work."""
+
+    done: list[Done]
+    task: _Task
+    seconds: float
+    worked: float
+
+
+class _Load:
+    """How busy this process is, of one core."""
+
+    def __init__(self) -> None:
+        self._at = time.perf_counter()
+        self._worked = time.process_time()
+        self.is_full = False
+
+    def look(self) -> None:
+        """Look again, after some time."""
+        now = time.perf_counter()
+        if now - self._at >= _LOOK:
+            worked = time.process_time()
+            self.is_full = worked - self._worked > _BUSY * (now - self._at)
+            self._at, self._worked = now, worked
+
+
+class Crew:
+    """The threads of one run, and what is on its way to and from them."""
+
+    def __init__(self, size: int, transfer: Transfer) -> None:
+        self._size = size
+        self._transfer = transfer
+        self._room = _room(transfer.terms.resume)
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[_Portion | BaseException | Event] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._portion = 1
+        self._load = _Load()
+        #: Whoever has nothing more to wait for, where this process is busy: with others beside it
+        #: would only be interrupted at every call of the system.
+        self._turn = threading.Lock()
+        self._under_way = 0
+        #: Files that are to be compared first, and by how many threads at a time. Those that only
+        #: read a few bytes here are in each other's way, and those that ask a server are not.
+        self._compared: deque[Action] = deque()
+        self._comparing = 0
+        self._comparers = 1
+        self._big_under_way = 0
+        self._bytes_under_way = 0
+        self._big: deque[Action] = deque()
+        self._heavy: deque[Action] = deque()
+        self._exhausted = False
+        self._is_dismissed = False
+        #: By the identity of each thread that works, the file that it is at.
+        self._now: dict[int, str] = {}
+        # What a thread has to tell is told in the one that iterates.
+        self._listener = transfer.listener
+        if self._listener is not None:
+            transfer.listener = self._results.put
+
+    def run(self, actions: Iterator[Action]) -> Iterator[Done]:
+        """Hand out and take in."""
+        transfer = self._transfer
+        failure: Exception | None = None
+        while True:
+            try:
+                while not transfer.is_stopping and self._has_room() and self._hand_out(actions):
+                    pass
+            except Exception as error:  # noqa: BLE001 - raised when what is under way has ended
+                failure = error
+                transfer.stop()
+            if not self._under_way:
+                break
+            found = self._results.get()
+            if isinstance(found, BaseException):
+                raise found
+            if not isinstance(found, _Portion):
+                if self._listener is not None:
+                    self._listener(found)
+                continue
+            self._take_in(found)
+            yield from found.done
+        if failure is not None:
+            raise failure
+
+    def _take_in(self, found: _Portion) -> None:
+        self._under_way -= 1
+        kind, weight = found.task.kind, found.task.weight
+        if kind == "heavy":
+            self._bytes_under_way -= self._counted(weight)
+            self._big_under_way -= weight > _BIG
+            return
+        if kind == "compared":
+            self._comparing -= 1
+            if found.seconds > 2 * self._comparers * found.worked:
+                self._comparers = min(self._size, 2 * self._comparers)
+        self._adapt(len(found.done), found.seconds)
+
+    def leftovers(self) -> Iterator[Done]:
+        """What was done and not yet yielded, when there are no more threads."""
+        while not self._results.empty():
+            found = self._results.get()
+            if isinstance(found, _Portion):
+                yield from found.done
+
+    def _has_room(self) -> bool:
+        return self._under_way < 2 * self._size
+
+    def _hand_out(self, actions: Iterator[Action]) -> bool:
+        """Give some thread something to do; False where there is nothing for now."""
+        if self._hand_out_heavy() or self._hand_out_compared(self._portion):
+            return True
+        portion: list[Action] = []
+        while len(portion) < self._portion and not self._is_full():
+            action = next(actions, None)
+            if action is None:
+                self._exhausted = True
+                break
+            if weight := _weight(action):
+                (self._big if weight > _BIG else self._heavy).append(action)
+            elif action.__class__ is CompareFile:
+                self._compared.append(action)
+            else:
+                portion.append(action)
+                continue
+            if portion or self._next_heavy() or self._is_next_compared(self._portion):
+                break
+        if portion:
+            self._give(_Task(portion))
+            return True
+        return self._hand_out_heavy() or self._hand_out_compared(1)
+
+    def _is_full(self) -> bool:
+        waiting = len(self._big) + len(self._heavy) + len(self._compared)
+        return self._exhausted or waiting >= _PATIENT
+
+    def _is_next_compared(self, least: int) -> bool:
+        return self._comparing < self._comparers and len(self._compared) >= least
+
+    def _hand_out_compared(self, least: int) -> bool:
+        if not self._is_next_compared(least):
+            return False
+        count = min(self._portion, len(self._compared))
+        self._give(_Task([self._compared.popleft() for _ in range(count)], "compared"))
+        self._comparing += 1
+        return True
+
+    def _next_heavy(self) -> deque[Action] | None:
+        """Where the heavy file is that may be begun now."""
+        # Big ones first: the others fill what those leave, and never keep them waiting.
+        waiting = self._big if self._big and self._big_under_way < self._room.big else self._heavy
+        if not waiting:
+            return None
+        fits = self._bytes_under_way + self._counted(_weight(waiting[0])) <= self._room.bytes
+        return waiting if fits or not self._bytes_under_way else None
+
+    def _hand_out_heavy(self) -> bool:
+        waiting = self._next_heavy()
+        if waiting is None:
+            return False
+        action = waiting.popleft()
+        weight = _weight(action)
+        self._give(_Task([action], "heavy", weight))
+        self._big_under_way += weight > _BIG
+        self._bytes_under_way += self._counted(weight)
+        return True
+
+    def _counted(self, weight: int) -> int:
+        """The bytes of a heavy file that are under way at a time."""
+        return self._room.counts if weight > _BIG else weight
+
+    def _give(self, task: _Task) -> None:
+        self._start(task)
+        self._under_way += 1  # only now: what nobody does would be waited for without end
+
+    def _start(self, task: _Task) -> None:
+        if len(self._threads) < min(self._size, self._under_way + 1):
+            # A daemon: what an interrupted process leaves behind is whole, or is not there.
+            thread = threading.Thread(target=self._work, name="genro-storage-copy", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                if not self._threads:
+                    raise
+                self._size = len(self._threads)  # the system has no more of them
+            else:
+                self._threads.append(thread)
+        self._tasks.put(task)
+
+    def _adapt(self, count: int, seconds: float) -> None:
+        """So many files in so many seconds: how many to hand out at once from now on."""
+        self._load.look()
+        if self._load.is_full:
+            self._portion = min(_MOST, 2 * self._portion)
+        elif seconds * self._portion > _SECONDS * count:
+            self._portion = max(1, self._portion // 2)
+        elif self._portion < _MOST and count == self._portion:
+            self._portion *= 2
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            self._carry_out(task)
+
+    def _carry_out(self, task: _Task) -> None:
+        attempt, transfer = self._transfer.attempt, self._transfer
+        started, worked = time.perf_counter(), time.thread_time()
+        done: list[Done] = []
+        here = threading.get_ident()
+        try:
+            waits_for_nobody = transfer.ahead.fetch(task.actions)
+            with self._turn if waits_for_nobody and self._load.is_full else _ANY_TIME:
+                for action in task.actions:
+                    if transfer.is_stopping:
+                        break
+                    self._now[here] = action.relpath
+                    done.append(attempt(action))
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that iterates
+            self._now.pop(here, None)
+            transfer.ahead.forget(task.actions)
+            self._results.put(error)
+        else:
+            transfer.ahead.forget(task.actions)
+            self._now.pop(here, None)
+            seconds = time.perf_counter() - started
+            self._results.put(_Portion(done, task, seconds, time.thread_time() - worked))
+
+    def dismiss(self) -> None:
+        """No more work. What is under way ends first, unless the copy is given up."""
+        if self._is_dismissed:
+            return
+        self._is_dismissed = True
+        if self._under_way:
+            self._transfer.stop()
+        for _ in self._threads:
+            self._tasks.put(None)
+        until = time.monotonic() + GOODBYE
+        for thread in self._threads:
+            if self._under_way:
+                thread.join(max(0.0, until - time.monotonic()))
+            else:
+                thread.join()
+        self._note_left()
+
+    def _note_left(self) -> None:
+        """Say what is still under way, now that nobody waits for it any longer."""
+        self._transfer.left_behind.extend(list(self._now.values()))
+
+
+def _weight(action: Action) -> int:
+    """The bytes of a heavy file; 0 for a small one, and for what is no file."""
+    size = action.source.size or 0 if isinstance(action, CopyFile | CompareFile) else 0
+    return size if size > min(_HEAVY, _BIG) else 0
