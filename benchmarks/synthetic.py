@@ -52,7 +52,7 @@ class Merging:
 
     def hello(self) -> None:
         """All is imported: that is not what is measured."""
-        import genro_storage.transfer.plan  # noqa: F401
+        import genro_storage.transfer.planning.plan  # noqa: F401
 
     def generate(self, count: int) -> None:
         """Both listings, and nothing else."""
@@ -62,9 +62,9 @@ class Merging:
     def merge(self, count: int) -> None:
         """The plan, action by action; raises unless it is right."""
         from genro_storage.strategy import SkipStrategy
-        from genro_storage.transfer.actions import CopyFile, SkipFile
-        from genro_storage.transfer.plan import plan_tree
-        from genro_storage.transfer.rules import decide_by
+        from genro_storage.transfer.planning.actions import CopyFile, SkipFile
+        from genro_storage.transfer.planning.plan import plan_tree
+        from genro_storage.transfer.planning.rules import decide_by
 
         plan = plan_tree(
             listing("here", count),

@@ -29,7 +29,7 @@ from ..transfer import (
     Started,
     TransferReport,
 )
-from ..transfer.mirroring import refusal_to_remove
+from ..transfer.execution.mirroring import refusal_to_remove
 from .options import DryRun, Json
 from .output import console, is_terminal, print_json, say, shown, size
 from .targets import INTERRUPTED

@@ -277,8 +277,8 @@ class NodeTree(NodeCopying):
             return
         # Loading the transfer modules costs more than most programs' nodes do.
         from ..transfer import Place
-        from ..transfer.inside import refuse_into_itself
         from ..transfer.moving import is_hidden_place, move_by_copying
+        from ..transfer.planning.inside import refuse_into_itself
 
         places = Place(here._mount, here._path), Place(there._mount, there._path)
         if inside:

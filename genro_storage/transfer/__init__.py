@@ -10,20 +10,7 @@ return actions, ``execute`` carries actions out, ``copying`` joins the two::
 
 from __future__ import annotations
 
-from .actions import (
-    Action,
-    CompareFile,
-    Conflict,
-    CopyFile,
-    DeleteDirectory,
-    DeleteFile,
-    Filtered,
-    MakeDirectory,
-    SkipFile,
-)
-from .bandwidth import Bandwidth
 from .checking import CheckReport, Compared
-from .checksums import ChecksumCache
 from .copying import CopyPlan, plan_copy
 from .errors import StorageTransferError
 from .events import (
@@ -38,14 +25,27 @@ from .events import (
     Retried,
     Started,
 )
-from .execute import CopyResult, Done, Transfer, copy_file
-from .executors import Executor, SerialExecutor, ThreadedExecutor
-from .filters import Filters
-from .inventory import Inventory
+from .execution.bandwidth import Bandwidth
+from .execution.execute import CopyResult, Done, Transfer, copy_file
+from .execution.executors import Executor, SerialExecutor, ThreadedExecutor
+from .execution.pools import ShardedExecutor
 from .place import Place
-from .pools import ShardedExecutor
-from .progress import Callbacks, JsonLines, RichProgress, TqdmProgress
+from .planning.actions import (
+    Action,
+    CompareFile,
+    Conflict,
+    CopyFile,
+    DeleteDirectory,
+    DeleteFile,
+    Filtered,
+    MakeDirectory,
+    SkipFile,
+)
+from .planning.checksums import ChecksumCache
+from .planning.filters import Filters
+from .planning.inventory import Inventory
 from .report import Failure, PlanSummary, Retry, TransferReport
+from .reporting.progress import Callbacks, JsonLines, RichProgress, TqdmProgress
 
 __all__ = [
     "Action",

@@ -12,25 +12,25 @@ from ..exceptions import StorageError
 from ..hearing import hearing_gone, hearing_left_out, hearing_retries
 from ..paths import join, order_key
 from ..strategy import SkipStrategy
-from .actions import CompareFile, CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
-from .collisions import require_no_collisions
 from .events import Event, FileDone, FileFailed, FileSkipped, Finished, Retried, Started
-from .execute import Stopped
-from .executors import Executor, SerialExecutor, ThreadedExecutor
-from .mirroring import remove_extras
-from .pools import executor_of
+from .execution.execute import Stopped
+from .execution.executors import Executor, SerialExecutor, ThreadedExecutor
+from .execution.mirroring import remove_extras
+from .execution.pools import executor_of
+from .planning.actions import CompareFile, CopyFile, DeleteDirectory, DeleteFile, Filtered, SkipFile
+from .planning.collisions import require_no_collisions
 from .report import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from ..info import FileInfo
-    from .actions import Action
     from .copying import CopyPlan
     from .events import Reporter
-    from .execute import Done, Transfer
-    from .progress import OnFile, OnSkip, Progress
+    from .execution.execute import Done, Transfer
+    from .planning.actions import Action
     from .report import TransferReport
+    from .reporting.progress import OnFile, OnSkip, Progress
     from .terms import Terms
 
 _OF_FILES = (CopyFile, SkipFile, CompareFile)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..exceptions import StorageError
 from ..hearing import hearing_left_out
-from .actions import CompareFile, Conflict, CopyFile, DeleteFile, SkipFile
-from .rules import UNCOPYABLE
+from .planning.actions import CompareFile, Conflict, CopyFile, DeleteFile, SkipFile
+from .planning.rules import UNCOPYABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .actions import Action
     from .copying import CopyPlan
+    from .planning.actions import Action
 
 __all__ = ["CheckReport", "Compared", "State", "compared"]
 

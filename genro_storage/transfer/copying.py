@@ -11,33 +11,33 @@ from ..exceptions import StorageValueError
 from ..hearing import hearing_left_out, hearing_retries
 from ..info import FileInfo
 from ..strategy import SkipStrategy, parse_strategy
-from .actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
 from .applying import Application, Told, refuse_collisions, rehearsed
-from .bandwidth import Bandwidth
-from .compare import Comparison
-from .execute import Transfer
-from .filters import Filters, Patterns, Predicate
-from .inside import outermost_first, refuse_into_itself
-from .listings import refuse_listing, refuse_other_bucket, within
-from .looking import Listings, source_found, target_found
-from .mirroring import refuse_mirror_of_itself
+from .execution.bandwidth import Bandwidth
+from .execution.execute import Transfer
+from .execution.mirroring import refuse_mirror_of_itself
 from .place import Place
-from .plan import plan_file, plan_tree
+from .planning.actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
+from .planning.compare import Comparison
+from .planning.filters import Filters, Patterns, Predicate
+from .planning.inside import outermost_first, refuse_into_itself
+from .planning.listings import refuse_listing, refuse_other_bucket, within
+from .planning.looking import Listings, source_found, target_found
+from .planning.plan import plan_file, plan_tree
+from .planning.resolving import resolved
+from .planning.rules import Decide, SkipFunction, decide_by
+from .planning.wire import PlanHeader, dump_plan, load_plan
 from .report import PlanSummary, TransferReport
-from .resolving import resolved
-from .rules import Decide, SkipFunction, decide_by
 from .terms import OnError, Terms, Verify, checked_on_error, checked_verify
-from .wire import PlanHeader, dump_plan, load_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor as FuturesExecutor
 
-    from .checksums import ChecksumCache
     from .events import Reporter
-    from .executors import Executor
-    from .progress import OnFile, OnSkip, Progress
-    from .wire import Reader, Writer
+    from .execution.executors import Executor
+    from .planning.checksums import ChecksumCache
+    from .planning.wire import Reader, Writer
+    from .reporting.progress import OnFile, OnSkip, Progress
 
 __all__ = ["CopyPlan", "plan_copy"]
 

@@ -13,17 +13,17 @@ from ..exceptions import (
     StorageValueError,
 )
 from ..paths import join, parent_of, split
-from .actions import CopyFile, MakeDirectory, SkipFile
 from .applying import executor_for
 from .place import Place
+from .planning.actions import CopyFile, MakeDirectory, SkipFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..info import FileInfo
-    from .actions import Action
     from .copying import CopyPlan
-    from .execute import Done, Transfer
+    from .execution.execute import Done, Transfer
+    from .planning.actions import Action
 
 __all__ = ["is_hidden_place", "move_by_copying"]
 

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor as FuturesExecutor
 
     from ..info import FileInfo
-    from .bandwidth import Bandwidth
-    from .checksums import ChecksumCache
     from .events import Reporter
-    from .executors import Executor
+    from .execution.bandwidth import Bandwidth
+    from .execution.executors import Executor
+    from .planning.checksums import ChecksumCache
     from .terms import OnError, Verify
 
 __all__ = ["ApplyOptions", "CopyOptions", "LimitOptions", "PlanOptions", "SyncOptions"]

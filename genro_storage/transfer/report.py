@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from .actions import (
+from .planning.actions import (
     Action,
     CompareFile,
     Conflict,
@@ -17,12 +17,12 @@ from .actions import (
     MakeDirectory,
     SkipFile,
 )
-from .rules import UNCOPYABLE
+from .planning.rules import UNCOPYABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from .execute import Done
+    from .execution.execute import Done
 
 __all__ = ["Failure", "PlanSummary", "Retry", "Tally", "TransferReport", "reason_kind"]
 

@@ -9,7 +9,7 @@ from ..exceptions import StorageValueError
 from ..strategy import SkipStrategy
 
 if TYPE_CHECKING:
-    from .bandwidth import Bandwidth
+    from .execution.bandwidth import Bandwidth
 
 __all__ = ["OnError", "Terms", "Verify"]
 

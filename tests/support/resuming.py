@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from genro_storage.transfer.execute import CopyResult, Transfer
+from genro_storage.transfer.execution.execute import CopyResult, Transfer
 from genro_storage.transfer.place import Place
 from genro_storage.transfer.terms import Terms
 from tests.services.proxy import Proxy

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genro_storage.exceptions import StorageValueError
-from genro_storage.transfer.bandwidth import Bandwidth
+from genro_storage.transfer.execution.bandwidth import Bandwidth
 
 
 class Time:

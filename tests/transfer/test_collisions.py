@@ -14,7 +14,7 @@ from genro_storage.info import FileInfo
 from genro_storage.mount import Mount
 from genro_storage.paths import Folding, order_key
 from genro_storage.transfer import CopyPlan, Filters, Place, plan_copy
-from genro_storage.transfer.collisions import Collision, collisions, require_no_collisions
+from genro_storage.transfer.planning.collisions import Collision, collisions, require_no_collisions
 
 CASE, FORM, BOTH = Folding(case=True), Folding(unicode=True), Folding(case=True, unicode=True)
 NFC, NFD = "caf\u00e9", "cafe\u0301"

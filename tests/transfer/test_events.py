@@ -21,9 +21,9 @@ from genro_storage.transfer.events import (
     Retried,
     Started,
 )
-from genro_storage.transfer.meter import Meter
-from genro_storage.transfer.progress import JsonLines
 from genro_storage.transfer.report import TransferReport
+from genro_storage.transfer.reporting.meter import Meter
+from genro_storage.transfer.reporting.progress import JsonLines
 
 EXAMPLES: dict[Event, dict[str, Any]] = {
     Started(): {"event": "started", "files": None, "bytes": None},

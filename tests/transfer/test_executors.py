@@ -18,7 +18,8 @@ from genro_storage.exceptions import (
 )
 from genro_storage.hearing import note_retry
 from genro_storage.mount import Mount
-from genro_storage.transfer import Place, SerialExecutor, ThreadedExecutor, crew, plan_copy
+from genro_storage.transfer import Place, SerialExecutor, ThreadedExecutor, plan_copy
+from genro_storage.transfer.execution import crew
 from tests.support.trees import Streaming, content, fill, make
 
 MANY = {f"d{number % 7}/f{number}.txt": b"%d" % number for number in range(200)}
@@ -288,7 +289,7 @@ class Shaky(Streaming):
 
 
 def test_a_broken_connection_costs_another_attempt_which_the_report_tells(concurrency, monkeypatch):
-    monkeypatch.setattr("genro_storage.transfer.attempting._PAUSE", 0.001)
+    monkeypatch.setattr("genro_storage.transfer.execution.attempting._PAUSE", 0.001)
     source, target = Mount("src", Streaming()), Mount("dst", Shaky(10))
     fill(source, "", MANY)
     report = copied(source, target, concurrency=concurrency)
@@ -298,7 +299,7 @@ def test_a_broken_connection_costs_another_attempt_which_the_report_tells(concur
 
 
 def test_a_connection_that_stays_broken_is_given_up(monkeypatch):
-    monkeypatch.setattr("genro_storage.transfer.attempting._PAUSE", 0.001)
+    monkeypatch.setattr("genro_storage.transfer.execution.attempting._PAUSE", 0.001)
     source, target = Mount("src", Streaming()), Mount("dst", Shaky(1))
     fill(source, "", {"a": b"1"})
     report = copied(source, target, on_error="collect", retries=2)

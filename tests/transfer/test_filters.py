@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from genro_storage.exceptions import StorageValueError
 from genro_storage.info import FileInfo
-from genro_storage.transfer.filters import Filters
+from genro_storage.transfer.planning.filters import Filters
 
 
 def reason(filters: Filters, relpath: str) -> str | None:

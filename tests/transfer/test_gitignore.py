@@ -14,8 +14,8 @@ import pytest
 
 from genro_storage.exceptions import StorageMissingExtraError, StorageValueError
 from genro_storage.info import FileInfo
-from genro_storage.transfer.filters import Filters
-from genro_storage.transfer.gitignore import GitIgnore, pattern_lines
+from genro_storage.transfer.planning.filters import Filters
+from genro_storage.transfer.planning.gitignore import GitIgnore, pattern_lines
 from tests.support.peers import skip_or_fail
 
 NAMES = ("a", "b", "ab", "a.b", "b.a", "!a", "#b", "A", "e1", "[a]")

@@ -19,7 +19,8 @@ from genro_storage import StorageManager
 from genro_storage.exceptions import StorageIOError, StorageNotFoundError, StorageValueError
 from genro_storage.info import FileInfo
 from genro_storage.paths import order_key
-from genro_storage.transfer import Inventory, inventory
+from genro_storage.transfer import Inventory
+from genro_storage.transfer.planning import inventory
 
 COLUMNS = ["Bucket", "Key", "Size", "LastModifiedDate", "ETag"]
 STAMP = "2026-11-01T02:03:04.000Z"

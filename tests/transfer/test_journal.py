@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from genro_storage.transfer import journal
-from genro_storage.transfer.journal import open_entry, state_directory
-from genro_storage.transfer.ranges import Ranges
+from genro_storage.transfer.execution import journal
+from genro_storage.transfer.execution.journal import open_entry, state_directory
+from genro_storage.transfer.execution.ranges import Ranges
 
 ABOUT = {"source": "disk:a", "target": "far:a", "size": 5}
 
@@ -113,7 +113,7 @@ def test_of_a_damaged_file_the_lines_before_the_damage_count(directory, damage, 
 
 def test_an_entry_in_use_is_given_to_nobody_else_until_it_is_closed_or_its_process_is_dead():
     script = (
-        "import sys; from genro_storage.transfer.journal import open_entry\n"
+        "import sys; from genro_storage.transfer.execution.journal import open_entry\n"
         "here = open_entry('a', 'b', {})\n"
         "print(here is not None, flush=True)\n"
         "if here: here.begin(upload='theirs'); print('noted', flush=True); sys.stdin.read()"

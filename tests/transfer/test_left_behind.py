@@ -12,7 +12,8 @@ import pytest
 
 from genro_storage import StorageManager
 from genro_storage.mount import Mount
-from genro_storage.transfer import Place, crew, plan_copy, pools
+from genro_storage.transfer import Place, plan_copy
+from genro_storage.transfer.execution import crew, pools
 from tests.support.trees import Streaming, content, fill
 
 FILES = {f"f{number:02}": b"x" for number in range(40)}

@@ -11,10 +11,16 @@ from genro_storage.exceptions import StorageIOError, StorageValueError
 from genro_storage.info import Checksum, FileInfo
 from genro_storage.paths import order_key
 from genro_storage.strategy import SkipStrategy, parse_strategy
-from genro_storage.transfer.actions import Conflict, CopyFile, Filtered, MakeDirectory, SkipFile
-from genro_storage.transfer.filters import Filters
-from genro_storage.transfer.plan import plan_file, plan_tree
-from genro_storage.transfer.rules import decide_by
+from genro_storage.transfer.planning.actions import (
+    Conflict,
+    CopyFile,
+    Filtered,
+    MakeDirectory,
+    SkipFile,
+)
+from genro_storage.transfer.planning.filters import Filters
+from genro_storage.transfer.planning.plan import plan_file, plan_tree
+from genro_storage.transfer.planning.rules import decide_by
 
 EXISTS = decide_by(SkipStrategy.EXISTS)
 

@@ -13,7 +13,7 @@ import pytest
 from genro_storage import StorageManager
 from genro_storage.exceptions import StorageIOError, StorageNotDirectoryError, StorageValueError
 from genro_storage.transfer import StorageTransferError
-from genro_storage.transfer.pools import PooledExecutor, ShardedExecutor, executor_of
+from genro_storage.transfer.execution.pools import PooledExecutor, ShardedExecutor, executor_of
 from tests.support.sharing import make_home
 
 MOUNTS = """

@@ -20,9 +20,9 @@ from genro_storage.transfer.events import (
     Finished,
     Started,
 )
-from genro_storage.transfer.meter import Meter
-from genro_storage.transfer.progress import RichProgress, TqdmProgress
 from genro_storage.transfer.report import TransferReport
+from genro_storage.transfer.reporting.meter import Meter
+from genro_storage.transfer.reporting.progress import RichProgress, TqdmProgress
 
 MIB = 1024 * 1024
 LONG = "a/very/long/directory/name/日本語/" + "x" * 30 + ".bin"

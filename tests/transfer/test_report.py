@@ -3,7 +3,13 @@ from __future__ import annotations
 import json
 
 from genro_storage.info import FileInfo
-from genro_storage.transfer.actions import Conflict, CopyFile, Filtered, MakeDirectory, SkipFile
+from genro_storage.transfer.planning.actions import (
+    Conflict,
+    CopyFile,
+    Filtered,
+    MakeDirectory,
+    SkipFile,
+)
 from genro_storage.transfer.report import PlanSummary, TransferReport
 
 

@@ -11,10 +11,10 @@ import pytest
 from genro_storage import StorageError, StorageExistsError, StorageManager
 from genro_storage.exceptions import StorageChangedError
 from genro_storage.hearing import hearing_bytes
-from genro_storage.transfer import resuming
-from genro_storage.transfer.execute import Stopped
+from genro_storage.transfer.execution import resuming
+from genro_storage.transfer.execution.execute import Stopped
+from genro_storage.transfer.execution.resuming import RESUMABLE, resumable_copy
 from genro_storage.transfer.place import Place
-from genro_storage.transfer.resuming import RESUMABLE, resumable_copy
 from tests.services.proxy import Proxy
 from tests.support.engines import ENGINES, on_engine
 from tests.support.resuming import MIB, Ground, content, copy

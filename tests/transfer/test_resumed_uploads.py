@@ -11,10 +11,10 @@ from genro_storage import StorageError, StorageExistsError, StorageManager
 from genro_storage.backends.s3 import resumed_upload
 from genro_storage.exceptions import StorageChangedError
 from genro_storage.hearing import hearing_bytes
-from genro_storage.transfer import journal
-from genro_storage.transfer.execute import Stopped
+from genro_storage.transfer.execution import journal
+from genro_storage.transfer.execution.execute import Stopped
+from genro_storage.transfer.execution.resuming import RESUMABLE, resumable_copy
 from genro_storage.transfer.place import Place
-from genro_storage.transfer.resuming import RESUMABLE, resumable_copy
 from tests.services.proxy import Proxy, Refusal
 from tests.services.s3 import BUCKET
 from tests.support.engines import ENGINES, on_engine

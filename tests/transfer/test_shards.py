@@ -31,8 +31,8 @@ from genro_storage.transfer import (
     StorageTransferError,
     TransferReport,
 )
+from genro_storage.transfer.execution.shards import Shard, SharedPlace, _packed, _unpacked, portable
 from genro_storage.transfer.report import Failure
-from genro_storage.transfer.shards import Shard, SharedPlace, _packed, _unpacked, portable
 from genro_storage.transfer.terms import Terms
 from tests.support.pools import Couriers, Lost
 from tests.support.sharing import make_home

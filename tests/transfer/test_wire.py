@@ -16,8 +16,8 @@ from genro_storage.exceptions import StorageValueError
 from genro_storage.info import Checksum, FileInfo
 from genro_storage.paths import is_addressable, is_plain, join
 from genro_storage.strategy import SkipStrategy
-from genro_storage.transfer import actions as known_actions
-from genro_storage.transfer.actions import (
+from genro_storage.transfer.planning import actions as known_actions
+from genro_storage.transfer.planning.actions import (
     CompareFile,
     Conflict,
     CopyFile,
@@ -26,7 +26,7 @@ from genro_storage.transfer.actions import (
     Filtered,
     MakeDirectory,
 )
-from genro_storage.transfer.wire import (
+from genro_storage.transfer.planning.wire import (
     PlanHeader,
     action_from_dict,
     action_to_dict,

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
-from ..exceptions import StoragePathError, StorageValueError
-from ..info import Checksum, EntryType, FileInfo
-from ..paths import is_addressable, join, normalise
+from ...exceptions import StoragePathError, StorageValueError
+from ...info import Checksum, EntryType, FileInfo
+from ...paths import is_addressable, join, normalise
 from .actions import (
     Action,
     CompareFile,

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, overload
 
-from ..exceptions import StorageMissingExtraError
-from ..paths import printable
-from ..sizes import size_text
-from .events import Event, Finished, Started
+from ...exceptions import StorageMissingExtraError
+from ...paths import printable
+from ...sizes import size_text
+from ..events import Event, Finished, Started
 from .meter import Meter
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from .actions import CopyFile, Filtered, SkipFile
+    from ..planning.actions import CopyFile, Filtered, SkipFile
 
 __all__ = [
     "Callbacks",

@@ -8,8 +8,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ..exceptions import StorageValueError
-from ..info import Checksum
+from ...exceptions import StorageValueError
+from ...info import Checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ..durations import in_seconds
-from ..exceptions import StorageValueError
-from ..sizes import in_bytes
+from ...durations import in_seconds
+from ...exceptions import StorageValueError
+from ...sizes import in_bytes
 from .gitignore import GitIgnore
 
 if TYPE_CHECKING:
-    from ..info import FileInfo
+    from ...info import FileInfo
 
 __all__ = ["Age", "Filters", "Patterns", "Predicate", "Size"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..info import Attributes
+from ...info import Attributes
 
 if TYPE_CHECKING:
-    from ..info import FileInfo
+    from ...info import FileInfo
 
 __all__ = ["joined", "offered"]
 

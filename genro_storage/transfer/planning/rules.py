@@ -6,12 +6,12 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
-from ..exceptions import StorageValueError
-from ..strategy import SkipStrategy
+from ...exceptions import StorageValueError
+from ...strategy import SkipStrategy
 from .actions import CompareFile, Conflict, CopyFile, SkipFile
 
 if TYPE_CHECKING:
-    from ..info import Checksum, FileInfo
+    from ...info import Checksum, FileInfo
 
 __all__ = [
     "MISSING",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from ..info import FileInfo
+    from ...info import FileInfo
 
 __all__ = [
     "Action",

@@ -11,22 +11,22 @@ import pickle
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..exceptions import StorageError, StorageExistsError, StorageIOError
-from ..info import FileInfo
-from ..paths import join
-from ..strategy import SkipStrategy
-from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory, SkipFile
-from .compare import Comparison
+from ...exceptions import StorageError, StorageExistsError, StorageIOError
+from ...info import FileInfo
+from ...paths import join
+from ...strategy import SkipStrategy
+from ..place import Place
+from ..planning.actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory, SkipFile
+from ..planning.compare import Comparison
+from ..planning.rules import decide_by
 from .execute import CopyResult, Done, Stopped, Transfer
 from .executors import SerialExecutor, ThreadedExecutor
-from .place import Place
-from .rules import decide_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..sharing import SharedMount
-    from .terms import Terms
+    from ...sharing import SharedMount
+    from ..terms import Terms
 
 __all__ = ["Answer", "Shard", "carry_out", "portable"]
 

@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
-from ..exceptions import StorageIOError, StorageValueError
-from ..info import FileInfo
-from ..paths import is_addressable, join, parent_of
-from .place import Place
+from ...exceptions import StorageIOError, StorageValueError
+from ...info import FileInfo
+from ...paths import is_addressable, join, parent_of
+from ..place import Place
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
 
-    from ..node import StorageNode
+    from ...node import StorageNode
 
 __all__ = ["Inventory"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from ..exceptions import StorageValueError
-from ..paths import parent_of
+from ...exceptions import StorageValueError
+from ...paths import parent_of
+from ..place import Place
 from .inventory import Inventory
-from .place import Place
 
 if TYPE_CHECKING:
-    from ..info import FileInfo
+    from ...info import FileInfo
     from .filters import Filters
 
 __all__ = ["refuse_listing", "refuse_other_bucket", "within"]

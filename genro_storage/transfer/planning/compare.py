@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
-from ..info import Checksum
+from ...info import Checksum
 from .rules import UNDECIDED, Undecided, are_times_equal
 
 if TYPE_CHECKING:
-    from ..info import FileInfo
-    from ..mount import Mount
+    from ...info import FileInfo
+    from ...mount import Mount
+    from ..place import Place
     from .checksums import ChecksumCache
-    from .place import Place
 
 __all__ = ["Comparison", "same_content"]
 

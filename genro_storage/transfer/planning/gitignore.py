@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..exceptions import StorageMissingExtraError, StorageValueError
+from ...exceptions import StorageMissingExtraError, StorageValueError
 from .brackets import extract_brackets
 
 __all__ = ["GitIgnore", "pattern_lines"]

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from ..exceptions import StorageValueError
-from ..sizes import in_bytes, size_text
+from ...exceptions import StorageValueError
+from ...sizes import in_bytes, size_text
 
 __all__ = ["Bandwidth"]
 

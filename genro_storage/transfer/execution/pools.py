@@ -8,12 +8,12 @@ from concurrent import futures
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..exceptions import StorageIOError, StorageNotFoundError, StorageValueError
-from ..paths import join
-from .actions import CompareFile, CopyFile, MakeDirectory
+from ...exceptions import StorageIOError, StorageNotFoundError, StorageValueError
+from ...paths import join
+from ..events import FileStarted, Retried
+from ..planning.actions import CompareFile, CopyFile, MakeDirectory
 from .bandwidth import Bandwidth
 from .crew import GOODBYE, Crew
-from .events import FileStarted, Retried
 from .execute import Done
 from .executors import Executor, ThreadedExecutor
 from .shards import Answer, Shard, SharedPlace, carry_out
@@ -21,7 +21,7 @@ from .shards import Answer, Shard, SharedPlace, carry_out
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .actions import Action
+    from ..planning.actions import Action
     from .crew import _Task
     from .execute import Transfer
 

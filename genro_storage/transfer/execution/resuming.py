@@ -13,14 +13,14 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..draining import TargetFailedError
-from ..exceptions import (
+from ...draining import TargetFailedError
+from ...exceptions import (
     StorageChangedError,
     StorageConnectionError,
     StorageIOError,
     StorageTimeoutError,
 )
-from ..open_files import path_of_open
+from ...open_files import path_of_open
 from .journal import open_entry
 from .ranges import Ranges
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Self
 
-    from ..draining import DescriptorSink
-    from ..info import Attributes, FileInfo
-    from ..mount_resuming import PartialWriter
+    from ...draining import DescriptorSink
+    from ...info import Attributes, FileInfo
+    from ...mount_resuming import PartialWriter
+    from ..place import Place
     from .execute import CopyResult
     from .journal import Entry
-    from .place import Place
 
 __all__ = ["RESUMABLE", "resumable_copy"]
 

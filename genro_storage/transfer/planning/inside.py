@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..exceptions import StorageNotFoundError, StorageValueError
-from ..paths import join
+from ...exceptions import StorageNotFoundError, StorageValueError
+from ...paths import join
 
 if TYPE_CHECKING:
     from typing import Literal
 
-    from ..info import FileInfo
+    from ...info import FileInfo
+    from ..place import Place
     from .actions import Action
     from .filters import Filters
-    from .place import Place
 
 __all__ = ["outermost_first", "refuse_into_itself"]
 

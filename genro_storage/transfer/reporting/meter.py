@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .events import (
+from ..events import (
     BytesMoved,
     Event,
     FileDone,

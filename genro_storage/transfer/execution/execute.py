@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from ..exceptions import (
+from ...exceptions import (
     StorageChangedError,
     StorageError,
     StorageExistsError,
@@ -17,26 +17,26 @@ from ..exceptions import (
     StorageUnsupportedError,
     StorageValueError,
 )
-from ..hearing import note_bytes
-from .actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory
+from ...hearing import note_bytes
+from ..events import FileStarted
+from ..place import Place
+from ..planning.actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory
+from ..planning.rules import UNCOMPARED, are_times_equal
+from ..terms import Terms
 from .ahead import Ahead
 from .attempting import Done, Stopped, UnverifiedError, attempt
-from .events import FileStarted
 from .offering import joined, offered
-from .place import Place
-from .rules import UNCOMPARED, are_times_equal
-from .terms import Terms
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Callable
 
-    from ..batch import MountBatch
-    from ..info import Attributes, FileInfo
-    from ..mount import Mount
-    from .compare import Comparison
-    from .events import Event
-    from .rules import Decide
+    from ...batch import MountBatch
+    from ...info import Attributes, FileInfo
+    from ...mount import Mount
+    from ..events import Event
+    from ..planning.compare import Comparison
+    from ..planning.rules import Decide
 
 __all__ = ["CHUNK", "CopyResult", "Done", "Stopped", "Transfer", "copy_file"]
 
@@ -103,7 +103,7 @@ class Transfer:
         self._block = CHUNK if terms.bandwidth is None else terms.bandwidth.block(CHUNK)
         self._stopping = threading.Event()
         #: The contents of small files that are wanted next.
-        self.ahead = Ahead(
+        self.ahead: Ahead = Ahead(
             source.mount,
             fetches=not (self._in_store or self._local or terms.version or terms.bandwidth),
             into_local=self._is_into_local,

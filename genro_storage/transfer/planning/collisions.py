@@ -12,15 +12,15 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..exceptions import StorageCollisionError
-from ..paths import Folding, join, order_key
+from ...exceptions import StorageCollisionError
+from ...paths import Folding, join, order_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ..info import FileInfo
+    from ...info import FileInfo
+    from ..place import Place
     from .filters import Filters
-    from .place import Place
 
 __all__ = ["Collision", "collisions", "require_no_collisions"]
 

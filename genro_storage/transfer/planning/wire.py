@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..exceptions import StorageValueError
-from ..strategy import SkipStrategy, parse_strategy
+from ...exceptions import StorageValueError
+from ...strategy import SkipStrategy, parse_strategy
 from .wire_actions import (
     action_from_dict,
     action_to_dict,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..exceptions import StorageIOError
-from ..paths import is_addressable
+from ...exceptions import StorageIOError
+from ...paths import is_addressable
 from .actions import (
     Conflict,
     CopyFile,
@@ -25,7 +25,7 @@ from .rules import MISSING, UNCOMPARED, UNCOPYABLE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..info import FileInfo
+    from ...info import FileInfo
     from .actions import Action
     from .filters import Filters
     from .rules import Decide

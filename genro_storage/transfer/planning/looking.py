@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..exceptions import (
+from ...exceptions import (
     StorageIsDirectoryError,
     StorageNotDirectoryError,
     StorageNotFoundError,
@@ -15,13 +15,13 @@ from ..exceptions import (
     StorageValueError,
     StorageVersionError,
 )
-from ..info import FileInfo
-from ..paths import split
+from ...info import FileInfo
+from ...paths import split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .place import Place
+    from ..place import Place
 
     Enter = Callable[[FileInfo], bool] | None
 

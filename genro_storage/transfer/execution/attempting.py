@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..exceptions import (
+from ...exceptions import (
     StorageChangedError,
     StorageConnectionError,
     StorageError,
     StorageIOError,
     StorageTimeoutError,
 )
-from ..hearing import hearing_bytes, hearing_retries, note_retry
-from .actions import CompareFile, CopyFile
-from .events import BytesMoved, Retried
-from .rules import MISSING
+from ...hearing import hearing_bytes, hearing_retries, note_retry
+from ..events import BytesMoved, Retried
+from ..planning.actions import CompareFile, CopyFile
+from ..planning.rules import MISSING
 
 if TYPE_CHECKING:
-    from .actions import Action
+    from ..planning.actions import Action
     from .execute import CopyResult, Transfer
 
 __all__ = ["Done", "Stopped", "UnverifiedError", "attempt"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .actions import CopyFile
+from ..planning.actions import CopyFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..info import Loaded
-    from ..mount import Mount
-    from .actions import Action
+    from ...info import Loaded
+    from ...mount import Mount
+    from ..planning.actions import Action
 
 __all__ = ["Ahead"]
 

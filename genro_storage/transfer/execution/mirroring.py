@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..exceptions import (
+from ...exceptions import (
     StorageError,
     StorageNotDirectoryError,
     StorageNotEmptyError,
     StorageNotFoundError,
     StorageValueError,
 )
-from ..paths import join
-from .actions import DeleteDirectory, DeleteFile, SkipFile
-from .plan import plan_tree
-from .rules import UNCOPYABLE
+from ...paths import join
+from ..planning.actions import DeleteDirectory, DeleteFile, SkipFile
+from ..planning.plan import plan_tree
+from ..planning.rules import UNCOPYABLE
 
 if TYPE_CHECKING:
-    from ..info import FileInfo
-    from .copying import CopyPlan
-    from .place import Place
-    from .report import Tally
+    from ...info import FileInfo
+    from ..copying import CopyPlan
+    from ..place import Place
+    from ..report import Tally
 
 __all__ = ["refusal_to_remove", "refuse_mirror_of_itself", "remove_extras"]
 

@@ -12,9 +12,9 @@ from .crew import Crew
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from ..batch import MountBatch
-    from .actions import Action
-    from .events import Event
+    from ...batch import MountBatch
+    from ..events import Event
+    from ..planning.actions import Action
     from .execute import Done, Transfer
 
 __all__ = ["Executor", "SerialExecutor", "ThreadedExecutor"]

@@ -9,13 +9,13 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from .actions import CompareFile, CopyFile
+from ..planning.actions import CompareFile, CopyFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .actions import Action
-    from .events import Event
+    from ..events import Event
+    from ..planning.actions import Action
     from .execute import Done, Transfer
 
 __all__ = ["GOODBYE", "Crew"]

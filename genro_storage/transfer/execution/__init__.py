@@ -1,0 +1,1 @@
+"""Doing it: one file, many at a time, by other processes, again where a run was interrupted."""
