@@ -37,7 +37,7 @@ from .spellings import nearest_directory
 from .temporary_names import PREFIX, is_temporary, refuse_temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..paths import Folding
     from .base import WriteHandle
@@ -195,6 +195,21 @@ class LocalBackend(PartialFiles):
             os.close(descriptor)
         kept = Attributes(before.st_mtime, st.S_IMODE(before.st_mode), offered=True)
         return Loaded(data, kept, before.st_size)
+
+    def load_each(self, paths: Sequence[str]) -> list[Callable[[], Loaded]]:
+        return [self._loaded(path) for path in paths]
+
+    def _loaded(self, path: str) -> Callable[[], Loaded]:
+        try:
+            found = self.load(path)
+        except Exception as error:  # noqa: BLE001 - raised when it is its turn
+            failure = error
+
+            def fail() -> Loaded:
+                raise failure
+
+            return fail
+        return lambda: found
 
     # -- writing ------------------------------------------------------------------------------
 

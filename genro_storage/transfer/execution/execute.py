@@ -105,7 +105,7 @@ class Transfer:
         #: The contents of small files that are wanted next.
         self.ahead: Ahead = Ahead(
             source.mount,
-            fetches=not (self._in_store or self._local or terms.version or terms.bandwidth),
+            fetches=not (self._in_store or self._both_local or terms.version or terms.bandwidth),
             into_local=self._is_into_local,
         )
 
