@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -18,7 +19,13 @@ from genro_storage.exceptions import (
 )
 from genro_storage.hearing import note_retry
 from genro_storage.mount import Mount
-from genro_storage.transfer import Place, SerialExecutor, ThreadedExecutor, plan_copy
+from genro_storage.transfer import (
+    Place,
+    SerialExecutor,
+    ThreadedExecutor,
+    Transfer,
+    plan_copy,
+)
 from genro_storage.transfer.execution import crew
 from tests.support.trees import Streaming, content, fill, make
 
@@ -425,3 +432,95 @@ def test_an_executor_of_ours_may_be_named(executor):
     source, target = mounts()
     fill(source, "", MANY)
     assert copied(source, target, executor=executor).copied == 200
+
+
+# -- files that are to be compared first ----------------------------------------------------------
+
+
+class Read(Streaming):
+    """Takes ``pause`` seconds for each reading, and knows who has read."""
+
+    def __init__(self, pause=0.0):
+        super().__init__()
+        self.pause, self.who, self.now, self.most = pause, Counter(), 0, 0
+        self.lock = threading.Lock()
+
+    def read_bytes(self, path, *arguments, **options):
+        with self.lock:
+            self.who[threading.get_ident()] += 1
+            self.now += 1
+            self.most = max(self.most, self.now)
+        if self.pause:
+            time.sleep(self.pause)
+        with self.lock:
+            self.now -= 1
+        return super().read_bytes(path, *arguments, **options)
+
+
+def compared(pause, **options):
+    source, target = Mount("src", Read(pause)), Mount("dst", Streaming())
+    for mount, path in ((source, ""), (target, "out")):
+        fill(mount, path, MANY)
+    fill(target, "out", {"d0/f0.txt": b"!", "d3/f10.txt": b"!!"})  # as long, and other contents
+    report = plan_copy(Place(source, ""), Place(target, "out"), skip="hash").apply(**options)
+    assert (report.copied, report.skipped, report.failed) == (2, len(MANY) - 2, 0)
+    assert content(target, "out") == MANY
+    return source.backend
+
+
+@pytest.mark.parametrize(
+    ("portions", "comparers"),
+    [
+        ([(0.001, 0.0001)], 0),  # as after a change of processes
+        ([(0.1, 0.08)] * 9, 0),
+        ([(0.01, 0.001)], 2),
+        ([(0.01, 0.001), (0.01, 0.001)], 4),
+        ([(0.01, 0.001), (0.01, 0.004)], 2),  # in each other's way
+        ([(0.01, 0.0001)] * 9, 5),
+    ],
+)
+def test_what_is_at_hand_is_compared_by_the_thread_that_plans(portions, comparers):
+    transfer = Transfer(Place(Mount("src", Streaming()), ""), Place(Mount("dst", Streaming()), ""))
+    team = crew.Crew(5, transfer)
+    for seconds, worked in portions:
+        team._comparing = team._under_way = 1
+        team._take_in(crew._Portion([], crew._Task([], "compared"), seconds, worked))
+    assert team._comparers == comparers
+
+
+def test_the_thread_that_plans_begins():
+    assert compared(0.0, concurrency=4).who[threading.get_ident()] > 0
+
+
+@pytest.mark.parametrize("how", ["threads", "pool"])
+def test_what_takes_its_time_is_compared_by_all_threads(how):
+    if how == "threads":
+        read = compared(0.01, concurrency=4)
+    else:
+        with ThreadPoolExecutor(4) as pool:
+            read = compared(0.01, executor=pool)
+        assert read.who[threading.get_ident()] == 0
+    assert read.most == 4
+
+
+def test_an_error_while_comparing_is_that_file_s_and_an_interrupt_ends_it():
+    class Broken(Read):
+        def read_bytes(self, path, *arguments, **options):
+            if path == "d0/f7.txt":
+                raise self.error
+            return super().read_bytes(path, *arguments, **options)
+
+    for error in (PermissionError(13, "not this"), KeyboardInterrupt()):
+        source, target = Mount("src", Broken()), Mount("dst", Streaming())
+        source.backend.error = error
+        for mount, path in ((source, ""), (target, "out")):
+            fill(mount, path, MANY)
+        plan = plan_copy(Place(source, ""), Place(target, "out"), skip="hash")
+        if isinstance(error, KeyboardInterrupt):
+            with pytest.raises(KeyboardInterrupt):
+                plan.apply(concurrency=4)
+            assert threads() == []
+            continue
+        report = plan.apply(concurrency=4, on_error="collect")
+        assert [each.relpath for each in report.failures] == ["d0/f7.txt"]
+        assert report.skipped == len(MANY) - 1

@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from ..planning.actions import CompareFile, CopyFile
 
@@ -37,6 +37,8 @@ _HEAVY_RESUMED = 32 * 1024 * 1024
 _MOST = 32
 _SECONDS = 0.02
 _BUSY = 0.8
+#: Seconds of waiting that say nothing: the system has had something else to do.
+_BRIEF = 0.002
 #: Seconds between two looks at how busy it is.
 _LOOK = 0.05
 _ANY_TIME = contextlib.nullcontext()
@@ -100,6 +102,9 @@ class _Load:
 class Crew:
     """The threads of one run, and what is on its way to and from them."""
 
+    #: Whether the thread that plans may compare small files, too.
+    _compares_itself: ClassVar[bool] = True
+
     def __init__(self, size: int, transfer: Transfer) -> None:
         self._size = size
         self._transfer = transfer
@@ -113,11 +118,12 @@ class Crew:
         #: would only be interrupted at every call of the system.
         self._turn = threading.Lock()
         self._under_way = 0
-        #: Files that are to be compared first, and by how many threads at a time. Those that only
-        #: read a few bytes here are in each other's way, and those that ask a server are not.
+        #: Files that are to be compared first, and by how many threads at a time: by the one that
+        #: plans, unless it turns out that they wait for something. Those that only read a few bytes
+        #: here are in each other's way, and those that ask a server are not.
         self._compared: deque[Action] = deque()
         self._comparing = 0
-        self._comparers = 1
+        self._comparers = 0 if self._compares_itself else 1
         self._big_under_way = 0
         self._bytes_under_way = 0
         self._big: deque[Action] = deque()
@@ -165,9 +171,16 @@ class Crew:
             return
         if kind == "compared":
             self._comparing -= 1
-            if found.seconds > 2 * self._comparers * found.worked:
-                self._comparers = min(self._size, 2 * self._comparers)
+            self._widen(found)
         self._adapt(len(found.done), found.seconds)
+
+    def _widen(self, found: _Portion) -> None:
+        """More threads to compare by, where those that do mostly wait, and not for each other."""
+        if not self._comparers:
+            if found.seconds > _BRIEF and found.seconds > 4 * found.worked:
+                self._comparers = min(self._size, 2)
+        elif found.seconds > 2 * self._comparers * found.worked:
+            self._comparers = min(self._size, 2 * self._comparers)
 
     def leftovers(self) -> Iterator[Done]:
         """What was done and not yet yielded, when there are no more threads."""
@@ -208,13 +221,22 @@ class Crew:
         return self._exhausted or waiting >= _PATIENT
 
     def _is_next_compared(self, least: int) -> bool:
-        return self._comparing < self._comparers and len(self._compared) >= least
+        if len(self._compared) < least:
+            return False
+        if self._comparers:
+            return self._comparing < self._comparers
+        return not self._comparing and self._under_way < self._size
 
     def _hand_out_compared(self, least: int) -> bool:
         if not self._is_next_compared(least):
             return False
         count = min(self._portion, len(self._compared))
-        self._give(_Task([self._compared.popleft() for _ in range(count)], "compared"))
+        task = _Task([self._compared.popleft() for _ in range(count)], "compared")
+        if self._comparers:
+            self._give(task)
+        else:
+            self._under_way += 1
+            self._carry_out(task)
         self._comparing += 1
         return True
 

@@ -6,7 +6,7 @@ import queue
 import time
 from concurrent import futures
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from ...exceptions import StorageIOError, StorageNotFoundError, StorageValueError
 from ...paths import join
@@ -57,6 +57,8 @@ class PooledExecutor(ThreadedExecutor):
 
 
 class _PooledCrew(Crew):
+    _compares_itself: ClassVar[bool] = False
+
     def __init__(self, size: int, transfer: Transfer, pool: futures.Executor) -> None:
         super().__init__(size, transfer)
         self._pool = pool
