@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Self
 
 __all__ = [
@@ -157,6 +157,17 @@ class Loaded(NamedTuple):
     data: bytes
     attributes: Attributes
     told_size: int | None = None
+
+
+class Coming(NamedTuple):
+    """Small files that were asked for together; each ends by its own call, as ``load`` would.
+
+    ``ends`` has None for what is to be loaded by itself after all. ``have_come``: none of the calls
+    waits for anybody.
+    """
+
+    ends: Sequence[Callable[[], Loaded] | None]
+    have_come: bool
 
 
 class WriteOptions(TypedDict, total=False):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .backends.dynamic import DynamicRoot
 from .backends.local_read import length_of
 from .exceptions import StorageError, StorageValueError, translate, translating
+from .info import Coming
 from .mount_resuming import MountResuming
 from .paths import Folding
 from .sharing import SharedMount
@@ -83,21 +84,24 @@ class MountTransfers(MountResuming):
         except Exception as error:
             raise translate(error, node=self.label(path), action="reading") from error
 
-    def load_each(self, paths: Sequence[str]) -> list[Callable[[], Loaded]]:
-        """As ``load`` of several, each ended by its own call, which raises what that would."""
+    def load_each(self, paths: Sequence[str]) -> Coming | None:
+        """As ``load`` of several, whose contents come together; None where there is no such way."""
         places = [self._at(path) for path in paths]
         if not all(backend is places[0][0] for backend, _ in places):
-            return [functools.partial(self.load, path) for path in paths]
+            return None
         try:
-            ends = places[0][0].load_each([real for _, real in places]) if places else []
+            found = places[0][0].load_each([real for _, real in places]) if places else None
         except StorageError:
             raise
         except Exception as error:
             raise translate(error, node=self.label(paths[0]), action="reading") from error
-        return [
-            functools.partial(self._loaded, path, end)
-            for path, end in zip(paths, ends, strict=True)
+        if found is None:
+            return None
+        ends = [
+            end and functools.partial(self._loaded, path, end)
+            for path, end in zip(paths, found.ends, strict=True)
         ]
+        return Coming(ends, found.have_come)
 
     def _loaded(self, path: str, end: Callable[[], Loaded]) -> Loaded:
         try:

@@ -35,7 +35,7 @@ from genro_storage.backends.base import Backend, WriteHandle
 from genro_storage.backends.base64 import Base64Backend
 from genro_storage.backends.local import LocalBackend
 from genro_storage.backends.memory import MemoryBackend
-from genro_storage.info import Attributes, Loaded
+from genro_storage.info import Attributes, Coming, Loaded
 from genro_storage.mount import Mount
 from genro_storage.uploads import FormTerms, UploadPart, UploadTerms
 
@@ -99,7 +99,7 @@ DOORS = {
     "upload": lambda mount, here: mount.upload(here / "source", "p"),
     "copy": lambda mount, here: mount.copy("p", mount, "q"),
     "load": lambda mount, here: mount.load("p"),
-    "load_each": lambda mount, here: [end() for end in mount.load_each(["p"])],
+    "load_each": lambda mount, here: [end() for end in mount.load_each(["p"]).ends],
     "probable_checksum": lambda mount, here: mount.probable_checksum(FileInfo("p", "file")),
     "open_local": lambda mount, here: mount.open_local("p"),
     "upload_open": lambda mount, here: upload_open(mount),
@@ -189,7 +189,7 @@ class Spying(Backend):
 def _spying(verb):
     answers = {
         "stat": lambda path: FileInfo(path, "file", 0),
-        "load_each": lambda paths: [lambda: Loaded(b"", Attributes()) for _ in paths],
+        "load_each": lambda paths: Coming([lambda: Loaded(b"", Attributes())] * len(paths), True),
         "scan": lambda path: iter(()),
         "find": lambda path: iter(()),
         "find_tree": lambda path: iter(()),

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 from ..capabilities import BackendCapabilities
-from ..info import Attributes, CleanupCount, FileInfo, Loaded
+from ..info import Attributes, CleanupCount, Coming, FileInfo, Loaded
 from .base import COPY_CHUNK
 from .local_append import AppendFile
 from .local_links import RealParents, follow_inside, rename
@@ -196,8 +196,8 @@ class LocalBackend(PartialFiles):
         kept = Attributes(before.st_mtime, st.S_IMODE(before.st_mode), offered=True)
         return Loaded(data, kept, before.st_size)
 
-    def load_each(self, paths: Sequence[str]) -> list[Callable[[], Loaded]]:
-        return [self._loaded(path) for path in paths]
+    def load_each(self, paths: Sequence[str]) -> Coming:
+        return Coming([self._loaded(path) for path in paths], True)
 
     def _loaded(self, path: str) -> Callable[[], Loaded]:
         try:

@@ -6,12 +6,11 @@ Each has a default, so that a backend overrides one only where it can do better.
 from __future__ import annotations
 
 import errno
-import functools
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from ..hearing import note_bytes
-from ..info import Attributes, Loaded
+from ..info import Attributes, Coming, Loaded
 from ..open_files import path_of_open
 from ..paths import Folding
 from .resuming import ResumingVerbs
@@ -87,13 +86,12 @@ class TransferVerbs(ResumingVerbs):
         """All of a small file, and what was kept with it, as far as reading it tells by itself."""
         return Loaded(self.read_bytes(path), Attributes(offered=True))
 
-    def load_each(self, paths: Sequence[str]) -> list[Callable[[], Loaded]]:
-        """As ``load`` of several, each ended by its own call, which raises what that would.
+    def load_each(self, paths: Sequence[str]) -> Coming | None:
+        """As ``load`` of several, whose contents come one after the other before any is used.
 
-        What has to be waited for may have been waited for by then: for all of them one after the
-        other, in fewer steps than it takes with other work in between.
+        In fewer steps than it takes with other work in between. None where there is no such way.
         """
-        return [functools.partial(self.load, path) for path in paths]
+        return None
 
     def open_local(self, path: str) -> int | None:
         """A descriptor to read a file of this machine by, which the caller closes; else None.

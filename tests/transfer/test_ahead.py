@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 
 import pytest
 
+from genro_storage import StorageManager
 from genro_storage.backends.local import LocalBackend
 from genro_storage.backends.memory import MemoryBackend
-from genro_storage.exceptions import StorageChangedError, StoragePermissionError
+from genro_storage.exceptions import (
+    StorageChangedError,
+    StorageNotFoundError,
+    StoragePermissionError,
+    StorageTimeoutError,
+)
+from genro_storage.info import Coming
 from genro_storage.mount import Mount
-from genro_storage.transfer import CopyFile, Place, ThreadedExecutor, plan_copy
+from genro_storage.transfer import CopyFile, Place, ThreadedExecutor, Transfer, plan_copy
 from genro_storage.transfer.execution import crew
 from genro_storage.transfer.execution.ahead import Ahead
+from genro_storage.transfer.terms import Terms
+from tests.services.proxy import Proxy
 from tests.support.trees import Streaming, content, fill
 
 MANY = {f"d{number % 3}/f{number:03}": b"%d" % number for number in range(150)}
@@ -34,7 +44,7 @@ class Eager(Streaming):
 
     def load_each(self, paths):
         self.together.append(list(paths))
-        return [self._fetched(path) for path in paths]
+        return Coming([self._fetched(path) for path in paths], True)
 
     def _fetched(self, path):
         try:
@@ -101,7 +111,7 @@ def test_what_has_changed_since_it_was_listed_is_asked_for_anew(tmp_path, monkey
 def test_another_attempt_does_not_use_what_had_come():
     source = Mount("src", Eager())
     fill(source, "", {"a": b"old", "b": b"other"})
-    ahead = Ahead(source, fetches=True, into_local=False)
+    ahead = Ahead(source, fetches=True, is_settled=False)
     actions = [CopyFile(info.path, info, None, "missing") for info in source.find("")]
     assert ahead.fetch(actions) is False
     fill(source, "", {"a": b"new"})
@@ -140,19 +150,127 @@ def test_local_files_are_read_together_and_sent_as_they_were(tmp_path):
 def test_a_local_file_that_cannot_be_read_is_told_when_it_is_its_turn(tmp_path):
     backend = LocalBackend(tmp_path)
     (tmp_path / "a").write_bytes(b"1")
-    first, second = backend.load_each(["a", "missing"])
+    (first, second), have_come = backend.load_each(["a", "missing"])
+    assert have_come
     assert first().data == b"1"
     with pytest.raises(FileNotFoundError):
         second()
 
 
-def test_without_anything_better_each_is_loaded_when_it_is_its_turn():
-    backend = MemoryBackend()
-    backend.write_bytes("a", b"1")
-    (end,) = backend.load_each(["a"])
-    assert isinstance(end, functools.partial)
-    backend.write_bytes("a", b"2")
-    assert end().data == b"2"
+class Slow(Streaming):
+    """Each reading takes its time; how many were under way at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.now, self.most, self.lock = 0, 0, threading.Lock()
+
+    def load(self, path):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.005)
+        with self.lock:
+            self.now -= 1
+        return super().load(path)
+
+
+class SlowEnds(Slow):
+    def load_each(self, paths):
+        return Coming([functools.partial(self.load, path) for path in paths], False)
+
+
+@pytest.mark.parametrize("kind", [Slow, SlowEnds])
+def test_what_has_not_come_is_waited_for_by_all_threads_at_once(kind, tmp_path, monkeypatch):
+    """Only what is left to do here is done by one at a time, where the crew is busy."""
+    monkeypatch.setattr(crew, "_LOOK", 0.0)
+    monkeypatch.setattr(crew, "_BUSY", 0.0)
+    source, target = Mount("src", kind()), Mount("dst", LocalBackend(tmp_path))
+    fill(source, "", MANY)
+    assert copied(source, target, concurrency=4).copied == len(MANY)
+    assert source.backend.most == 4
+
+
+def test_what_is_compared_afterwards_is_not_kept_waiting(tmp_path, monkeypatch):
+    assert Ahead(Mount("src", Eager()), fetches=True, is_settled=False).fetch([]) is False
+    source, target = Mount("src", Eager()), Mount("dst", LocalBackend(tmp_path))
+    for verify, settled in ((None, True), ("checksum", False)):
+        transfer = Transfer(Place(source, ""), Place(target, ""), terms=Terms(verify=verify))
+        fill(source, "", {"a": b"1", "b": b"2"})
+        actions = [CopyFile(info.path, info, None, "missing") for info in source.find("")]
+        assert transfer.ahead.fetch(actions) is settled
+
+
+def test_where_asking_for_several_fails_each_says_so_itself(tmp_path):
+    class Refusing(Eager):
+        def load_each(self, paths):
+            raise OSError(5, "not several")
+
+        def load(self, path):
+            if path == "d0/f030":
+                raise PermissionError(13, "not this one")
+            return super().load(path)
+
+    source, target = Mount("src", Refusing()), Mount("dst", LocalBackend(tmp_path))
+    fill(source, "", MANY)
+    report = copied(source, target, concurrency=4, on_error="collect")
+    assert [each.relpath for each in report.failures] == ["d0/f030"]
+    assert report.copied == len(MANY) - 1
+
+
+def test_a_copy_that_is_given_up_asks_for_nothing_more(tmp_path):
+    source, target = Mount("src", Eager()), Mount("dst", LocalBackend(tmp_path))
+    fill(source, "", {"a": b"1", "b": b"2"})
+    transfer = Transfer(Place(source, ""), Place(target, ""))
+    transfer.stop()
+    actions = [CopyFile(info.path, info, None, "missing") for info in source.find("")]
+    team = crew.Crew(2, transfer)
+    team._carry_out(crew._Task(actions))
+    assert source.backend.together == []
+    assert team._results.get().done == []
+
+
+def test_without_anything_better_there_is_none():
+    assert MemoryBackend().load_each(["a"]) is None
+    assert Mount("m", MemoryBackend()).load_each(["a"]) is None
+    assert Mount("m", MemoryBackend()).load_each([]) is None
+
+
+@pytest.mark.services
+def test_a_server_that_falls_silent_is_waited_for_once(moto_server):
+    """Not for each file in turn, before anybody hears of it."""
+    config = {**moto_server.mount(), "timeout": 1, "retries": 0}
+    with Proxy(moto_server.port) as proxy, StorageManager() as storage:
+        storage.add_mount({"name": "far", **config, "endpoint_url": proxy.url})
+        paths = [f"f{number}" for number in range(9)]
+        for path in paths:
+            storage.node(f"far:{path}").write_bytes(path.encode())
+        found = []
+
+        def ask():
+            found.append(storage.node("far:")._mount.load_each(paths))
+
+        def run():
+            thread = threading.Thread(target=ask)
+            thread.start()
+            thread.join()
+            return found.pop()
+
+        come = run()
+        assert come.have_come
+        assert [end().data for end in come.ends] == [path.encode() for path in paths]
+        storage.node("far:f2").delete()
+        proxy.gate = lambda asked: time.sleep(3) if asked.path.endswith("f4") else None
+        with proxy.counting() as asked:
+            come = run()
+        assert not come.have_come
+        assert len([each for each in asked if each.operation == "GET"]) == 5
+        assert [end is not None for end in come.ends] == [True] * 5 + [False] * 4
+        assert come.ends[1]().data == b"f1"
+        with pytest.raises(StorageNotFoundError, match="far:f2"):
+            come.ends[2]()
+        proxy.gate = None
+        with pytest.raises(StorageTimeoutError, match="far:f4"):
+            come.ends[4]()
 
 
 def test_a_source_that_never_rests_is_still_an_error(tmp_path, monkeypatch):

@@ -488,6 +488,26 @@ def test_what_is_at_hand_is_compared_by_the_thread_that_plans(portions, comparer
     assert team._comparers == comparers
 
 
+def test_what_was_found_out_is_told_while_the_listing_goes_on():
+    listed, told = [], []
+
+    class Listing(Read):
+        def find(self, path, *, enter=None):
+            for info in super().find(path, enter=enter):
+                time.sleep(0.002)
+                listed.append(info)
+                yield info
+
+    source, target = Mount("src", Listing(0.005)), Mount("dst", Streaming())
+    for mount, path in ((source, ""), (target, "out")):
+        fill(mount, path, MANY)
+    plan = plan_copy(Place(source, ""), Place(target, "out"), skip="hash")
+    plan.apply(concurrency=4, on_skip=lambda *_: told.append(len(listed)))
+    assert len(told) == len(MANY)
+    assert told[0] < 50
+    assert told[50] < 150
+
+
 def test_the_thread_that_plans_begins():
     assert compared(0.0, concurrency=4).who[threading.get_ident()] > 0
 

@@ -178,6 +178,77 @@ def test_an_upload_of_which_a_kill_has_kept_the_id_is_gone_after_the_next_run(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["rclone"], indirect=True)
+def test_an_upload_that_was_begun_before_is_somebody_else_s(ground, there, client):
+    other = client.create_multipart_upload(Bucket=BUCKET, Key=f"{ground.mounts[1]['prefix']}/a")
+    time.sleep(5)
+
+    def gate(asked):
+        if asked.operation != "POST?uploads":
+            return None
+        process.kill()
+        process.wait()
+        return Refusal(500, "InternalError")
+
+    ground.proxy.gate = gate
+    process = ground._start("disk:a", "far:a")
+    process.communicate()
+    ground.proxy.gate = None
+    assert again(ground) == EVERYTHING
+    assert list(there()) == [other["UploadId"]]
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "NotImplemented"])
+@only_moto
+def test_where_uploads_may_not_be_listed_it_goes_on_without(ground, there, code):
+    lost = []
+
+    def gate(asked):
+        if asked.operation == "POST?uploads" and len(lost) < 2:
+            lost.append(asked)
+            return Refusal(503, "ServiceUnavailable")
+        if asked.method == "GET" and "uploads" in asked.query:
+            return Refusal(403 if code == "AccessDenied" else 501, code)
+        return None
+
+    ground.proxy.gate = gate
+    with pytest.raises(StorageError):
+        copy(ground.storage, "disk:a", "far:a")
+    assert len(ground.entries) == 1
+    assert again(ground) == EVERYTHING
+
+
+@only_moto
+def test_an_upload_in_parts_of_another_length_goes_on_in_those(
+    ground, there, monkeypatch, break_off
+):
+    with monkeypatch.context() as before:
+        before.setattr(resumed_upload, "SMALLEST_PART", 8 * MIB)
+        break_off()
+    assert list(there().values()) == [[1, 2, 3]]
+    assert again(ground) == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "at_once"),
+    [
+        ([0.1], 2),
+        ([0.1] * 9, 4),
+        ([5.0, 10.0, 10.0, 10.0], 1),  # they share the line
+        ([5.0, 5.1, 5.2, 5.0], 4),  # each connection is slower than the line
+        ([5.0, 5.1, 9.0, 9.0], 1),
+        ([0.1, 0.1, 3.0, 3.0, 3.0], 1),
+        ([], 1),
+    ],
+)
+def test_more_parts_go_beside_each_other_where_that_costs_little(seconds, at_once):
+    pace = resumed_upload._Pace()
+    for each in seconds:
+        pace.took(each)
+    assert pace() == at_once
+
+
+@pytest.mark.slow
 def test_an_upload_that_was_killed_goes_on_in_another_process(ground, there):
     size = 10 * PART + 1
     data = content(size, 2)

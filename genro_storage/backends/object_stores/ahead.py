@@ -9,39 +9,56 @@ from __future__ import annotations
 
 import functools
 from _thread import get_ident
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..handoff import PROCESS
 from .engine import AT_HAND, AT_ONCE, Body, Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["read_each"]
+__all__ = ["Read", "read_each"]
+
+_Answer = tuple[Body, bytes | None]
 
 
-def read_each(engine: Engine, keys: Sequence[str]) -> list[Callable[[], tuple[Body, bytes | None]]]:
-    """As ``Engine.read`` of each, which ends by its own call, and raises there.
+class Read(NamedTuple):
+    """As ``info.Coming``: of each key what ends its reading, None where it was not asked for."""
 
-    Outside of the main thread all answers have come by then: that one must be interruptible.
+    ends: Sequence[Callable[[], _Answer] | None]
+    have_come: bool
+
+
+def read_each(engine: Engine, keys: Sequence[str]) -> Read | None:
+    """``Engine.read`` of each. After the first that fails the others are left: as it most often is
+    the server that fails, each would be waited for in turn before anybody heard of it.
+
+    None in the main thread, which must be interruptible.
     """
     if get_ident() == PROCESS.main:
-        return [functools.partial(engine.read, key) for key in keys]
-    found: list[tuple[Any, bytes | None] | BaseException] = []
+        return None
+    ends: list[Callable[[], _Answer] | None] = []
+    come = True
     for key in keys:
+        answer: tuple[Any, bytes | None] | BaseException
         try:
             native = engine._native(key)
             result = native.get(native.store, key)
             start, stop = result.range
-            found.append((result, bytes(result.bytes()) if stop - start <= AT_HAND else None))
+            is_small = stop - start <= AT_HAND
+            answer = (result, bytes(result.bytes()) if is_small else None)
         except BaseException as error:  # noqa: BLE001 - raised when it is its turn
-            found.append(error)
-    return [functools.partial(_ended, engine, *each) for each in zip(keys, found, strict=True)]
+            answer = error
+        ends.append(functools.partial(_ended, engine, key, answer))
+        if isinstance(answer, BaseException) or answer[1] is None:
+            come = False
+        if isinstance(answer, BaseException) and not isinstance(answer, FileNotFoundError):
+            break
+    return Read(ends + [None] * (len(keys) - len(ends)), come)
 
 
-def _ended(
-    engine: Engine, key: str, answer: tuple[Any, bytes | None] | BaseException
-) -> tuple[Body, bytes | None]:
+def _ended(engine: Engine, key: str, answer: tuple[Any, bytes | None] | BaseException) -> _Answer:
     """What has come of it; what has failed is repeated as ever."""
     if not isinstance(answer, BaseException):
         try:
@@ -50,7 +67,7 @@ def _ended(
             answer = error
     failed = engine._explained(answer)
 
-    def again() -> tuple[Body, bytes | None]:
+    def again() -> _Answer:
         native = engine._native(key)
         return engine.once(lambda: engine._fetch(native, key, None, AT_ONCE))
 

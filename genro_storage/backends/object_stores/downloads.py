@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...hearing import note_retry
 from ..remote import is_transient
+from ..repeating import BusyError
 from .engine import Unfit
 
 if TYPE_CHECKING:
@@ -195,7 +196,13 @@ class _Download:
             # One connection is enough, so nothing has failed yet. The next look tries again where
             # that is worth the while; what else is wrong the first connection finds out itself.
             self._vain += 1
-            if self._vain > self._bounds.retries or not is_transient(error):
+            if self._over.is_set():
+                return
+            if (
+                isinstance(error, BusyError)
+                or self._vain > self._bounds.retries
+                or not is_transient(error)
+            ):
                 self._alone = True
             else:
                 note_retry(error)

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from ...info import Coming
 from ..object_stores.ahead import read_each
 from ..object_stores.downloads import MemorySink, download
 from ..object_stores.engine import BRISK, PUT_AT_ONCE, Engine, Facts, Unfit
@@ -190,11 +191,15 @@ class ObstoreFilesystem(S3Filesystem):
     def load(self, path: str) -> Loaded:
         return self._loaded(path, lambda: self.engine.read(path))
 
-    def load_each(self, paths: Sequence[str]) -> list[Callable[[], Loaded]]:
-        return [
-            functools.partial(self._loaded, *each)
-            for each in zip(paths, read_each(self.engine, paths), strict=True)
+    def load_each(self, paths: Sequence[str]) -> Coming | None:
+        found = read_each(self.engine, paths)
+        if found is None:
+            return None
+        ends = [
+            end and functools.partial(self._loaded, path, end)
+            for path, end in zip(paths, found.ends, strict=True)
         ]
+        return Coming(ends, found.have_come)
 
     def _loaded(self, path: str, read: Callable[[], tuple[Body, bytes | None]]) -> Loaded:
         try:

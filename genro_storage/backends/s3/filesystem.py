@@ -6,7 +6,6 @@ Every call is one request where S3 allows it. Nothing is cached.
 from __future__ import annotations
 
 import errno
-import functools
 import io
 import re
 from importlib.util import find_spec
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from ...exceptions import SourceChangedError
-from ...info import CleanupCount, Loaded
+from ...info import CleanupCount, Coming, Loaded
 from ..errors import RootNotFoundError
 from ..object_stores.kept import md5_digest
 from ..object_stores.listing import pages
@@ -89,9 +88,9 @@ class S3Filesystem(S3Looks):
             verifier.finish()
         return Loaded(found.data, attributes_of(found.told))
 
-    def load_each(self, paths: Sequence[str]) -> list[Callable[[], Loaded]]:
-        """As ``load`` of several, each ended by its own call."""
-        return [functools.partial(self.load, path) for path in paths]
+    def load_each(self, paths: Sequence[str]) -> Coming | None:
+        """As ``load`` of several, whose contents come together; None where there is no such way."""
+        return None
 
     def get_file(self, rpath: str, lpath: str) -> None:
         with open(lpath, "w+b") as sink:

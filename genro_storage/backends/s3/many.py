@@ -9,7 +9,7 @@ import errno
 import functools
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from ...info import Attributes
+from ...info import Attributes, Coming
 from ..object_stores.kept import MTIME, decimal
 from .attributes import S3Attributes
 from .fast_facts import as_attributes
@@ -66,11 +66,15 @@ class ManyObjects(S3Attributes):
         except FileNotFoundError:
             raise self._missing(path) from None
 
-    def load_each(self, paths: Sequence[str]) -> list[Callable[[], Loaded]]:
-        if not all(paths):
-            return super().load_each(paths)
-        ends = self._store.load_each([self._full(path) for path in paths])
-        return [functools.partial(self._loaded, *each) for each in zip(paths, ends, strict=True)]
+    def load_each(self, paths: Sequence[str]) -> Coming | None:
+        found = self._store.load_each([self._full(path) for path in paths]) if all(paths) else None
+        if found is None:
+            return None
+        ends = [
+            end and functools.partial(self._loaded, path, end)
+            for path, end in zip(paths, found.ends, strict=True)
+        ]
+        return Coming(ends, found.have_come)
 
     def _loaded(self, path: str, end: Callable[[], Loaded]) -> Loaded:
         try:

@@ -61,6 +61,16 @@ _PLAIN = re.compile(
     r"<Contents>((?:\s*<(Key|LastModified|ETag|Size|StorageClass|ChecksumType|ChecksumAlgorithm)>"
     r"[^<]*</\2>)+)\s*</Contents>"
 )
+#: What may stand before, between and after them in their parent: other fields, and prefixes.
+_OTHERS = (
+    r"(?:\s*(?:<\w+/>|<(?P<n{0}>(?!Contents)\w+)>[^<]*</(?P=n{0})>"
+    r"|<CommonPrefixes>(?:\s*<Prefix>[^<]*</Prefix>)+\s*</CommonPrefixes>))*\s*"
+)
+_SIMPLE = re.compile(_OTHERS.format(1))
+_FIRST = re.compile(
+    r"\s*(?:<\?xml[^<>]*\?>)?\s*<ListBucketResult(?:\s[^<>]*)?(?<!/)>" + _OTHERS.format(1)
+)
+_LAST = re.compile(_OTHERS.format(1) + r"</ListBucketResult\s*>\s*")
 _FIELD = re.compile(r"<(\w+)>([^<]*)<")
 #: The characters that a document may name (XML 1.0, 4.6 and 4.1).
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
@@ -88,8 +98,11 @@ def plain_contents(body: bytes) -> tuple[bytes, list[dict[str, Any]]] | None:
 
     None where it holds anything but such as servers write: then it is for a parser of XML.
 
-    >>> plain_contents(b"<R><Contents><Key>a&amp;b</Key><Size>3</Size></Contents><KeyCount/></R>")
-    (b'<R><KeyCount/></R>', [{'Key': 'a&b', 'Size': 3}])
+    >>> plain_contents(
+    ...     b"<ListBucketResult><Contents><Key>a&amp;b</Key><Size>3</Size></Contents><KeyCount/>"
+    ...     b"</ListBucketResult>"
+    ... )
+    (b'<ListBucketResult><KeyCount/></ListBucketResult>', [{'Key': 'a&b', 'Size': 3}])
     """
     if _ODD.search(body):
         return None
@@ -99,9 +112,12 @@ def plain_contents(body: bytes) -> tuple[bytes, list[dict[str, Any]]] | None:
     try:
         text = body.decode("utf-8")
         pieces = _PLAIN.split(text)
+        first, *between, last = pieces[::3] if len(pieces) > 1 else ("", "")
+        if not (_FIRST.fullmatch(first) and _LAST.fullmatch(last)):
+            return None
+        if not all(not each or each.isspace() or _SIMPLE.fullmatch(each) for each in between):
+            return None
         rest = "".join(pieces[::3])
-        if "Contents" in rest:
-            return None  # others, whose place among these would be lost
         return rest.encode(), [_plain(fields) for fields in pieces[1::3]]
     except (ValueError, KeyError, OverflowError):
         return None

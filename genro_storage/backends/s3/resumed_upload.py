@@ -11,8 +11,10 @@ import asyncio
 import hashlib
 import io
 import json
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...hearing import note_bytes
@@ -23,7 +25,7 @@ from .side_by_side import AT_ONCE, few_at_a_time
 from .transfer import SMALLEST_PART, condition_of, etag_of, named, part_length
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from ..object_stores.source import Source
     from ..resuming import Notes
@@ -32,15 +34,17 @@ if TYPE_CHECKING:
 __all__ = ["ResumedUpload"]
 
 T = TypeVar("T")
+_log = logging.getLogger("genro_storage")
 
 #: What a server says of an upload that nothing more can be done with.
 _OVER = ("NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall")
 
-#: Seconds between two clocks; of a request whose time is further off Amazon says
-#: RequestTimeTooSkewed.
-_CLOCKS_DIFFER = 15 * 60.0
+#: Seconds of a time that is told in whole ones, twice.
+_ROUNDED = 2.0
 #: Seconds of sending that may be in vain.
 _BRIEF = 1.0
+#: How many times as long a part may take beside others, for them not to be in its way.
+_NO_LONGER = 1.25
 
 
 class _Begun(NamedTuple):
@@ -52,24 +56,30 @@ class _Begun(NamedTuple):
 
 
 class _Pace:
-    """How many parts may be under way: one where the line is slow, since a kill loses them all.
+    """How many parts may be under way: few, since a kill loses them all.
 
-    More share a line that has room for them. So when all that is under way takes less than a second
-    a kill costs no more than that, and another part may go beside.
+    Another one may go beside where all takes less than a second, so that a kill costs no more than
+    that; and where it takes no longer than without it, as on a long line whose connections are each
+    slower than the line.
     """
 
     def __init__(self) -> None:
         self._at_once = 1
+        self._alone: float | None = None
+        self._is_settled = False
 
     def __call__(self) -> int:
         return self._at_once
 
     def took(self, seconds: float) -> None:
         """A part has arrived in that time, beside the others."""
-        if seconds < _BRIEF:
+        if self._alone is None:
+            self._alone = seconds
+        if seconds < max(_BRIEF, 0.0 if self._is_settled else _NO_LONGER * self._alone):
             self._at_once = min(AT_ONCE, self._at_once + 1)
-        elif seconds > 2 * _BRIEF:
-            self._at_once = max(1, self._at_once - 1)
+        elif self._at_once > 1:
+            self._at_once -= 1
+            self._is_settled = True
 
 
 class ResumedUpload:
@@ -94,6 +104,9 @@ class ResumedUpload:
         # Small ones: those that were under way are what comes again after a kill.
         self._length = part_length(source.size, SMALLEST_PART)
         self._pace = _Pace()
+        bounds = store.client.bounds
+        #: Seconds that a request may take, with all its attempts.
+        self._longest = (bounds.retries + 1) * (bounds.timeout + bounds.longest_pause)
         #: Whether the ETags of parts are their MD5; None until one was seen.
         self._has_md5: bool | None = None
         self._reader: ThreadPoolExecutor
@@ -139,13 +152,14 @@ class ResumedUpload:
 
     async def _begin(self, facts: dict[str, Any]) -> _Begun | None:
         """What to go on with; None where a former run has finished after all."""
-        about = self._facts(facts)
         lines = self._notes.lines()
-        upload = lines[0].get("upload") if lines else None
-        if lines and isinstance(beginning := lines[0].get("beginning"), float):
-            await self._drop_unnoted(beginning)
+        self._go_on_with_parts_of(lines)
+        about = self._facts(facts)
+        upload = next((line["upload"] for line in lines if "upload" in line), None)
+        if lines and upload is None:
+            await self._drop_unnoted(lines[0].get("beginning"))
         elif isinstance(upload, str) and upload:
-            if {**lines[0], "upload": None} != {**about, "upload": None}:
+            if {name: lines[0].get(name) for name in about} != about:
                 await self._transfers.abort(self._key, upload)
             elif (listed := await self._listed(upload)) is not None:
                 return _Begun(upload, await self._confirmed(listed, lines), False)
@@ -155,28 +169,39 @@ class ResumedUpload:
         try:
             upload = await self._transfers.begin(self._key, facts)
         except OSError as error:
-            if server_code(error) is not None:  # else the server may have begun it nevertheless
-                self._notes.forget()
+            if isinstance(error, PermissionError | FileNotFoundError | ValueError):
+                self._notes.forget()  # else the server may have begun it nevertheless
             raise
-        self._notes.begin(upload=upload, **about)
+        # Added, not written over: so that a kill in between leaves one of the two.
+        self._notes.add(upload=upload)
         return _Begun(upload, {}, True)
 
-    async def _drop_unnoted(self, beginning: float) -> None:
-        """Abort what was begun, and whose id a kill has kept from the notes.
+    def _go_on_with_parts_of(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Parts as long as those of the run before, where such an upload can be completed."""
+        length = lines[0].get("part") if lines else None
+        if isinstance(length, int) and length >= part_length(self._source.size, SMALLEST_PART):
+            self._length = length
 
-        It is of this very key, holds no part, and was begun about then; nobody else's is likely to
-        be all of that, and whoever loses one begins anew.
+    async def _drop_unnoted(self, beginning: Any) -> None:
+        """Abort what was begun, and whose id a kill has kept from the notes; if that can be found.
+
+        It is of this very key, holds no part, and was begun within the time that the request may
+        have taken, by the server's clock: hardly anybody else's is all of that.
         """
-        for each in await self._unfinished():
-            begun = each.get("Initiated")
-            near = begun is not None and abs(begun.timestamp() - beginning) < _CLOCKS_DIFFER
-            if near and await self._listed(each["UploadId"]) == []:
-                await self._transfers.abort(self._key, each["UploadId"])
-
-    async def _unfinished(self) -> list[dict[str, Any]]:
-        """The uploads of this key that the server knows of, as far as one page tells."""
-        page = await self._transfers.unfinished(self._key)
-        return [each for each in page.get("Uploads", ()) if each["Key"] == self._key]
+        if not isinstance(beginning, float):
+            return
+        try:
+            page = await self._transfers.unfinished(self._key)
+            since = beginning - _clock_of(page) - _ROUNDED
+            for each in page.get("Uploads", ()):
+                begun = each.get("Initiated")
+                age = -1.0 if begun is None else begun.timestamp() - since
+                is_ours = each["Key"] == self._key and 0 <= age <= self._longest + 2 * _ROUNDED
+                if is_ours and await self._listed(each["UploadId"]) == []:
+                    await self._transfers.abort(self._key, each["UploadId"])
+        except OSError as error:
+            # Not everybody may list uploads, and not every server can.
+            _log.info("an upload of %r may be left unfinished: %s", self._key, error)
 
     async def _listed(self, upload: str) -> list[Mapping[str, Any]] | None:
         """The parts that the server has; None where it has no such upload any more."""
@@ -279,6 +304,15 @@ class ResumedUpload:
             if not self._has_md5:
                 self._notes.add(part=number, etag=etag, md5=digest)
         return found
+
+
+def _clock_of(answer: Mapping[str, Any]) -> float:
+    """By how many seconds this machine's clock is ahead of the server's, by its ``Date``."""
+    said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        return time.time() - parsedate_to_datetime(said).timestamp()
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _md5(data: bytes) -> str:

@@ -22,14 +22,14 @@ _TINY = 32 * 1024
 class Ahead:
     """What has come of the source, by its paths; used by several threads, each for its own files.
 
-    ``fetches`` says whether files of this copy go through this process at all, ``into_local``
-    whether they are written on this machine.
+    ``fetches`` says whether files of this copy go through this process at all, ``is_settled``
+    whether all is done where they have been written, on this machine.
     """
 
-    def __init__(self, source: Mount, *, fetches: bool, into_local: bool) -> None:
+    def __init__(self, source: Mount, *, fetches: bool, is_settled: bool) -> None:
         self._source = source
         self._fetches = fetches
-        self._into_local = into_local
+        self._is_settled = is_settled
         self._ends: dict[str, Callable[[], Loaded]] = {}
 
     def fetch(self, actions: Sequence[Action]) -> bool:
@@ -41,12 +41,19 @@ class Ahead:
             return False
         paths: list[str] = []
         for action in actions:
-            if isinstance(action, CopyFile):
-                if not 0 < (action.source.size or 0) <= _TINY:
-                    return False
-                paths.append(action.source.path)
-        self._ends.update(zip(paths, self._source.load_each(paths), strict=True))
-        return self._into_local
+            if not (isinstance(action, CopyFile) and 0 < (action.source.size or 0) <= _TINY):
+                return False
+            paths.append(action.source.path)
+        try:
+            found = self._source.load_each(paths)
+        except Exception:  # noqa: BLE001 - whatever it is, each file says it of itself
+            return False
+        if found is None:
+            return False
+        for path, end in zip(paths, found.ends, strict=True):
+            if end is not None:
+                self._ends[path] = end
+        return found.have_come and self._is_settled
 
     def load(self, path: str) -> Loaded:
         """As ``Mount.load``, of what has come if it has; once, as another attempt asks anew."""

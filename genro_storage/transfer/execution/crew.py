@@ -33,10 +33,10 @@ _HEAVY_AT_ONCE = 128 * 1024 * 1024
 _BIG_RESUMED = 20 * 1024 * 1024
 _HEAVY_RESUMED = 32 * 1024 * 1024
 #: How many small files a thread takes at once at most, and for how long that may be enough work.
-#: Where this process is busy all the time, which is what takes the time, the most are taken.
+#: Where their own work is what takes the time, the most are taken.
 _MOST = 32
 _SECONDS = 0.02
-_BUSY = 0.8
+_BUSY = 0.5
 #: Seconds of waiting that say nothing: the system has had something else to do.
 _BRIEF = 0.002
 #: Seconds between two looks at how busy it is.
@@ -83,20 +83,22 @@ class _Portion(NamedTuple):
 
 
 class _Load:
-    """How busy this process is, of one core."""
+    """How busy the threads of the crew are, of the one core that they share."""
 
     def __init__(self) -> None:
         self._at = time.perf_counter()
-        self._worked = time.process_time()
+        self._own = time.thread_time()
+        self._worked = 0.0
         self.is_full = False
 
-    def look(self) -> None:
-        """Look again, after some time."""
+    def add(self, worked: float) -> None:
+        """Seconds of work of another thread; looked at after some time, in the one that plans."""
+        self._worked += worked
         now = time.perf_counter()
         if now - self._at >= _LOOK:
-            worked = time.process_time()
-            self.is_full = worked - self._worked > _BUSY * (now - self._at)
-            self._at, self._worked = now, worked
+            own = time.thread_time()
+            self.is_full = self._worked + own - self._own > _BUSY * (now - self._at)
+            self._at, self._own, self._worked = now, own, 0.0
 
 
 class Crew:
@@ -114,7 +116,7 @@ class Crew:
         self._threads: list[threading.Thread] = []
         self._portion = 1
         self._load = _Load()
-        #: Whoever has nothing more to wait for, where this process is busy: with others beside it
+        #: Whoever has nothing more to wait for, where the crew is busy: with others beside it
         #: would only be interrupted at every call of the system.
         self._turn = threading.Lock()
         self._under_way = 0
@@ -143,8 +145,9 @@ class Crew:
         failure: Exception | None = None
         while True:
             try:
-                while not transfer.is_stopping and self._has_room() and self._hand_out(actions):
-                    pass
+                while not transfer.is_stopping and self._has_room():
+                    if self._is_awaited() or not self._hand_out(actions):
+                        break
             except Exception as error:  # noqa: BLE001 - raised when what is under way has ended
                 failure = error
                 transfer.stop()
@@ -165,6 +168,8 @@ class Crew:
     def _take_in(self, found: _Portion) -> None:
         self._under_way -= 1
         kind, weight = found.task.kind, found.task.weight
+        is_own = kind == "compared" and not self._comparers  # counted with the thread's other work
+        self._load.add(0.0 if is_own else found.worked)
         if kind == "heavy":
             self._bytes_under_way -= self._counted(weight)
             self._big_under_way -= weight > _BIG
@@ -197,7 +202,7 @@ class Crew:
         if self._hand_out_heavy() or self._hand_out_compared(self._portion):
             return True
         portion: list[Action] = []
-        while len(portion) < self._portion and not self._is_full():
+        while len(portion) < self._portion and not (self._is_full() or self._is_awaited()):
             action = next(actions, None)
             if action is None:
                 self._exhausted = True
@@ -215,6 +220,10 @@ class Crew:
             self._give(_Task(portion))
             return True
         return self._hand_out_heavy() or self._hand_out_compared(1)
+
+    def _is_awaited(self) -> bool:
+        """Whether something has come of what is under way, which is told before more is planned."""
+        return self._under_way > 0 and not self._results.empty()
 
     def _is_full(self) -> bool:
         waiting = len(self._big) + len(self._heavy) + len(self._compared)
@@ -284,7 +293,6 @@ class Crew:
 
     def _adapt(self, count: int, seconds: float) -> None:
         """So many files in so many seconds: how many to hand out at once from now on."""
-        self._load.look()
         if self._load.is_full:
             self._portion = min(_MOST, 2 * self._portion)
         elif seconds * self._portion > _SECONDS * count:
@@ -302,7 +310,7 @@ class Crew:
         done: list[Done] = []
         here = threading.get_ident()
         try:
-            waits_for_nobody = transfer.ahead.fetch(task.actions)
+            waits_for_nobody = not transfer.is_stopping and transfer.ahead.fetch(task.actions)
             with self._turn if waits_for_nobody and self._load.is_full else _ANY_TIME:
                 for action in task.actions:
                     if transfer.is_stopping:

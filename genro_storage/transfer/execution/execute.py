@@ -106,7 +106,7 @@ class Transfer:
         self.ahead: Ahead = Ahead(
             source.mount,
             fetches=not (self._in_store or self._both_local or terms.version or terms.bandwidth),
-            into_local=self._is_into_local,
+            is_settled=self._is_into_local and terms.verify is None,
         )
 
     @property
