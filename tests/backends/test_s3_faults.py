@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.services, pytest.mark.slow]
 SEED = int(os.environ.get("GENRO_STORAGE_FAULT_SEED", "20261129"))
 THREADS = 16
 #: The whole of it may take that many seconds; a hang would take for ever.
-PATIENCE = 280
+PATIENCE = 1200
 
 
 class Actor:

@@ -12,7 +12,7 @@ import pytest
 
 from genro_storage import StorageManager
 from genro_storage.mount import Mount
-from genro_storage.transfer import Place, plan_copy
+from genro_storage.transfer import CopyFile, Done, Place, Transfer, plan_copy
 from genro_storage.transfer.execution import crew, pools
 from tests.support.trees import Streaming, content, fill
 
@@ -110,3 +110,23 @@ def test_the_files_of_a_shard_that_a_worker_has_begun_are_named(tmp_path):
             storage.node("a:").plan_copy("b:out").apply(on_file=give_up, executor=Elsewhere())
     named = caught.value.__notes__[-1].partition("may still arrive: ")[2]
     assert named == ", ".join(f"b:out/{each}" for each in sorted(FILES)[31:])
+
+
+def test_what_was_done_of_a_portion_is_told_though_nobody_waits_for_its_thread():
+    source, target = Mount("src", Streaming()), Mount("dst", Streaming())
+    fill(source, "", dict.fromkeys("abc", b"1"))
+    transfer = Transfer(Place(source, ""), Place(target, ""))
+    team, asked = crew.Crew(2, transfer), []
+
+    def attempt(action):
+        asked.append(action)
+        if len(asked) == 3:
+            assert [done.action.relpath for done in team.leftovers()] == ["a", "b"]
+        return Done(action, None)
+
+    transfer.attempt = attempt
+    actions = [CopyFile(info.path, info, None, "missing") for info in source.find("")]
+    team._carry_out(crew._Task(actions))
+    assert len(asked) == 3
+    assert [done.action.relpath for done in team.leftovers()] == ["a", "b", "c"]
+    assert list(team.leftovers()) == []

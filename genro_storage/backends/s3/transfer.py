@@ -372,9 +372,9 @@ class S3Transfers:
         return True
 
 
-def part_length(size: int, least: int = PART) -> int:
+def part_length(size: int, least: int | None = None) -> int:
     """Bytes of the parts of an upload, ``least`` and no more parts than a service takes."""
-    return max(least, math.ceil(size / _MOST_PARTS / MIB) * MIB)
+    return max(PART if least is None else least, math.ceil(size / _MOST_PARTS / MIB) * MIB)
 
 
 def named(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -132,8 +132,10 @@ class Crew:
         self._heavy: deque[Action] = deque()
         self._exhausted = False
         self._is_dismissed = False
-        #: By the identity of each thread that works, the file that it is at.
+        #: By the identity of each thread that works, the file that it is at, and what it has done
+        #: of what it was given.
         self._now: dict[int, str] = {}
+        self._unfinished: dict[int, list[Done]] = {}
         # What a thread has to tell is told in the one that iterates.
         self._listener = transfer.listener
         if self._listener is not None:
@@ -188,11 +190,15 @@ class Crew:
             self._comparers = min(self._size, 2 * self._comparers)
 
     def leftovers(self) -> Iterator[Done]:
-        """What was done and not yet yielded, when there are no more threads."""
+        """What was done and not yet yielded, also by threads that nobody waits for any longer."""
+        unfinished = list(self._unfinished.values())
         while not self._results.empty():
             found = self._results.get()
             if isinstance(found, _Portion):
+                unfinished = [each for each in unfinished if each is not found.done]
                 yield from found.done
+        for done in unfinished:
+            yield from list(done)
 
     def _has_room(self) -> bool:
         return self._under_way < 2 * self._size
@@ -309,6 +315,7 @@ class Crew:
         started, worked = time.perf_counter(), time.thread_time()
         done: list[Done] = []
         here = threading.get_ident()
+        self._unfinished[here] = done
         try:
             waits_for_nobody = not transfer.is_stopping and transfer.ahead.fetch(task.actions)
             with self._turn if waits_for_nobody and self._load.is_full else _ANY_TIME:
@@ -326,6 +333,7 @@ class Crew:
             self._now.pop(here, None)
             seconds = time.perf_counter() - started
             self._results.put(_Portion(done, task, seconds, time.thread_time() - worked))
+            self._unfinished.pop(here, None)  # only now: see `leftovers`
 
     def dismiss(self) -> None:
         """No more work. What is under way ends first, unless the copy is given up."""
