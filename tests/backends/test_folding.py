@@ -221,8 +221,9 @@ def test_a_copy_to_a_server_is_refused_as_well(opened, caseless, options):
     with pytest.raises(StorageCollisionError, match=r"src:A and src:a would be one directory at "):
         source.copy_to(target, **options)
     assert not target.exists
-    source.copy_to(target, exclude=["a", "a/*"], **options)
-    assert [node.path for node in target.rglob("*")] == ["tree/A", "tree/A/x"]
+    # Both are made, at once: which of the spellings the one directory gets is nobody's business.
+    source.copy_to(target, exclude="a/*", **options)
+    assert [node.path.lower() for node in target.rglob("*")] == ["tree/a", "tree/a/x"]
 
 
 # -- servers --------------------------------------------------------------------------------------
