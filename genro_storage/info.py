@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypedDict, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ __all__ = [
     "Attributes",
     "Checksum",
     "CleanupCount",
+    "Coming",
     "Descriptor",
     "EntryType",
     "FileInfo",
@@ -22,6 +24,9 @@ __all__ = [
     "Loaded",
     "WriteOptions",
 ]
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 EntryType = Literal["file", "directory", "link", "other"]
 
@@ -159,15 +164,26 @@ class Loaded(NamedTuple):
     told_size: int | None = None
 
 
-class Coming(NamedTuple):
+class Coming(NamedTuple, Generic[T]):
     """Small files that were asked for together; each ends by its own call, as ``load`` would.
 
     ``ends`` has None for what is to be loaded by itself after all. ``have_come``: none of the calls
     waits for anybody.
+
+    >>> Coming([lambda: 1, None], True).ended_by("ab", lambda path, end: (path, end())).ends[0]()
+    ('a', 1)
     """
 
-    ends: Sequence[Callable[[], Loaded] | None]
+    ends: Sequence[Callable[[], T] | None]
     have_come: bool
+
+    def ended_by(self, paths: Sequence[str], end: Callable[[str, Callable[[], T]], U]) -> Coming[U]:
+        """The same for whoever knows each by its path, and makes something of it at its end."""
+        ends = [
+            step and functools.partial(end, path, step)
+            for path, step in zip(paths, self.ends, strict=True)
+        ]
+        return Coming(ends, self.have_come)
 
 
 class WriteOptions(TypedDict, total=False):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,14 +76,9 @@ class MountTransfers(MountResuming):
     def load(self, path: str) -> Loaded:
         """All of a small file, and what was kept with it."""
         backend, real = self._at(path)
-        try:
-            return backend.load(real)
-        except StorageError:
-            raise
-        except Exception as error:
-            raise translate(error, node=self.label(path), action="reading") from error
+        return self._loaded(path, lambda: backend.load(real))
 
-    def load_each(self, paths: Sequence[str]) -> Coming | None:
+    def load_each(self, paths: Sequence[str]) -> Coming[Loaded] | None:
         """As ``load`` of several, whose contents come together; None where there is no such way."""
         places = [self._at(path) for path in paths]
         if not all(backend is places[0][0] for backend, _ in places):
@@ -95,13 +89,7 @@ class MountTransfers(MountResuming):
             raise
         except Exception as error:
             raise translate(error, node=self.label(paths[0]), action="reading") from error
-        if found is None:
-            return None
-        ends = [
-            end and functools.partial(self._loaded, path, end)
-            for path, end in zip(paths, found.ends, strict=True)
-        ]
-        return Coming(ends, found.have_come)
+        return found and found.ended_by(paths, self._loaded)
 
     def _loaded(self, path: str, end: Callable[[], Loaded]) -> Loaded:
         try:

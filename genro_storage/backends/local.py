@@ -196,7 +196,7 @@ class LocalBackend(PartialFiles):
         kept = Attributes(before.st_mtime, st.S_IMODE(before.st_mode), offered=True)
         return Loaded(data, kept, before.st_size)
 
-    def load_each(self, paths: Sequence[str]) -> Coming:
+    def load_each(self, paths: Sequence[str]) -> Coming[Loaded]:
         return Coming([self._loaded(path) for path in paths], True)
 
     def _loaded(self, path: str) -> Callable[[], Loaded]:

@@ -86,7 +86,7 @@ class TransferVerbs(ResumingVerbs):
         """All of a small file, and what was kept with it, as far as reading it tells by itself."""
         return Loaded(self.read_bytes(path), Attributes(offered=True))
 
-    def load_each(self, paths: Sequence[str]) -> Coming | None:
+    def load_each(self, paths: Sequence[str]) -> Coming[Loaded] | None:
         """As ``load`` of several, whose contents come one after the other before any is used.
 
         In fewer steps than it takes with other work in between. None where there is no such way.

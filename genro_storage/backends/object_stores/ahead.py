@@ -10,27 +10,21 @@ from __future__ import annotations
 import functools
 from _thread import get_ident
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from ...info import Coming
 from ..handoff import PROCESS
 from .engine import AT_HAND, AT_ONCE, Body, Engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Read", "read_each"]
+__all__ = ["read_each"]
 
 _Answer = tuple[Body, bytes | None]
 
 
-class Read(NamedTuple):
-    """As ``info.Coming``: of each key what ends its reading, None where it was not asked for."""
-
-    ends: Sequence[Callable[[], _Answer] | None]
-    have_come: bool
-
-
-def read_each(engine: Engine, keys: Sequence[str]) -> Read | None:
+def read_each(engine: Engine, keys: Sequence[str]) -> Coming[_Answer] | None:
     """``Engine.read`` of each. After the first that fails the others are left: as it most often is
     the server that fails, each would be waited for in turn before anybody heard of it.
 
@@ -55,7 +49,7 @@ def read_each(engine: Engine, keys: Sequence[str]) -> Read | None:
             come = False
         if isinstance(answer, BaseException) and not isinstance(answer, FileNotFoundError):
             break
-    return Read(ends + [None] * (len(keys) - len(ends)), come)
+    return Coming([*ends, *[None] * (len(keys) - len(ends))], come)
 
 
 def _ended(engine: Engine, key: str, answer: tuple[Any, bytes | None] | BaseException) -> _Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import threading
 from pathlib import Path
@@ -191,15 +190,9 @@ class ObstoreFilesystem(S3Filesystem):
     def load(self, path: str) -> Loaded:
         return self._loaded(path, lambda: self.engine.read(path))
 
-    def load_each(self, paths: Sequence[str]) -> Coming | None:
+    def load_each(self, paths: Sequence[str]) -> Coming[Loaded] | None:
         found = read_each(self.engine, paths)
-        if found is None:
-            return None
-        ends = [
-            end and functools.partial(self._loaded, path, end)
-            for path, end in zip(paths, found.ends, strict=True)
-        ]
-        return Coming(ends, found.have_come)
+        return found and found.ended_by(paths, self._loaded)
 
     def _loaded(self, path: str, read: Callable[[], tuple[Body, bytes | None]]) -> Loaded:
         try:

@@ -88,7 +88,7 @@ class S3Filesystem(S3Looks):
             verifier.finish()
         return Loaded(found.data, attributes_of(found.told))
 
-    def load_each(self, paths: Sequence[str]) -> Coming | None:
+    def load_each(self, paths: Sequence[str]) -> Coming[Loaded] | None:
         """As ``load`` of several, whose contents come together; None where there is no such way."""
         return None
 

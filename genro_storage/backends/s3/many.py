@@ -6,7 +6,6 @@ And what is the same for each of them is found out once.
 from __future__ import annotations
 
 import errno
-import functools
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from ...info import Attributes, Coming
@@ -61,20 +60,11 @@ class ManyObjects(S3Attributes):
     def load(self, path: str) -> Loaded:
         if not path:
             raise IsADirectoryError(errno.EISDIR, "is a directory", path)
-        try:
-            return self._store.load(self._full(path))
-        except FileNotFoundError:
-            raise self._missing(path) from None
+        return self._loaded(path, lambda: self._store.load(self._full(path)))
 
-    def load_each(self, paths: Sequence[str]) -> Coming | None:
+    def load_each(self, paths: Sequence[str]) -> Coming[Loaded] | None:
         found = self._store.load_each([self._full(path) for path in paths]) if all(paths) else None
-        if found is None:
-            return None
-        ends = [
-            end and functools.partial(self._loaded, path, end)
-            for path, end in zip(paths, found.ends, strict=True)
-        ]
-        return Coming(ends, found.have_come)
+        return found and found.ended_by(paths, self._loaded)
 
     def _loaded(self, path: str, end: Callable[[], Loaded]) -> Loaded:
         try:
