@@ -17,6 +17,7 @@ import uuid
 import pytest
 
 from genro_storage import StorageConnectionError, StorageError, StorageManager
+from genro_storage.backends.smb.wire import _Wire
 from tests.services.cable import Cable
 from tests.services.interrupted import within
 
@@ -289,6 +290,27 @@ def test_what_is_no_smb_server_is_called_so(storage, answer, after, capfd):
         assert storage.check()[0].state == "unusable"
     storage.close()
     assert capfd.readouterr().err == ""
+
+
+def test_a_wrong_answer_that_comes_before_the_question_was_sent_is_what_is_told(
+    storage, monkeypatch
+):
+    """The receiving thread ends the connection, and the send finds it closed."""
+
+    def late(wire, header):
+        deadline = time.monotonic() + 10
+        while wire.connected and time.monotonic() < deadline:
+            time.sleep(0.001)
+        sent(wire, header)
+
+    sent = _Wire.send
+    monkeypatch.setattr(_Wire, "send", late)
+    with answering(_ANSWERS["a huge length"], after=False) as port:
+        odd = {"name": "odd", "type": "smb", "host": "127.0.0.1", "port": port, "share": "s"}
+        storage.add_mount({**odd, "username": "u", "password": "p", "timeout": 5, "retries": 1})
+        with within(30), pytest.raises(StorageConnectionError) as caught:
+            storage.node("odd:a.txt").read_bytes()
+    assert "as an SMB server does; check 'host' and 'port'" in str(caught.value)
 
 
 _MEMORY = """

@@ -126,6 +126,8 @@ class _BoundedConnection(Connection):  # type: ignore[misc]  # the library has n
             self.cut()  # a message may have gone out in part
             if isinstance(error, TimeoutError):
                 raise
+            if self._t_exc is not None:
+                self._check_worker_running()  # what ended the connection says more
             raise ConnectionResetError(errno.ECONNRESET, str(error)) from error
         except SMBException:
             raise  # said before anything was sent
