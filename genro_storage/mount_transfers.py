@@ -142,6 +142,24 @@ class MountTransfers(MountResuming):
         with translating(lambda: self._way(info.path, target, target_path), "copying"):
             there.copy_listed(inner, target_real, None if there is backend else backend)
 
+    def copy_together(
+        self,
+        directory: str,
+        names: Sequence[str],
+        target: MountTransfers,
+        target_directory: str,
+        sizes: list[int],
+    ) -> None:
+        """Copy small new files of one directory, as many as there are no questions about.
+
+        See the verb of the backend: ``sizes`` gets the bytes of each that was copied.
+        """
+        target.require_write(target_directory, "copying")
+        backend, real = self._at(directory)
+        there, target_real = target._at(target_directory)
+        with translating(lambda: self._way(directory, target, target_directory), "copying"):
+            there.copy_together(backend, real, names, target_real, sizes)
+
     def folding(self, path: str) -> Folding:
         """Which spellings of a name are one file in the directory ``path``, or where it will be.
 

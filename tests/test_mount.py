@@ -107,6 +107,7 @@ DOORS = {
     "resume_download": lambda mount, here: mount.resume_download("p", None),
     "open_partial": lambda mount, here: mount.open_partial("p", None),
     "copy_listed": lambda mount, here: mount.copy_listed(FileInfo("p", "file"), mount, "q"),
+    "copy_together": lambda mount, here: mount.copy_together("p", ["n"], mount, "q", []),
     "folding": lambda mount, here: mount.folding("p"),
     "move": lambda mount, here: mount.move("p", mount, "q"),
     "checksum": lambda mount, here: mount.checksum(FileInfo("p", "file")),
@@ -249,7 +250,11 @@ def test_a_verb_reaches_the_backend_below_the_prefix(verb, tmp_path):
     called = [arguments for name, arguments in spying.calls if name == verb]
     assert called, spying.calls
     if verb not in PATHLESS - {"remove_many"}:
-        first = called[0][1] if verb in ("upload", "resume_upload", "upload_open") else called[0][0]
+        first = (
+            called[0][1]
+            if verb in ("upload", "resume_upload", "upload_open", "copy_together")
+            else called[0][0]
+        )
         if verb in ("remove_many", "load_each"):
             first = next(iter(first))
         assert (first.path if isinstance(first, FileInfo) else first) == "pre/fix/p"
@@ -293,7 +298,7 @@ WRITES = {
     "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
     "sign_part", "upload_parts", "complete_upload", "abort_upload", "merge_metadata",
     "write_if_match", "try_conditions", "copy_if_absent", "copy_from", "copy_listed", "resume_upload", "upload_open", "open_partial", "restore_version", "set_tags", "merge_tags",
-    "folding",
+    "folding", "copy_together",
 }  # fmt: skip
 DELETES = {
     "remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move", "filesystem", "store",

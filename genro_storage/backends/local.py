@@ -19,18 +19,14 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 from ..capabilities import BackendCapabilities
 from ..info import Attributes, CleanupCount, Coming, FileInfo, Loaded
-from .base import COPY_CHUNK
 from .local_append import AppendFile
+from .local_copying import LocalCopies
 from .local_links import RealParents, follow_inside, rename
 from .local_names import LocalNames
-from .local_partial import PartialFiles
 from .local_read import READ, read_range, read_unchanged, require_regular
 from .local_tree import locating_below, make_directories, remove_directories, walk_files
 from .local_write import (
     AtomicFile,
-    copy_content,
-    copy_new,
-    copy_unchanged,
     remove_stale,
 )
 from .spellings import nearest_directory
@@ -45,20 +41,9 @@ if TYPE_CHECKING:
 __all__ = ["LocalBackend"]
 
 _Result = TypeVar("_Result")
-_AS_THE_SOURCE = Attributes()
 
 
-def _is_time_of(found: os.stat_result, attributes: Attributes | None) -> bool:
-    """Whether only the file's own time is wanted; a float cannot say it to the nanosecond."""
-    return (
-        attributes is not None
-        and attributes.mode is None
-        and attributes.mtime is not None
-        and abs(attributes.mtime - found.st_mtime) < 1e-6
-    )
-
-
-class LocalBackend(PartialFiles):
+class LocalBackend(LocalCopies):
     """A directory tree of this machine, read and written through the operating system."""
 
     capabilities: BackendCapabilities = BackendCapabilities(
@@ -73,7 +58,6 @@ class LocalBackend(PartialFiles):
         self._root = os.path.realpath(root)
         self._prefix = self._root if self._root.endswith(os.sep) else self._root + os.sep
         self._fsync = fsync
-        self._meets_files = False
         self._names = LocalNames()
         self._in_real_parent = RealParents(self._root, self._prefix).full_path
 
@@ -288,92 +272,6 @@ class LocalBackend(PartialFiles):
             while view:
                 view = view[handle.write(view) :]
         return None
-
-    def upload(
-        self,
-        source: str | os.PathLike[str],
-        path: str,
-        *,
-        if_absent: bool = False,
-        attributes: Attributes | None = None,
-    ) -> str | None:
-        descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-        try:
-            self._copy_in(descriptor, path, if_absent, attributes)
-        finally:
-            os.close(descriptor)
-        return None
-
-    def upload_open(
-        self,
-        source: int,
-        path: str,
-        *,
-        if_absent: bool = False,
-        attributes: Attributes | None = None,
-    ) -> str | None:
-        self._copy_in(source, path, if_absent, attributes)
-        return None
-
-    def copy(self, source: str, target: str) -> None:
-        descriptor = self._open(source)
-        try:
-            self._copy_in(descriptor, target, False, _AS_THE_SOURCE)
-        finally:
-            os.close(descriptor)
-
-    def _copy_in(
-        self, source: int, path: str, if_absent: bool, attributes: Attributes | None
-    ) -> None:
-        """Copy an open file; a small new one by the short way."""
-        refuse_temporary(path)
-        before = require_regular(source)
-        keeps_time = attributes is _AS_THE_SOURCE or _is_time_of(before, attributes)
-        if keeps_time and not self._fsync and path:
-            full = self._in_real_parent(path)
-            # Whoever copies a tree to a new place meets nothing there, and whoever copies it
-            # again meets a file each time: the last answer says whether it pays to ask first. A
-            # large file is never copied in vain.
-            ask = self._meets_files or before.st_size > COPY_CHUNK
-            if not (ask and os.access(full, os.F_OK, follow_symlinks=False)):
-                try:
-                    self._meets_files = not copy_new(source, before, full)
-                except FileNotFoundError:
-                    make_directories(os.path.dirname(full))
-                else:
-                    if not self._meets_files:
-                        return
-        self._copy_from(source, before, path, if_absent, attributes, keeps_time)
-
-    def _copy_from(
-        self,
-        source: int,
-        before: os.stat_result,
-        path: str,
-        if_absent: bool,
-        attributes: Attributes | None,
-        keeps_time: bool,
-    ) -> None:
-        handle = self._begin(path, if_absent, attributes, st.S_IMODE(before.st_mode))
-        try:
-            copy_unchanged(source, before, handle.fileno())
-            if keeps_time:
-                handle.set_mtime_ns(before.st_mtime_ns)
-        except BaseException:
-            handle.abort()
-            raise
-        handle.close()
-
-    def download(self, path: str, target: Path, *, version: str | None = None) -> None:
-        if version is not None:
-            raise self._unsupported("versioning")
-        source = self._open(path)
-        try:
-            size = require_regular(source).st_size
-            with target.open("wb") as sink:
-                copy_content(source, sink.fileno(), size)
-        finally:
-            os.close(source)
 
     # -- names --------------------------------------------------------------------------------
 

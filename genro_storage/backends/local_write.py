@@ -49,13 +49,14 @@ else:
 
 
 __all__ = [
+    "CAN_LINK",
     "NEW",
     "PLAIN",
     "AtomicFile",
     "copy_content",
-    "copy_new",
     "copy_unchanged",
     "is_at",
+    "link",
     "lock",
     "mode_of_new",
     "remove_stale",
@@ -67,7 +68,7 @@ PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os,
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN
 #: Bytes that the kernel copies in one step, so that somebody can hear of it in between.
 _STEP = 64 * 1024 * 1024
-_CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
+CAN_LINK = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 
 
 def _temporary_path(directory: str, name: str, slot: int) -> str:
@@ -170,9 +171,9 @@ def _sweep(directory: str, name: str) -> None:
         slot += 1
 
 
-def _unnamed(directory: str) -> int | None:
+def unnamed(directory: str) -> int | None:
     """A file that has no name yet, or None where the file system or the kernel has no such."""
-    if not _CAN_LINK:
+    if not CAN_LINK:
         return None
     try:
         return os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
@@ -183,7 +184,7 @@ def _unnamed(directory: str) -> int | None:
         raise
 
 
-def _link(descriptor: int, path: str) -> None:
+def link(descriptor: int, path: str) -> None:
     """Name an unnamed file (open(2), the example of ``O_TMPFILE``)."""
     # Any descriptor for src_dir_fd makes Python call linkat(2), which link(2) cannot replace here.
     os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
@@ -239,7 +240,7 @@ class AtomicFile(WriteHandle):
 
     def _make(self, replaced: os.stat_result | None) -> int:
         """The descriptor of the file to write to; ``_path`` is its name, if it has one."""
-        descriptor = _unnamed(self._directory) if replaced is None else None
+        descriptor = unnamed(self._directory) if replaced is None else None
         if descriptor is None:
             descriptor, self._path = _begin(self._directory, self._name, mode_of_new(replaced))
         return descriptor
@@ -291,7 +292,7 @@ class AtomicFile(WriteHandle):
     def _publish_unnamed(self) -> None:
         """Give the file its first name; where that is taken by now, replace what took it."""
         try:
-            _link(self._descriptor, self._target)
+            link(self._descriptor, self._target)
         except FileExistsError:
             if self._if_absent:
                 raise
@@ -306,7 +307,7 @@ class AtomicFile(WriteHandle):
             # Known before it is there, so that whatever comes next, abort removes it.
             self._path = _temporary_path(self._directory, self._name, slot)
             try:
-                _link(self._descriptor, self._path)
+                link(self._descriptor, self._path)
             except FileExistsError:
                 if not remove_stale(self._path):
                     slot += 1
@@ -350,35 +351,15 @@ def _inherit(descriptor: int, target: str, replaced: os.stat_result) -> None:
     os.fchmod(descriptor, stat.S_IMODE(replaced.st_mode))
 
 
-def copy_new(source: int, before: os.stat_result, target: str) -> bool:
-    """Copy an open file to a name that nothing has; False where that takes an ``AtomicFile``.
-
-    The way of a tree of small files, without an object per file: mode and time are the source's.
-    """
-    descriptor = _unnamed(target.rpartition("/")[0] or "/")
-    if descriptor is None:
-        return False
-    try:
-        os.fchmod(descriptor, before.st_mode & 0o777)
-        copy_unchanged(source, before, descriptor)
-        os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
-        _link(descriptor, target)
-    except FileExistsError:  # somebody took the name meanwhile
-        os.lseek(source, 0, os.SEEK_SET)
-        return False
-    finally:
-        os.close(descriptor)
-    return True
-
-
-def copy_unchanged(source: int, before: os.stat_result, target: int) -> None:
-    """Copy the content, and raise where the source changed meanwhile."""
+def copy_unchanged(source: int, before: os.stat_result, target: int) -> int:
+    """Copy the content, and raise where the source changed meanwhile; bytes copied."""
     copied = copy_content(source, target, before.st_size)
     after = os.fstat(source)
     # Where the system does not tell the size, only that it says something else shows a change.
     length = before.st_size if may_be_untold(before) else copied
     if length != after.st_size or after.st_mtime_ns != before.st_mtime_ns:
         raise SourceChangedError("the source changed while it was being copied")
+    return copied
 
 
 def copy_content(source: int, target: int, size: int) -> int:

@@ -141,6 +141,22 @@ class TransferVerbs(ResumingVerbs):
         else:
             self.copy_from(origin, info.path, target)
 
+    def copy_together(
+        self,
+        origin: Backend,
+        directory: str,
+        names: Sequence[str],
+        target: str,
+        sizes: list[int],
+    ) -> None:
+        """Copy small files of ``directory`` of ``origin`` to ``target`` here, in their order.
+
+        Each by a name that nothing has there, with its mode and time, whole or not at all; the
+        bytes of each are added to ``sizes`` when it is there. It ends, and says nothing, before the
+        first that cannot be copied so, for whatever reason: copied by itself, that file tells.
+        Here none can; only files of this machine have such a way.
+        """
+
     # -- names --------------------------------------------------------------------------------
 
     def folding(self, path: str) -> Folding:

@@ -150,6 +150,8 @@ class Application:
         current = 0
         if getattr(self._reporter, "follows_files", True):
             transfer.listener = self._reporter
+        heard = self._on_file, self._on_skip, self._progress
+        transfer.is_followed = any(each is not None for each in heard)
         running = executor.run(self._copies(kept), transfer)
         with contextlib.ExitStack() as stack:
             if isinstance(running, Generator):

@@ -68,7 +68,7 @@ def test_an_interrupt_while_a_taken_name_is_replaced_leaves_no_stray_file(
     handle = backend.open_write("a")
     handle.write(b"new")
     living = tmp_path / Path(local_write._temporary_path("", "a", 0)).name
-    link, calls = local_write._link, []
+    link, calls = local_write.link, []
 
     def interrupted(descriptor, path):
         calls.append(path)
@@ -80,7 +80,7 @@ def test_an_interrupt_while_a_taken_name_is_replaced_leaves_no_stray_file(
             if len(calls) == number:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(local_write, "_link", interrupted)
+    monkeypatch.setattr(local_write, "link", interrupted)
     with contextlib.ExitStack() as stack:
         if number == 3:  # slot 0 is another living writer's
             other = stack.enter_context(living.open("w"))

@@ -24,7 +24,7 @@ def no_hard_links(*arguments, **options):
 
 def test_an_exclusive_write_works_without_hard_links(backend, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "link", no_hard_links)
-    monkeypatch.setattr("genro_storage.backends.local_write._CAN_LINK", False)
+    monkeypatch.setattr("genro_storage.backends.local_write.CAN_LINK", False)
     backend.write_bytes("f", b"first", if_absent=True)
     with pytest.raises(FileExistsError):
         backend.write_bytes("f", b"second", if_absent=True)

@@ -12,7 +12,6 @@ from ...exceptions import (
     StorageExistsError,
     StorageIsDirectoryError,
     StorageNotDirectoryError,
-    StorageNotFoundError,
     StoragePathError,
     StorageUnsupportedError,
     StorageValueError,
@@ -21,11 +20,12 @@ from ...hearing import note_bytes
 from ..events import FileStarted
 from ..place import Place
 from ..planning.actions import Action, CompareFile, Conflict, CopyFile, MakeDirectory
-from ..planning.rules import UNCOMPARED, are_times_equal
+from ..planning.rules import UNCOMPARED
 from ..terms import Terms
 from .ahead import Ahead
-from .attempting import Done, Stopped, UnverifiedError, attempt
+from .attempting import Done, Stopped, attempt
 from .offering import joined, offered
+from .verifying import require_arrived
 
 if TYPE_CHECKING:
     import io
@@ -86,6 +86,8 @@ class Transfer:
         """``settle`` decides about a ``CompareFile``, by whatever requests and reading it takes."""
         #: Who hears what happens to a file under way; called in whatever thread copies it.
         self.listener: Callable[[Event], object] | None = None
+        #: Whether somebody is told of each file, who may want it before the next is begun.
+        self.is_followed: bool = False
         #: Relative paths of the files that nobody waited for any longer when the copy was given up.
         self.left_behind: list[str] = []
         self.source: Place = source
@@ -114,6 +116,13 @@ class Transfer:
         """How many transfers at a time pay between the two places."""
         source, target = self.source.mount, self.target.mount
         return target.concurrency if self._in_store else max(source.concurrency, target.concurrency)
+
+    @property
+    def may_copy_together(self) -> bool:
+        """Whether several files can be copied by one call, and nobody asks for each."""
+        terms = self.terms
+        is_plain = not (terms.resume or terms.bandwidth or terms.verify or terms.version)
+        return self._both_local and is_plain and not (self.is_followed or self.listener)
 
     def stop(self) -> None:
         """Begin nothing more: what is under way ends, or is given up where it can be."""
@@ -167,7 +176,7 @@ class Transfer:
         Returns None where nothing had to be done (skipped, or a directory already there).
         """
         if isinstance(action, CopyFile):
-            target_path = self._target_path(action.relpath)
+            target_path = self.target_path(action.relpath)
             if self.listener is not None:
                 self.listener(FileStarted(action.relpath, action.source.size))
             result = self._copy_action(action, target_path)
@@ -175,11 +184,11 @@ class Transfer:
                 return result
             return self._verified(action.source, result, target_path)
         if isinstance(action, MakeDirectory):
-            return self._make_directory(self._target_path(action.relpath))
+            return self._make_directory(self.target_path(action.relpath))
         if isinstance(action, CompareFile):
             return self.perform(self.decided(action))
         if isinstance(action, Conflict):
-            label = self.target.mount.label(self._target_path(action.relpath))
+            label = self.target.mount.label(self.target_path(action.relpath))
             raise _CONFLICTS[action.kind](f"{label}: {action.message}", node=label)
         return None
 
@@ -211,7 +220,8 @@ class Transfer:
                 node=label,
             ) from error
 
-    def _target_path(self, relpath: str) -> str:
+    def target_path(self, relpath: str) -> str:
+        """The path in the target's mount."""
         return self._prefix + relpath if relpath else self.target.path
 
     # -- one file -----------------------------------------------------------------------------
@@ -367,53 +377,17 @@ class Transfer:
         )
 
     def _verified(self, info: FileInfo, result: CopyResult, target_path: str) -> CopyResult:
-        """Compare what has arrived as ``verify`` asks; ``UnverifiedError`` where it is another.
-
-        ``StorageChangedError`` where that is because the source is another by now.
-        """
-        verify = self.terms.verify
-        path = result.new_path or target_path
-        if self._comparison is None:
+        if self._comparison is None or self.terms.verify is None:
             raise StorageValueError("there is nothing to verify by")
-        target = self.target.mount
-        found = target.stat(path)
-        label = target.label(path)
-        if verify == "checksum":
-            same = self._comparison.same(info, found) is not None
-        else:
-            same = found.size is not None and found.size == result.bytes
-        if same:
-            return result._replace(verified=True)
-        if self._has_changed(info):
-            origin = self.source.mount.label(info.path)
-            raise StorageChangedError(
-                f"{origin}: changed while it was being copied; what has arrived as {label} could "
-                "not be compared with it. Copy it again",
-                node=origin,
-            )
-        error = UnverifiedError(
-            f"{label}: is not what was copied from {self.source.mount.label(info.path)} "
-            f"(compared by {verify}), which has not changed meanwhile: the storage, or something "
-            "on the way, has damaged it",
-            node=label,
+        require_arrived(
+            Place(self.source.mount, info.path),
+            info,
+            Place(self.target.mount, result.new_path or target_path),
+            self.terms,
+            result.bytes,
+            self._comparison,
         )
-        error.path = path
-        raise error
-
-    def _has_changed(self, info: FileInfo) -> bool:
-        """Whether the source is by now another file than its listing has told."""
-        if self.terms.version is not None:
-            return False
-        try:
-            now = self.source.mount.stat(info.path)
-        except StorageNotFoundError:
-            return True
-        if now.type != "file" or now.size != info.size:
-            return True
-        if now.etag is not None and info.etag is not None:
-            return now.etag != info.etag
-        both = now.mtime is not None and info.mtime is not None
-        return both and not are_times_equal(now.mtime or 0, info.mtime or 0)
+        return result._replace(verified=True)
 
     def _make_directory(self, path: str) -> CopyResult | None:
         mount = self.target.mount

@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from .crew import Crew
+from .together import attempt_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -52,11 +53,7 @@ class SerialExecutor:
         if batch is not None:
             yield from _run_in_batches(actions, transfer.to(batch.mount), batch)
             return
-        for action in actions:
-            done = transfer.attempt(action)
-            yield done
-            if transfer.is_stopping:
-                return
+        yield from attempt_each(actions, transfer)
 
 
 class _Relay:

@@ -1,0 +1,219 @@
+"""How the local backend copies files of this machine: by the system, and many small ones together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat as st
+from typing import TYPE_CHECKING
+
+from ..exceptions import SourceChangedError
+from ..info import Attributes
+from .base import COPY_CHUNK
+from .local_partial import PartialFiles
+from .local_read import READ, require_regular
+from .local_tree import make_directories
+from .local_write import (
+    CAN_LINK,
+    PLAIN,
+    AtomicFile,
+    copy_content,
+    copy_unchanged,
+    link,
+    unnamed,
+)
+from .temporary_names import is_temporary, refuse_temporary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from .base import Backend
+
+__all__ = ["LocalCopies"]
+
+_AS_THE_SOURCE = Attributes()
+_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | PLAIN
+_UNNAMED = os.O_RDWR | getattr(os, "O_TMPFILE", 0) | PLAIN
+#: Where the system has a name for each file that this process has open.
+_NUMBERS = "/proc/self/fd"
+
+
+def _is_time_of(found: os.stat_result, attributes: Attributes | None) -> bool:
+    """Whether only the file's own time is wanted; a float cannot say it to the nanosecond."""
+    return (
+        attributes is not None
+        and attributes.mode is None
+        and attributes.mtime is not None
+        and abs(attributes.mtime - found.st_mtime) < 1e-6
+    )
+
+
+def copy_new(source: int, before: os.stat_result, target: str) -> bool:
+    """Copy an open file to a name that nothing has; False where that takes an ``AtomicFile``.
+
+    The way of a tree of small files, without an object per file: mode and time are the source's.
+    """
+    descriptor = unnamed(target.rpartition("/")[0] or "/")
+    if descriptor is None:
+        return False
+    try:
+        os.fchmod(descriptor, before.st_mode & 0o777)
+        copy_unchanged(source, before, descriptor)
+        os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
+        link(descriptor, target)
+    except FileExistsError:  # somebody took the name meanwhile
+        os.lseek(source, 0, os.SEEK_SET)
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _copy_beside(here: int, there: int, numbers: int, name: str) -> int:
+    """As ``copy_new`` from one open directory to another; bytes. Raises where it takes more."""
+    source = os.open(name, READ, dir_fd=here)
+    try:
+        before = require_regular(source)
+        made = os.open(".", _UNNAMED, 0o666, dir_fd=there)
+        try:
+            os.fchmod(made, before.st_mode & 0o777)
+            count = copy_unchanged(source, before, made)
+            os.utime(made, ns=(before.st_atime_ns, before.st_mtime_ns))
+            os.link(str(made), name, src_dir_fd=numbers, dst_dir_fd=there, follow_symlinks=True)
+        finally:
+            os.close(made)
+    finally:
+        os.close(source)
+    return count
+
+
+class LocalCopies(PartialFiles):
+    """The verbs of the local backend for what is a file of this machine already."""
+
+    _meets_files: bool = False
+    _in_real_parent: Callable[[str], str]
+
+    def _open(self, path: str) -> int:
+        raise NotImplementedError
+
+    def _begin(
+        self, path: str, if_absent: bool, attributes: Attributes | None, mode: int | None = None
+    ) -> AtomicFile:
+        raise NotImplementedError
+
+    def _real_directory(self, path: str) -> str:
+        raise NotImplementedError
+
+    def upload(
+        self,
+        source: str | os.PathLike[str],
+        path: str,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> str | None:
+        descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            self._copy_in(descriptor, path, if_absent, attributes)
+        finally:
+            os.close(descriptor)
+        return None
+
+    def upload_open(
+        self,
+        source: int,
+        path: str,
+        *,
+        if_absent: bool = False,
+        attributes: Attributes | None = None,
+    ) -> str | None:
+        self._copy_in(source, path, if_absent, attributes)
+        return None
+
+    def copy(self, source: str, target: str) -> None:
+        descriptor = self._open(source)
+        try:
+            self._copy_in(descriptor, target, False, _AS_THE_SOURCE)
+        finally:
+            os.close(descriptor)
+
+    def _copy_in(
+        self, source: int, path: str, if_absent: bool, attributes: Attributes | None
+    ) -> None:
+        """Copy an open file; a small new one by the short way."""
+        refuse_temporary(path)
+        before = require_regular(source)
+        keeps_time = attributes is _AS_THE_SOURCE or _is_time_of(before, attributes)
+        if keeps_time and not self._fsync and path:
+            full = self._in_real_parent(path)
+            # Whoever copies a tree to a new place meets nothing there, and whoever copies it
+            # again meets a file each time: the last answer says whether it pays to ask first. A
+            # large file is never copied in vain.
+            ask = self._meets_files or before.st_size > COPY_CHUNK
+            if not (ask and os.access(full, os.F_OK, follow_symlinks=False)):
+                try:
+                    self._meets_files = not copy_new(source, before, full)
+                except FileNotFoundError:
+                    make_directories(os.path.dirname(full))
+                else:
+                    if not self._meets_files:
+                        return
+        self._copy_from(source, before, path, if_absent, attributes, keeps_time)
+
+    def _copy_from(
+        self,
+        source: int,
+        before: os.stat_result,
+        path: str,
+        if_absent: bool,
+        attributes: Attributes | None,
+        keeps_time: bool,
+    ) -> None:
+        handle = self._begin(path, if_absent, attributes, st.S_IMODE(before.st_mode))
+        try:
+            copy_unchanged(source, before, handle.fileno())
+            if keeps_time:
+                handle.set_mtime_ns(before.st_mtime_ns)
+        except BaseException:
+            handle.abort()
+            raise
+        handle.close()
+
+    def download(self, path: str, target: Path, *, version: str | None = None) -> None:
+        if version is not None:
+            raise self._unsupported("versioning")
+        source = self._open(path)
+        try:
+            size = require_regular(source).st_size
+            with target.open("wb") as sink:
+                copy_content(source, sink.fileno(), size)
+        finally:
+            os.close(source)
+
+    def copy_together(
+        self,
+        origin: Backend,
+        directory: str,
+        names: Sequence[str],
+        target: str,
+        sizes: list[int],
+    ) -> None:
+        if self._fsync or not (CAN_LINK and isinstance(origin, LocalCopies)):
+            return
+        with contextlib.ExitStack() as stack:
+
+            def opened(path: str) -> int:
+                descriptor = os.open(path, _DIRECTORY)
+                stack.callback(os.close, descriptor)
+                return descriptor
+
+            # Copied by itself, the file that was met says what is the matter with it.
+            with contextlib.suppress(OSError, SourceChangedError):
+                here = opened(origin._real_directory(directory))
+                there = opened(self._real_directory(target))
+                numbers = opened(_NUMBERS)
+                for name in names:
+                    if is_temporary(name):
+                        return
+                    sizes.append(_copy_beside(here, there, numbers, name))

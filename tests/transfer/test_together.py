@@ -1,0 +1,252 @@
+"""Small new files of one directory of this machine, copied by one call."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from genro_storage import StorageError, StorageManager, StoragePermissionError
+from genro_storage.backends import local_copying
+from genro_storage.backends.local import LocalBackend
+from genro_storage.backends.local_write import CAN_LINK
+from genro_storage.backends.memory import MemoryBackend
+from genro_storage.exceptions import SourceChangedError
+from genro_storage.mount import Mount
+from genro_storage.mount_transfers import MountTransfers
+from genro_storage.transfer.execution.execute import Transfer
+
+pytestmark = pytest.mark.skipif(not CAN_LINK, reason="files without a name are Linux's")
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A root with a tree of 100 files in three directories."""
+    for number in range(100):
+        path = tmp_path / "src" / ("." if number < 40 else f"d{number % 2}") / f"f{number:02}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"%d" % number * (number + 1))
+        os.chmod(path, 0o640 + number % 8)
+        os.utime(path, ns=(10**18 + number, 10**18 + 7 * number))
+    return tmp_path
+
+
+@pytest.fixture(params=["one mount", "two mounts"])
+def ends(request, place):
+    """The source and the target of a copy, through one mount and through two."""
+    with StorageManager() as storage:
+        if request.param == "one mount":
+            storage.add_mount({"name": "m", "type": "local", "path": str(place)})
+            yield storage.node("m:src"), storage.node("m:to")
+        else:
+            (place / "to").mkdir()
+            for name in ("src", "to"):
+                storage.add_mount({"name": name, "type": "local", "path": str(place / name)})
+            yield storage.node("src:"), storage.node("to:")
+
+
+def copied(ends, target=None, *, skip="never", **options):
+    """The report of a copy."""
+    return ends[0].plan_copy(target or ends[1], skip=skip).apply(**options)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """How many files each call has copied."""
+    found: list[int] = []
+    copy_together = MountTransfers.copy_together
+
+    def counting(self, directory, names, target, target_directory, sizes):
+        try:
+            copy_together(self, directory, names, target, target_directory, sizes)
+        finally:
+            found.append(len(sizes))
+
+    monkeypatch.setattr(MountTransfers, "copy_together", counting)
+    return found
+
+
+def tree(root: Path) -> dict[str, tuple[object, ...]]:
+    return {
+        path.relative_to(root).as_posix(): (
+            path.read_bytes(),
+            stat.S_IMODE(path.stat().st_mode),
+            path.stat().st_mtime_ns,
+        )
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_tree_is_copied_in_few_calls(ends, place, calls, monkeypatch):
+    report = copied(ends)
+    assert calls == [30, 30, 32, 8]
+    assert tree(place / "to") == tree(place / "src")
+    monkeypatch.setattr(Transfer, "may_copy_together", False)
+    other = copied(ends, ends[1] / "other")
+    assert len(calls) == 4
+    assert tree(place / "to/other") == tree(place / "src")
+    assert (report.copied, report.bytes_copied) == (other.copied, other.bytes_copied)
+    assert report.copied == 100
+    assert report.bytes_copied == sum(len(data) for data, *_ in tree(place / "src").values())
+
+
+@pytest.mark.parametrize("callback", ["on_file", "on_skip", "progress", "reporter"])
+def test_whoever_follows_each_file_has_it_before_the_next(ends, place, calls, callback):
+    seen: list[int] = []
+
+    def follow(*_):
+        seen.append(len(tree(place / "to")))
+
+    assert copied(ends, **{callback: follow}).copied == 100
+    assert calls == []
+    if callback in ("on_file", "progress"):
+        assert seen == list(range(1, 101))
+
+
+def test_what_is_there_is_replaced_one_by_one(ends, place, calls):
+    copied(ends)
+    calls.clear()
+    for path in (place / "src").rglob("*.txt"):
+        path.write_bytes(b"new")
+    assert copied(ends).copied == 100
+    assert calls == [0] * 8
+    assert {data for data, *_ in tree(place / "to").values()} == {b"new"}
+
+
+def test_what_is_new_is_copied_together_also_where_something_is_there(ends, place, calls):
+    copied(ends)
+    for number in range(0, 40, 10):
+        (place / f"to/f{number:02}.txt").unlink()
+    for number in range(50, 60):
+        (place / f"to/d{number % 2}/f{number:02}.txt").unlink()
+    calls.clear()
+    report = copied(ends, skip="size")
+    assert (report.copied, report.skipped) == (14, 86)
+    assert sum(calls) == 10  # the others stand alone
+    assert tree(place / "to") == tree(place / "src")
+
+
+@pytest.mark.parametrize("problem", ["pipe", "changing", "taken"])
+def test_one_that_cannot_be_copied_so_keeps_no_other_from_it(
+    ends, place, calls, problem, monkeypatch
+):
+    odd = place / "src/f10.txt"
+    copy_unchanged = local_copying.copy_unchanged
+    size = odd.stat().st_size
+
+    def meeting(source, before, target):
+        if before.st_size == size and problem == "changing":
+            monkeypatch.setattr(local_copying, "copy_unchanged", copy_unchanged)
+            raise SourceChangedError("the source changed while it was being copied")
+        if before.st_size == size and problem == "taken" and not (place / "to/f10.txt").exists():
+            (place / "to/f10.txt").write_bytes(b"another writer's")
+            (place / "to/f10.txt").chmod(0o640 + 10 % 8)  # which the new content keeps
+        if problem == "pipe" and not stat.S_ISFIFO(os.lstat(odd).st_mode):
+            odd.unlink()
+            os.mkfifo(odd)
+        return copy_unchanged(source, before, target)
+
+    monkeypatch.setattr(local_copying, "copy_unchanged", meeting)
+    report = copied(ends, on_error="collect")
+    assert calls == [30, 30, 10, 21, 8]
+    if problem == "pipe":
+        assert (report.copied, report.failed) == (99, 1)
+        assert not (place / "to/f10.txt").exists()
+        odd.unlink()
+    else:
+        assert (report.copied, report.failed) == (100, 0)
+    assert tree(place / "to") == tree(place / "src")
+
+
+def test_at_the_first_failure_nothing_more_is_copied(ends, place):
+    (place / "to").mkdir(exist_ok=True)
+    (place / "to/f10.txt").mkdir()
+    with pytest.raises(StorageError, match=r"f10\.txt") as caught:
+        copied(ends)
+    assert "70 copied, 0 skipped, 1 failed" in caught.value.__notes__[-1]
+    assert len(tree(place / "to")) == 70
+    assert not (place / "to/f11.txt").exists()
+
+
+def test_what_an_interrupt_left_is_told(ends, place, monkeypatch):
+    copy_unchanged = local_copying.copy_unchanged
+    count = 0
+
+    def interrupted(*arguments):
+        nonlocal count
+        count += 1
+        if count == 50:
+            raise KeyboardInterrupt
+        return copy_unchanged(*arguments)
+
+    monkeypatch.setattr(local_copying, "copy_unchanged", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        copied(ends)
+    assert "49 copied" in caught.value.__notes__[-1]
+    assert len(tree(place / "to")) == 49
+
+
+def test_a_listing_that_fails_keeps_what_came_before_it(ends, place, monkeypatch):
+    find = Mount.find
+
+    def failing(self, path, **options):
+        for number, info in enumerate(find(self, path, **options)):
+            if number == 20 and not info.path.startswith("to"):
+                raise StorageError("the disk is broken")
+            yield info
+
+    monkeypatch.setattr(Mount, "find", failing)
+    with pytest.raises(StorageError, match="the disk is broken"):
+        copied(ends)
+    there = tree(place / "to")
+    assert len(there) > 10
+    assert there.items() <= tree(place / "src").items()
+
+
+def test_a_directory_that_leads_out_is_refused(ends, place, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (place / "to").mkdir(exist_ok=True)
+    (place / "to/d0").symlink_to(outside)
+    report = copied(ends, on_error="collect")
+    assert report.copied == 70
+    assert os.listdir(outside) == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"verify": "size"}, {"resume": True}, {"bandwidth": "1GB"}], ids=str
+)
+def test_where_more_is_wanted_of_each_file(ends, place, calls, options):
+    assert copied(ends, **options).copied == 100
+    assert calls == []
+    assert {name: each[0] for name, each in tree(place / "to").items()} == {
+        name: each[0] for name, each in tree(place / "src").items()
+    }
+
+
+def test_the_backend_leaves_nothing_open_and_knows_its_own(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "here").mkdir(exist_ok=True)
+        (tmp_path / "here" / name).write_bytes(name.encode() * 3)
+    (tmp_path / "there").mkdir()
+    backend, sizes = LocalBackend(tmp_path), []
+    before = len(os.listdir("/proc/self/fd"))
+    backend.copy_together(backend, "here", ["a", "missing", "b"], "there", sizes)
+    assert sizes == [3]
+    backend.copy_together(backend, "here", ["b"], "nowhere", sizes)
+    backend.copy_together(backend, "here", [".genro-tmp-x"], "there", sizes)
+    backend.copy_together(MemoryBackend(), "here", ["b"], "there", sizes)
+    LocalBackend(tmp_path, fsync=True).copy_together(backend, "here", ["b"], "there", sizes)
+    MemoryBackend().copy_together(backend, "here", ["b"], "there", sizes)
+    assert sizes == [3]
+    assert os.listdir(tmp_path / "there") == ["a"]
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_readonly_mount_says_so(tmp_path):
+    (tmp_path / "a").write_bytes(b"a")
+    mount = Mount("m", LocalBackend(tmp_path), permissions="readonly")
+    with pytest.raises(StoragePermissionError):
+        mount.copy_together("", ["a"], mount, "to", [])
