@@ -28,9 +28,9 @@ __all__ = ["MemorySink", "PositionedSink", "Ranges", "Streamed", "download"]
 #: The most connections of one transfer.
 _LANES = 6
 #: Seconds after which the speed is judged, and judged again.
-_LOOK = 1.0
+_LOOK = 0.25
 #: Seconds for the rest that are worth no further connection.
-_SOON = 3.0
+_SOON = 1.0
 #: Bytes that are worth a connection.
 _WORTH = 8 * 1024 * 1024
 #: Seconds to wait before a broken stream goes on; doubled each time that it brings nothing.
