@@ -160,6 +160,18 @@ class MountTransfers(MountResuming):
         with translating(lambda: self._way(directory, target, target_directory), "copying"):
             there.copy_together(backend, real, names, target_real, sizes)
 
+    def write_together(
+        self, directory: str, files: Sequence[tuple[str, bytes, Attributes]], sizes: list[int]
+    ) -> None:
+        """Write small new files of one directory, as many as there are no questions about.
+
+        See the verb of the backend; of the attributes, which are offered, it keeps what it can.
+        """
+        self.require_write(directory)
+        backend, real = self._at(directory)
+        with translating(lambda: self.label(directory), "writing"):
+            backend.write_together(real, files, sizes)
+
     def folding(self, path: str) -> Folding:
         """Which spellings of a name are one file in the directory ``path``, or where it will be.
 

@@ -108,6 +108,7 @@ DOORS = {
     "open_partial": lambda mount, here: mount.open_partial("p", None),
     "copy_listed": lambda mount, here: mount.copy_listed(FileInfo("p", "file"), mount, "q"),
     "copy_together": lambda mount, here: mount.copy_together("p", ["n"], mount, "q", []),
+    "write_together": lambda mount, here: mount.write_together("p", [], []),
     "folding": lambda mount, here: mount.folding("p"),
     "move": lambda mount, here: mount.move("p", mount, "q"),
     "checksum": lambda mount, here: mount.checksum(FileInfo("p", "file")),
@@ -298,7 +299,7 @@ WRITES = {
     "set_mtime", "begin_batch", "upload_url", "upload_form", "upload_session", "begin_upload",
     "sign_part", "upload_parts", "complete_upload", "abort_upload", "merge_metadata",
     "write_if_match", "try_conditions", "copy_if_absent", "copy_from", "copy_listed", "resume_upload", "upload_open", "open_partial", "restore_version", "set_tags", "merge_tags",
-    "folding", "copy_together",
+    "folding", "copy_together", "write_together",
 }  # fmt: skip
 DELETES = {
     "remove", "remove_tree", "remove_many", "delete_version", "cleanup", "move", "filesystem", "store",

@@ -88,6 +88,29 @@ def _copy_beside(here: int, there: int, numbers: int, name: str) -> int:
     return count
 
 
+def _write_beside(there: int, numbers: int, name: str, data: bytes, attributes: Attributes) -> None:
+    """A new file of this content in an open directory."""
+    made = os.open(".", _UNNAMED, 0o666, dir_fd=there)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(made, view) :]
+        if attributes.mode is not None:
+            os.fchmod(made, attributes.mode & 0o777)
+        if attributes.mtime is not None:
+            nanoseconds = int(attributes.mtime * 1e9)
+            os.utime(made, ns=(nanoseconds, nanoseconds))
+        os.link(str(made), name, src_dir_fd=numbers, dst_dir_fd=there, follow_symlinks=True)
+    finally:
+        os.close(made)
+
+
+def _opened(stack: contextlib.ExitStack, directory: str) -> int:
+    descriptor = os.open(directory, _DIRECTORY)
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
 class LocalCopies(PartialFiles):
     """The verbs of the local backend for what is a file of this machine already."""
 
@@ -201,19 +224,31 @@ class LocalCopies(PartialFiles):
     ) -> None:
         if self._fsync or not (CAN_LINK and isinstance(origin, LocalCopies)):
             return
-        with contextlib.ExitStack() as stack:
+        # Copied by itself, the file that was met says what is the matter with it.
+        with contextlib.suppress(OSError, SourceChangedError), contextlib.ExitStack() as stack:
+            here = _opened(stack, origin._real_directory(directory))
+            there = _opened(stack, self._real_directory(target))
+            numbers = _opened(stack, _NUMBERS)
+            for name in names:
+                if is_temporary(name):
+                    return
+                sizes.append(_copy_beside(here, there, numbers, name))
 
-            def opened(path: str) -> int:
-                descriptor = os.open(path, _DIRECTORY)
-                stack.callback(os.close, descriptor)
-                return descriptor
-
-            # Copied by itself, the file that was met says what is the matter with it.
-            with contextlib.suppress(OSError, SourceChangedError):
-                here = opened(origin._real_directory(directory))
-                there = opened(self._real_directory(target))
-                numbers = opened(_NUMBERS)
-                for name in names:
-                    if is_temporary(name):
-                        return
-                    sizes.append(_copy_beside(here, there, numbers, name))
+    def write_together(
+        self, directory: str, files: Sequence[tuple[str, bytes, Attributes]], sizes: list[int]
+    ) -> None:
+        if self._fsync or not CAN_LINK:
+            return
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            real = self._real_directory(directory)
+            try:
+                there = _opened(stack, real)
+            except FileNotFoundError:
+                make_directories(real)
+                there = _opened(stack, real)
+            numbers = _opened(stack, _NUMBERS)
+            for name, data, attributes in files:
+                if is_temporary(name):
+                    return
+                _write_beside(there, numbers, name, data, attributes)
+                sizes.append(len(data))

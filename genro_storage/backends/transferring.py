@@ -157,6 +157,15 @@ class TransferVerbs(ResumingVerbs):
         Here none can; only files of this machine have such a way.
         """
 
+    def write_together(
+        self, directory: str, files: Sequence[tuple[str, bytes, Attributes]], sizes: list[int]
+    ) -> None:
+        """Write small files of ``directory``: the name, the content and what is offered with each.
+
+        As ``copy_together`` says: new names only, in their order, up to the first about which there
+        is any question. Missing directories are made.
+        """
+
     # -- names --------------------------------------------------------------------------------
 
     def folding(self, path: str) -> Folding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from pathlib import Path
@@ -13,12 +14,21 @@ from genro_storage.backends import local_copying
 from genro_storage.backends.local import LocalBackend
 from genro_storage.backends.local_write import CAN_LINK
 from genro_storage.backends.memory import MemoryBackend
+from genro_storage.backends.temporary_names import numbered_name
 from genro_storage.exceptions import SourceChangedError
+from genro_storage.hearing import note_retry
+from genro_storage.info import Attributes, Coming
 from genro_storage.mount import Mount
 from genro_storage.mount_transfers import MountTransfers
+from genro_storage.transfer import Place, ThreadedExecutor, plan_copy
+from genro_storage.transfer.execution import crew
 from genro_storage.transfer.execution.execute import Transfer
 
 pytestmark = pytest.mark.skipif(not CAN_LINK, reason="files without a name are Linux's")
+
+
+#: The name of what a writer has in the making.
+HIDDEN = numbered_name("a", 0)
 
 
 @pytest.fixture
@@ -230,13 +240,14 @@ def test_the_backend_leaves_nothing_open_and_knows_its_own(tmp_path):
     for name in ("a", "b"):
         (tmp_path / "here").mkdir(exist_ok=True)
         (tmp_path / "here" / name).write_bytes(name.encode() * 3)
+    (tmp_path / "here" / HIDDEN).touch()
     (tmp_path / "there").mkdir()
     backend, sizes = LocalBackend(tmp_path), []
     before = len(os.listdir("/proc/self/fd"))
     backend.copy_together(backend, "here", ["a", "missing", "b"], "there", sizes)
     assert sizes == [3]
     backend.copy_together(backend, "here", ["b"], "nowhere", sizes)
-    backend.copy_together(backend, "here", [".genro-tmp-x"], "there", sizes)
+    backend.copy_together(backend, "here", [HIDDEN], "there", sizes)
     backend.copy_together(MemoryBackend(), "here", ["b"], "there", sizes)
     LocalBackend(tmp_path, fsync=True).copy_together(backend, "here", ["b"], "there", sizes)
     MemoryBackend().copy_together(backend, "here", ["b"], "there", sizes)
@@ -245,8 +256,137 @@ def test_the_backend_leaves_nothing_open_and_knows_its_own(tmp_path):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_what_is_written_together_is_new_and_of_this_directory(tmp_path):
+    backend, sizes = LocalBackend(tmp_path), []
+    before = len(os.listdir("/proc/self/fd"))
+    files = [
+        ("a", b"12", Attributes(1.5, 0o600)),
+        ("b", b"345", Attributes()),
+        ("a", b"again", Attributes()),
+        ("c", b"", Attributes()),
+    ]
+    backend.write_together("x/y", files, sizes)
+    assert sizes == [2, 3]
+    assert sorted(os.listdir(tmp_path / "x/y")) == ["a", "b"]
+    assert (tmp_path / "x/y/a").read_bytes() == b"12"
+    status = (tmp_path / "x/y/a").stat()
+    assert (status.st_mtime, stat.S_IMODE(status.st_mode)) == (1.5, 0o600)
+    (tmp_path / "z").touch()
+    backend.write_together("z/sub", files, sizes)
+    backend.write_together("x", [(HIDDEN, b"", Attributes())], sizes)
+    LocalBackend(tmp_path, fsync=True).write_together("w", files, sizes)
+    MemoryBackend().write_together("w", files, sizes)
+    assert sizes == [2, 3]
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_readonly_mount_says_so(tmp_path):
     (tmp_path / "a").write_bytes(b"a")
     mount = Mount("m", LocalBackend(tmp_path), permissions="readonly")
     with pytest.raises(StoragePermissionError):
         mount.copy_together("", ["a"], mount, "to", [])
+
+
+# -- what has come from a store ---------------------------------------------------------------------
+
+
+class Store(MemoryBackend):
+    """Brings several files at once; of ``shaky`` ones a request had to be repeated."""
+
+    shaky: frozenset[str] = frozenset()
+
+    def load_each(self, paths):
+        return Coming([functools.partial(self._end, path) for path in paths], True)
+
+    def _end(self, path):
+        if path in self.shaky:
+            note_retry(ConnectionResetError(path))
+        return self.load(path)
+
+
+FILES = {f"d{number % 3}/f{number:03}": b"%d" % number for number in range(150)}
+
+
+@pytest.fixture
+def store():
+    mount = Mount("src", Store())
+    for path, data in FILES.items():
+        mount.backend.write_bytes(path, data, attributes=Attributes(10**9 + len(data)))
+    return mount
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """How many files each call has written, of how many."""
+    monkeypatch.setattr(crew, "_SECONDS", 3600.0)
+    found: list[tuple[int, int]] = []
+    write_together = MountTransfers.write_together
+
+    def counting(self, directory, files, sizes):
+        try:
+            write_together(self, directory, files, sizes)
+        finally:
+            found.append((len(sizes), len(files)))
+
+    monkeypatch.setattr(MountTransfers, "write_together", counting)
+    return found
+
+
+def brought(source, root, *, skip="never", **options):
+    target = Mount("dst", LocalBackend(root))
+    plan = plan_copy(Place(source, ""), Place(target, "out"), skip=skip)
+    return plan.apply(executor=ThreadedExecutor(2), **options)
+
+
+def test_what_has_come_is_written_in_few_calls(store, tmp_path, written, monkeypatch):
+    report = brought(store, tmp_path)
+    there = tree(tmp_path / "out")
+    assert {name: data for name, (data, *_) in there.items()} == FILES
+    assert {time for *_, time in there.values()} == {10**9 * (10**9 + n) for n in (1, 2, 3)}
+    assert (report.copied, report.bytes_copied) == (150, sum(map(len, FILES.values())))
+    assert all(count == of for count, of in written)
+    assert sum(count for count, _ in written) > 100
+    assert len(written) < 30
+    written.clear()
+    monkeypatch.setattr(Transfer, "may_write_together", False)
+    (tmp_path / "other").mkdir()
+    other = brought(store, tmp_path / "other")
+    assert tree(tmp_path / "other/out") == there
+    assert (other.copied, other.bytes_copied) == (report.copied, report.bytes_copied)
+    assert written == []
+
+
+def test_what_came_is_used_also_where_it_is_not_written_so(store, tmp_path, written):
+    brought(store, tmp_path)
+    for path in FILES:
+        store.backend.write_bytes(path, b"new")
+    written.clear()
+    report = brought(store, tmp_path)
+    assert report.copied == 150
+    assert {count for count, _ in written} == {0}
+    assert len(written) <= 16  # eight in a row, of two threads
+    assert {data for data, *_ in tree(tmp_path / "out").values()} == {b"new"}
+
+
+def test_one_that_cannot_be_written_is_told_and_the_others_arrive(
+    store, tmp_path, tmp_path_factory, written
+):
+    outside = tmp_path_factory.mktemp("outside")
+    (tmp_path / "out/d1/f100/sub").mkdir(parents=True)
+    (tmp_path / "out/d2").symlink_to(outside)
+    report = brought(store, tmp_path, on_error="collect")
+    lost = {"d1/f100", *(name for name in FILES if name.startswith("d2/"))}
+    assert {each.relpath for each in report.failures} == {*lost, "d2"}
+    for each in report.failures:
+        assert str(each.error).startswith(f"dst:out/{each.relpath}")
+    assert tree(tmp_path / "out").keys() == FILES.keys() - lost
+    assert os.listdir(outside) == []
+
+
+def test_what_was_overcome_is_in_the_report_once(store, tmp_path, written):
+    store.backend.shaky = frozenset({"d0/f030", "d1/f100", "d2/f149"})
+    (tmp_path / "out/d1").mkdir(parents=True)
+    (tmp_path / "out/d1/f100").write_bytes(b"there already")
+    report = brought(store, tmp_path)
+    assert report.copied == 150
+    assert sorted(each.relpath for each in report.retries) == sorted(store.backend.shaky)

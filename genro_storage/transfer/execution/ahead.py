@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
+from ...hearing import hearing_retries, note_retry
 from ..planning.actions import CopyFile
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class Ahead:
         self._fetches = fetches
         self._is_settled = is_settled
         self._ends: dict[str, Callable[[], Loaded]] = {}
+        #: How many portions in a row could not be written together.
+        self.in_vain: int = 0
 
     def fetch(self, actions: Sequence[Action]) -> bool:
         """Have the contents come that these are to copy, where all are small.
@@ -60,9 +64,38 @@ class Ahead:
         end = self._ends.pop(path, None)
         return self._source.load(path) if end is None else end()
 
+    def look(self, path: str) -> tuple[Loaded | None, tuple[BaseException, ...]]:
+        """What has come, for ``load`` too unless it is forgotten, and what was overcome for it.
+
+        None where nothing has come, or what has come is an error: ``load`` raises it.
+        """
+        end = self._ends.pop(path, None)
+        if end is None:
+            return None, ()
+        heard: list[BaseException] = []
+        found: Loaded | None = None
+        failure: Exception | None = None
+        try:
+            with hearing_retries(heard.append):
+                found = end()
+        except Exception as error:  # noqa: BLE001 - raised by `load`
+            failure = error
+        self._ends[path] = functools.partial(_once_more, heard, found, failure)
+        return found, tuple(heard)
+
     def forget(self, actions: Sequence[Action]) -> None:
         """What has come for them, and was not used."""
         if self._ends:
             for action in actions:
                 if isinstance(action, CopyFile):
                     self._ends.pop(action.source.path, None)
+
+
+def _once_more(
+    heard: Sequence[BaseException], found: Loaded | None, failure: Exception | None
+) -> Loaded:
+    for error in heard:
+        note_retry(error)
+    if found is None:
+        raise failure or LookupError("nothing has come")
+    return found

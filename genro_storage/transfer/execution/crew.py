@@ -10,9 +10,10 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from ..planning.actions import CompareFile, CopyFile
+from .together import write_together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..events import Event
     from ..planning.actions import Action
@@ -319,7 +320,11 @@ class Crew:
         try:
             waits_for_nobody = not transfer.is_stopping and transfer.ahead.fetch(task.actions)
             with self._turn if waits_for_nobody and self._load.is_full else _ANY_TIME:
-                for action in task.actions:
+                left: Sequence[Action] = task.actions
+                if waits_for_nobody:
+                    self._now[here] = left[0].relpath
+                    left = write_together(left, transfer, done)
+                for action in left:
                     if transfer.is_stopping:
                         break
                     self._now[here] = action.relpath

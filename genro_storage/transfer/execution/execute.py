@@ -120,9 +120,18 @@ class Transfer:
     @property
     def may_copy_together(self) -> bool:
         """Whether several files can be copied by one call, and nobody asks for each."""
+        is_followed = self.is_followed or self.listener is not None
+        return self._both_local and self._is_plain and not is_followed
+
+    @property
+    def may_write_together(self) -> bool:
+        """As ``may_copy_together``, of what has come, by a thread that nobody follows."""
+        return self._is_into_local and self._is_plain and self.listener is None
+
+    @property
+    def _is_plain(self) -> bool:
         terms = self.terms
-        is_plain = not (terms.resume or terms.bandwidth or terms.verify or terms.version)
-        return self._both_local and is_plain and not (self.is_followed or self.listener)
+        return not (terms.resume or terms.bandwidth or terms.verify or terms.version)
 
     def stop(self) -> None:
         """Begin nothing more: what is under way ends, or is given up where it can be."""

@@ -1,4 +1,4 @@
-"""Small new files of one directory of this machine, which one call copies together."""
+"""Small new files of one directory of this machine, which one call copies or writes together."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from ..planning.actions import CopyFile
 from .attempting import Done
 from .execute import CopyResult
+from .offering import joined
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
+    from ...info import Attributes, Loaded
     from ..planning.actions import Action
     from .execute import Transfer
 
-__all__ = ["attempt_each"]
+__all__ = ["attempt_each", "write_together"]
 
 #: Bytes of the largest file: with a larger one, what each file costs by itself does not count.
 _SMALL = 64 * 1024
@@ -118,3 +120,45 @@ class _Together:
 def _done(portion: Sequence[CopyFile], sizes: Sequence[int]) -> Iterator[Done]:
     for action, size in zip(portion, sizes, strict=False):
         yield Done(action, CopyResult(None, size))
+
+
+def write_together(
+    actions: Sequence[Action], transfer: Transfer, done: list[Done]
+) -> Sequence[Action]:
+    """Write what has come for these, as far as one call can; what is left to do.
+
+    What has come of it is added to ``done``.
+    """
+    ahead = transfer.ahead
+    while actions and transfer.may_write_together and ahead.in_vain < _IN_VAIN:
+        directory = actions[0].relpath.rpartition("/")[0]
+        portion: list[CopyFile] = []
+        files: list[tuple[str, bytes, Attributes]] = []
+        overcome: list[tuple[BaseException, ...]] = []
+        for action in actions:
+            there, _, name = action.relpath.rpartition("/")
+            if not isinstance(action, CopyFile) or action.target is not None or there != directory:
+                break
+            found, heard = ahead.look(action.source.path)
+            if found is None or _length(found) != action.source.size:
+                break
+            portion.append(action)
+            files.append((name, found.data, joined(action.source, found.attributes)))
+            overcome.append(heard)
+        sizes: list[int] = []
+        if files:
+            with contextlib.suppress(Exception):  # each file says it of itself
+                transfer.target.mount.write_together(transfer.target_path(directory), files, sizes)
+        count = len(sizes)
+        for action, size, heard in zip(portion, sizes, overcome, strict=False):
+            done.append(Done(action, CopyResult(None, size), None, heard))
+        ahead.forget(portion[:count])
+        ahead.in_vain = 0 if count else ahead.in_vain + 1
+        actions = actions[count:]
+        if not count or count < len(portion):
+            break
+    return actions
+
+
+def _length(found: Loaded) -> int:
+    return len(found.data) if found.told_size is None else found.told_size
