@@ -291,17 +291,17 @@ def test_a_readonly_mount_says_so(tmp_path):
 
 
 class Store(MemoryBackend):
-    """Brings several files at once; of ``shaky`` ones a request had to be repeated."""
+    """Brings several files at once; for ``shaky`` ones a request has to be repeated."""
 
     shaky: frozenset[str] = frozenset()
 
     def load_each(self, paths):
-        return Coming([functools.partial(self._end, path) for path in paths], True)
+        return Coming([functools.partial(self.load, path) for path in paths], True)
 
-    def _end(self, path):
+    def load(self, path):
         if path in self.shaky:
             note_retry(ConnectionResetError(path))
-        return self.load(path)
+        return super().load(path)
 
 
 FILES = {f"d{number % 3}/f{number:03}": b"%d" % number for number in range(150)}
