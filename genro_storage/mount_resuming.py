@@ -127,11 +127,17 @@ class MountResuming(MountExtras):
         *,
         if_absent: bool = False,
         attributes: Attributes | None = None,
+        noted: Callable[[str], object] | None = None,
     ) -> PartialWriter:
-        """A write that can be left for a later run; ``name`` is what an earlier one was called."""
+        """A write that can be left for a later run; ``name`` is what an earlier one was called.
+
+        ``noted`` is told what a new one will be called, before it is there.
+        """
         self.require_write(path)
         self.require_attributes(path, attributes)
         backend, real = self._at(path)
         with translating(lambda: self.label(path), "opening for writing"):
-            handle = backend.open_partial(real, name, if_absent=if_absent, attributes=attributes)
+            handle = backend.open_partial(
+                real, name, if_absent=if_absent, attributes=attributes, noted=noted
+            )
         return PartialWriter(handle, self.label(path))

@@ -14,7 +14,7 @@ from .paths import Folding
 from .sharing import SharedMount
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from .info import Attributes, Checksum, FileInfo, Loaded
 
@@ -145,7 +145,7 @@ class MountTransfers(MountResuming):
     def copy_together(
         self,
         directory: str,
-        names: Sequence[str],
+        names: Iterable[str],
         target: MountTransfers,
         target_directory: str,
         sizes: list[int],
@@ -161,7 +161,7 @@ class MountTransfers(MountResuming):
             there.copy_together(backend, real, names, target_real, sizes)
 
     def write_together(
-        self, directory: str, files: Sequence[tuple[str, bytes, Attributes]], sizes: list[int]
+        self, directory: str, files: Iterable[tuple[str, bytes, Attributes]], sizes: list[int]
     ) -> None:
         """Write small new files of one directory, as many as there are no questions about.
 

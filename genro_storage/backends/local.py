@@ -15,7 +15,7 @@ import os
 import stat as st
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
 
 from ..capabilities import BackendCapabilities
 from ..info import Attributes, CleanupCount, Coming, FileInfo, Loaded
@@ -41,6 +41,26 @@ if TYPE_CHECKING:
 __all__ = ["LocalBackend"]
 
 _Result = TypeVar("_Result")
+#: By what files are opened, read and written one at a time.
+_ONE_BY_ONE = frozenset(
+    [
+        "_begin",
+        "_open",
+        "_physical",
+        "_target",
+        "copy",
+        "copy_from",
+        "copy_listed",
+        "load",
+        "open_local",
+        "open_read",
+        "open_write",
+        "read_bytes",
+        "upload",
+        "upload_open",
+        "write_bytes",
+    ]
+)
 
 
 class LocalBackend(LocalCopies):
@@ -51,6 +71,11 @@ class LocalBackend(LocalCopies):
     )
     address_is_sure: ClassVar[bool] = True
     kept_attributes: frozenset[str] = frozenset({"mtime", "mode"})
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not _ONE_BY_ONE.isdisjoint(vars(cls)):
+            cls._goes_together = False
 
     def __init__(self, root: str | os.PathLike[str], *, fsync: bool = False) -> None:
         self.base_path: Path = Path(root)

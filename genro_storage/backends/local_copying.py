@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat as st
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..exceptions import SourceChangedError
 from ..info import Attributes
@@ -25,7 +25,7 @@ from .local_write import (
 from .temporary_names import is_temporary, refuse_temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from .base import Backend
@@ -114,6 +114,9 @@ def _opened(stack: contextlib.ExitStack, directory: str) -> int:
 class LocalCopies(PartialFiles):
     """The verbs of the local backend for what is a file of this machine already."""
 
+    #: Whether several files are made by one call: where the system can, and no class derived from
+    #: the backend has a say in how a file is opened, read or written.
+    _goes_together: ClassVar[bool] = CAN_LINK
     _meets_files: bool = False
     _in_real_parent: Callable[[str], str]
 
@@ -218,11 +221,13 @@ class LocalCopies(PartialFiles):
         self,
         origin: Backend,
         directory: str,
-        names: Sequence[str],
+        names: Iterable[str],
         target: str,
         sizes: list[int],
     ) -> None:
-        if self._fsync or not (CAN_LINK and isinstance(origin, LocalCopies)):
+        if self._fsync or not (self._goes_together and isinstance(origin, LocalCopies)):
+            return
+        if not origin._goes_together:
             return
         # Copied by itself, the file that was met says what is the matter with it.
         with contextlib.suppress(OSError, SourceChangedError), contextlib.ExitStack() as stack:
@@ -235,20 +240,25 @@ class LocalCopies(PartialFiles):
                 sizes.append(_copy_beside(here, there, numbers, name))
 
     def write_together(
-        self, directory: str, files: Sequence[tuple[str, bytes, Attributes]], sizes: list[int]
+        self, directory: str, files: Iterable[tuple[str, bytes, Attributes]], sizes: list[int]
     ) -> None:
-        if self._fsync or not CAN_LINK:
+        if self._fsync or not self._goes_together:
             return
+        there = numbers = -1
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            real = self._real_directory(directory)
-            try:
-                there = _opened(stack, real)
-            except FileNotFoundError:
-                make_directories(real)
-                there = _opened(stack, real)
-            numbers = _opened(stack, _NUMBERS)
             for name, data, attributes in files:
                 if is_temporary(name):
                     return
+                if there < 0:
+                    there = self._made_directory(stack, directory)
+                    numbers = _opened(stack, _NUMBERS)
                 _write_beside(there, numbers, name, data, attributes)
                 sizes.append(len(data))
+
+    def _made_directory(self, stack: contextlib.ExitStack, directory: str) -> int:
+        real = self._real_directory(directory)
+        try:
+            return _opened(stack, real)
+        except FileNotFoundError:
+            make_directories(real)
+            return _opened(stack, real)

@@ -13,6 +13,8 @@ from .local_write import NEW, PLAIN, AtomicFile, is_at, lock, mode_of_new
 from .temporary_names import is_temporary, unique_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..info import Attributes
 
 __all__ = ["PartialFile", "PartialFiles"]
@@ -35,8 +37,10 @@ class PartialFile(AtomicFile):
         if_absent: bool = False,
         fsync: bool = False,
         attributes: Attributes | None = None,
+        noted: Callable[[str], object] | None = None,
     ) -> None:
         self._wanted = name
+        self._noted = noted
         self.name: str = ""
         self.is_reopened: bool = False
         super().__init__(target, replaced, if_absent=if_absent, fsync=fsync, attributes=attributes)
@@ -50,6 +54,8 @@ class PartialFile(AtomicFile):
                 return self._named_as(wanted, descriptor)
         while True:
             name = unique_name(self._name)
+            if self._noted is not None:
+                self._noted(name)  # before it is there: a kill in between must not make it a stray
             path = f"{self._directory}/{name}"
             descriptor = os.open(path, NEW, mode_of_new(replaced))
             # Between creating and locking, `cleanup` may have taken the file for a stale one.
@@ -106,11 +112,18 @@ class PartialFiles(Backend):
         *,
         if_absent: bool = False,
         attributes: Attributes | None = None,
+        noted: Callable[[str], object] | None = None,
     ) -> PartialFile:
         full, replaced = self._target(path)
         if if_absent and replaced is not None:
             raise FileExistsError(errno.EEXIST, "already exists")
         make_directories(os.path.dirname(full))
         return PartialFile(
-            full, replaced, name, if_absent=if_absent, fsync=self._fsync, attributes=attributes
+            full,
+            replaced,
+            name,
+            if_absent=if_absent,
+            fsync=self._fsync,
+            attributes=attributes,
+            noted=noted,
         )

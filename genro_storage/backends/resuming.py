@@ -142,10 +142,11 @@ class ResumingVerbs(ABC):
         *,
         if_absent: bool = False,
         attributes: Attributes | None = None,
+        noted: Callable[[str], object] | None = None,
     ) -> PartialHandle:
         """A write that can be left for a later process: ``keep()`` instead of ``close()``.
 
         ``name`` is that of an earlier one, which is opened if it is still there and in nobody's
-        use; else a new one is made.
+        use; else a new one is made, whose name ``noted`` is told before it is there.
         """
         raise io.UnsupportedOperation("this kind of mount keeps no partial files")

@@ -16,7 +16,7 @@ from ..paths import Folding
 from .resuming import ResumingVerbs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..info import Checksum, FileInfo
     from .base import Backend, WriteHandle
@@ -145,7 +145,7 @@ class TransferVerbs(ResumingVerbs):
         self,
         origin: Backend,
         directory: str,
-        names: Sequence[str],
+        names: Iterable[str],
         target: str,
         sizes: list[int],
     ) -> None:
@@ -158,12 +158,13 @@ class TransferVerbs(ResumingVerbs):
         """
 
     def write_together(
-        self, directory: str, files: Sequence[tuple[str, bytes, Attributes]], sizes: list[int]
+        self, directory: str, files: Iterable[tuple[str, bytes, Attributes]], sizes: list[int]
     ) -> None:
         """Write small files of ``directory``: the name, the content and what is offered with each.
 
         As ``copy_together`` says: new names only, in their order, up to the first about which there
-        is any question. Missing directories are made.
+        is any question. The next is asked for when the one before is there. Missing directories
+        are made.
         """
 
     # -- names --------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from concurrent import futures
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,6 +68,7 @@ class Application:
         self._tally = Tally()
         self._deletes: list[DeleteFile | DeleteDirectory] = []
         self._failure: Exception | None = None
+        self._untold: Collection[Done] = ()  # what is done, and was to be told next
         self._left: list[str] = []  # what is under way when the copy is given up
         self._gone: list[str] = []
 
@@ -94,12 +95,14 @@ class Application:
                     self._hear(heard.pop(0))
                 self._plan = plan = look()
                 transfer = plan.transfer(self._terms)
-                self._left = transfer.left_behind
+                self._left, self._untold = transfer.left_behind, transfer.untold
                 self._copy(transfer, executor_for(plan, transfer, executor, concurrency))
                 if self._failure is not None:
                     raise self._failure
                 self._remove()
         except BaseException as error:  # passes on, with a note of how far the copy came
+            for done in self._untold:
+                tally.count(done)
             if isinstance(error, Exception) and error is not self._failure:
                 tally.fail("", error)
             report = tally.report(time.perf_counter() - started)

@@ -19,7 +19,7 @@ from .place import Place
 from .planning.actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
 from .planning.compare import Comparison
 from .planning.filters import Filters, Patterns, Predicate
-from .planning.inside import outermost_first, refuse_into_itself
+from .planning.inside import leads_around, outermost_first, refuse_into_itself
 from .planning.listings import refuse_listing, refuse_other_bucket, within
 from .planning.looking import Listings, source_found, target_found
 from .planning.plan import plan_file, plan_tree
@@ -328,6 +328,7 @@ class CopyPlan:
             target_root=self.target.path,
             delete=self.delete,
             extra_filters=self.extra_filters,
+            leads_back=leads_around(source.mount, target),
         )
         if isinstance(listing, list) and self.overlapping:
             yield from outermost_first(list(actions), listing, self.source, self.target)

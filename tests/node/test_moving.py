@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from dataclasses import replace
 
@@ -198,3 +199,28 @@ def test_a_place_that_two_stores_show_is_not_moved_or_copied_into_itself_for_eve
         storage.node("a:src").copy_to(f"b:{target}")
         assert (tmp_path / target / "f").read_bytes() == b"kept"
         assert not list(tmp_path.glob(f"{target}/**/f"))[1:]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progress": print}, {"skip": "size"}, {"delete": True}], ids=str
+)
+def test_a_link_to_where_the_copy_goes_is_not_copied_for_ever(tmp_path, options):
+    for name in ("x/sub", "x/y"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "x/f").write_text("f")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/g").write_text("g")
+    (tmp_path / "a/l").symlink_to("../x")
+    with StorageManager() as storage:
+        storage.add_mount({"name": "m", "type": "local", "path": str(tmp_path)})
+        storage.add_mount({"name": "y", "type": "local", "path": str(tmp_path / "x/y")})
+        source = storage.node("m:a")
+        for target in ("m:x/y", "y:"):
+            with pytest.raises(StorageError, match=r"l: the link .* cannot be .* exclude='l/\*'"):
+                source.copy_to(target, **options)
+            assert storage.node("m:x/y/g").read_text() == "g"
+            assert not storage.node("m:x/y/l").exists
+        # A link beside it is one as any other.
+        assert source.copy_to("m:z").child("l/sub").exists
+        source.copy_to("m:x/y", **{**options, "exclude": "l/*"})
+        assert sorted(os.listdir(tmp_path / "x/y")) == ["g"]

@@ -48,9 +48,7 @@ class Eager(Streaming):
 
     def _fetched(self, path):
         try:
-            if path in self.broken:
-                raise PermissionError(13, "not this one")
-            found = super().load(path)
+            found = self._brought(path)
         except OSError as error:
             failure = error
 
@@ -62,6 +60,11 @@ class Eager(Streaming):
 
     def load(self, path):
         self.alone.append(path)
+        return self._brought(path)
+
+    def _brought(self, path):
+        if path in self.broken:
+            raise PermissionError(13, "not this one")
         return super().load(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import threading
 
@@ -29,6 +30,9 @@ OTHER = content(SIZE, 1)
 LOST = 4 * MIB + 16 * MIB + 4 * MIB
 #: Bytes of a transfer that are no content.
 TALK = MIB
+
+
+only_moto = pytest.mark.parametrize("kind", ["moto-obstore"], indirect=True)
 
 
 @pytest.fixture(params=[*(f"moto-{engine}" for engine in ENGINES), "rclone", "gcs", "azure"])
@@ -58,9 +62,6 @@ def ground(request, kind, tmp_path, monkeypatch):
         (tmp_path / "data").write_bytes(DATA)
         storage.node("direct:a")._mount.upload(tmp_path / "data", "a")
         yield Ground(storage, proxy, mounts, tmp_path / "state", disk)
-
-
-only_moto = pytest.mark.parametrize("kind", ["moto-obstore"], indirect=True)
 
 
 def again(ground, expected=DATA, **options):
@@ -95,6 +96,26 @@ def test_a_download_that_was_killed_goes_on_in_another_process(ground):
     assert ground.hidden == []
     assert second < SIZE - MIB
     assert first + second <= SIZE + LOST + TALK
+
+
+@pytest.mark.slow
+@only_moto
+def test_a_hidden_file_for_which_nothing_has_come_is_no_stray_after_a_kill(ground):
+    """It is noted before it is there: when the kill comes, no answer has been seen yet."""
+    processes = []
+
+    def kill(_):
+        if ground.hidden:
+            processes[0].kill()
+            processes[0].wait()
+
+    ground.proxy.gate = kill
+    processes.append(ground._start("far:a", "disk:a"))
+    _, errors = processes[0].communicate()
+    assert processes[0].returncode == -signal.SIGKILL, errors.decode()
+    assert (len(ground.hidden), len(ground.entries)) == (1, 1)
+    ground.proxy.gate = None
+    again(ground)
 
 
 def test_a_download_that_was_interrupted_goes_on(ground, half):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
 import os
+import signal
 import stat
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +26,7 @@ from genro_storage.info import Attributes, Coming
 from genro_storage.mount import Mount
 from genro_storage.mount_transfers import MountTransfers
 from genro_storage.transfer import Place, ThreadedExecutor, plan_copy
+from genro_storage.transfer.events import FileDone, FileStarted
 from genro_storage.transfer.execution import crew
 from genro_storage.transfer.execution.execute import Transfer
 
@@ -280,6 +286,90 @@ def test_what_is_written_together_is_new_and_of_this_directory(tmp_path):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_link_on_the_way_that_leads_out_is_refused(tmp_path, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "e").mkdir()
+    (outside / "e/secret").write_bytes(b"secret")
+    (tmp_path / "in/e").mkdir(parents=True)
+    (tmp_path / "in/e/f").write_bytes(b"1")
+    (tmp_path / "d").symlink_to(outside)
+    backend, sizes = LocalBackend(tmp_path), []
+    backend.copy_together(backend, "in/e", ["f"], "d/e", sizes)
+    backend.copy_together(backend, "d/e", ["secret"], "in/e", sizes)
+    for directory in ("d/e", "d"):
+        with contextlib.suppress(OSError):
+            backend.write_together(directory, [("f", b"1", Attributes())], sizes)
+    assert sizes == []
+    assert (os.listdir(outside), os.listdir(outside / "e")) == (["e"], ["secret"])
+    assert os.listdir(tmp_path / "in/e") == ["f"]
+
+
+class Careful(LocalBackend):
+    """Has a say in what is written."""
+
+    def upload_open(self, source, path, **options):
+        raise PermissionError(errno.EACCES, "not like this")
+
+    copy = write_bytes = upload_open
+
+
+def test_a_backend_that_derives_from_the_local_one_is_asked_for_each_file(place, store):
+    (place / "to").mkdir()
+    careful = Mount("dst", Careful(place / "to"))
+    for source in (Mount("src", LocalBackend(place / "src")), store):
+        report = plan_copy(Place(source, ""), Place(careful, "")).apply(on_error="collect")
+        assert report.copied == 0
+    assert tree(place / "to") == {}
+    sizes = []
+    LocalBackend(place).copy_together(Careful(place / "src"), "", ["f00.txt"], "to", sizes)
+    assert sizes == []
+
+
+def test_a_plan_that_fails_after_a_file_has_is_not_what_is_told(ends, place, monkeypatch):
+    find = Mount.find
+
+    def failing(self, path, **options):
+        for number, info in enumerate(find(self, path, **options)):
+            if number == 20 and "to" not in (self.name, path):
+                raise StorageError("the disk is broken")
+            yield info
+
+    (place / "to/d0/f44.txt").mkdir(parents=True)
+    monkeypatch.setattr(Mount, "find", failing)
+    with pytest.raises(StorageError, match=r"f44\.txt") as caught:
+        copied(ends)
+    assert "2 copied, 0 skipped, 1 failed" in caught.value.__notes__[-1]
+
+
+def test_what_is_there_is_counted_where_telling_it_is_interrupted(ends, place):
+    class Silent:
+        follows_files = needs_totals = False
+        count = 0
+
+        def __call__(self, event):
+            if isinstance(event, FileDone):
+                self.count += 1
+                if self.count == 3:
+                    raise KeyboardInterrupt
+
+    silent = Silent()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        copied(ends, reporter=silent)
+    assert f"{len(tree(place / 'to'))} copied" in caught.value.__notes__[-1]
+    assert silent.count == 3
+
+
+def test_directories_of_one_file_do_not_end_it(place, calls):
+    for number in range(12):
+        path = place / f"src/a{number:02}/f"
+        path.parent.mkdir()
+        path.write_bytes(b"1")
+    with StorageManager() as storage:
+        storage.add_mount({"name": "m", "type": "local", "path": str(place)})
+        assert copied((storage.node("m:src"), storage.node("m:to"))).copied == 112
+    assert calls == [30, 30, 32, 8]
+
+
 def test_a_readonly_mount_says_so(tmp_path):
     (tmp_path / "a").write_bytes(b"a")
     mount = Mount("m", LocalBackend(tmp_path), permissions="readonly")
@@ -323,10 +413,18 @@ def written(monkeypatch):
     write_together = MountTransfers.write_together
 
     def counting(self, directory, files, sizes):
+        offered: list[object] = []
+
+        def noted():
+            for each in files:
+                offered.append(each)
+                yield each
+
         try:
-            write_together(self, directory, files, sizes)
+            write_together(self, directory, noted(), sizes)
         finally:
-            found.append((len(sizes), len(files)))
+            if offered:
+                found.append((len(sizes), len(offered)))
 
     monkeypatch.setattr(MountTransfers, "write_together", counting)
     return found
@@ -390,3 +488,64 @@ def test_what_was_overcome_is_in_the_report_once(store, tmp_path, written):
     report = brought(store, tmp_path)
     assert report.copied == 150
     assert sorted(each.relpath for each in report.retries) == sorted(store.backend.shaky)
+
+
+def test_whoever_follows_a_copy_hears_of_each_file(store, tmp_path, written):
+    events: list[object] = []
+    assert brought(store, tmp_path, reporter=events.append).copied == 150
+    assert written == []
+    assert len([each for each in events if isinstance(each, FileStarted)]) == 150
+
+
+def test_one_that_was_there_keeps_no_other_from_it(store, tmp_path, written):
+    for name in ("d0/f030", "d1/f100", "d2/f050"):
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_bytes(b"old")
+    assert brought(store, tmp_path).copied == 150
+    assert {name: data for name, (data, *_) in tree(tmp_path / "out").items()} == FILES
+    assert sum(count for count, _ in written) > 90
+
+
+def test_what_has_another_length_than_was_listed_is_looked_at_anew(store, tmp_path, written):
+    plan = plan_copy(Place(store, ""), Place(Mount("dst", LocalBackend(tmp_path)), "out"))
+    load = store.backend.load
+
+    def longer(path):
+        found = load(path)
+        if path != "d0/f030" or store.backend.shaky:
+            return found
+        store.backend.shaky = frozenset({"never"})
+        store.backend.write_bytes(path, b"longer than it was")
+        return load(path)._replace(data=b"longer")
+
+    store.backend.load = longer
+    report = plan.apply(executor=ThreadedExecutor(1))
+    assert report.copied == 150
+    assert [each.relpath for each in report.retries] == ["d0/f030"]
+    assert (tmp_path / "out/d0/f030").read_bytes() == b"longer than it was"
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["together", "one by one"])
+def test_an_interrupt_counts_what_is_there_and_begins_nothing_more(
+    store, tmp_path, written, monkeypatch, together
+):
+    utime, count, main = os.utime, 0, threading.main_thread().ident
+
+    def interrupting(*arguments, **options):
+        nonlocal count
+        count += 1
+        if count == 75:
+            signal.pthread_kill(main, signal.SIGINT)
+            time.sleep(0.3)
+        utime(*arguments, **options)
+
+    if not together:
+        monkeypatch.setattr(Transfer, "may_write_together", False)
+    monkeypatch.setattr(os, "utime", interrupting)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        plan_copy(Place(store, ""), Place(Mount("dst", LocalBackend(tmp_path)), "out")).apply(
+            executor=ThreadedExecutor(1)
+        )
+    assert len(tree(tmp_path / "out")) == 75
+    assert "75 copied" in caught.value.__notes__[-1]
+    assert bool(written) is together

@@ -11,6 +11,7 @@ import contextvars
 import io
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from ...hearing import note_retry
@@ -27,8 +28,10 @@ __all__ = ["MemorySink", "PositionedSink", "Ranges", "Streamed", "download"]
 
 #: The most connections of one transfer.
 _LANES = 6
-#: Seconds after which the speed is judged, and judged again.
+#: Seconds after which the speed is judged, and judged again, by what the last few looks have seen:
+#: a connection that stalls for a moment is no slow one.
 _LOOK = 0.25
+_LOOKS = 4
 #: Seconds for the rest that are worth no further connection.
 _SOON = 1.0
 #: Bytes that are worth a connection.
@@ -148,15 +151,16 @@ class _Download:
             raise self._failure
 
     def _wait(self) -> None:
-        before, seen = self._left, time.monotonic()
+        seen = time.monotonic()
+        looks = deque([(seen, self._left)], maxlen=_LOOKS + 1)
         while self._running and self._failure is None:
             self._changed.wait(max(0.0, seen + _LOOK - time.monotonic()))
             now = time.monotonic()
             if now < seen + _LOOK:
                 continue
-            speed = (before - self._left) / (now - seen)
-            before, seen = self._left, now
-            if self._left > speed * _SOON:
+            (first, before), seen = looks[0], now
+            looks.append((now, self._left))
+            if self._left * (now - first) > (before - self._left) * _SOON:
                 self._widen()
 
     def _widen(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import queue
 import threading
 import time
@@ -321,14 +322,15 @@ class Crew:
             waits_for_nobody = not transfer.is_stopping and transfer.ahead.fetch(task.actions)
             with self._turn if waits_for_nobody and self._load.is_full else _ANY_TIME:
                 left: Sequence[Action] = task.actions
-                if waits_for_nobody:
+                while left and not transfer.is_stopping:
+                    if waits_for_nobody:
+                        begin = functools.partial(self._now.__setitem__, here)
+                        left = write_together(left, transfer, done, begin)
+                        if not left or transfer.is_stopping:
+                            break
                     self._now[here] = left[0].relpath
-                    left = write_together(left, transfer, done)
-                for action in left:
-                    if transfer.is_stopping:
-                        break
-                    self._now[here] = action.relpath
-                    done.append(attempt(action))
+                    done.append(attempt(left[0]))
+                    left = left[1:]
         except BaseException as error:  # noqa: BLE001 - raised in the thread that iterates
             self._now.pop(here, None)
             transfer.ahead.forget(task.actions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ...exceptions import (
@@ -90,6 +91,8 @@ class Transfer:
         self.is_followed: bool = False
         #: Relative paths of the files that nobody waited for any longer when the copy was given up.
         self.left_behind: list[str] = []
+        #: What was done, and whoever iterates has not taken yet.
+        self.untold: deque[Done] = deque()
         self.source: Place = source
         self.target: Place = target
         self.terms: Terms = terms

@@ -158,12 +158,18 @@ class _Download:
         self._size = size
         begun: Mapping[str, Any] = next(iter(entry.lines()), {})
         named = begun.get("file")
-        self._writer = target.mount.open_partial(
-            target.path,
-            named if isinstance(named, str) else None,
-            if_absent=if_absent,
-            attributes=attributes,
-        )
+        try:
+            self._writer = target.mount.open_partial(
+                target.path,
+                named if isinstance(named, str) else None,
+                if_absent=if_absent,
+                attributes=attributes,
+                noted=lambda name: entry.begin(file=name),
+            )
+        except Exception:
+            if not begun:
+                entry.forget()  # there is no such file
+            raise
         self._arriving: _Arriving | None = None
 
     def __enter__(self) -> Self:

@@ -11,7 +11,7 @@ from .execute import CopyResult
 from .offering import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from ...info import Attributes, Loaded
     from ..planning.actions import Action
@@ -67,7 +67,7 @@ class _Together:
                 break
             if not self._takes(action):
                 yield transfer.attempt(action)
-        if failure is not None:
+        if failure is not None and not transfer.is_stopping:
             raise failure
 
     def _takes(self, action: Action) -> bool:
@@ -96,12 +96,16 @@ class _Together:
             sizes: list[int] = []
             try:
                 self._copy(portion, sizes)
-            except (KeyboardInterrupt, SystemExit):
-                yield from _done(portion, sizes)  # is there, and would not be told
-                raise
-            yield from _done(portion, sizes)
+            finally:
+                # Also what was there before an interrupt; whoever is interrupted while he is told
+                # of the others finds them there.
+                transfer.untold.extend(
+                    Done(action, CopyResult(None, size))
+                    for action, size in zip(portion, sizes, strict=False)
+                )
+            while transfer.untold:
+                yield transfer.untold.popleft()
             portion = portion[len(sizes) :]
-            self._in_vain = 0 if sizes else self._in_vain + 1
             if portion and not transfer.is_stopping:
                 yield transfer.attempt(portion.pop(0))
 
@@ -115,49 +119,83 @@ class _Together:
             transfer.source.mount.copy_together(
                 here, names, transfer.target.mount, transfer.target_path(there), sizes
             )
-
-
-def _done(portion: Sequence[CopyFile], sizes: Sequence[int]) -> Iterator[Done]:
-    for action, size in zip(portion, sizes, strict=False):
-        yield Done(action, CopyResult(None, size))
+        self._in_vain = 0 if sizes else self._in_vain + 1
 
 
 def write_together(
-    actions: Sequence[Action], transfer: Transfer, done: list[Done]
+    actions: Sequence[Action],
+    transfer: Transfer,
+    done: list[Done],
+    begin: Callable[[str], object],
 ) -> Sequence[Action]:
     """Write what has come for these, as far as one call can; what is left to do.
 
-    What has come of it is added to ``done``.
+    What has come of each is added to ``done`` before the next is begun, which is told to ``begin``
+    by its relative path, and not done where the copy is given up.
     """
     ahead = transfer.ahead
     while actions and transfer.may_write_together and ahead.in_vain < _IN_VAIN:
-        directory = actions[0].relpath.rpartition("/")[0]
-        portion: list[CopyFile] = []
-        files: list[tuple[str, bytes, Attributes]] = []
-        overcome: list[tuple[BaseException, ...]] = []
-        for action in actions:
-            there, _, name = action.relpath.rpartition("/")
-            if not isinstance(action, CopyFile) or action.target is not None or there != directory:
-                break
-            found, heard = ahead.look(action.source.path)
-            if found is None or _length(found) != action.source.size:
-                break
-            portion.append(action)
-            files.append((name, found.data, joined(action.source, found.attributes)))
-            overcome.append(heard)
-        sizes: list[int] = []
-        if files:
+        writing = _Writing(actions, transfer, done, begin)
+        try:
             with contextlib.suppress(Exception):  # each file says it of itself
-                transfer.target.mount.write_together(transfer.target_path(directory), files, sizes)
-        count = len(sizes)
-        for action, size, heard in zip(portion, sizes, overcome, strict=False):
-            done.append(Done(action, CopyResult(None, size), None, heard))
-        ahead.forget(portion[:count])
-        ahead.in_vain = 0 if count else ahead.in_vain + 1
-        actions = actions[count:]
-        if not count or count < len(portion):
+                transfer.target.mount.write_together(
+                    transfer.target_path(writing.directory), writing.files(), writing.sizes
+                )
+        finally:
+            writing.settle()
+        if writing.offered:
+            ahead.in_vain = 0 if writing.settled else ahead.in_vain + 1
+        actions = actions[writing.settled :]
+        if not writing.settled or writing.settled < len(writing.offered):
             break
     return actions
+
+
+class _Writing:
+    """The first of some actions that are of one directory, on their way to be written."""
+
+    def __init__(
+        self,
+        actions: Sequence[Action],
+        transfer: Transfer,
+        done: list[Done],
+        begin: Callable[[str], object],
+    ) -> None:
+        self.directory: str = actions[0].relpath.rpartition("/")[0]
+        self.sizes: list[int] = []
+        #: What the backend has been given, with what was overcome for it.
+        self.offered: list[tuple[CopyFile, tuple[BaseException, ...]]] = []
+        self.settled: int = 0
+        self._actions = actions
+        self._transfer = transfer
+        self._done = done
+        self._begin = begin
+
+    def files(self) -> Iterator[tuple[str, bytes, Attributes]]:
+        """The next is looked at when it is asked for."""
+        for action in self._actions:
+            self.settle()
+            there, _, name = action.relpath.rpartition("/")
+            if there != self.directory or self._transfer.is_stopping:
+                return
+            if not isinstance(action, CopyFile) or action.target is not None:
+                return
+            found, overcome = self._transfer.ahead.look(action.source.path)
+            if found is None or _length(found) != action.source.size:
+                return
+            self._begin(action.relpath)
+            self.offered.append((action, overcome))
+            yield name, found.data, joined(action.source, found.attributes)
+
+    def settle(self) -> None:
+        """Say what has come of those that are there by now."""
+        while self.settled < len(self.sizes):
+            action, overcome = self.offered[self.settled]
+            self._done.append(
+                Done(action, CopyResult(None, self.sizes[self.settled]), None, overcome)
+            )
+            self._transfer.ahead.forget((action,))
+            self.settled += 1
 
 
 def _length(found: Loaded) -> int:

@@ -8,14 +8,16 @@ from ...exceptions import StorageNotFoundError, StorageValueError
 from ...paths import join
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Literal
 
     from ...info import FileInfo
+    from ...mount import Mount
     from ..place import Place
     from .actions import Action
     from .filters import Filters
 
-__all__ = ["outermost_first", "refuse_into_itself"]
+__all__ = ["leads_around", "outermost_first", "refuse_into_itself"]
 
 
 def refuse_into_itself(
@@ -46,6 +48,19 @@ def refuse_into_itself(
     raise StorageValueError(
         f"cannot {verb} {source} into itself: {target} is inside it{why}", node=str(target)
     )
+
+
+def leads_around(source: Mount, target: Place) -> Callable[[FileInfo], bool]:
+    """Whether a directory of the source, reached by a link, is the target's or holds it.
+
+    What is copied there would turn up in what is still being listed, without end.
+    """
+
+    def leads(info: FileInfo) -> bool:
+        mount, path = target.mount, target.path
+        return source.same_place(info.path, mount, path) or source.contains(info.path, mount, path)
+
+    return leads
 
 
 def _archive_inside(source: Place, target: Place) -> tuple[str, str] | None:
