@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Broker", "Grant"]
 
+#: To which times of signatures are rounded, downwards.
+_SECOND = 1.0
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
 
 
@@ -42,7 +44,8 @@ class Broker:
     """Gives fresh credentials, good for ``lifetime`` seconds, to whoever knows ``secret``.
 
     ``calls`` are the times (seconds since the epoch) at which it was asked. ``fail_next(n)`` makes
-    it answer 500 that often. ``gate`` is for a ``Proxy``; ``refused`` counts what it sent away.
+    it answer 500 that often. ``gate`` is for a ``Proxy``; ``refused`` are the codes of what it sent
+    away, but for ``late``: what was signed in time, and came too late on a machine that is busy.
     """
 
     def __init__(self, *, lifetime: float = 5.0, folder: str | None = None) -> None:
@@ -52,6 +55,7 @@ class Broker:
         self.calls: list[float] = []
         self.grants: dict[str, Grant] = {}
         self.refused: list[str] = []
+        self.late: list[str] = []
         self._failures = 0
         self._lock = threading.Lock()
         self._server = AnswerServer(self._answer)
@@ -112,5 +116,13 @@ class Broker:
         elif time.time() >= grant.expires:
             refusal = Refusal(403, "ExpiredToken", "the token has expired")
         if refusal is not None:
-            self.refused.append(refusal.code)
+            was_good = grant is not None and _signed(asked) < grant.expires - _SECOND
+            was_late = was_good and refusal.code == "ExpiredToken"
+            (self.late if was_late else self.refused).append(refusal.code)
         return refusal
+
+
+def _signed(asked: Asked) -> float:
+    """When the request was signed (seconds since the epoch, a whole number)."""
+    said = asked.headers.get("x-amz-date") or asked.query["X-Amz-Date"]
+    return datetime.strptime(said, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()

@@ -35,7 +35,7 @@ _LOOKS = 4
 #: Seconds for the rest that are worth no further connection.
 _SOON = 1.0
 #: Bytes that are worth a connection.
-_WORTH = 8 * 1024 * 1024
+_WORTH = 16 * 1024 * 1024
 #: Seconds to wait before a broken stream goes on; doubled each time that it brings nothing.
 _PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
