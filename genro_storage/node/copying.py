@@ -174,8 +174,10 @@ class NodeCopying(NodePacking):
     ) -> TransferReport | PlanSummary:
         """Plan and apply, or only rehearse."""
         from ..transfer.options import ApplyOptions
+        from ..transfer.terms import require_flags
 
         dry_run = options.pop("dry_run", False)
+        require_flags(dry_run=dry_run)
         progress = options.pop("progress", None)
         on_file, on_skip = options.pop("on_file", None), options.pop("on_skip", None)
         apply = {

@@ -21,13 +21,21 @@ from .planning.compare import Comparison
 from .planning.filters import Filters, Patterns, Predicate
 from .planning.inside import leads_around, outermost_first, refuse_into_itself
 from .planning.listings import refuse_listing, refuse_other_bucket, within
-from .planning.looking import Listings, source_found, target_found
+from .planning.looking import Listings, naming, source_found, target_found
 from .planning.plan import plan_file, plan_tree
 from .planning.resolving import resolved
 from .planning.rules import Decide, SkipFunction, decide_by
 from .planning.wire import PlanHeader, dump_plan, load_plan
 from .report import PlanSummary, TransferReport
-from .terms import OnError, Terms, Verify, checked_on_error, checked_verify
+from .terms import (
+    OnError,
+    Terms,
+    Verify,
+    checked_on_error,
+    checked_verify,
+    require_flags,
+    require_numbers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -173,8 +181,7 @@ class CopyPlan:
         is in them. The files are held as a list only where ``progress`` or a ``reporter`` needs their number beforehand, or
         ``on_skip`` is to hear of the filtered ones before the first copy.
         """
-        if concurrency is not None and concurrency < 1:
-            raise StorageValueError(f"concurrency= is at least 1, not {concurrency}")
+        require_numbers(1, concurrency=concurrency)
         terms = Terms(
             version=self.version,
             if_absent=self.if_absent,
@@ -328,7 +335,7 @@ class CopyPlan:
             target_root=self.target.path,
             delete=self.delete,
             extra_filters=self.extra_filters,
-            leads_back=leads_around(source.mount, target),
+            around=leads_around(source.mount, target, self.filters),
         )
         if isinstance(listing, list) and self.overlapping:
             yield from outermost_first(list(actions), listing, self.source, self.target)
@@ -367,12 +374,14 @@ def plan_copy(
     Raised at once: unknown values, a target that may not be written, a missing source, a file
     in a directory's place or the reverse, a directory copied into itself.
     """
+    require_flags(delete=delete, if_absent=if_absent)
+    require_numbers(0, max_delete=max_delete)
     strategy = parse_strategy(skip)
     filters = Filters(include, exclude, filter, **limits)
     source = Place(source.mount.bind(), source.path)
     target = Place(target.mount.bind(), target.path)
     comparison = Comparison(source, target, version=version, cache=checksums)
-    own = None if skip_fn is None else _naming(skip_fn, source)
+    own = None if skip_fn is None else naming(skip_fn, source)
     decide = decide_by(
         strategy, same=comparison.listed_same, same_time=comparison.listed_same_time, skip_fn=own
     )
@@ -437,14 +446,3 @@ def _enter(filters: Filters, place: Place) -> Callable[[FileInfo], bool] | None:
         return None
     start = len(place.path) + 1 if place.path else 0
     return lambda info: len(info.path) < start or filters.may_hold(info.path[start:])
-
-
-def _naming(skip_fn: SkipFunction, source: Place) -> SkipFunction:
-    def compare(ours: FileInfo, theirs: FileInfo) -> object:
-        try:
-            return skip_fn(ours, theirs)
-        except Exception as error:  # the user's own, with a note
-            error.add_note(f"skip_fn failed for {source.mount.label(ours.path)}; it was not copied")
-            raise
-
-    return compare

@@ -450,7 +450,8 @@ def test_an_interrupted_copy_says_how_far_it_came(start, work, options, number, 
     assert process.returncode == code
     assert err == (b"interrupted\n" if number == signal.SIGINT else b"")
     arrived = files(work / "empty")
-    assert 10 < len(arrived) < 200
+    # Of four at a time, three may still have been under way to names before that one.
+    assert (7 if "--concurrency" in options else 10) < len(arrived) < 200
     assert set(map(len, arrived.values())) <= {1000, 6}
     if "--json" in options:
         copied = json.loads(out)["copied"]

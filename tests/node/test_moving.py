@@ -216,7 +216,7 @@ def test_a_link_to_where_the_copy_goes_is_not_copied_for_ever(tmp_path, options)
         storage.add_mount({"name": "y", "type": "local", "path": str(tmp_path / "x/y")})
         source = storage.node("m:a")
         for target in ("m:x/y", "y:"):
-            with pytest.raises(StorageError, match=r"l: the link .* cannot be .* exclude='l/\*'"):
+            with pytest.raises(StorageError, match=r"l: the link m:a/l leads .* leave out 'l/\*'"):
                 source.copy_to(target, **options)
             assert storage.node("m:x/y/g").read_text() == "g"
             assert not storage.node("m:x/y/l").exists
@@ -224,3 +224,14 @@ def test_a_link_to_where_the_copy_goes_is_not_copied_for_ever(tmp_path, options)
         assert source.copy_to("m:z").child("l/sub").exists
         source.copy_to("m:x/y", **{**options, "exclude": "l/*"})
         assert sorted(os.listdir(tmp_path / "x/y")) == ["g"]
+
+
+def test_a_link_to_where_the_copy_goes_is_told_also_where_nothing_is_there_yet(tmp_path):
+    (tmp_path / "dst").mkdir()
+    (tmp_path / "src/s").mkdir(parents=True)
+    (tmp_path / "src/m").symlink_to("../dst")
+    with StorageManager() as storage:
+        storage.add_mount({"name": "m", "type": "local", "path": str(tmp_path)})
+        for _ in range(2):
+            with pytest.raises(StorageError, match=r"^m:dst/new/m: the link m:src/m leads to"):
+                storage.node("m:src").copy_to("m:dst/new")

@@ -7,6 +7,7 @@ the JSON object ``AccessKeyId, SecretAccessKey, SessionToken, Expiration, S3Fold
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 import threading
@@ -124,5 +125,7 @@ class Broker:
 
 def _signed(asked: Asked) -> float:
     """When the request was signed (seconds since the epoch, a whole number)."""
-    said = asked.headers.get("x-amz-date") or asked.query["X-Amz-Date"]
+    said = asked.headers.get("x-amz-date") or asked.query.get("X-Amz-Date")
+    if said is None:
+        return math.inf  # it says nothing of being signed in time
     return datetime.strptime(said, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()

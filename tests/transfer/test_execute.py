@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from genro_storage import StorageManager
 from genro_storage.backends.base64 import Base64Backend
 from genro_storage.backends.memory import MemoryBackend
 from genro_storage.capabilities import BackendCapabilities
@@ -690,3 +692,35 @@ def test_what_is_copied_does_not_depend_on_who_listens(memory: Mount, listener: 
         plan.apply(**hear[listener])
         made = {info.path[4:] for info in memory.find("dst")}
     assert made == {"build", "keep.txt"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"delete": "no"}, "delete= is True or False, not 'no'"),
+        ({"if_absent": 1}, "if_absent= is True or False, not 1"),
+        ({"dry_run": "no"}, "dry_run= is True or False, not 'no'"),
+        ({"resume": "yes"}, "resume= is True or False, not 'yes'"),
+        ({"max_delete": "3", "delete": True}, "max_delete= is a whole number, at least 0, not '3'"),
+        (
+            {"max_delete": True, "delete": True},
+            "max_delete= is a whole number, at least 0, not True",
+        ),
+        ({"max_delete": -1, "delete": True}, "max_delete= is a whole number, at least 0, not -1"),
+        ({"retries": -1}, "retries= is a whole number, at least 0, not -1"),
+        ({"retries": "x"}, "retries= is a whole number, at least 0, not 'x'"),
+        ({"concurrency": "4"}, "concurrency= is a whole number, at least 1, not '4'"),
+        ({"concurrency": 0}, "concurrency= is a whole number, at least 1, not 0"),
+    ],
+    ids=str,
+)
+def test_a_value_of_another_kind_changes_nothing(tmp_path, options, message):
+    for name in ("src/a", "dst/only"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("x")
+    with StorageManager() as storage:
+        for name in ("src", "dst"):
+            storage.add_mount({"name": name, "type": "local", "path": str(tmp_path / name)})
+        with pytest.raises(StorageValueError, match=f"^{re.escape(message)}$"):
+            storage.node("src:").copy_to("dst:", **options)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "dst", "only", "src"]

@@ -50,17 +50,30 @@ def refuse_into_itself(
     )
 
 
-def leads_around(source: Mount, target: Place) -> Callable[[FileInfo], bool]:
-    """Whether a directory of the source, reached by a link, is the target's or holds it.
+def leads_around(
+    source: Mount, target: Place, filters: Filters
+) -> Callable[[FileInfo, str], str | None]:
+    """What to say of a link to a directory that is the target's or holds it; None of another one.
 
-    What is copied there would turn up in what is still being listed, without end.
+    What is copied from there would turn up in what is still being listed, without end. Nothing is
+    said (``""``) of what the filters leave out.
     """
 
-    def leads(info: FileInfo) -> bool:
+    def said(info: FileInfo, relpath: str) -> str | None:
         mount, path = target.mount, target.path
-        return source.same_place(info.path, mount, path) or source.contains(info.path, mount, path)
+        if not (
+            source.same_place(info.path, mount, path) or source.contains(info.path, mount, path)
+        ):
+            return None
+        if filters and not filters.may_hold(relpath):
+            return ""
+        below = f"{relpath}/*"
+        return (
+            f"the link {source.label(info.path)} leads to a directory that this is in, which cannot "
+            f"be copied into itself; leave out {below!r}"
+        )
 
-    return leads
+    return said
 
 
 def _archive_inside(source: Place, target: Place) -> tuple[str, str] | None:

@@ -34,10 +34,6 @@ __all__ = ["plan_file", "plan_tree"]
 
 # Sorts after every path: no storage takes a key of 4 KiB whose every character is the last one.
 _END = chr(0x10FFFF) * 1025
-_LEADS_BACK = (
-    "the link at its place in the source leads to a directory that the destination is in, which "
-    "cannot be copied into itself; leave it out, with exclude={!r}"
-)
 
 
 def plan_file(source: FileInfo, target: FileInfo | None, decide: Decide) -> Action:
@@ -59,7 +55,7 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
     target_root: str = "",
     delete: bool = False,
     extra_filters: Filters | None = None,
-    leads_back: Callable[[FileInfo], bool] | None = None,
+    around: Callable[[FileInfo, str], str | None] | None = None,
 ) -> Iterator[Action]:
     """Merge two listings in key order, each of what is below its root, into actions.
 
@@ -67,8 +63,8 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
     (nothing is ever skipped). With ``delete`` what only the target has is to go, except what the
     filters leave out, which takes no part on either side, and what lies behind a link, or where
     the source has a link that leads nowhere. ``extra_filters`` are those for what only the target
-    has, where a function is among them that is told of a node. ``leads_back`` says of a link to a
-    directory whether the destination is in there: what is copied would turn up in what is listed.
+    has, where a function is among them that is told of a node. ``around`` has words for a link to a directory that the
+    destination is in (``""``: it is left out): what is copied would turn up in what is listed.
     ``StorageIOError`` is raised where a listing is out of order, since a merge would then be
     silently wrong.
     """
@@ -83,18 +79,12 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
     missing = MISSING if there is not None else UNCOMPARED
     # Below a directory that cannot be made, everything would fail for the same reason.
     blocked: str | None = None
-    # What to say of a link to where the destination is, if a file in there is wanted.
-    around: Conflict | None = None
     while wanted.advance():
         key, relpath, info = wanted.key, wanted.relpath, wanted.info
         if blocked is not None:
             if key.startswith(blocked):
-                is_wanted = info.type == "file" and not (reason and reason(info, relpath))
-                if around is not None and is_wanted:
-                    yield around
-                    around = None
                 continue
-            blocked = around = None
+            blocked = None
         if mirror and there is not None:
             # Whatever becomes of it, the source has something of this name.
             if there.key < key:
@@ -112,9 +102,11 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
         if info.type == "directory":
             if keeps is not None and not keeps(relpath):
                 continue
-            if info.symlink and leads_back is not None and leads_back(info):
+            words = around(info, relpath) if info.symlink and around is not None else None
+            if words is not None:
                 blocked = key
-                around = Conflict(relpath, _LEADS_BACK.format(f"{relpath}/*"), "path")
+                if words:
+                    yield Conflict(relpath, words, "path")
                 continue
         else:
             if reason is not None and (why := reason(info, relpath)) is not None:
