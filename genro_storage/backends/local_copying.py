@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat as st
 from typing import TYPE_CHECKING, ClassVar
@@ -58,9 +59,7 @@ def copy_new(source: int, before: os.stat_result, target: str) -> bool:
     if descriptor is None:
         return False
     try:
-        os.fchmod(descriptor, before.st_mode & 0o777)
-        copy_unchanged(source, before, descriptor)
-        os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
+        _copy_all(source, before, descriptor)
         link(descriptor, target)
     except FileExistsError:  # somebody took the name meanwhile
         os.lseek(source, 0, os.SEEK_SET)
@@ -70,39 +69,50 @@ def copy_new(source: int, before: os.stat_result, target: str) -> bool:
     return True
 
 
-def _copy_beside(here: int, there: int, numbers: int, name: str) -> int:
-    """As ``copy_new`` from one open directory to another; bytes. Raises where it takes more."""
-    source = os.open(name, READ, dir_fd=here)
-    try:
-        before = require_regular(source)
-        made = os.open(".", _UNNAMED, 0o666, dir_fd=there)
-        try:
-            os.fchmod(made, before.st_mode & 0o777)
-            count = copy_unchanged(source, before, made)
-            os.utime(made, ns=(before.st_atime_ns, before.st_mtime_ns))
-            os.link(str(made), name, src_dir_fd=numbers, dst_dir_fd=there, follow_symlinks=True)
-        finally:
-            os.close(made)
-    finally:
-        os.close(source)
+def _copy_all(source: int, before: os.stat_result, target: int) -> int:
+    """The content, the mode and the times of an open file; bytes."""
+    os.fchmod(target, before.st_mode & 0o777)
+    count = copy_unchanged(source, before, target)
+    os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
     return count
 
 
-def _write_beside(there: int, numbers: int, name: str, data: bytes, attributes: Attributes) -> None:
-    """A new file of this content in an open directory."""
+def _write_all(data: bytes, attributes: Attributes, target: int) -> int:
+    """A content with its mode and time, where it has such; bytes."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(target, view) :]
+    if attributes.mode is not None:
+        os.fchmod(target, attributes.mode & 0o777)
+    if attributes.mtime is not None:
+        nanoseconds = int(attributes.mtime * 1e9)
+        os.utime(target, ns=(nanoseconds, nanoseconds))
+    return len(data)
+
+
+def _make_beside(there: int, numbers: int, name: str, fill: Callable[[int], int]) -> int:
+    """A new file in an open directory, whole or not at all; what ``fill`` returns.
+
+    By names that begin at open directories, of which none is looked up from the root again.
+    ``FileExistsError`` where the name is taken.
+    """
     made = os.open(".", _UNNAMED, 0o666, dir_fd=there)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(made, view) :]
-        if attributes.mode is not None:
-            os.fchmod(made, attributes.mode & 0o777)
-        if attributes.mtime is not None:
-            nanoseconds = int(attributes.mtime * 1e9)
-            os.utime(made, ns=(nanoseconds, nanoseconds))
+        count = fill(made)
         os.link(str(made), name, src_dir_fd=numbers, dst_dir_fd=there, follow_symlinks=True)
     finally:
         os.close(made)
+    return count
+
+
+def _copy_beside(here: int, there: int, numbers: int, name: str) -> int:
+    """The regular file ``name`` of one open directory to another; bytes."""
+    source = os.open(name, READ, dir_fd=here)
+    try:
+        before = require_regular(source)
+        return _make_beside(there, numbers, name, lambda made: _copy_all(source, before, made))
+    finally:
+        os.close(source)
 
 
 def _opened(stack: contextlib.ExitStack, directory: str) -> int:
@@ -225,9 +235,9 @@ class LocalCopies(PartialFiles):
         target: str,
         sizes: list[int],
     ) -> None:
-        if self._fsync or not (self._goes_together and isinstance(origin, LocalCopies)):
+        if not (isinstance(origin, LocalCopies) and origin._goes_together):
             return
-        if not origin._goes_together:
+        if self._fsync or not self._goes_together:
             return
         # Copied by itself, the file that was met says what is the matter with it.
         with contextlib.suppress(OSError, SourceChangedError), contextlib.ExitStack() as stack:
@@ -252,8 +262,8 @@ class LocalCopies(PartialFiles):
                 if there < 0:
                     there = self._made_directory(stack, directory)
                     numbers = _opened(stack, _NUMBERS)
-                _write_beside(there, numbers, name, data, attributes)
-                sizes.append(len(data))
+                fill = functools.partial(_write_all, data, attributes)
+                sizes.append(_make_beside(there, numbers, name, fill))
 
     def _made_directory(self, stack: contextlib.ExitStack, directory: str) -> int:
         real = self._real_directory(directory)

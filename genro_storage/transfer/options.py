@@ -15,13 +15,7 @@ if TYPE_CHECKING:
     from .planning.checksums import ChecksumCache
     from .terms import OnError, Verify
 
-__all__ = [
-    "ApplyOptions",
-    "CopyOptions",
-    "LimitOptions",
-    "PlanOptions",
-    "SyncOptions",
-]
+__all__ = ["ApplyOptions", "CopyOptions", "LimitOptions", "PlanOptions", "SyncOptions"]
 
 Patterns = str | Sequence[str] | None
 

@@ -229,7 +229,7 @@ def test_a_copy_that_is_given_up_asks_for_nothing_more(tmp_path):
     team = crew.Crew(2, transfer)
     team._carry_out(crew._Task(actions))
     assert source.backend.together == []
-    assert team._results.get().done == []
+    assert team._results.wait().done == []
 
 
 def test_without_anything_better_there_is_none():

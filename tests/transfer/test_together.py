@@ -549,3 +549,36 @@ def test_an_interrupt_counts_what_is_there_and_begins_nothing_more(
     assert len(tree(tmp_path / "out")) == 75
     assert "75 copied" in caught.value.__notes__[-1]
     assert bool(written) is together
+
+
+def test_what_had_come_when_nobody_had_it_yet_is_counted(store, tmp_path, monkeypatch):
+    """An interrupt may come when waiting has ended and its result is not assigned."""
+    waited = crew._Results.wait
+    count = 0
+
+    def interrupted(self):
+        nonlocal count
+        found, count = waited(self), count + 1
+        if count == 5:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(crew._Results, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        brought(store, tmp_path)
+    assert f"{len(tree(tmp_path / 'out'))} copied" in caught.value.__notes__[-1]
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, ValueError])
+def test_whoever_is_told_by_threads_and_raises_has_all_of_it_counted(store, tmp_path, kind):
+    told: list[str] = []
+
+    def third(action):
+        told.append(action.relpath)
+        if len(told) == 3:
+            raise kind("enough")
+
+    with pytest.raises(kind) as caught:
+        brought(store, tmp_path, on_file=third)
+    assert len(told) == 3
+    assert f"{len(tree(tmp_path / 'out'))} copied" in caught.value.__notes__[-1]

@@ -33,8 +33,6 @@ class Ahead:
         self._fetches = fetches
         self._is_settled = is_settled
         self._ends: dict[str, Callable[[], Loaded]] = {}
-        #: How many portions in a row could not be written together.
-        self.in_vain: int = 0
 
     def fetch(self, actions: Sequence[Action]) -> bool:
         """Have the contents come that these are to copy, where all are small.

@@ -84,6 +84,37 @@ class _Portion(NamedTuple):
     worked: float
 
 
+class _Results:
+    """What threads have to say, in its order. It stays until it is dropped.
+
+    An interrupt can come when a queue has given something and nobody has it yet.
+    """
+
+    def __init__(self) -> None:
+        self._all: deque[_Portion | BaseException | Event] = deque()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def put(self, said: _Portion | BaseException | Event) -> None:
+        """From any thread."""
+        self._all.append(said)
+        self._bell.put(None)
+
+    def wait(self) -> _Portion | BaseException | Event:
+        """The first, when there is one."""
+        self._bell.get()
+        return self._all[0]
+
+    def drop(self) -> None:
+        """Forget the first, which ``wait`` has returned."""
+        self._all.popleft()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[_Portion | BaseException | Event]:
+        return iter(list(self._all))
+
+
 class _Load:
     """How busy the threads of the crew are, of the one core that they share."""
 
@@ -114,7 +145,7 @@ class Crew:
         self._transfer = transfer
         self._room = _room(transfer.terms.resume)
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[_Portion | BaseException | Event] = queue.SimpleQueue()
+        self._results = _Results()
         self._threads: list[threading.Thread] = []
         self._portion = 1
         self._load = _Load()
@@ -157,15 +188,16 @@ class Crew:
                 transfer.stop()
             if not self._under_way:
                 break
-            found = self._results.get()
+            found = self._results.wait()
             if isinstance(found, BaseException):
                 raise found
-            if not isinstance(found, _Portion):
-                if self._listener is not None:
-                    self._listener(found)
-                continue
-            self._take_in(found)
-            yield from found.done
+            if isinstance(found, _Portion):
+                self._take_in(found)
+                while found.done:
+                    yield found.done.pop(0)
+            elif self._listener is not None:
+                self._listener(found)
+            self._results.drop()
         if failure is not None:
             raise failure
 
@@ -193,14 +225,10 @@ class Crew:
 
     def leftovers(self) -> Iterator[Done]:
         """What was done and not yet yielded, also by threads that nobody waits for any longer."""
-        unfinished = list(self._unfinished.values())
-        while not self._results.empty():
-            found = self._results.get()
-            if isinstance(found, _Portion):
-                unfinished = [each for each in unfinished if each is not found.done]
-                yield from found.done
-        for done in unfinished:
-            yield from list(done)
+        portions = [each.done for each in self._results if isinstance(each, _Portion)]
+        for done in [*portions, *self._unfinished.values()]:
+            while done:
+                yield done.pop(0)
 
     def _has_room(self) -> bool:
         return self._under_way < 2 * self._size
@@ -231,7 +259,7 @@ class Crew:
 
     def _is_awaited(self) -> bool:
         """Whether something has come of what is under way, which is told before more is planned."""
-        return self._under_way > 0 and not self._results.empty()
+        return self._under_way > 0 and len(self._results) > 0
 
     def _is_full(self) -> bool:
         waiting = len(self._big) + len(self._heavy) + len(self._compared)
@@ -321,14 +349,14 @@ class Crew:
         try:
             waits_for_nobody = not transfer.is_stopping and transfer.ahead.fetch(task.actions)
             with self._turn if waits_for_nobody and self._load.is_full else _ANY_TIME:
+                together = waits_for_nobody and transfer.may_write_together
+                begin = functools.partial(self._now.__setitem__, here)
                 left: Sequence[Action] = task.actions
                 while left and not transfer.is_stopping:
-                    if waits_for_nobody:
-                        begin = functools.partial(self._now.__setitem__, here)
-                        left = write_together(left, transfer, done, begin)
-                        if not left or transfer.is_stopping:
-                            break
-                    self._now[here] = left[0].relpath
+                    if together and (made := write_together(left, transfer, done.append, begin)):
+                        left = left[made:]
+                        continue
+                    begin(left[0].relpath)
                     done.append(attempt(left[0]))
                     left = left[1:]
         except BaseException as error:  # noqa: BLE001 - raised in the thread that iterates

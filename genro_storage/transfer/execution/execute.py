@@ -91,7 +91,10 @@ class Transfer:
         self.is_followed: bool = False
         #: Relative paths of the files that nobody waited for any longer when the copy was given up.
         self.left_behind: list[str] = []
-        #: What was done, and whoever iterates has not taken yet.
+        #: How many calls in a row, each for several files, have made none.
+        self.in_vain: int = 0
+        #: What was done, and whoever iterates over it has not taken yet: where he is interrupted,
+        #: the report finds it here.
         self.untold: deque[Done] = deque()
         self.source: Place = source
         self.target: Place = target

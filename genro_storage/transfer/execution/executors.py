@@ -163,6 +163,8 @@ class ThreadedExecutor:
             raise
         finally:
             crew.dismiss()
+            # Where it is whoever iterates that was interrupted, the report counts it all the same.
+            transfer.untold.extend(crew.leftovers())
 
     def _crew(self, transfer: Transfer) -> Crew:
         return Crew(self.concurrency, transfer)

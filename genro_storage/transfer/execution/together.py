@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..planning.actions import CopyFile
 from .attempting import Done
@@ -23,9 +24,11 @@ __all__ = ["attempt_each", "write_together"]
 _SMALL = 64 * 1024
 #: How many files at a time: that is how far what has been told may be behind what is there.
 _MOST = 32
-#: After how many portions of which nothing was copied it is not tried again: what is there already,
+#: After how many calls in a row that made nothing it is not tried again: what is there already,
 #: say, and is to be replaced.
 _IN_VAIN = 8
+
+Item = TypeVar("Item")
 
 
 def attempt_each(actions: Iterable[Action], transfer: Transfer) -> Generator[Done]:
@@ -34,168 +37,164 @@ def attempt_each(actions: Iterable[Action], transfer: Transfer) -> Generator[Don
     Where a call can copy several, what it does not copy is copied by itself: that tells, and tries
     again, whatever there is to tell and to try.
     """
-    if transfer.may_copy_together:
-        yield from _Together(transfer).run(iter(actions))
-        return
-    for action in actions:
-        yield transfer.attempt(action)
+    for portion in _portions(actions, transfer):
+        left = portion
+        while left and not transfer.is_stopping:
+            if len(left) > 1:
+                left = left[_Copying(left, transfer, transfer.untold.append).run() :]
+            while transfer.untold:
+                yield transfer.untold.popleft()
+            if left and not transfer.is_stopping:
+                yield transfer.attempt(left[0])
+                left = left[1:]
         if transfer.is_stopping:
             return
 
 
-class _Together:
-    def __init__(self, transfer: Transfer) -> None:
-        self._transfer = transfer
-        self._in_vain = 0
-        self._portion: list[CopyFile] = []
-        #: The directories that the files of the portion are in, and go to.
-        self._way = ("", "")
-
-    def run(self, actions: Iterator[Action]) -> Generator[Done]:
-        transfer = self._transfer
-        action: Action | None = None
-        failure: Exception | None = None
-        while not transfer.is_stopping:
-            try:
-                action = next(actions, None)
-            except Exception as error:  # noqa: BLE001 - raised when what came before is copied
-                action, failure = None, error
-            if action is not None and self._takes(action):
+def _portions(actions: Iterable[Action], transfer: Transfer) -> Iterator[Sequence[Action]]:
+    """Each by itself, but for those that may go together; what came before a failure first."""
+    portion: list[Action] = []
+    last: tuple[str, str] | None = None
+    try:
+        for action in actions:
+            way = _way(action) if transfer.may_copy_together else None
+            if portion and (way != last or len(portion) >= _MOST):
+                yield portion
+                portion = []
+            if way is None:
+                yield (action,)
                 continue
-            yield from self._copied()
-            if action is None or transfer.is_stopping:
-                break
-            if not self._takes(action):
-                yield transfer.attempt(action)
-        if failure is not None and not transfer.is_stopping:
-            raise failure
+            last = way
+            portion.append(action)
+    except Exception:
+        if portion:
+            yield portion
+        raise
+    if portion:
+        yield portion
 
-    def _takes(self, action: Action) -> bool:
-        """Whether it goes with the others of its directory."""
-        if not isinstance(action, CopyFile) or action.target is not None:
-            return False
-        info = action.source
-        if not 0 < (info.size or 0) <= _SMALL or info.symlink or self._in_vain >= _IN_VAIN:
-            return False
-        here, _, name = info.path.rpartition("/")
-        there, _, wanted = action.relpath.rpartition("/")
-        if name != wanted:
-            return False
-        if not self._portion:
-            self._way = here, there
-        elif len(self._portion) >= _MOST or self._way != (here, there):
-            return False
-        self._portion.append(action)
-        return True
 
-    def _copied(self) -> Iterator[Done]:
-        """What has come of the portion, in its order."""
-        transfer = self._transfer
-        portion, self._portion = self._portion, []
-        while portion and not transfer.is_stopping:
-            sizes: list[int] = []
-            try:
-                self._copy(portion, sizes)
-            finally:
-                # Also what was there before an interrupt; whoever is interrupted while he is told
-                # of the others finds them there.
-                transfer.untold.extend(
-                    Done(action, CopyResult(None, size))
-                    for action, size in zip(portion, sizes, strict=False)
-                )
-            while transfer.untold:
-                yield transfer.untold.popleft()
-            portion = portion[len(sizes) :]
-            if portion and not transfer.is_stopping:
-                yield transfer.attempt(portion.pop(0))
-
-    def _copy(self, portion: Sequence[CopyFile], sizes: list[int]) -> None:
-        if len(portion) < 2 or self._in_vain >= _IN_VAIN:
-            return
-        transfer = self._transfer
-        here, there = self._way
-        names = [each.relpath[len(there) + 1 if there else 0 :] for each in portion]
-        with contextlib.suppress(Exception):  # each file says it of itself
-            transfer.source.mount.copy_together(
-                here, names, transfer.target.mount, transfer.target_path(there), sizes
-            )
-        self._in_vain = 0 if sizes else self._in_vain + 1
+def _way(action: Action) -> tuple[str, str] | None:
+    """The directories that a small new file is in, and goes to; None for anything else."""
+    if not isinstance(action, CopyFile) or action.target is not None:
+        return None
+    info = action.source
+    if not 0 < (info.size or 0) <= _SMALL or info.symlink:
+        return None
+    here, _, name = info.path.rpartition("/")
+    there, _, wanted = action.relpath.rpartition("/")
+    return (here, there) if name == wanted else None
 
 
 def write_together(
     actions: Sequence[Action],
     transfer: Transfer,
-    done: list[Done],
+    done: Callable[[Done], object],
     begin: Callable[[str], object],
-) -> Sequence[Action]:
-    """Write what has come for these, as far as one call can; what is left to do.
+) -> int:
+    """Write what has come for the first of these, as far as one call can; how many it has written.
 
-    What has come of each is added to ``done`` before the next is begun, which is told to ``begin``
+    What has come of each is given to ``done`` before the next is begun, which is told to ``begin``
     by its relative path, and not done where the copy is given up.
     """
-    ahead = transfer.ahead
-    while actions and transfer.may_write_together and ahead.in_vain < _IN_VAIN:
-        writing = _Writing(actions, transfer, done, begin)
-        try:
-            with contextlib.suppress(Exception):  # each file says it of itself
-                transfer.target.mount.write_together(
-                    transfer.target_path(writing.directory), writing.files(), writing.sizes
-                )
-        finally:
-            writing.settle()
-        if writing.offered:
-            ahead.in_vain = 0 if writing.settled else ahead.in_vain + 1
-        actions = actions[writing.settled :]
-        if not writing.settled or writing.settled < len(writing.offered):
-            break
-    return actions
+    return _Writing(actions, transfer, done, begin).run()
 
 
-class _Writing:
-    """The first of some actions that are of one directory, on their way to be written."""
+class _Batch(ABC, Generic[Item]):
+    """The first of some actions that go the same way, on their way to a call that makes them all."""
 
     def __init__(
         self,
         actions: Sequence[Action],
         transfer: Transfer,
-        done: list[Done],
-        begin: Callable[[str], object],
+        done: Callable[[Done], object],
+        begin: Callable[[str], object] | None = None,
     ) -> None:
-        self.directory: str = actions[0].relpath.rpartition("/")[0]
-        self.sizes: list[int] = []
-        #: What the backend has been given, with what was overcome for it.
-        self.offered: list[tuple[CopyFile, tuple[BaseException, ...]]] = []
-        self.settled: int = 0
         self._actions = actions
-        self._transfer = transfer
         self._done = done
         self._begin = begin
+        self._way = _way(actions[0])
+        #: What the backend has been given, with what was overcome for it.
+        self._offered: list[tuple[CopyFile, tuple[BaseException, ...]]] = []
+        self._made = 0
+        #: Bytes of what it has made of that.
+        self.sizes: list[int] = []
+        self.transfer: Transfer = transfer
 
-    def files(self) -> Iterator[tuple[str, bytes, Attributes]]:
+    def run(self) -> int:
+        """How many were made; with those that follow there is a question, or they go another way."""
+        transfer = self.transfer
+        if self._way is None or transfer.in_vain >= _IN_VAIN:
+            return 0
+        here, there = self._way
+        try:
+            with contextlib.suppress(Exception):  # each file says it of itself
+                self.call(here, transfer.target_path(there), self._items())
+        finally:
+            self._settle()
+        if self._offered:
+            transfer.in_vain = 0 if self._made else transfer.in_vain + 1
+        return self._made
+
+    def _items(self) -> Iterator[Item]:
         """The next is looked at when it is asked for."""
         for action in self._actions:
-            self.settle()
-            there, _, name = action.relpath.rpartition("/")
-            if there != self.directory or self._transfer.is_stopping:
+            self._settle()
+            if _way(action) != self._way or self.transfer.is_stopping:
                 return
-            if not isinstance(action, CopyFile) or action.target is not None:
+            assert isinstance(action, CopyFile)
+            item, overcome = self.item(action)
+            if item is None:
                 return
-            found, overcome = self._transfer.ahead.look(action.source.path)
-            if found is None or _length(found) != action.source.size:
-                return
-            self._begin(action.relpath)
-            self.offered.append((action, overcome))
-            yield name, found.data, joined(action.source, found.attributes)
+            if self._begin is not None:
+                self._begin(action.relpath)
+            self._offered.append((action, overcome))
+            yield item
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Say what has come of those that are there by now."""
-        while self.settled < len(self.sizes):
-            action, overcome = self.offered[self.settled]
-            self._done.append(
-                Done(action, CopyResult(None, self.sizes[self.settled]), None, overcome)
-            )
-            self._transfer.ahead.forget((action,))
-            self.settled += 1
+        while self._made < len(self.sizes):
+            action, overcome = self._offered[self._made]
+            result = CopyResult(None, self.sizes[self._made])
+            self._made += 1
+            self.transfer.ahead.forget((action,))
+            self._done(Done(action, result, None, overcome))
+
+    @abstractmethod
+    def call(self, here: str, there: str, items: Iterator[Item]) -> None:
+        """Make them in the directory ``there``; ``here`` is the source's."""
+
+    @abstractmethod
+    def item(self, action: CopyFile) -> tuple[Item | None, tuple[BaseException, ...]]:
+        """What the call takes of a file, and what was overcome for it; None ends it."""
+
+
+class _Copying(_Batch[str]):
+    """Files of this machine, by their names."""
+
+    def call(self, here: str, there: str, items: Iterator[str]) -> None:
+        source, target = self.transfer.source.mount, self.transfer.target.mount
+        source.copy_together(here, items, target, there, self.sizes)
+
+    def item(self, action: CopyFile) -> tuple[str | None, tuple[BaseException, ...]]:
+        return action.relpath.rpartition("/")[2], ()
+
+
+_File = tuple[str, bytes, "Attributes"]
+
+
+class _Writing(_Batch[_File]):
+    """What has come of a store."""
+
+    def call(self, here: str, there: str, items: Iterator[_File]) -> None:  # noqa: ARG002 - it has come
+        self.transfer.target.mount.write_together(there, items, self.sizes)
+
+    def item(self, action: CopyFile) -> tuple[_File | None, tuple[BaseException, ...]]:
+        found, overcome = self.transfer.ahead.look(action.source.path)
+        if found is None or _length(found) != action.source.size:
+            return None, overcome
+        name = action.relpath.rpartition("/")[2]
+        return (name, found.data, joined(action.source, found.attributes)), overcome
 
 
 def _length(found: Loaded) -> int:

@@ -63,8 +63,9 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
     (nothing is ever skipped). With ``delete`` what only the target has is to go, except what the
     filters leave out, which takes no part on either side, and what lies behind a link, or where
     the source has a link that leads nowhere. ``extra_filters`` are those for what only the target
-    has, where a function is among them that is told of a node. ``around`` has words for a link to a directory that the
-    destination is in (``""``: it is left out): what is copied would turn up in what is listed.
+    has, where a function is among them that is told of a node. ``around`` has words for a link to
+    a directory that the destination is in (``""``: it is left out): what is copied would turn up in
+    what is listed.
     ``StorageIOError`` is raised where a listing is out of order, since a merge would then be
     silently wrong.
     """
