@@ -17,11 +17,11 @@ from .execution.execute import Transfer
 from .execution.mirroring import refuse_mirror_of_itself
 from .place import Place
 from .planning.actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
-from .planning.compare import Comparison
+from .planning.compare import Comparison, naming
 from .planning.filters import Filters, Patterns, Predicate
 from .planning.inside import leads_around, outermost_first, refuse_into_itself
 from .planning.listings import refuse_listing, refuse_other_bucket, within
-from .planning.looking import Listings, naming, source_found, target_found
+from .planning.looking import Listings, source_found, target_found
 from .planning.plan import plan_file, plan_tree
 from .planning.resolving import resolved
 from .planning.rules import Decide, SkipFunction, decide_by

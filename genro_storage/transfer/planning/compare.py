@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from ...mount import Mount
     from ..place import Place
     from .checksums import ChecksumCache
+    from .rules import SkipFunction
 
-__all__ = ["Comparison", "same_content"]
+__all__ = ["Comparison", "naming", "same_content"]
 
 CHUNK = 1024 * 1024
 
@@ -227,3 +228,16 @@ def digest(mount: Mount, info: FileInfo, algorithm: str, version: str | None = N
             while chunk := reader.read(CHUNK):
                 digester.update(chunk)
     return Checksum(algorithm, digester.hexdigest())
+
+
+def naming(skip_fn: SkipFunction, source: Place) -> SkipFunction:
+    """The function, whose errors say of which file it was asked."""
+
+    def compare(ours: FileInfo, theirs: FileInfo) -> object:
+        try:
+            return skip_fn(ours, theirs)
+        except Exception as error:  # the user's own, with a note
+            error.add_note(f"skip_fn failed for {source.mount.label(ours.path)}; it was not copied")
+            raise
+
+    return compare

@@ -22,11 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..place import Place
-    from .rules import SkipFunction
 
     Enter = Callable[[FileInfo], bool] | None
 
-__all__ = ["Found", "Listings", "naming", "source_found", "target_found"]
+__all__ = ["Found", "Listings", "source_found", "target_found"]
 
 
 class Found(NamedTuple):
@@ -169,16 +168,3 @@ def target_found(target: Place, info: FileInfo, *, decides: bool, enter: Enter) 
             node=label,
         )
     return Found(found)
-
-
-def naming(skip_fn: SkipFunction, source: Place) -> SkipFunction:
-    """The function, whose errors say of which file it was asked."""
-
-    def compare(ours: FileInfo, theirs: FileInfo) -> object:
-        try:
-            return skip_fn(ours, theirs)
-        except Exception as error:  # the user's own, with a note
-            error.add_note(f"skip_fn failed for {source.mount.label(ours.path)}; it was not copied")
-            raise
-
-    return compare
