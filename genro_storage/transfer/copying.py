@@ -20,7 +20,7 @@ from .planning.actions import Action, DeleteDirectory, DeleteFile, MakeDirectory
 from .planning.compare import Comparison, naming
 from .planning.filters import Filters, Patterns, Predicate
 from .planning.inside import leads_around, outermost_first, refuse_into_itself
-from .planning.listings import refuse_listing, refuse_other_bucket, within
+from .planning.listings import complete, refuse_listing, refuse_other_bucket, within
 from .planning.looking import Listings, source_found, target_found
 from .planning.plan import plan_file, plan_tree
 from .planning.resolving import resolved
@@ -313,10 +313,12 @@ class CopyPlan:
         )
         source, target = self.source, self.target
         sure = source.mount.can_compare_places(source.path, target.mount, target.path)
-        if self.overlapping or not sure:
+        if self.overlapping:
+            listing = list(listing)
+        elif not sure:
             # What is copied must not turn up in what is still being listed, which two stores
             # that do not know of each other cannot exclude.
-            listing = list(listing)
+            listing = complete(listing)
         there: Iterable[FileInfo] | None
         if self.target_info is None:
             there = ()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import pickle
+import tempfile
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -14,7 +17,37 @@ if TYPE_CHECKING:
     from ...info import FileInfo
     from .filters import Filters
 
-__all__ = ["refuse_listing", "refuse_other_bucket", "within"]
+__all__ = ["complete", "refuse_listing", "refuse_other_bucket", "within"]
+
+#: Entries that are held in memory; more of them in a file without a name, in such portions.
+_IN_MEMORY = 5_000
+_PORTION = 500
+
+
+class _Stored:
+    """Entries, and those after them in a file; to be read once."""
+
+    def __init__(self, first: list[FileInfo], rest: Iterator[FileInfo]) -> None:
+        self._first = first
+        self._file = tempfile.TemporaryFile(prefix="genro-storage-")  # noqa: SIM115 - see `__del__`
+        while portion := list(itertools.islice(rest, _PORTION)):
+            pickle.dump(portion, self._file, pickle.HIGHEST_PROTOCOL)
+        self._file.seek(0)
+
+    def __iter__(self) -> Iterator[FileInfo]:
+        yield from self._first
+        while self._file.peek(1):
+            yield from pickle.load(self._file)  # noqa: S301 - what was written above
+
+    def __del__(self) -> None:
+        self._file.close()
+
+
+def complete(listing: Iterable[FileInfo]) -> Iterable[FileInfo]:
+    """All of a listing, which has ended before the first of it is used; to be read once."""
+    rest = iter(listing)
+    first = list(itertools.islice(rest, _IN_MEMORY))
+    return first if len(first) < _IN_MEMORY else _Stored(first, rest)
 
 
 def within(listing: Iterable[FileInfo], root: str, filters: Filters) -> Iterator[FileInfo]:
