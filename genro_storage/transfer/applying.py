@@ -325,7 +325,9 @@ def executor_for(
     if plan.info.type != "directory":
         return SerialExecutor()
     wanted = transfer.concurrency if concurrency is None else concurrency
-    return SerialExecutor() if wanted == 1 else ThreadedExecutor(wanted)
+    if wanted == 1:
+        return SerialExecutor()
+    return ThreadedExecutor(wanted, adapts=concurrency is None)
 
 
 def _keeps_order(executor: Executor) -> bool:

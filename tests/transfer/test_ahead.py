@@ -20,7 +20,7 @@ from genro_storage.exceptions import (
 from genro_storage.info import Coming
 from genro_storage.mount import Mount
 from genro_storage.transfer import CopyFile, Place, ThreadedExecutor, Transfer, plan_copy
-from genro_storage.transfer.execution import crew
+from genro_storage.transfer.execution import crew, load
 from genro_storage.transfer.execution.ahead import Ahead
 from genro_storage.transfer.terms import Terms
 from tests.services.proxy import Proxy
@@ -185,8 +185,8 @@ class SlowEnds(Slow):
 @pytest.mark.parametrize("kind", [Slow, SlowEnds])
 def test_what_has_not_come_is_waited_for_by_all_threads_at_once(kind, tmp_path, monkeypatch):
     """Only what is left to do here is done by one at a time, where the crew is busy."""
-    monkeypatch.setattr(crew, "_LOOK", 0.0)
-    monkeypatch.setattr(crew, "_BUSY", 0.0)
+    monkeypatch.setattr(load, "LOOK", 0.0)
+    monkeypatch.setattr(load, "_BUSY", 0.0)
     source, target = Mount("src", kind()), Mount("dst", LocalBackend(tmp_path))
     fill(source, "", MANY)
     assert copied(source, target, concurrency=4).copied == len(MANY)

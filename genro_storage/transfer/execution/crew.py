@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from ..planning.actions import CompareFile, CopyFile
+from .load import LOOK, Load
 from .together import write_together
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ..planning.actions import Action
     from .execute import Done, Transfer
 
-__all__ = ["GOODBYE", "Crew"]
+__all__ = ["FEW", "GOODBYE", "Crew"]
 
 #: Bytes of the files of which only a few are under way at once: each goes in parts, several at a
 #: time, whose sum is what is in memory, and no more than so many bytes.
@@ -38,11 +39,11 @@ _HEAVY_RESUMED = 32 * 1024 * 1024
 #: Where their own work is what takes the time, the most are taken.
 _MOST = 32
 _SECONDS = 0.02
-_BUSY = 0.5
+#: How many threads begin, where nobody has said how many: more of them than this only take turns at
+#: the one core that they share, unless they mostly wait.
+FEW = 6
 #: Seconds of waiting that say nothing: the system has had something else to do.
 _BRIEF = 0.002
-#: Seconds between two looks at how busy it is.
-_LOOK = 0.05
 _ANY_TIME = contextlib.nullcontext()
 #: How many actions may wait for their turn behind large files.
 _PATIENT = 1000
@@ -99,9 +100,12 @@ class _Results:
         self._all.append(said)
         self._bell.put(None)
 
-    def wait(self) -> _Portion | BaseException | Event:
-        """The first, when there is one."""
-        self._bell.get()
+    def wait(self, seconds: float | None = None) -> _Portion | BaseException | Event | None:
+        """The first, when there is one; None if there is none by then."""
+        try:
+            self._bell.get(timeout=seconds)
+        except queue.Empty:
+            return None
         return self._all[0]
 
     def drop(self) -> None:
@@ -115,40 +119,23 @@ class _Results:
         return iter(list(self._all))
 
 
-class _Load:
-    """How busy the threads of the crew are, of the one core that they share."""
-
-    def __init__(self) -> None:
-        self._at = time.perf_counter()
-        self._own = time.thread_time()
-        self._worked = 0.0
-        self.is_full = False
-
-    def add(self, worked: float) -> None:
-        """Seconds of work of another thread; looked at after some time, in the one that plans."""
-        self._worked += worked
-        now = time.perf_counter()
-        if now - self._at >= _LOOK:
-            own = time.thread_time()
-            self.is_full = self._worked + own - self._own > _BUSY * (now - self._at)
-            self._at, self._own, self._worked = now, own, 0.0
-
-
 class Crew:
     """The threads of one run, and what is on its way to and from them."""
 
     #: Whether the thread that plans may compare small files, too.
     _compares_itself: ClassVar[bool] = True
 
-    def __init__(self, size: int, transfer: Transfer) -> None:
+    def __init__(self, size: int, transfer: Transfer, *, begin_with: int | None = None) -> None:
         self._size = size
+        #: How many threads there are by now, at most.
+        self._active = size if begin_with is None else min(begin_with, size)
         self._transfer = transfer
         self._room = _room(transfer.terms.resume)
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._results = _Results()
         self._threads: list[threading.Thread] = []
         self._portion = 1
-        self._load = _Load()
+        self._load = Load()
         #: Whoever has nothing more to wait for, where the crew is busy: with others beside it
         #: would only be interrupted at every call of the system.
         self._turn = threading.Lock()
@@ -188,7 +175,11 @@ class Crew:
                 transfer.stop()
             if not self._under_way:
                 break
-            found = self._results.wait()
+            # Where nothing comes for a while, more threads may be what is missing.
+            found = self._results.wait(LOOK if self._active < self._size else None)
+            if found is None:
+                self._grow(0.0)
+                continue
             if isinstance(found, BaseException):
                 raise found
             if isinstance(found, _Portion):
@@ -205,7 +196,7 @@ class Crew:
         self._under_way -= 1
         kind, weight = found.task.kind, found.task.weight
         is_own = kind == "compared" and not self._comparers  # counted with the thread's other work
-        self._load.add(0.0 if is_own else found.worked)
+        self._grow(0.0 if is_own else found.worked)
         if kind == "heavy":
             self._bytes_under_way -= self._counted(weight)
             self._big_under_way -= weight > _BIG
@@ -214,6 +205,17 @@ class Crew:
             self._comparing -= 1
             self._widen(found)
         self._adapt(len(found.done), found.seconds)
+
+    def _grow(self, worked: float) -> None:
+        """More threads, where those that are there mostly wait."""
+        if self._load.add(worked):
+            self._active = min(self._load.room * self._active, self._size)
+            self._staff()
+
+    def _staff(self) -> None:
+        """Threads for what waits for one."""
+        while len(self._threads) < min(self._active, self._under_way):
+            self._start_thread()
 
     def _widen(self, found: _Portion) -> None:
         """More threads to compare by, where those that do mostly wait, and not for each other."""
@@ -231,7 +233,7 @@ class Crew:
                 yield done.pop(0)
 
     def _has_room(self) -> bool:
-        return self._under_way < 2 * self._size
+        return self._under_way < 2 * self._active
 
     def _hand_out(self, actions: Iterator[Action]) -> bool:
         """Give some thread something to do; False where there is nothing for now."""
@@ -310,22 +312,28 @@ class Crew:
         return self._room.counts if weight > _BIG else weight
 
     def _give(self, task: _Task) -> None:
+        self._load.begin()
         self._start(task)
         self._under_way += 1  # only now: what nobody does would be waited for without end
 
     def _start(self, task: _Task) -> None:
-        if len(self._threads) < min(self._size, self._under_way + 1):
-            # A daemon: what an interrupted process leaves behind is whole, or is not there.
-            thread = threading.Thread(target=self._work, name="genro-storage-copy", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                if not self._threads:
-                    raise
-                self._size = len(self._threads)  # the system has no more of them
-            else:
-                self._threads.append(thread)
+        # A large file mostly waits.
+        most = self._size if task.kind == "heavy" else self._active
+        if len(self._threads) < min(most, self._under_way + 1):
+            self._start_thread()
         self._tasks.put(task)
+
+    def _start_thread(self) -> None:
+        # A daemon: what an interrupted process leaves behind is whole, or is not there.
+        thread = threading.Thread(target=self._work, name="genro-storage-copy", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self._threads:
+                raise
+            self._size = self._active = len(self._threads)  # the system has no more of them
+        else:
+            self._threads.append(thread)
 
     def _adapt(self, count: int, seconds: float) -> None:
         """So many files in so many seconds: how many to hand out at once from now on."""

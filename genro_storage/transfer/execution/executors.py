@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from .crew import Crew
+from .crew import FEW, Crew
 from .together import attempt_each
 
 if TYPE_CHECKING:
@@ -141,11 +141,13 @@ class ThreadedExecutor:
     Small files are handed out in portions, the smaller the longer each takes; of large ones a few
     are under way at a time. What is waiting is bounded, so that plans of any length take no memory.
 
-    ``concurrency`` is the number of threads.
+    ``concurrency`` is the number of threads. With ``adapts`` it is the most of them: a few begin,
+    and the others follow where those mostly wait.
     """
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, *, adapts: bool = False) -> None:
         self.concurrency = concurrency
+        self._adapts = adapts
 
     def run(self, actions: Iterable[Action], transfer: Transfer) -> Iterator[Done]:
         """Carry out the actions; what is done first is yielded first."""
@@ -167,4 +169,4 @@ class ThreadedExecutor:
             transfer.untold.extend(crew.leftovers())
 
     def _crew(self, transfer: Transfer) -> Crew:
-        return Crew(self.concurrency, transfer)
+        return Crew(self.concurrency, transfer, begin_with=FEW if self._adapts else None)

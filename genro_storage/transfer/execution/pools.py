@@ -68,6 +68,9 @@ class _PooledCrew(Crew):
         # What waits in the pool's own queue is in the way of its other users.
         return self._under_way < self._size
 
+    def _staff(self) -> None:
+        """The pool has its own."""
+
     def _start(self, task: _Task) -> None:
         future = self._pool.submit(self._carry_out, task)
         self._futures.add(future)
