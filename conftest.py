@@ -16,4 +16,5 @@ pytest_plugins = [
     "tests.support.conformance_table",
     "tests.support.process",
     "tests.support.s3_places",
+    "tests.support.ranged",
 ]

@@ -55,12 +55,23 @@ class Answer(NamedTuple):
 class _Server(http.server.ThreadingHTTPServer):
     def __init__(self, host: str, handler: type[http.server.BaseHTTPRequestHandler]) -> None:
         self.address_family, *_, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        self.accepted = 0
+        self.open: set[Any] = set()
         super().__init__(address, handler)  # type: ignore[arg-type]
 
     def server_bind(self) -> None:
         # A small buffer, so that a pause is felt at the other end.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         super().server_bind()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.accepted += 1
+        self.open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.open.discard(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Nothing: a client may leave when it likes."""
@@ -136,6 +147,16 @@ class AnswerServer:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
+
+    @property
+    def connections(self) -> int:
+        """How many connections it was given so far."""
+        return self._server.accepted
+
+    @property
+    def open_connections(self) -> int:
+        """How many of them have not ended."""
+        return len(self._server.open)
 
     def __enter__(self) -> Self:
         return self

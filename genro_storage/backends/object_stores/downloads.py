@@ -1,8 +1,11 @@
-"""Large contents: one stream first, and more beside it where that is too slow.
+"""Large contents: one connection first, and more beside it where that is too slow.
 
 Many servers send one stream as fast as they can, and some read the whole object anew for every
-range. So further connections, each for a part of the tail, are opened only while the rest would
-take long at the speed that was seen. Nothing is held in memory but what a step brings.
+range. So further connections are opened only while the rest would take long at the speed that was
+seen. Where the first answer is the beginning only, each connection asks for one window after the
+other: all of them work on the front of what is missing, so that a digest of the whole can be made
+meanwhile. Where it is all, they take halves of the tail. Nothing is held in memory but what a step
+brings.
 """
 
 from __future__ import annotations
@@ -18,14 +21,20 @@ from ...hearing import note_retry
 from ..remote import is_transient
 from ..repeating import BusyError
 from .engine import Unfit
+from .verifying import VerifyingSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..remote import Bounds
 
-__all__ = ["MemorySink", "PositionedSink", "Ranges", "Streamed", "download"]
+__all__ = ["WINDOW", "MemorySink", "PositionedSink", "Ranges", "Streamed", "download"]
 
+#: Bytes that a connection asks for at a time, one of several, and the fewest where the end is near.
+#: Some servers read far ahead of a request without an end, for which they take twice the time.
+WINDOW = 64 * 1024 * 1024
+_SHARED = 16 * 1024 * 1024
+_SMALLEST = 4 * 1024 * 1024
 #: The most connections of one transfer.
 _LANES = 6
 #: Seconds after which the speed is judged, and judged again, by what the last few looks have seen:
@@ -34,6 +43,12 @@ _LOOK = 0.25
 _LOOKS = 4
 #: Seconds for the rest that are worth no further connection.
 _SOON = 1.0
+#: Bytes a second that no network limits by connection: there it is this machine, or the other one,
+#: that has no more time, and none for further connections.
+_FAST = 160 * 1024 * 1024
+#: What twice as many connections must have brought at least, for still more of them: on a busy
+#: machine all of them only take turns.
+_GAIN = 1.5
 #: Bytes that are worth a connection.
 _WORTH = 16 * 1024 * 1024
 #: Seconds to wait before a broken stream goes on; doubled each time that it brings nothing.
@@ -105,32 +120,53 @@ class _Lane:
 
 
 def download(
-    body: Streamed, again: Ranges, sink: PositionedSink, bounds: Bounds, *, base: int | None = None
+    body: Streamed,
+    again: Ranges,
+    sink: PositionedSink,
+    bounds: Bounds,
+    *,
+    base: int | None = None,
+    stop: int | None = None,
 ) -> None:
     """Write all of ``body`` to ``sink``, from its byte ``base`` on, which is 0 for the first.
 
-    All of one content, or an error: ``OSError`` where it was replaced meanwhile, ``Unfit`` where
-    the server does not do what resuming needs. ``base`` is where the body begins by default. An
-    interrupt ends it at once; after that nothing is asked for, and ``sink`` must refuse what was
-    on its way.
+    And what follows it up to the byte ``stop``, if that is given. ``base`` is where the body begins
+    by default. All of one content, or an error: ``OSError`` where it was replaced meanwhile,
+    ``Unfit`` where the server does not do what resuming needs. An interrupt ends it at once; after
+    that nothing is asked for, and ``sink`` must refuse what was on its way.
     """
-    _Download(body, again, sink, bounds, body.start if base is None else base).run(body)
+    first = body.start if base is None else base
+    _Download(body, again, sink, bounds, first, body.stop if stop is None else stop).run(body)
 
 
 class _Download:
     def __init__(
-        self, body: Streamed, again: Ranges, sink: PositionedSink, bounds: Bounds, base: int
+        self,
+        body: Streamed,
+        again: Ranges,
+        sink: PositionedSink,
+        bounds: Bounds,
+        base: int,
+        stop: int,
     ) -> None:
         self._again = again
         self._sink = sink
         self._bounds = bounds
         self._base = base
         self._etag = body.etag
-        self._left = body.stop - body.start
+        #: Whether those that bring the bytes wait for their digest, as more of them would.
+        self._is_behind = sink.is_behind if isinstance(sink, VerifyingSink) else lambda: False
+        self._left = stop - body.start
+        #: What nobody brings yet: all from here on, and windows that somebody could not open.
+        self._next = body.stop
+        self._stop = stop
+        self._returned: list[tuple[int, int]] = []
         self._changed = threading.Condition()
         self._lanes: list[_Lane] = []
         self._running = 0
-        self._opening = False
+        #: How many lanes are being opened, and how fast it was before the last ones were.
+        self._opening = 0
+        self._speed_before = 0.0
         self._alone = False
         #: How many of the further connections came to nothing.
         self._vain = 0
@@ -149,6 +185,8 @@ class _Download:
             self._over.set()
         if self._failure is not None:
             raise self._failure
+        if self._left > 0:
+            raise RuntimeError(f"{self._left} bytes of a download were brought by nobody")
 
     def _wait(self) -> None:
         seen = time.monotonic()
@@ -160,20 +198,70 @@ class _Download:
                 continue
             (first, before), seen = looks[0], now
             looks.append((now, self._left))
-            if self._left * (now - first) > (before - self._left) * _SOON:
-                self._widen()
+            come, seconds = before - self._left, now - first
+            if self._left * seconds > come * _SOON and self._widen(come / seconds):
+                looks.clear()  # what they are worth is seen from now on
+                looks.append((now, self._left))
 
-    def _widen(self) -> None:
-        """Have another lane take half of the longest tail, if that is worth it."""
+    def _widen(self, speed: float) -> bool:
+        """Double the lanes, where more are worth it; whether any is being opened.
+
+        ``speed``: bytes a second, of all of them.
+        """
         active = [lane for lane in self._lanes if lane.at < lane.stop]
         if self._alone or self._opening or not active or len(active) >= _LANES:
-            return
+            return False
+        if speed >= _FAST * len(active) or self._is_behind():
+            return False
+        if len(active) > 1 and speed < _GAIN * self._speed_before:
+            return False  # the last ones have brought little
+        added = 0
+        for _ in range(min(len(active), _LANES - len(active))):
+            added += self._add(active, may_halve=not added)
+        if added:
+            self._speed_before = speed
+        return added > 0
+
+    def _add(self, active: list[_Lane], *, may_halve: bool) -> bool:
+        """Have another lane take a window, or half of the longest tail, if that is worth it."""
+        if self._stop - self._next >= _WORTH:
+            window = self._claim(len(active) + 1)
+            assert window is not None
+            self._running += 1  # from now on: nobody else brings this window
+            if not self._can_join(None, *window):
+                self._running -= 1
+                self._returned.append(window)
+                return False
+            return True
         donor = max(active, key=lambda lane: lane.stop - lane.at)
-        if donor.stop - donor.at < 2 * _WORTH:
-            return
-        middle = (donor.at + donor.stop) // 2
-        self._opening = True
-        self._start(lambda: self._join(donor, middle, donor.stop))
+        if not may_halve or donor.stop - donor.at < 2 * _WORTH:
+            return False
+        return self._can_join(donor, (donor.at + donor.stop) // 2, donor.stop)
+
+    def _can_join(self, donor: _Lane | None, start: int, stop: int) -> bool:
+        self._opening += 1
+        try:
+            self._start(lambda: self._join(donor, start, stop))
+        except RuntimeError:  # the system has no more threads
+            self._opening -= 1
+            self._alone = True
+            return False
+        return True
+
+    def _claim(self, lanes: int) -> tuple[int, int] | None:
+        """The first window that nobody brings; None where there is none. With the lock held.
+
+        The nearer the end, the smaller, so that all of them end at the same time.
+        """
+        if self._returned:
+            return self._returned.pop()
+        left = self._stop - self._next
+        if left <= 0:
+            return None
+        size = WINDOW if lanes == 1 else min(_SHARED, max(_SMALLEST, left // (2 * lanes)))
+        start = self._next
+        self._next = min(start + size, self._stop)
+        return start, self._next
 
     def _start(self, work: Callable[[], None]) -> None:
         # In the context of the caller, who may want to hear of what is tried again.
@@ -193,40 +281,71 @@ class _Download:
                     self._failure = error
                 self._changed.notify_all()
 
-    def _join(self, donor: _Lane, start: int, stop: int) -> None:
+    def _join(self, donor: _Lane | None, start: int, stop: int) -> None:
+        """Bring a window, or what ``donor`` gives away, and whatever is left after it."""
+        lane = _Lane(start, stop)
+        body: Streamed | None = None
         try:
             body = self._again(start, stop, self._etag)
         except (Unfit, OSError) as error:
             # One connection is enough, so nothing has failed yet. The next look tries again where
             # that is worth the while; what else is wrong the first connection finds out itself.
-            self._vain += 1
-            if self._over.is_set():
+            self._note_vain(error)
+            if donor is not None or self._has_returned(start, stop):
                 return
-            if (
-                isinstance(error, BusyError)
-                or self._vain > self._bounds.retries
-                or not is_transient(error)
-            ):
-                self._alone = True
-            else:
-                note_retry(error)
-            return
         finally:
-            self._opening = False
-        lane = _Lane(start, stop)
+            with self._changed:
+                self._opening -= 1
         with self._changed:
-            late = donor.at >= start or donor.stop != stop
+            late = donor is not None and (donor.at >= start or donor.stop != stop)
             if not late:
-                donor.stop = start
                 self._lanes.append(lane)
-                self._running += 1
-        if late:  # the donor was faster
-            body.close()
-        else:
+                if donor is not None:
+                    donor.stop = start
+                    self._running += 1
+        if not late:
             self._pump(lane, body)
+        elif body is not None:  # the donor was faster
+            body.close()
+
+    def _note_vain(self, error: Exception) -> None:
+        self._vain += 1
+        if self._over.is_set():
+            return
+        if (
+            isinstance(error, BusyError)
+            or self._vain > self._bounds.retries
+            or not is_transient(error)
+        ):
+            self._alone = True
+        else:
+            note_retry(error)
+
+    def _has_returned(self, start: int, stop: int) -> bool:
+        """Leave a window to those that are still at work; False where there is nobody else."""
+        with self._changed:
+            if self._running == 1:
+                return False
+            self._running -= 1
+            self._returned.append((start, stop))
+            return True
 
     def _pump(self, lane: _Lane, body: Streamed | None) -> None:
-        """Bring the bytes of a lane. A stream that breaks goes on from where it was."""
+        """Bring the bytes of a lane, and window after window while there is one."""
+        while True:
+            self._bring(lane, body)
+            body = None
+            with self._changed:
+                lanes = sum(each.at < each.stop for each in self._lanes) + 1
+                window = None if self._over.is_set() else self._claim(lanes)
+                if window is None:
+                    self._running -= 1
+                    self._changed.notify_all()
+                    return
+                lane.at, lane.stop = window
+
+    def _bring(self, lane: _Lane, body: Streamed | None) -> None:
+        """The bytes of a lane. A stream that breaks goes on from where it was."""
         vain = 0
         while lane.at < lane.stop and not self._over.is_set():
             at = lane.at
@@ -248,9 +367,6 @@ class _Download:
             body = None
         if body is not None:  # it is over already
             body.close()
-        with self._changed:
-            self._running -= 1
-            self._changed.notify_all()
 
     def _drain(self, lane: _Lane, body: Streamed) -> None:
         while lane.at < lane.stop and not self._over.is_set():
@@ -258,8 +374,14 @@ class _Download:
             if not data:
                 raise ConnectionResetError("the connection ended before the content")
             with self._changed:
-                data = data[: lane.stop - lane.at]
-            self._sink.write(lane.at - self._base, data)
-            with self._changed:
+                # Before it is written: nobody must be given what is on its way.
+                at, data = lane.at, data[: lane.stop - lane.at]
                 lane.at += len(data)
                 self._left -= len(data)
+            try:
+                self._sink.write(at - self._base, data)
+            except BaseException:
+                with self._changed:
+                    lane.at = at
+                    self._left += len(data)
+                raise

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..remote import Bounds
     from .failures import Failure
+    from .ranged import RangedGet
 
 __all__ = [
     "AT_HAND",
@@ -69,13 +70,15 @@ _NO_KEY = re.compile(r"[\x00-\x1f\x7f]|(?:^|/)\.{0,2}(?:/|$)")
 class _Native:
     """A store, and the functions of obstore: importing them takes its time in every request."""
 
-    __slots__ = ("copy", "get", "put", "store")
+    __slots__ = ("copy", "get", "put", "ranged", "store")
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, ranged: RangedGet | None = None) -> None:
         import obstore
 
         self.store: Any = store
         self.get: Any = obstore.get
+        #: For what is read as it comes.
+        self.ranged = ranged
         self.put: Any = obstore.put
         self.copy: Any = obstore.copy
 
@@ -126,7 +129,10 @@ class Body:
 
     def close(self) -> None:
         """Give up what was not read."""
-        self._chunks = self._result = None
+        result, self._chunks, self._result = self._result, None, None
+        close = getattr(result, "close", None)  # obstore's has none
+        if close is not None:
+            close()
 
 
 class Engine:
@@ -139,6 +145,8 @@ class Engine:
     the time of a request to a server nearby. So the main thread makes small ones by itself, with
     a store that ``make_brisk`` makes: the same, that gives up after ``BRISK`` seconds of silence.
     Then the call is handed over after all.
+
+    ``ranged`` makes what gets large contents of a store in the place of obstore, or None.
     """
 
     def __init__(
@@ -147,8 +155,13 @@ class Engine:
         explain: Callable[[Failure, BaseException], Exception | None],
         bounds: Bounds,
         make_brisk: Callable[[], Any] | None = None,
+        ranged: Callable[[Any], RangedGet | None] = lambda _: None,
     ) -> None:
-        self._patient: Opened[_Native] = Opened(lambda: _Native(make()))
+        def patient() -> _Native:
+            store = make()
+            return _Native(store, ranged(store))
+
+        self._patient: Opened[_Native] = Opened(patient)
         self._brisk: Opened[_Native] | None = (
             None if make_brisk is None else Opened(lambda: _Native(make_brisk()))
         )
@@ -220,13 +233,39 @@ class Engine:
             raise
         return body, data
 
+    def begin(self, key: str, count: int) -> Body:
+        """As ``open`` of all; of a large content the body may be the first ``count`` bytes only.
+
+        What follows is for ``open``, where such contents come by connections of their own.
+        """
+        native = self._native(key)
+        ranged = native.ranged
+        if ranged is None or not ranged.is_fit or self.sends_whole:
+            return self.open(key)
+
+        def step() -> Any:
+            try:
+                return ranged(native.store, key, options=_range(0, count, None))
+            except Exception as error:
+                # An empty object has no first byte to ask for; nor has a server that knows no ranges.
+                if failure_of(error).status != 416 and ranged.is_fit:
+                    raise
+                return native.get(native.store, key)
+
+        return self.once(lambda: Body(self, step()))
+
     def open(
         self, key: str, start: int = 0, end: int | None = None, etag: str | None = None
     ) -> Body:
         """As ``read``, always to be read as it comes. Asked once: the caller knows what is left."""
         native, options = self._native(key), _range(start, end, etag)
-        body = self.once(lambda: Body(self, native.get(native.store, key, options=options)))
-        _require_same(body, body.etag if etag is None else etag)
+        get = native.get if native.ranged is None else native.ranged
+        body = self.once(lambda: Body(self, get(native.store, key, options=options)))
+        try:
+            _require_same(body, body.etag if etag is None else etag)
+        except BaseException:
+            body.close()
+            raise
         return body
 
     def put(

@@ -1,4 +1,4 @@
-"""What has gone wrong, told from the text of an exception of obstore. Pure.
+"""What has gone wrong with a request, of obstore's told from the text of its exception. Pure.
 
 obstore has few classes of exceptions, and says the rest in the text: what it shows, and after
 ``Debug source:`` the same as Rust prints values. Only whole lines of that second part are read, in
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-__all__ = ["Failure", "FailureKind", "failure_of"]
+__all__ = ["Failure", "FailureKind", "RequestError", "failure_of"]
 
 FailureKind = Literal[
     "status",
@@ -63,27 +63,41 @@ class Failure:
     region: str = ""
     body: str = field(default="", repr=False)
 
+    @classmethod
+    def of_answer(cls, status: int, method: str, body: str) -> Failure:
+        """What an answer says that is no content, by its status and its text."""
+        code, message, region = _answer(body)
+        kind: FailureKind = "redirect" if 300 <= status < 400 else "status"
+        return cls(kind, status, method, code, message, region, body)
+
+
+class RequestError(Exception):
+    """A request that has failed, and was not made by obstore."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.kind} {failure.status or ''}".rstrip())
+        self.failure: Failure = failure
+
 
 def failure_of(error: BaseException) -> Failure:
-    """What an exception of obstore stands for.
+    """What an exception of obstore stands for, or a ``RequestError``.
 
     >>> failure_of(ValueError("Could not parse path: …")).kind
     'strange'
     """
+    if isinstance(error, RequestError):
+        return error.failure
     _, _, told = str(error).rpartition("\n\nDebug source:\n")
     method = _found(_METHOD, told)
     status = _STATUS.search(told)
     if status is not None:
         text = _unescaped(_found(_BODY, told[status.end() :]))
-        code, message, region = _answer(text)
-        kind: FailureKind = "redirect" if 300 <= int(status[1]) < 400 else "status"
-        return Failure(kind, int(status[1]), method, code, message, region, text)
+        return Failure.of_answer(int(status[1]), method, text)
     if re.search(r"^\s+inner: BareRedirect,$", told, re.MULTILINE):
         return Failure("redirect", None, method)
     if _WHOLE.search(told) is not None:
         return Failure("whole", None, method)
-    kind = _network(_found(_KIND, told), told)
-    return Failure(kind, None, method)
+    return Failure(_network(_found(_KIND, told), told), None, method)
 
 
 def _network(kind: str, told: str) -> FailureKind:

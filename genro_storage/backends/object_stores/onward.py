@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..remote import repeated
-from .downloads import download
+from .downloads import WINDOW, download
 from .engine import Unfit
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Onward:
 
     def _next(self, at: int, stop: int, pin: str | None) -> bytes:
         body, self._body = self._body, None
-        if body is not None and self._at != at:  # whoever was interrupted has lost some of it
+        # Whoever was interrupted has lost some of it; and it may have been the beginning only.
+        if body is not None and (self._at != at or at >= body.stop):
             body.close()
             body = None
         if body is None:
@@ -77,8 +78,9 @@ class Onward:
             body.close()
             body = None
         if body is None:
-            body = repeated(self._bounds, lambda _: self._again(start, size, pin))
-        if (body.start, body.stop) != (start, size):
+            first = min(start + WINDOW, size)
+            body = repeated(self._bounds, lambda _: self._again(start, first, pin))
+        if body.start != start or not start < body.stop <= size:
             body.close()
             raise Unfit
-        download(body, self._again, sink, self._bounds, base=0)
+        download(body, self._again, sink, self._bounds, base=0, stop=size)

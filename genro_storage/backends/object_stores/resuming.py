@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from ..remote import repeated
-from .downloads import download
+from .downloads import WINDOW, download
 from .engine import Unfit
 from .reader import PIECE
 from .reading import StoreReading
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..remote import Bounds
     from ..resuming import Missing
     from .downloads import PositionedSink, Ranges
-    from .verifying import Verifier
+    from .verifying import Verifier, Written
 
 __all__ = ["StoreResuming", "compared", "fill_gaps"]
 
@@ -26,7 +26,7 @@ _LOOK = 1
 
 
 def compared(
-    target: Missing, verifier: Verifier | None
+    target: Written, verifier: Verifier | None
 ) -> tuple[PositionedSink, Callable[[], object]]:
     """Where to write, and what to call when nothing is missing: ``OSError`` for another content.
 
@@ -43,8 +43,9 @@ def fill_gaps(
 ) -> None:
     """Fetch into ``sink`` what ``target`` misses of the content that ``pin`` names."""
     for start, end in target.missing():
-        body = repeated(bounds, lambda _, at=start, stop=end: again(at, stop, pin))  # type: ignore[misc]
-        download(body, again, sink, bounds, base=0)
+        first = min(start + WINDOW, end)
+        body = repeated(bounds, lambda _, at=start, stop=first: again(at, stop, pin))  # type: ignore[misc]
+        download(body, again, sink, bounds, base=0, stop=end)
 
 
 class StoreResuming(StoreReading):

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import threading
 import zlib
+from collections import deque
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 _BLOCK = 1024 * 1024
+#: Pieces that wait for their digest at most, and seconds that it waits for the next.
+_AHEAD = 8
+_LINGER = 0.25
 _HASHES = ("md5", "sha1", "sha256")
 
 
@@ -194,19 +198,112 @@ class Written(Protocol):
 
 
 class VerifyingSink:
-    """A sink in front of another one, whose content is compared by ``finish``."""
+    """A sink in front of another one, whose content is compared by ``finish``.
+
+    The digest is made by a thread of its own, since those that bring the content would wait for it.
+    What comes before its turn is read back when that has come. Nobody need end the thread: it ends
+    where nothing comes any more.
+    """
 
     def __init__(self, sink: Written, verifier: Verifier) -> None:
         self._sink = sink
         self._verifier = verifier
+        self._changed = threading.Condition()
+        #: Up to where the thread has been given the content, and what it has not yet digested.
+        self._given = verifier.position
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        #: What was written and not given: stops by starts, and starts by stops.
+        self._later: dict[int, int] = {}
+        self._starts: dict[int, int] = {}
+        self._has_kept_waiting = False
+        self._is_running = False
+        self._is_ending = False
+        self._failure: Exception | None = None
 
     def write(self, at: int, data: bytes) -> None:
         """All of ``data``, from the byte ``at`` on."""
         self._sink.write(at, data)
-        self._verifier.feed(at, data)
+        stop = at + len(data)
+        with self._changed:
+            if at < self._given:  # somebody brings it again
+                data, at = data[self._given - at :], self._given
+                if not data:
+                    return
+            if at == self._given:
+                # In a hurry it would only be read back later, and all wait for it in the end.
+                self._has_kept_waiting |= len(self._waiting) >= _AHEAD
+                self._changed.wait_for(lambda: len(self._waiting) < _AHEAD or self._failure)
+            if self._failure is not None:
+                return
+            if at == self._given:
+                self._waiting.append((at, data))
+                self._given = stop
+            else:
+                start = self._starts.pop(at, at)
+                self._later[start], self._starts[stop] = stop, start
+                if start != self._given:
+                    return
+            self._changed.notify_all()
+            if self._is_running:
+                return
+            self._is_running = True
+        try:
+            threading.Thread(target=self._run, name="genro-storage-digest", daemon=True).start()
+        except RuntimeError:  # the system has no more of them
+            self._run(linger=0.0)
+
+    def is_behind(self) -> bool:
+        """Whether somebody had to wait for the digest since this was asked last."""
+        with self._changed:
+            found, self._has_kept_waiting = self._has_kept_waiting, False
+            return found
+
+    def _run(self, linger: float | None = None) -> None:
+        try:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(self._has_more, _LINGER if linger is None else linger)
+                    found = self._take()
+                    if found is None:
+                        self._is_running = False
+                        self._changed.notify_all()
+                        return
+                    self._changed.notify_all()
+                start, stop, data = found
+                self._verifier.feed(start, self._sink.read(start, stop) if data is None else data)
+        except Exception as error:  # noqa: BLE001 - raised where somebody waits for the result
+            with self._changed:
+                self._failure = error
+                self._is_running = False
+                self._changed.notify_all()
+
+    def _has_more(self) -> bool:
+        return bool(self._waiting) or self._given in self._later or self._is_ending
+
+    def _take(self) -> tuple[int, int, bytes | None] | None:
+        """What is next to be digested, None for the content where it is to be read back."""
+        if self._waiting:
+            at, data = self._waiting.popleft()
+            return at, at + len(data), data
+        start = self._given
+        stop = self._later.pop(start, None)
+        if stop is None:
+            return None
+        self._given = min(start + _BLOCK, stop)
+        if self._given == stop:
+            self._starts.pop(stop, None)  # two may have ended there
+        else:
+            self._later[self._given], self._starts[stop] = stop, self._given
+        return start, self._given, None
 
     def finish(self) -> None:
         """``OSError`` where it is another content than was stored."""
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._is_running)
+            if self._failure is not None:
+                raise self._failure
         self._verifier.finish(self._sink.read)
 
 

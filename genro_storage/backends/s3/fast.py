@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import threading
 from pathlib import Path
@@ -9,18 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...info import Coming
 from ..object_stores.ahead import read_each
-from ..object_stores.downloads import MemorySink, download
-from ..object_stores.engine import BRISK, PUT_AT_ONCE, Engine, Facts, Unfit
+from ..object_stores.downloads import WINDOW, MemorySink, download
+from ..object_stores.engine import AT_ONCE, BRISK, PUT_AT_ONCE, Engine, Facts, Unfit
 from ..object_stores.kept import MD5, kept_metadata, md5_digest, md5_text
 from ..object_stores.resuming import compared, fill_gaps
 from ..object_stores.target import Target
-from ..object_stores.verifying import VerifyingSink, verifier_for
-from ..remote import is_transient, missing_extra
+from ..object_stores.verifying import verifier_for
+from ..remote import is_transient, missing_extra, repeated
 from .codes import is_refused_before_it_began, server_code
 from .fast_errors import explain
 from .fast_facts import as_attributes, as_head, is_md5_in_base64, kept_with
 from .fast_stream import FastStream
 from .filesystem import S3Filesystem, check_length
+from .ranged import ranged_get
 from .requests import along_with
 from .sdk_credentials import credentials_of, found_region
 from .store_settings import make_store
@@ -63,6 +65,7 @@ class ObstoreFilesystem(S3Filesystem):
             lambda failure, _: explain(client, failure),
             client.bounds,
             (lambda: self._make(BRISK)) if is_told and client.options.patience > BRISK else None,
+            functools.partial(ranged_get, client.options),
         )
         self._verifies: bool = client.options.verify_downloads
         #: Its ETags have shown to be no MD5, so that they prove no upload: see ``_is_stored``.
@@ -222,7 +225,12 @@ class ObstoreFilesystem(S3Filesystem):
         self._try(lambda: self._fetch(rpath, Path(lpath)), lambda: slow(rpath, lpath))
 
     def _fetch(self, path: str, target: Path) -> None:
-        body, data = self.engine.read(path)
+        def begun(_: int) -> tuple[Body, bytes | None]:
+            body = self.engine.begin(path, WINDOW)
+            is_small = body.stop == body.facts.size <= AT_ONCE
+            return body, body.all() if is_small else None
+
+        body, data = repeated(self.client.bounds, begun)
         if data is not None:
             if not self._is_as_kept(body, data):
                 self._compare(path, body.facts, data)
@@ -230,12 +238,9 @@ class ObstoreFilesystem(S3Filesystem):
             return
         verifier = self._verifier(path, body.facts)
         with Target(target) as sink:
-            if verifier is None:
-                download(body, self._again(path), sink, self.client.bounds)
-                return
-            verifying = VerifyingSink(sink, verifier)
-            download(body, self._again(path), verifying, self.client.bounds)
-            verifying.finish()
+            to, finish = compared(sink, verifier)
+            download(body, self._again(path), to, self.client.bounds, stop=body.facts.size)
+            finish()
 
     def fetch_missing(self, path: str, target: Missing) -> float | None:
         slow = super().fetch_missing

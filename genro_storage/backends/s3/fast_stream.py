@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from ..object_stores.downloads import MemorySink, download
+from ..object_stores.downloads import WINDOW, MemorySink, download
 from ..object_stores.engine import Unfit
 from ..object_stores.onward import Onward
 from ..remote import repeated
@@ -65,9 +65,9 @@ class FastStream(ObjectWindow):
         return self._engine.read(key, at_once=FIRST)
 
     def _whole(self, client: S3Client, key: str) -> tuple[Body, None]:
-        """One answer with all of it, and nothing read of it yet."""
-        body = repeated(client.bounds, lambda _: self._engine.open(key))
-        if (body.start, body.stop) != (0, body.facts.size):
+        """An answer with all of it, or its beginning, and nothing read of it yet."""
+        body = repeated(client.bounds, lambda _: self._engine.begin(key, WINDOW))
+        if (body.start, body.stop) not in ((0, body.facts.size), (0, WINDOW)):
             raise Unfit("a range came that nobody has asked for")
         return body, None
 
