@@ -127,31 +127,29 @@ def test_what_begins_in_the_middle_goes_on_to_its_end():
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("first", [64 * _KIB, None], ids=["windows", "halves"])
-def test_connections_that_are_slow_each_get_company(first):
-    server = Server(600 * _KIB, lambda: time.sleep(0.04))  # 100 KiB a second
+def test_connections_that_are_slow_get_company(first, monkeypatch):
+    monkeypatch.setattr(downloads, "_FAST", 1e12)
+    monkeypatch.setattr(downloads, "_GAIN", 0.0)
+    server = Server(600 * _KIB, lambda: time.sleep(0.04))
     assert fetched(server, first) == server.data
     assert server.most_open > 2
 
 
 @pytest.mark.usefixtures("small")
-def test_connections_that_take_turns_do_not(monkeypatch):
-    monkeypatch.setattr(downloads, "_LOOK", 0.1)
-    monkeypatch.setattr(downloads, "_SOON", 0.2)
-    turn = threading.Lock()
-
-    def pace() -> None:
-        with turn:
-            time.sleep(0.01)
-
-    server = Server(150 * _KIB, pace)  # 100 KiB a second, whoever brings them
-    server.step = _KIB
+def test_where_the_second_brings_little_there_is_no_third(monkeypatch):
+    monkeypatch.setattr(downloads, "_FAST", 1e12)
+    monkeypatch.setattr(downloads, "_GAIN", 1e6)
+    monkeypatch.setattr(downloads, "_LOOK", 0.25)  # by which time something has come
+    server = Server(400 * _KIB, lambda: time.sleep(0.02))
     assert fetched(server, 64 * _KIB) == server.data
-    assert server.most_open == 2  # it was tried
+    assert server.most_open == 2
 
 
 @pytest.mark.usefixtures("small")
-def test_a_connection_that_is_as_fast_as_the_machine_does_not():
-    server = Server(1200 * _KIB, lambda: time.sleep(0.008))  # 500 KiB a second
+def test_a_connection_that_is_as_fast_as_the_machine_stays_alone(monkeypatch):
+    monkeypatch.setattr(downloads, "_FAST", 1.0)
+    monkeypatch.setattr(downloads, "_LOOK", 0.25)
+    server = Server(400 * _KIB, lambda: time.sleep(0.02))
     assert fetched(server, 64 * _KIB) == server.data
     assert server.most_open == 1
 
