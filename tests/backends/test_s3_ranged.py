@@ -58,17 +58,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.services, pytest.mark.usefixtures("no_proxies")]
 
 
-@pytest.fixture
-def store() -> Scripted:
-    return Scripted()
-
-
-@pytest.fixture
-def server(store: Scripted) -> Iterator[AnswerServer]:
-    with AnswerServer(store) as server:
-        yield server
-
-
 # -- the same as by obstore -------------------------------------------------------------------
 
 _ATTRIBUTES = {
@@ -180,21 +169,21 @@ def test_a_stream_that_is_read_to_its_end(far: tuple[StorageNode, StorageNode, P
 
 @pytest.mark.parametrize("knows_conditions", [True, False])
 def test_what_is_replaced_between_two_windows_is_an_error(
-    store: Scripted,
-    server: AnswerServer,
+    scripted_store: Scripted,
+    scripted_server: AnswerServer,
     small_windows: None,
     tmp_path: Path,
     knows_conditions: bool,
 ) -> None:
-    store.knows_conditions = knows_conditions
+    scripted_store.knows_conditions = knows_conditions
 
     def replace(_: Request) -> None:
-        store.data, store.etag = os.urandom(SIZE), '"2"'
+        scripted_store.data, scripted_store.etag = os.urandom(SIZE), '"2"'
 
-    store.once(2, replace)
+    scripted_store.once(2, replace)
     with StorageManager() as storage:
         storage.configure([
-            {"name": "store", **at(server.url)},
+            {"name": "store", **at(scripted_server.url)},
             {"name": "disk", "type": "local", "path": str(tmp_path)},
         ])  # fmt: skip
         target = storage.node("disk:b.bin")
@@ -209,19 +198,19 @@ def test_what_is_replaced_between_two_windows_is_an_error(
 
 
 def test_a_window_that_breaks_off_goes_on_where_it_was(
-    store: Scripted, server: AnswerServer, small_windows: None, tmp_path: Path
+    scripted_store: Scripted, scripted_server: AnswerServer, small_windows: None, tmp_path: Path
 ) -> None:
     def cut(request: Request) -> Answer:
-        found = store.answer(request)
+        found = scripted_store.answer(request)
         length = ("Content-Length", str(len(found.body)))
         return Answer(206, found.body[: MIB // 2], (*found.headers, length), says_length=False)
 
-    store.once(2, cut)
+    scripted_store.once(2, cut)
     told: list[BaseException] = []
-    with scripted(server, retries=1) as node, hearing_retries(told.append):
+    with scripted(scripted_server, retries=1) as node, hearing_retries(told.append):
         assert fetched(node, tmp_path) == DATA
     first, second, *rest = windows(0, 2, 4, 6, 8, 9)
-    assert signed(server) == [first, second, *windows(2.5, 4), *rest]
+    assert signed(scripted_server) == [first, second, *windows(2.5, 4), *rest]
     assert [type(each) for each in told] == [type(told[0])]
     assert isinstance(told[0], ConnectionError)
 
@@ -245,25 +234,36 @@ def test_a_silence_in_the_middle_is_tried_again_or_told(moto_server: Moto, tmp_p
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_server_that_is_silent_before_it_answers(
-    store: Scripted, server: AnswerServer, small_windows: None, tmp_path: Path, number: int
+    scripted_store: Scripted,
+    scripted_server: AnswerServer,
+    small_windows: None,
+    tmp_path: Path,
+    number: int,
 ) -> None:
-    store.once(number, lambda _: time.sleep(1.5))
-    with scripted(server, timeout=0.5) as node, pytest.raises(StorageTimeoutError, match="store:"):
+    scripted_store.once(number, lambda _: time.sleep(1.5))
+    with (
+        scripted(scripted_server, timeout=0.5) as node,
+        pytest.raises(StorageTimeoutError, match="store:"),
+    ):
         fetched(node, tmp_path)
-    assert len(server.requests) == number == len(signed(server))
+    assert len(scripted_server.requests) == number == len(signed(scripted_server))
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_busy_server_is_asked_again(
-    store: Scripted, server: AnswerServer, small_windows: None, tmp_path: Path, number: int
+    scripted_store: Scripted,
+    scripted_server: AnswerServer,
+    small_windows: None,
+    tmp_path: Path,
+    number: int,
 ) -> None:
-    store.once(number, lambda _: Answer(503, b"<Error><Code>SlowDown</Code></Error>"))
+    scripted_store.once(number, lambda _: Answer(503, b"<Error><Code>SlowDown</Code></Error>"))
     told: list[BaseException] = []
-    with scripted(server, retries=1) as node, hearing_retries(told.append):
+    with scripted(scripted_server, retries=1) as node, hearing_retries(told.append):
         assert fetched(node, tmp_path) == DATA
         assert is_fit(node)
     assert len(told) == 1
-    assert len(signed(server)) == 6 == len(server.requests)
+    assert len(signed(scripted_server)) == 6 == len(scripted_server.requests)
 
 
 def test_what_is_not_there(far: tuple[StorageNode, StorageNode, Proxy], tmp_path: Path) -> None:
@@ -286,16 +286,16 @@ def test_nobody_is_there(tmp_path: Path) -> None:
 
 
 def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used(
-    server: AnswerServer, small_windows: None, tmp_path: Path
+    scripted_server: AnswerServer, small_windows: None, tmp_path: Path
 ) -> None:
-    with scripted(server) as node:  # which tries once
+    with scripted(scripted_server) as node:  # which tries once
         assert fetched(node, tmp_path) == DATA
-        (idle,) = server._server.open
+        (idle,) = scripted_server._server.open
         idle.shutdown(socket.SHUT_RDWR)
-        assert eventually(lambda: server.open_connections == 0)
+        assert eventually(lambda: scripted_server.open_connections == 0)
         assert fetched(node, tmp_path) == DATA
-    assert server.connections == 2
-    assert len(signed(server)) == 10
+    assert scripted_server.connections == 2
+    assert len(signed(scripted_server)) == 10
 
 
 def test_an_interrupt_ends_the_waiting_for_the_next_bytes(moto_server: Moto) -> None:
@@ -324,57 +324,57 @@ def test_an_interrupt_ends_the_waiting_for_the_next_bytes(moto_server: Moto) -> 
 
 
 def test_windows_one_after_the_other_have_one_connection(
-    server: AnswerServer, small_windows: None, tmp_path: Path
+    scripted_server: AnswerServer, small_windows: None, tmp_path: Path
 ) -> None:
-    with scripted(server) as node:
+    with scripted(scripted_server) as node:
         for _ in range(2):
             assert fetched(node, tmp_path) == DATA
-        assert len(signed(server)) == len(server.requests) == 10
-        assert server.connections == 1
+        assert len(signed(scripted_server)) == len(scripted_server.requests) == 10
+        assert scripted_server.connections == 1
 
 
-def test_no_connection_is_used_after_a_body_that_was_left(server: AnswerServer) -> None:
-    with scripted(server) as node:
+def test_no_connection_is_used_after_a_body_that_was_left(scripted_server: AnswerServer) -> None:
+    with scripted(scripted_server) as node:
         with node._mount.open_whole(node.path) as stream:
             assert stream.read(10) == DATA[:10]
-        assert eventually(lambda: server.open_connections == 0)
+        assert eventually(lambda: scripted_server.open_connections == 0)
         assert read(node) == DATA
-        assert server.connections == 2
+        assert scripted_server.connections == 2
 
 
 def test_an_answer_that_is_no_use_has_no_connection_any_more(
-    store: Scripted, server: AnswerServer
+    scripted_store: Scripted, scripted_server: AnswerServer
 ) -> None:
-    store.instead = lambda each: Answer(200, DATA, store.answer(each).headers[:2])
-    with scripted(server) as node:
+    scripted_store.instead = lambda each: Answer(200, DATA, scripted_store.answer(each).headers[:2])
+    with scripted(scripted_server) as node:
         ranged = ranged_of(node)
         assert ranged is not None
         with pytest.raises(RequestError) as caught:
             ranged(engine_of(node).store(), "k", options={"range": (5, 10)})
         assert caught.value.failure.kind == "whole"  # and it is still held here
-        assert server.connections == 1
-        assert eventually(lambda: server.open_connections == 0)
+        assert scripted_server.connections == 1
+        assert eventually(lambda: scripted_server.open_connections == 0)
 
 
 def test_another_content_than_was_asked_for_is_not_waited_for(
-    store: Scripted, server: AnswerServer
+    scripted_store: Scripted, scripted_server: AnswerServer
 ) -> None:
-    store.knows_conditions = False
-    with scripted(server) as node:
+    scripted_store.knows_conditions = False
+    with scripted(scripted_server) as node:
         with pytest.raises(OSError, match="meanwhile") as caught:
             engine_of(node).open("k", 0, SIZE, '"other"')
-        assert eventually(lambda: server.open_connections == 0), caught.value
-        assert server.connections == 1
+        assert eventually(lambda: scripted_server.open_connections == 0), caught.value
+        assert scripted_server.connections == 1
 
 
 def test_a_download_that_fails_leaves_no_connection(
-    server: AnswerServer, small_windows: None
+    scripted_server: AnswerServer, small_windows: None
 ) -> None:
     class Full:
         def write(self, at: int, data: bytes) -> None:
             raise ValueError("full")
 
-    with scripted(server) as node:
+    with scripted(scripted_server) as node:
         engine = engine_of(node)
         body = engine.begin("k", 2 * MIB)
         with pytest.raises(ValueError, match="full") as caught:
@@ -385,17 +385,17 @@ def test_a_download_that_fails_leaves_no_connection(
                 engine._bounds,
                 stop=SIZE,
             )
-        assert eventually(lambda: server.open_connections == 0), caught.value
-    assert server.connections == 1
+        assert eventually(lambda: scripted_server.open_connections == 0), caught.value
+    assert scripted_server.connections == 1
 
 
-def test_idle_connections_end_with_the_mount(server: AnswerServer, tmp_path: Path) -> None:
-    with scripted(server) as node:
+def test_idle_connections_end_with_the_mount(scripted_server: AnswerServer, tmp_path: Path) -> None:
+    with scripted(scripted_server) as node:
         assert fetched(node, tmp_path) == DATA
-        assert server.open_connections == 1
+        assert scripted_server.open_connections == 1
     del node
     gc.collect()
-    assert eventually(lambda: server.open_connections == 0)
+    assert eventually(lambda: scripted_server.open_connections == 0)
 
 
 # -- secrets ----------------------------------------------------------------------------------
@@ -411,18 +411,18 @@ _FAILING: dict[str, Callable[[Request], Answer | None]] = {
 
 @pytest.mark.parametrize("act", _FAILING.values(), ids=_FAILING)
 def test_no_error_and_no_log_shows_a_signature(
-    store: Scripted,
-    server: AnswerServer,
+    scripted_store: Scripted,
+    scripted_server: AnswerServer,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     act: Callable[[Request], Answer | None],
 ) -> None:
     caplog.set_level("DEBUG", "genro_storage")
-    store.instead = act
-    with scripted(server, timeout=0.5, retries=1) as node:
+    scripted_store.instead = act
+    with scripted(scripted_server, timeout=0.5, retries=1) as node:
         with pytest.raises(StorageError, match="store:") as caught:
             fetched(node, tmp_path)
-        assert signed(server)
+        assert signed(scripted_server)
     said = "".join(traceback.format_exception(caught.value)) + caplog.text
     for secret in (SIGNED, KEY, SECRET):
         assert secret not in said

@@ -40,43 +40,32 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.services, pytest.mark.usefixtures("no_proxies")]
 
 
-@pytest.fixture
-def store() -> Scripted:
-    return Scripted()
-
-
-@pytest.fixture
-def server(store: Scripted) -> Iterator[AnswerServer]:
-    with AnswerServer(store) as server:
-        yield server
-
-
 # -- obstore in its place ---------------------------------------------------------------------
 
 
 def test_a_server_that_takes_no_signed_urls_is_asked_by_obstore(
-    store: Scripted, server: AnswerServer, tmp_path: Path
+    scripted_store: Scripted, scripted_server: AnswerServer, tmp_path: Path
 ) -> None:
     refusal = Answer(403, b"<Error><Code>AccessDenied</Code></Error>")
-    store.instead = lambda request: refusal if is_signed(request) else None
-    with scripted(server) as node:
+    scripted_store.instead = lambda request: refusal if is_signed(request) else None
+    with scripted(scripted_server) as node:
         assert fetched(node, tmp_path) == DATA
-        assert (is_fit(node), len(signed(server))) == (False, 1)
+        assert (is_fit(node), len(signed(scripted_server))) == (False, 1)
         assert fetched(node, tmp_path) == read(node) == DATA
-        assert len(signed(server)) == 1
+        assert len(signed(scripted_server)) == 1
 
 
 def test_who_may_not_read_by_either_is_told_and_it_stays(
-    store: Scripted, server: AnswerServer, tmp_path: Path
+    scripted_store: Scripted, scripted_server: AnswerServer, tmp_path: Path
 ) -> None:
-    store.instead = lambda _: Answer(403, b"<Error><Code>AccessDenied</Code></Error>")
-    with scripted(server) as node:
+    scripted_store.instead = lambda _: Answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+    with scripted(scripted_server) as node:
         with pytest.raises(StoragePermissionError, match="store:"):
             fetched(node, tmp_path)
         assert is_fit(node)
-        store.instead = lambda _: None
+        scripted_store.instead = lambda _: None
         assert fetched(node, tmp_path) == DATA
-        assert len(signed(server)) == 2
+        assert len(signed(scripted_server)) == 2
 
 
 def _chunked(found: Answer) -> Answer:
@@ -105,27 +94,31 @@ _STRANGE = {
 @pytest.mark.parametrize("change", _STRANGE.values(), ids=_STRANGE)
 @pytest.mark.parametrize("step", [read, fetched])
 def test_strange_answers_are_left_to_obstore(
-    store: Scripted,
-    server: AnswerServer,
+    scripted_store: Scripted,
+    scripted_server: AnswerServer,
     tmp_path: Path,
     step: Callable[..., bytes],
     change: Callable[[Answer], Answer],
 ) -> None:
-    store.instead = lambda each: change(store.answer(each)) if is_signed(each) else None
-    with scripted(server) as node:
+    scripted_store.instead = lambda each: (
+        change(scripted_store.answer(each)) if is_signed(each) else None
+    )
+    with scripted(scripted_server) as node:
         for _ in range(2):
             assert step(*(node, tmp_path)[: step.__code__.co_argcount]) == DATA
         assert not is_fit(node)
-    assert len(signed(server)) == 1
+    assert len(signed(scripted_server)) == 1
 
 
 def test_a_server_that_always_sends_another_range(
-    store: Scripted, server: AnswerServer, tmp_path: Path
+    scripted_store: Scripted, scripted_server: AnswerServer, tmp_path: Path
 ) -> None:
     """Only the whole is right, by whichever client."""
     other = _ranged(f"bytes 1-{SIZE - 1}/{SIZE}", 1)
-    store.instead = lambda each: other(store.answer(each)) if "Range" in each.headers else None
-    with scripted(server) as node, contextlib.suppress(StorageError):
+    scripted_store.instead = lambda each: (
+        other(scripted_store.answer(each)) if "Range" in each.headers else None
+    )
+    with scripted(scripted_server) as node, contextlib.suppress(StorageError):
         assert fetched(node, tmp_path) == DATA
 
 
@@ -140,13 +133,13 @@ def test_metadata_beyond_ascii_are_not_ours(tmp_path: Path) -> None:
 
 
 def test_a_server_without_ranges_sends_the_whole_once(
-    store: Scripted, server: AnswerServer, small_windows: None, tmp_path: Path
+    scripted_store: Scripted, scripted_server: AnswerServer, small_windows: None, tmp_path: Path
 ) -> None:
-    store.instead = lambda each: Answer(200, DATA, store.answer(each).headers[:2])
-    with scripted(server) as node:
+    scripted_store.instead = lambda each: Answer(200, DATA, scripted_store.answer(each).headers[:2])
+    with scripted(scripted_server) as node:
         for _ in range(2):
             assert fetched(node, tmp_path) == read(node) == DATA
-    assert len(server.requests) == 4
+    assert len(scripted_server.requests) == 4
 
 
 def test_an_empty_object_comes_where_signed_urls_are_refused(tmp_path: Path) -> None:
@@ -218,8 +211,8 @@ def test_a_proxy_of_the_environment_is_for_obstore(
 
 
 @pytest.fixture
-def secure(store: Scripted, authority: Authority) -> Iterator[AnswerServer]:
-    with AnswerServer(store, tls=authority.tls) as server:
+def secure(scripted_store: Scripted, authority: Authority) -> Iterator[AnswerServer]:
+    with AnswerServer(scripted_store, tls=authority.tls) as server:
         yield server
 
 
@@ -247,14 +240,13 @@ def test_nobody_is_believed_without(secure: AnswerServer, tmp_path: Path) -> Non
 def test_everybody_is_believed_where_it_is_said(secure: AnswerServer, tmp_path: Path) -> None:
     with scripted(secure, allow_invalid_certificates=True) as node:
         assert fetched(node, tmp_path) == DATA
-        assert is_fit(node)
-    assert len(signed(secure)) == 1
+    assert signed(secure) == []  # urllib3 would warn at each of them
 
 
-def test_a_server_that_speaks_no_tls(server: AnswerServer, tmp_path: Path) -> None:
+def test_a_server_that_speaks_no_tls(scripted_server: AnswerServer, tmp_path: Path) -> None:
     with (
-        mounted(at(server.url.replace("http:", "https:"))) as node,
+        mounted(at(scripted_server.url.replace("http:", "https:"))) as node,
         pytest.raises(StorageError, match="store:"),
     ):
         fetched(node, tmp_path)
-    assert server.requests == []
+    assert scripted_server.requests == []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.services.answers import Answer
+from tests.services.answers import Answer, AnswerServer
 from tests.support.s3_places import DATE, MIB, at, mounted
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from genro_storage import StorageNode
     from genro_storage.backends.object_stores.engine import Engine
     from genro_storage.backends.object_stores.ranged import RangedGet
-    from tests.services.answers import AnswerServer, Request
+    from tests.services.answers import Request
 
 __all__ = [
     "DATA",
@@ -172,3 +172,16 @@ def scripted(server: AnswerServer, **more: Any) -> Generator[StorageNode]:
     """A node of a mount of a scripted server."""
     with mounted(at(server.url, key=KEY, **more)) as node:
         yield node
+
+
+@pytest.fixture
+def scripted_store() -> Scripted:
+    """What a server of one large object does, as long as a test says nothing else."""
+    return Scripted()
+
+
+@pytest.fixture
+def scripted_server(scripted_store: Scripted) -> Generator[AnswerServer]:
+    """The server that does it."""
+    with AnswerServer(scripted_store) as server:
+        yield server

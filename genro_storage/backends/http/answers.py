@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...info import FileInfo
+from ..content_ranges import content_range, unsatisfied_size
 from ..fsspec_info import moment
 from ..remote import BusyError
 
@@ -18,15 +19,11 @@ __all__ = [
     "Facts",
     "FinalError",
     "busy",
-    "content_range",
     "is_stored_encoding",
     "refusal",
-    "unsatisfied_size",
     "unsupported_login",
 ]
 
-_CONTENT_RANGE = re.compile(r"\s*bytes\s+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)\s*", re.IGNORECASE)
-_UNSATISFIED = re.compile(r"\s*bytes\s+\*/(\d{1,19})\s*", re.IGNORECASE)
 # Several are one header, or one with commas between.
 _LOGIN = re.compile(r"(?:^|,)\s*(basic|bearer|digest|ntlm|negotiate)\b", re.IGNORECASE)
 
@@ -124,24 +121,6 @@ def _number(text: str | None) -> int | None:
 def _etag(text: str | None) -> str | None:
     """Opaque, without its marks: apache calls one weak for a second, and strong afterwards."""
     return (text or "").strip().removeprefix("W/").strip('"') or None
-
-
-def content_range(headers: Mapping[str, str]) -> tuple[int, int, int | None] | None:
-    """First byte, the one after the last, and the size of the file; None for nonsense."""
-    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range") or "")
-    if found is None:
-        return None
-    first, last = int(found[1]), int(found[2])
-    size = None if found[3] == "*" else int(found[3])
-    if last < first or (size is not None and last >= size):
-        return None
-    return first, last + 1, size
-
-
-def unsatisfied_size(headers: Mapping[str, str]) -> int | None:
-    """The size of the file in an answer that refuses a range beyond its end."""
-    found = _UNSATISFIED.fullmatch(headers.get("Content-Range") or "")
-    return None if found is None else int(found[1])
 
 
 def is_stored_encoding(encoding: str, path: str) -> bool:

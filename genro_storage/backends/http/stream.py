@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...temporary_files import SpooledFile
 from ..base import COPY_CHUNK
+from ..content_ranges import content_range
 from ..positioned import PositionedStream
-from .answers import Facts, FinalError, content_range
+from .answers import Facts, FinalError
 
 if TYPE_CHECKING:
     from .client import Answer, Client

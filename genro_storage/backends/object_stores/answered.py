@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["EPOCH", "Facts", "Unfit", "facts_of_answer", "metadata_of"]
+__all__ = ["Facts", "Unfit", "facts_of_answer", "metadata_of"]
 
 #: What obstore calls the headers of an object that are no user metadata.
 _HEADERS = frozenset(
@@ -22,7 +22,7 @@ _HEADERS = frozenset(
         "Storage-Class",
     )
 )
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Unfit(Exception):  # noqa: N818 - it is no error: somebody else does it
@@ -61,7 +61,7 @@ def facts_of_answer(result: Any) -> Facts:
     """What the headers say; ``Unfit`` where no object store has answered."""
     meta = result.meta
     etag, mtime = meta["e_tag"], meta["last_modified"]
-    if not etag or mtime == EPOCH:
+    if not etag or mtime == _EPOCH:
         # No answer of an object store: obstore follows redirections, to somebody's login page too.
         raise Unfit("the answer has no ETag or no date")
     return _facts_of((meta["size"], etag, mtime, meta["version"], result.attributes))

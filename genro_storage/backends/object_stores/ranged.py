@@ -1,4 +1,4 @@
-"""``obstore.get`` for contents that are read as they come, by connections of our own.
+"""``obstore.get`` for contents that are read as they come, by urllib3.
 
 obstore signs the URL, so that credentials are a matter of one client, and does itself what is not
 plain.
@@ -6,13 +6,13 @@ plain.
 
 from __future__ import annotations
 
-import re
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from .answered import EPOCH
-from .connections import ConnectionPool, InsecureError
+from ..content_ranges import content_range
+from ..fsspec_info import moment
+from ..remote import Opened
+from .connections import Connections, InsecureError
 from .failures import Failure, RequestError
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _KNOWN = {
         "Content-Type",
     )
 }
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 #: What a server says that does not like how the request is signed; obstore signs in another way.
 _REFUSED = (400, 401, 403)
 
@@ -64,7 +63,8 @@ class RangedGet:
         prefix: str,
         version: str,
     ) -> None:
-        self._pool = ConnectionPool(server)
+        # Not before they are wanted: a context for TLS reads what this machine believes.
+        self._connections: Opened[Connections] = Opened(lambda: Connections(server))
         self._sign = sign
         self._get = get
         self._headers = dict(headers)
@@ -105,7 +105,7 @@ class RangedGet:
             headers["Range"] = f"bytes={asked['offset']}-"
         if (etag := options.get("if_match")) is not None:
             headers["If-Match"] = etag
-        return self._pool.get(f"/{target}", headers)
+        return self._connections.get().get(f"/{target}", headers)
 
     def _taken(self, answer: Answer, options: dict[str, Any]) -> _Result:
         try:
@@ -121,25 +121,23 @@ class RangedGet:
         start, stop = asked if isinstance(asked, tuple) else (asked["offset"], None)
         # There are servers that send a range with the status of a whole, and others that send the
         # whole where a range was asked for.
-        told = answer.header("content-range")
-        if told is None:
+        if "content-range" not in answer.headers:
             if answer.status != 200:
                 raise _StrangeError("an answer that is neither a whole nor a range")
             if start:
                 raise RequestError(Failure("whole", None, "GET"))
             return _Result(answer, (0, length), length, self._attributes(answer), self._version)
-        parts = _RANGE.fullmatch(told)
-        if parts is None or "range" not in options:
+        first, last, size = content_range(answer.headers) or (0, 0, None)
+        if size is None or "range" not in options:
             raise _StrangeError("a range that is none, or that nobody has asked for")
-        first, last, size = map(int, parts.groups())
         wanted = start, size if stop is None else min(stop, size)
-        if (first, last + 1) != wanted or length != last + 1 - first:
+        if (first, last) != wanted or length != last - first:
             raise _StrangeError("another range than the one that was asked for")
         return _Result(answer, wanted, size, self._attributes(answer), self._version)
 
     def _attributes(self, answer: Answer) -> dict[str, str]:
         found: dict[str, str] = {}
-        for name, value in answer.headers():
+        for name, value in answer.headers.items():
             lower = name.lower()
             if not value.isascii():
                 raise _OddError("a header that is no ASCII")
@@ -164,12 +162,12 @@ class _Result:
         self._answer = answer
         self.range: tuple[int, int] = found
         self.attributes: Mapping[str, str] = attributes
-        mtime = _time(answer.header("last-modified"))
+        headers, mtime = answer.headers, moment(answer.headers.get("last-modified"))
         self.meta: dict[str, Any] = {
             "size": size,
-            "e_tag": answer.header("etag"),
-            "last_modified": mtime,
-            "version": answer.header(version),
+            "e_tag": headers.get("etag"),
+            "last_modified": datetime.fromtimestamp(mtime or 0.0, UTC),
+            "version": headers.get(version),
         }
 
     def stream(self, min_chunk_size: int) -> Iterator[bytes]:
@@ -184,13 +182,3 @@ class _Result:
     def close(self) -> None:
         """Nobody reads on."""
         self._answer.close()
-
-
-def _time(told: str | None) -> Any:
-    if told is None:
-        return EPOCH
-    try:
-        found = parsedate_to_datetime(told)
-    except ValueError:
-        return EPOCH
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

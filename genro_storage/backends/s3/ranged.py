@@ -1,4 +1,4 @@
-"""When large contents of a bucket come by connections of our own, and how these are made."""
+"""When large contents of a bucket come by urllib3, and how it connects."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ __all__ = ["ranged_get"]
 _GOOD_FOR = timedelta(seconds=900)
 #: What only obstore can do, or has a signature for.
 _OBSTORE_ONLY = (
+    "allow_invalid_certificates",
     "anon",
     "proxy_url",
     "default_headers",

@@ -7,8 +7,9 @@ import io
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..content_ranges import content_range, unsatisfied_size
 from ..fsspec_info import moment
-from ..http.answers import content_range, is_stored_encoding, unsatisfied_size
+from ..http.answers import is_stored_encoding
 from ..positioned import PositionedStream
 from ..remote import is_transient, repeated
 
