@@ -556,9 +556,10 @@ def test_what_had_come_when_nobody_had_it_yet_is_counted(store, tmp_path, monkey
     waited = crew._Results.wait
     count = 0
 
-    def interrupted(self):
+    def interrupted(self, seconds=None):
         nonlocal count
-        found, count = waited(self), count + 1
+        found = waited(self, seconds)
+        count += found is not None
         if count == 5:
             raise KeyboardInterrupt
         return found

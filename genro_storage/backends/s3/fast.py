@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import threading
 from pathlib import Path
@@ -22,7 +21,6 @@ from .fast_errors import explain
 from .fast_facts import as_attributes, as_head, is_md5_in_base64, kept_with
 from .fast_stream import FastStream
 from .filesystem import S3Filesystem, check_length
-from .ranged import ranged_get
 from .requests import along_with
 from .sdk_credentials import credentials_of, found_region
 from .store_settings import make_store
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 
     from ...info import FileInfo, Loaded
     from ..object_stores.engine import Body
+    from ..object_stores.ranged import RangedGet
     from ..object_stores.verifying import Known, Verifier
     from ..resuming import Missing
     from .client import S3Client
@@ -65,7 +64,7 @@ class ObstoreFilesystem(S3Filesystem):
             lambda failure, _: explain(client, failure),
             client.bounds,
             (lambda: self._make(BRISK)) if is_told and client.options.patience > BRISK else None,
-            functools.partial(ranged_get, client.options),
+            self._ranged,
         )
         self._verifies: bool = client.options.verify_downloads
         #: Its ETags have shown to be no MD5, so that they prove no upload: see ``_is_stored``.
@@ -336,6 +335,11 @@ class ObstoreFilesystem(S3Filesystem):
             except Unfit:
                 pass
         super().copy_listed(info, source, target, new, origin)
+
+    def _ranged(self, store: Any) -> RangedGet | None:
+        from .ranged import ranged_get  # urllib3 is imported on first use
+
+        return ranged_get(self.client.options, store)
 
     def _has_copied(self, target: str, size: int) -> bool:
         """Whether the server has made a copy of what it said it has.
