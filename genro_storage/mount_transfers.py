@@ -130,8 +130,13 @@ class MountTransfers(MountResuming):
         """A digest from the listing that proves a content which has it, and disproves none."""
         backend, real = self._at(info.path)
         inner = info if real == info.path else info._replace(path=real)
-        with translating(lambda: self.label(info.path), "comparing"):
+        # Asked of every file that is compared by its content: without the steps of `translating`.
+        try:
             return backend.probable_checksum(inner)
+        except StorageError:
+            raise
+        except Exception as error:
+            raise translate(error, node=self.label(info.path), action="comparing") from error
 
     def copy_listed(self, info: FileInfo, target: MountTransfers, target_path: str) -> None:
         """As ``copy``, of a file whose size and ETag a listing has told."""

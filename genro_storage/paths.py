@@ -36,6 +36,8 @@ __all__ = [
 _PLAIN = re.compile(
     r"(?!/)(?!.*(?://|\x00|\\))(?!(?:.*/)?\.\.(?:/|\Z))(?![A-Za-z]:(?:/|\Z)).*[^/]\Z", re.DOTALL
 )
+#: What an odd path may begin with; one that is empty begins with "".
+_DOT_OR_SLASH = ("", ".", "/")
 _ODD = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)|\x00")
 _DRIVE = re.compile(r"[A-Za-z]:(?:[/\\]|\Z)")
 
@@ -90,6 +92,15 @@ def is_addressable(path: str) -> bool:
     Wider than what :func:`normalise` takes from a user: two dots and a backslash begin an odd but
     harmless name of a POSIX file, and are suspicious only in what somebody typed or sent.
     """
+    # Of every entry of every listing, nearly all of which these few looks are enough for.
+    if (
+        "/." not in path
+        and "//" not in path
+        and "\x00" not in path
+        and path[:1] not in _DOT_OR_SLASH
+        and path[-1] != "/"
+    ):
+        return True
     return _ODD.search(path) is None
 
 

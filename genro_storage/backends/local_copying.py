@@ -23,7 +23,7 @@ from .local_write import (
     link,
     unnamed,
 )
-from .temporary_names import is_temporary, refuse_temporary
+from .temporary_names import PREFIX, is_temporary, refuse_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -106,13 +106,19 @@ def _make_beside(there: int, numbers: int, name: str, fill: Callable[[int], int]
 
 
 def _copy_beside(here: int, there: int, numbers: int, name: str) -> int:
-    """The regular file ``name`` of one open directory to another; bytes."""
+    """The regular file ``name`` of one open directory to another, as ``_make_beside``; bytes."""
+    made = -1
     source = os.open(name, READ, dir_fd=here)
-    try:
+    try:  # step by step, since a call more for each step of a small file is what one would notice
         before = require_regular(source)
-        return _make_beside(there, numbers, name, lambda made: _copy_all(source, before, made))
+        made = os.open(".", _UNNAMED, 0o666, dir_fd=there)
+        count = _copy_all(source, before, made)
+        os.link(str(made), name, src_dir_fd=numbers, dst_dir_fd=there, follow_symlinks=True)
     finally:
+        if made >= 0:
+            os.close(made)
         os.close(source)
+    return count
 
 
 def _opened(stack: contextlib.ExitStack, directory: str) -> int:
@@ -245,7 +251,7 @@ class LocalCopies(PartialFiles):
             there = _opened(stack, self._real_directory(target))
             numbers = _opened(stack, _NUMBERS)
             for name in names:
-                if is_temporary(name):
+                if name.startswith(PREFIX) and is_temporary(name):
                     return
                 sizes.append(_copy_beside(here, there, numbers, name))
 
@@ -257,7 +263,7 @@ class LocalCopies(PartialFiles):
         there = numbers = -1
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             for name, data, attributes in files:
-                if is_temporary(name):
+                if name.startswith(PREFIX) and is_temporary(name):
                     return
                 if there < 0:
                     there = self._made_directory(stack, directory)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .terms import Terms
 
 _OF_FILES = (CopyFile, SkipFile, CompareFile)
+_OF_EXTRAS = (DeleteFile, DeleteDirectory)
 #: Files that a note names.
 _NAMED = 10
 
@@ -199,7 +200,7 @@ class Application:
         """What is to be copied; what is to be removed is kept for the end, when all has arrived."""
         is_told = kept is not None  # of what was filtered out
         for action in self._plan.actions(kept, pruned=self._on_skip is None):
-            if isinstance(action, DeleteFile | DeleteDirectory):
+            if isinstance(action, _OF_EXTRAS):
                 self._deletes.append(action)
             elif not (is_told and isinstance(action, Filtered)):
                 yield action
@@ -276,7 +277,7 @@ def _refuse_given(plan: CopyPlan, given: Iterable[Action]) -> None:
     existing = [
         each.target
         for each in given
-        if isinstance(each, (*_OF_FILES, DeleteFile, DeleteDirectory)) and each.target is not None
+        if isinstance(each, _OF_FILES + _OF_EXTRAS) and each.target is not None
     ]
     wanted.sort(key=order_key)
     existing.sort(key=order_key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -53,11 +54,15 @@ def attempt_each(actions: Iterable[Action], transfer: Transfer) -> Generator[Don
 
 def _portions(actions: Iterable[Action], transfer: Transfer) -> Iterator[Sequence[Action]]:
     """Each by itself, but for those that may go together; what came before a failure first."""
+    if not transfer.may_copy_together:
+        for action in actions:
+            yield (action,)
+        return
     portion: list[Action] = []
     last: tuple[str, str] | None = None
     try:
         for action in actions:
-            way = _way(action) if transfer.may_copy_together else None
+            way = _way(action)
             if portion and (way != last or len(portion) >= _MOST):
                 yield portion
                 portion = []
@@ -97,11 +102,15 @@ def write_together(
     What has come of each is given to ``done`` before the next is begun, which is told to ``begin``
     by its relative path, and not done where the copy is given up.
     """
-    return _Writing(actions, transfer, done, begin).run()
+    way = _way(actions[0])
+    if way is None:
+        return 0
+    same = list(itertools.takewhile(lambda each: _way(each) == way, actions))
+    return _Writing(same, transfer, done, begin).run()
 
 
 class _Batch(ABC, Generic[Item]):
-    """The first of some actions that go the same way, on their way to a call that makes them all."""
+    """Small new files that go the same way, on their way to a call that makes them all."""
 
     def __init__(
         self,
@@ -113,7 +122,6 @@ class _Batch(ABC, Generic[Item]):
         self._actions = actions
         self._done = done
         self._begin = begin
-        self._way = _way(actions[0])
         #: What the backend has been given, with what was overcome for it.
         self._offered: list[tuple[CopyFile, tuple[BaseException, ...]]] = []
         self._made = 0
@@ -122,11 +130,11 @@ class _Batch(ABC, Generic[Item]):
         self.transfer: Transfer = transfer
 
     def run(self) -> int:
-        """How many were made; with those that follow there is a question, or they go another way."""
-        transfer = self.transfer
-        if self._way is None or transfer.in_vain >= _IN_VAIN:
+        """How many were made, the first of them; with the next one there is a question."""
+        transfer, way = self.transfer, _way(self._actions[0])
+        if way is None or transfer.in_vain >= _IN_VAIN:
             return 0
-        here, there = self._way
+        here, there = way
         try:
             with contextlib.suppress(Exception):  # each file says it of itself
                 self.call(here, transfer.target_path(there), self._items())
@@ -138,26 +146,29 @@ class _Batch(ABC, Generic[Item]):
 
     def _items(self) -> Iterator[Item]:
         """The next is looked at when it is asked for."""
+        begin, transfer = self._begin, self.transfer
         for action in self._actions:
-            self._settle()
-            if _way(action) != self._way or self.transfer.is_stopping:
+            if begin is not None:
+                self._settle()
+            if transfer.is_stopping:
                 return
             assert isinstance(action, CopyFile)
             item, overcome = self.item(action)
             if item is None:
                 return
-            if self._begin is not None:
-                self._begin(action.relpath)
+            if begin is not None:
+                begin(action.relpath)
             self._offered.append((action, overcome))
             yield item
 
     def _settle(self) -> None:
         """Say what has come of those that are there by now."""
+        forget = self.transfer.ahead.forget
         while self._made < len(self.sizes):
             action, overcome = self._offered[self._made]
             result = CopyResult(None, self.sizes[self._made])
             self._made += 1
-            self.transfer.ahead.forget((action,))
+            forget((action,))
             self._done(Done(action, result, None, overcome))
 
     @abstractmethod

@@ -48,19 +48,14 @@ class Comparison:
         self, ours: FileInfo, theirs: FileInfo
     ) -> Checksum | Literal[Undecided.UNDECIDED] | None:
         """The checksum that both have by their listings; None where they surely differ."""
-        left, right = ours.size, theirs.size
-        if left is not None and right is not None and left != right:
-            return None
-        known, there = ours.checksum, theirs.checksum
-        if known is not None and there is not None and known.algorithm == there.algorithm:
-            return known if known == there else None
-        if self._version is None:
-            probable = known or self._source.probable_checksum(ours)
-            if probable is not None:
-                likely = there or self._target.probable_checksum(theirs)
-                if probable == likely:
-                    return probable
-        return UNDECIDED
+        found = _told_same(ours, theirs)
+        if found is UNDECIDED and self._version is None:
+            probable = ours.checksum or self._source.probable_checksum(ours)
+            if probable is not None and probable == (
+                theirs.checksum or self._target.probable_checksum(theirs)
+            ):
+                return probable
+        return found
 
     def same(self, ours: FileInfo, theirs: FileInfo) -> Checksum | None:
         """The checksum that both files have, or None where they differ.
@@ -69,14 +64,16 @@ class Comparison:
         reading: only the side that needs it. A file that cannot be read raises: it is not
         "different".
         """
-        found = self.listed_same(ours, theirs)
+        found = _told_same(ours, theirs)
         if found is not UNDECIDED:
             return found
         source, target, version = self._source, self._target, self._version
         if version is None:
-            proof = self._proof(source, ours, target, theirs) or self._proof(
-                target, theirs, source, ours
-            )
+            mine, its = source.probable_checksum(ours), target.probable_checksum(theirs)
+            probable = ours.checksum or mine
+            if probable is not None and probable == (theirs.checksum or its):
+                return probable
+            proof = self._proof(mine, target, theirs) or self._proof(its, source, ours)
             if proof is not None:
                 return proof
         # Asking the storage would ask about the current content, not about this version's.
@@ -97,15 +94,12 @@ class Comparison:
             there = self._digest(target, theirs, algorithm, None)
         return known if known.hexdigest == there.hexdigest else None
 
-    def _proof(
-        self, store: Mount, info: FileInfo, local: Mount, named: FileInfo
-    ) -> Checksum | None:
+    def _proof(self, probable: Checksum | None, local: Mount, named: FileInfo) -> Checksum | None:
         """The probable checksum of a stored file, where a file of this machine has it.
 
         Reading that one costs less than asking the store whether its ETag is a digest. Where it
         is another one, nothing is known yet.
         """
-        probable = store.probable_checksum(info)
         if (
             probable is None
             or probable.algorithm not in hashlib.algorithms_available
@@ -168,6 +162,17 @@ class Comparison:
 
     def _is_written_since(self, ours: float, theirs: float) -> bool:
         return not self._target.keeps_times and theirs >= ours
+
+
+def _told_same(ours: FileInfo, theirs: FileInfo) -> Checksum | Literal[Undecided.UNDECIDED] | None:
+    """The checksum that both have; None where they surely differ, by what was told of them."""
+    left, right = ours.size, theirs.size
+    if left is not None and right is not None and left != right:
+        return None
+    known, there = ours.checksum, theirs.checksum
+    if known is not None and there is not None and known.algorithm == there.algorithm:
+        return known if known == there else None
+    return UNDECIDED
 
 
 def same_content(
