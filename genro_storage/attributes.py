@@ -69,11 +69,16 @@ def check_attributes(attributes: Attributes) -> None:
         raise ValueError("mtime must be a number of seconds since the epoch")
 
 
-def _suggested(unknown: Iterable[str]) -> str:
-    """Each of them, with what it may be meant for."""
+def suggested(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """Each of the unknown keywords, with the known one that may be meant.
+
+    >>> suggested(["exlude", "x"], ["exclude", "include"])
+    "'exlude'; did you mean 'exclude'?, 'x'"
+    """
+    known = list(known)
     named: list[str] = []
     for name in sorted(unknown):
-        near = difflib.get_close_matches(name[:80], _KEYWORDS, n=1)
+        near = difflib.get_close_matches(name[:80], known, n=1)
         named.append(f"{name!r}; did you mean {near[0]!r}?" if near else repr(name))
     return ", ".join(named)
 
@@ -90,7 +95,7 @@ def parse_write_options(
     if_absent, if_match = bool(given.pop("if_absent", False)), given.pop("if_match", None)
     unknown = given.keys() - set(Attributes._fields) | given.keys() & {"offered", "mode"}
     if unknown:
-        raise TypeError(f"{node}: unknown keyword of a write: {_suggested(unknown)}")
+        raise TypeError(f"{node}: unknown keyword of a write: {suggested(unknown, _KEYWORDS)}")
     if if_match is not None and not (isinstance(if_match, str) and is_header(if_match)):
         raise StorageValueError(
             f"{node}: if_match must be an ETag, as descriptor().etag says it; where there is "

@@ -27,6 +27,17 @@ class SkipStrategy(StrEnum):
     CUSTOM = "custom"
 
 
+#: What other tools call them, or users would, and no spelling of ours is near to.
+_MEANT = {
+    "newer": SkipStrategy.MTIME,
+    "update": SkipStrategy.MTIME,
+    "time": SkipStrategy.MTIME,
+    "checksum": SkipStrategy.HASH,
+    "content": SkipStrategy.HASH,
+    "md5": SkipStrategy.HASH,
+}
+
+
 def parse_strategy(value: str | SkipStrategy) -> SkipStrategy:
     """The strategy of that name; ``StorageValueError`` with the nearest name for a typo.
 
@@ -37,6 +48,7 @@ def parse_strategy(value: str | SkipStrategy) -> SkipStrategy:
         return SkipStrategy(value)
     except ValueError:
         known = [strategy.value for strategy in SkipStrategy]
-        near = difflib.get_close_matches(str(value), known, n=1)
+        meant = _MEANT.get(str(value).lower())
+        near = [meant.value] if meant else difflib.get_close_matches(str(value), known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; use one of {', '.join(known)}"
         raise StorageValueError(f"unknown skip strategy {value!r}{hint}") from None

@@ -32,7 +32,7 @@ from ..transfer import (
 from ..transfer.execution.mirroring import refusal_to_remove
 from .options import DryRun, Json
 from .output import console, is_terminal, print_json, say, shown, size
-from .targets import INTERRUPTED
+from .targets import FAILED, INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -242,6 +242,10 @@ class Run:
         """The actions of a plan, of which each is said as it comes."""
         for action in plan:
             counts[type(action)] += 1
+            if isinstance(action, Conflict):
+                self._session.fail(FAILED)  # as the copy itself would
+                if self._silent:
+                    self._session.complain(_described(plan, action))
             line = "" if self._silent else _described(plan, action)
             if line:
                 print(line)

@@ -57,6 +57,9 @@ class NodeCopying(NodePacking):
         **options: Unpack[PlanOptions],
     ) -> CopyPlan:
         """What :meth:`copy_to` would do, as a value: iterate over it, or ``apply()`` it."""
+        from ..transfer.options import PlanOptions, require_known
+
+        require_known(options, PlanOptions, self._label, "plan_copy")
         self._resolve(dest)._refuse_snapshot()
         return self._planned(
             dest,
@@ -141,6 +144,9 @@ class NodeCopying(NodePacking):
         The first error stops the copy, and what has arrived stays; with ``on_error="collect"`` all
         other files are copied first, and ``StorageTransferError`` has the report.
         """
+        from ..transfer.options import CopyOptions, require_known
+
+        require_known(options, CopyOptions, self._label, "copy_to")
         target = self._resolve(dest)
         report = self._carry_out(
             target,
@@ -218,6 +224,9 @@ class NodeCopying(NodePacking):
         mirrored only with ``max_delete``. With ``dry_run=True`` nothing is changed, and the summary
         says what would be. Failures with ``on_error="collect"`` are in the report, and not raised.
         """
+        from ..transfer.options import SyncOptions, require_known
+
+        require_known(options, SyncOptions, self._label, "sync")
         return self._carry_out(self._resolve(dest), {**options, "skip": skip})
 
     def check(
@@ -246,7 +255,9 @@ class NodeCopying(NodePacking):
         0 same, 1 missing, 1 extra
         """
         from ..transfer.checking import CheckReport, compared
+        from ..transfer.options import LimitOptions, require_known
 
+        require_known(limits, LimitOptions, self._label, "check")
         if by not in ("size", "mtime", "hash"):
             raise StorageValueError(f"by= takes 'size', 'mtime' or 'hash', not {by!r}")
         plan = self._planned(

@@ -35,6 +35,7 @@ from .terms import (
     checked_verify,
     require_flags,
     require_numbers,
+    require_removal,
 )
 
 if TYPE_CHECKING:
@@ -373,11 +374,11 @@ def plan_copy(
     ``delete`` the target becomes a mirror: what only it has is removed. A plan that is only looked
     at (``writes=False``) needs no rights on the target. ``listing`` is what the source holds, where
     that is known from elsewhere (``Inventory``).
-    Raised at once: unknown values, a target that may not be written, a missing source, a file
-    in a directory's place or the reverse, a directory copied into itself.
+    Raised at once: unknown values, a target that may not be written, a missing source, a file in a
+    directory's place or the reverse, a directory copied into itself.
     """
-    require_flags(delete=delete, if_absent=if_absent)
-    require_numbers(0, max_delete=max_delete)
+    require_flags(if_absent=if_absent)
+    require_removal(delete=delete, max_delete=max_delete)
     strategy = parse_strategy(skip)
     filters = Filters(include, exclude, filter, **limits)
     source = Place(source.mount.bind(), source.path)
@@ -394,8 +395,8 @@ def plan_copy(
     decides = delete or strategy is not SkipStrategy.NEVER
     refuse_other_bucket(source, listing)
     listings = Listings()
-    heard, left_out = listings.heard, listings.left_out
-    with hearing_retries(heard.append), hearing_left_out(left_out.append):
+    heard = listings.heard
+    with hearing_retries(heard.append), hearing_left_out(listings.left_out.append):
         found = source_found(source, version, _enter(filters, source))
     info = found.info
     assert info is not None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from ..attributes import suggested
+
 if TYPE_CHECKING:
     from concurrent.futures import Executor as FuturesExecutor
 
@@ -15,7 +17,14 @@ if TYPE_CHECKING:
     from .planning.checksums import ChecksumCache
     from .terms import OnError, Verify
 
-__all__ = ["ApplyOptions", "CopyOptions", "LimitOptions", "PlanOptions", "SyncOptions"]
+__all__ = [
+    "ApplyOptions",
+    "CopyOptions",
+    "LimitOptions",
+    "PlanOptions",
+    "SyncOptions",
+    "require_known",
+]
 
 Patterns = str | Sequence[str] | None
 
@@ -79,3 +88,18 @@ class SyncOptions(CopyOptions, total=False):
     progress: Callable[[int, int], object] | None
     on_file: Callable[[Any], object] | None
     on_skip: Callable[[Any, str], object] | None
+
+
+def require_known(given: Iterable[str], kind: type, node: str, call: str) -> None:
+    """``TypeError`` for a keyword that ``call`` has not, with the one that may be meant.
+
+    ``kind`` has the keywords that it has.
+
+    >>> require_known({"exlude": "*"}, SyncOptions, "a:x", "sync")
+    Traceback (most recent call last):
+        ...
+    TypeError: a:x: unknown keyword of sync: 'exlude'; did you mean 'exclude'?
+    """
+    known = kind.__annotations__
+    if unknown := set(given) - known.keys():
+        raise TypeError(f"{node}: unknown keyword of {call}: {suggested(unknown, known)}")

@@ -151,6 +151,17 @@ def test_cp_dry_run_changes_nothing_and_says_what_it_would(run, work):
     assert list((work / "empty").iterdir()) == []
 
 
+@pytest.mark.parametrize("how", [[], ["--json"], ["--quiet"]], ids=str)
+def test_a_dry_run_fails_where_the_copy_would(run, in_the_way, how):
+    done = run("cp", "--dry-run", "--skip", "size", *how, "docs:", "empty:")
+    assert done.code == 1 == run("cp", "--skip", "size", "--quiet", "docs:", "empty:").code
+    told = done.err if how else done.out
+    for name in ("b.txt", "c.txt"):
+        assert f"would fail empty:{name} (a directory is where a file should go)" in told
+    if how == ["--json"]:
+        assert done.json["conflicts"] == 2
+
+
 def test_cp_json_is_one_report(run):
     report = run("cp", "--json", "docs:a.txt", "docs:sub", "empty:x").json
     assert report["dry_run"] is False

@@ -164,3 +164,11 @@ def test_a_plan_that_never_looked_at_the_destination_replaces(storage):
     text = dumped(storage, skip="never", delete=False)
     assert loaded(storage, text).apply().copied == 3
     assert storage.node("dst:out/d/b.txt").read_text() == "bb"
+
+
+def test_a_path_is_no_stream(storage, tmp_path):
+    place = tmp_path / "plan.jsonl"
+    with pytest.raises(TypeError, match=r"open text stream, not str: with open\(path, 'w'"):
+        storage.node("src:").plan_copy("dst:out").dump(str(place))
+    with pytest.raises(TypeError, match=r"open text stream, not PosixPath: with open\(path, enc"):
+        CopyPlan.load(place, storage)

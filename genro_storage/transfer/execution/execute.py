@@ -231,7 +231,8 @@ class Transfer:
                 raise
             label = self.target.mount.label(target_path)
             raise StorageExistsError(
-                f"{label}: came after the plan was made, and was not replaced; make the plan again",
+                f"{label}: came after the plan was made (or an earlier run of it has made it), and was not "
+                "replaced; make the plan again",
                 node=label,
             ) from error
 

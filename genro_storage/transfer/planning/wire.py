@@ -107,6 +107,11 @@ def dump_plan(
     ``roots`` are the paths of the two places, where these are not what follows the first colon in
     the header (for places that are shown in other words).
     """
+    if not hasattr(stream, "write"):
+        raise TypeError(
+            f"a plan is written to an open text stream, not {type(stream).__name__}: "
+            "with open(path, 'w', encoding='utf-8') as stream: plan.dump(stream)"
+        )
     if header.created.tzinfo is None:
         wrong("'created' must have a timezone")
     roots = header.roots if roots is None else roots
@@ -145,6 +150,11 @@ def load_plan(
     actions have come to it: whoever must not begin a plan that is not whole reads it twice.
     ``roots`` says what the places of the header are, as in ``dump_plan``.
     """
+    if not hasattr(stream, "readline"):
+        raise TypeError(
+            f"a plan is read from an open text stream, not {type(stream).__name__}: "
+            "with open(path, encoding='utf-8') as stream: CopyPlan.load(stream, storage)"
+        )
     with _Line(1):
         header = _header(_parsed(_next_line(stream)))
         found = header.roots if roots is None else roots(header)
