@@ -314,9 +314,21 @@ def test_who_comes_while_another_thread_learns_the_folder_works_in_it_too(broker
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_short_lived_credentials_are_renewed_in_time_by_both_clients(broker, engine):
-    """Every request is signed with some that are good when it arrives."""
-    broker.say = lambda number: Answer(200, granted(number, lifetime=1.5))
+    """Every request is signed with some that are good when it arrives, and not for a moment only.
+
+    They are renewed when two of their six seconds are left; of these a busy machine may take one and
+    a half.
+    """
     ends = {}
+
+    def say(number):
+        body = granted(number, lifetime=6.0)
+        grant = json.loads(body)
+        ends[grant["AccessKeyId"]] = datetime.fromisoformat(grant["Expiration"]).timestamp()
+        return Answer(200, body)
+
+    broker.say = say
+    used = {}
     with mount_of(broker) as storage:
         if engine == "obstore":
             client = client_of(storage)
@@ -325,16 +337,17 @@ def test_short_lived_credentials_are_renewed_in_time_by_both_clients(broker, eng
             step = lambda: obstore.get(store, "team-1/a.txt").bytes()  # noqa: E731
         else:
             step = storage.node("store:a.txt").read_bytes
-        step()
-        begun = time.monotonic()
-        while time.monotonic() < begun + 4:
+        deadline = time.monotonic() + 120
+        while len(used) < 3:
+            assert time.monotonic() < deadline, "they are not renewed"
             step()
-            used = broker.requests[-1].headers
-            key = {name.lower(): value for name, value in used.items()}["authorization"]
-            ends.setdefault(key.split("Credential=")[1].split("/")[0], []).append(time.monotonic())
-    assert len(ends) >= 4
-    assert all(times[-1] - times[0] < 1.5 for times in ends.values())
-    assert len(broker.asked) <= len(ends) + 1
+            request = broker.requests[-1]
+            key = request.headers["Authorization"].split("Credential=")[1].split("/")[0]
+            used[key] = request.arrived  # in the end, when it was used for the last time
+            time.sleep(0.02)
+    left = [ends[key] - arrived for key, arrived in used.items()]
+    assert min(left) > 0.5, left
+    assert len(broker.asked) <= len(used) + 1
 
 
 def test_a_broker_precedes_keys_that_stayed_where_they_were(broker):

@@ -40,6 +40,8 @@ class Request(NamedTuple):
     path: str
     headers: Headers
     body: bytes
+    #: When it came, in seconds since the epoch: before its body was read.
+    arrived: float
 
 
 class Answer(NamedTuple):
@@ -102,6 +104,7 @@ class AnswerServer:
             disable_nagle_algorithm = True
 
             def handle_any(self) -> None:
+                arrived = time.time()
                 body = b""
                 left = int(self.headers.get("Content-Length") or 0)
                 while left > len(body):
@@ -116,7 +119,8 @@ class AnswerServer:
                         body += self.rfile.read(size)
                         self.rfile.readline()
                     self.rfile.readline()
-                request = Request(self.command, self.path, Headers(self.headers.items()), body)
+                headers = Headers(self.headers.items())
+                request = Request(self.command, self.path, headers, body, arrived)
                 outer.requests.append(request)
                 given = answer(request)
                 self.send_response(given.status)
