@@ -31,6 +31,7 @@ from genro_storage.exceptions import (
     StorageValueError,
 )
 from genro_storage.fetch import _next_url, fetch, open_url, redact
+from tests.services.interrupted import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -485,10 +486,11 @@ def test_a_server_that_says_nothing_times_out(server: Server) -> None:
 
 @pytest.mark.parametrize("path", ["/drip", "/dripheaders"])
 def test_a_slow_drip_ends_at_the_deadline(server: Server, path: str) -> None:
-    before = time.monotonic()
-    with pytest.raises(StorageTimeoutError, match=r"^Failed to download.*deadline=0\.3|timed out"):
-        get(server.url(path), timeout=5, deadline=0.3)
-    assert time.monotonic() - before < 2
+    ended = pytest.raises(
+        StorageTimeoutError, match=r"^Failed to download.*deadline=0\.3|timed out"
+    )
+    with within(20), ended:  # whoever waits for the end of a line waits for twenty minutes
+        get(server.url(path), timeout=60, deadline=0.3)
 
 
 def test_a_slow_reader_meets_the_deadline_too(server: Server) -> None:
@@ -609,10 +611,8 @@ def test_a_slow_drip_over_tls_ends_at_the_deadline(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    before = time.monotonic()
-    with pytest.raises(StorageTimeoutError):
-        get("https://public.test/drip", timeout=5, deadline=0.4)
-    assert time.monotonic() - before < 2
+    with within(20), pytest.raises(StorageTimeoutError):
+        get("https://public.test/drip", timeout=60, deadline=0.4)
 
 
 # -- proxies ------------------------------------------------------------------------------------

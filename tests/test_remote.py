@@ -29,6 +29,7 @@ from genro_storage.backends.remote import (
     repeated,
     repeated_async,
 )
+from tests.services.interrupted import within
 
 
 class Shaky:
@@ -363,12 +364,10 @@ def test_a_missing_root_survives_pickling():
 
 def test_what_is_not_tried_again_is_not_waited_for():
     def busy(_):
-        raise BusyError("come back later", 1.5)
+        raise BusyError("come back later", 25)
 
-    started = time.monotonic()
-    with pytest.raises(BusyError):
+    with within(20), pytest.raises(BusyError):
         repeated(Bounds(), busy, lambda error: False)
-    assert time.monotonic() - started < 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -400,12 +399,12 @@ def test_a_fork_while_another_thread_connects_leaves_no_lock_behind():
 @pytest.mark.parametrize(
     ("bounds", "most", "seconds"),
     [
-        (Bounds(retries=9, pause=0.01, longest_pause=0.02, base=1.0), 10, 1.0),
-        (Bounds(retries=9, pause=0.05, longest_pause=9.0, base=3.0, deadline=0.5), 5, 0.6),
-        (Bounds(retries=9, pause=0.01, longest_pause=0.01, deadline=0.001), 1, 0.2),
+        (Bounds(retries=9, pause=0.01, longest_pause=0.02, base=1.0), 10, 9 * 0.03),
+        (Bounds(retries=9, pause=0.05, longest_pause=9.0, base=3.0, deadline=0.5), 5, 0.5),
+        (Bounds(retries=9, pause=0.01, longest_pause=0.01, deadline=0.001), 1, 0.0),
     ],
 )
-def test_pauses_and_a_deadline_bound_all_attempts(bounds, most, seconds, asynchronous):
+def test_pauses_and_a_deadline_bound_all_attempts(bounds, most, seconds, asynchronous, caplog):
     calls = []
 
     def step(number):
@@ -415,14 +414,15 @@ def test_pauses_and_a_deadline_bound_all_attempts(bounds, most, seconds, asynchr
     async def later(number):
         step(number)
 
-    begun = time.monotonic()
-    with pytest.raises(ConnectionResetError):
+    with caplog.at_level("INFO", "genro_storage"), pytest.raises(ConnectionResetError):
         if asynchronous:
             asyncio.run(repeated_async(bounds, later))
         else:
             repeated(bounds, step)
     assert 1 <= len(calls) <= most
-    assert time.monotonic() - begun < seconds + 1.5  # tenacity may be imported meanwhile
+    # How long it means to pause, not how long that takes on a busy machine.
+    pauses = [each.args[1] for each in caplog.records if each.msg.startswith("attempt %d failed")]
+    assert len(pauses) == len(calls) - 1 and sum(pauses) <= seconds
     if bounds.deadline is None:
         assert len(calls) == most
     if bounds.deadline == 0.001:

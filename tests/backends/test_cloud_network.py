@@ -8,7 +8,7 @@ import errno
 import hashlib
 import ipaddress
 import ssl
-import time
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -216,15 +216,19 @@ def test_the_engine_says_who_it_is_too(kind):
 @KINDS
 @ENGINES
 def test_attempts_end_with_the_time_that_there_is_for_them(kind, engine):
-    with AnswerServer(lambda _: Answer(503)) as server, StorageManager() as manager:
+    busy = threading.Event()
+    answer = lambda request: Answer(503) if busy.is_set() else _object(request)  # noqa: E731
+    with AnswerServer(answer) as server, StorageManager() as manager:
         node = _mount(
-            manager, kind, server.url, engine=engine, retries=20, retry_timeout="600ms",
-            backoff={"init_backoff": "100ms", "max_backoff": "100ms", "base": 1},
+            manager, kind, server.url, engine=engine, retries=20, retry_timeout="1800ms",
+            backoff={"init_backoff": "300ms", "max_backoff": "300ms", "base": 1},
         )  # fmt: skip
-        begin = time.monotonic()
+        node.read_bytes()  # so that nothing is loaded within this time
+        busy.set()
+        server.requests.clear()
         with pytest.raises(StorageConnectionError, match="503"):
             node.read_bytes()
-        assert time.monotonic() - begin < 2
+        # All pauses are 300 ms or longer; without an end there would be twenty of them.
         assert 2 <= len(server.requests) <= 7
 
 
