@@ -207,7 +207,7 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_document_made_to_hurt_is_refused_soon_and_small(tmp_path: Path, name: str) -> None:
     path = written(tmp_path, name, BOMBS[name])
-    started = time.monotonic()
+    started = time.thread_time()
     tracemalloc.start()
     try:
         with pytest.raises(StorageConfigError) as raised:
@@ -216,8 +216,9 @@ def test_a_document_made_to_hurt_is_refused_soon_and_small(tmp_path: Path, name:
     finally:
         tracemalloc.stop()
     assert len(str(raised.value)) < 1000
-    # Wide margins: without the guards these take minutes, or all memory there is.
-    assert time.monotonic() - started < 30
+    # Wide margins: without the guards these take minutes, or all memory there is. It is the work of
+    # this thread that counts, since a busy machine gives the processor to others meanwhile.
+    assert time.thread_time() - started < 30
     assert peak < 512 * 1024 * 1024
 
 
@@ -261,10 +262,10 @@ def test_ten_thousand_mounts_load_in_seconds(tmp_path: Path, suffix: str) -> Non
             f'[[mounts]]\nname = "{m["name"]}"\ntype = "local"\npath = "{m["path"]}"\n'
             for m in mounts
         )
-    started = time.monotonic()
+    started = time.thread_time()
     configuration = load(written(tmp_path, f"c{suffix}", text))
     assert len(configuration.mounts) == 10_000
-    assert time.monotonic() - started < 30
+    assert time.thread_time() - started < 30
 
 
 def test_the_pure_python_yaml_parser_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
