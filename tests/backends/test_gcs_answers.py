@@ -331,7 +331,7 @@ def test_a_copy_goes_on_until_it_is_done():
 )
 def test_a_copy_that_does_not_go_on_is_an_error(answers):
     with _service(_rewrites(*answers), timeout=1.5) as (node, server):
-        with pytest.raises(StorageIOError, match="does not go on"), within(10):
+        with pytest.raises(StorageIOError, match="does not go on"), within(30):
             _copy(node)
         assert 2 < len(_rewritten(server)) < 20, "it looks now and then"
 

@@ -14,6 +14,7 @@ import pytest
 from genro_storage import StorageManager, StorageTimeoutError
 from genro_storage.backends import local_append
 from genro_storage.backends.local import LocalBackend
+from tests.services.interrupted import within
 from tests.support.fsspec_backends import local
 
 
@@ -106,9 +107,9 @@ def test_a_lock_of_another_program_is_waited_for_and_not_for_ever(backend, tmp_p
     with (tmp_path / "f").open("wb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         began = time.monotonic()
-        with pytest.raises(TimeoutError, match="lock"):
+        with within(20), pytest.raises(TimeoutError, match="lock"):
             append(backend, b"new")
-        assert 0.2 <= time.monotonic() - began < 5
+        assert time.monotonic() - began >= 0.2
         assert (tmp_path / "f").read_bytes() == b""
     append(backend, b"new")
     assert (tmp_path / "f").read_bytes() == b"new"

@@ -128,7 +128,7 @@ def test_an_interrupt_ends_the_waiting_for_a_silent_server(moto_server, step):
             timer.start()
             with pytest.raises(KeyboardInterrupt):
                 steps[step]()
-            assert time.monotonic() - started < 10
+            assert time.monotonic() - started < 30
         assert node.read_bytes() in (b"x", b"y")
 
 

@@ -315,7 +315,7 @@ def test_an_interrupt_ends_the_waiting_for_the_next_bytes(moto_server: Moto) -> 
         begun = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             read(node)
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 20
         goes_on.set()
         assert read(node) == DATA
 

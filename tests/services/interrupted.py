@@ -23,10 +23,15 @@ __all__ = ["InterruptedTransfers", "within"]
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """The block must not hang: it may take this long, which is generous for a busy machine."""
+    """The block must not hang: it may take this long, which is generous for a busy machine.
+
+    That is so also where it ends by the error that a test waits for.
+    """
     started = time.monotonic()
-    yield
-    assert time.monotonic() - started < seconds
+    try:
+        yield
+    finally:
+        assert time.monotonic() - started < seconds
 
 
 class InterruptedTransfers:
