@@ -11,9 +11,12 @@ from aiobotocore.parsers import AioRestXMLParser
 from botocore.loaders import create_loader
 from botocore.model import ServiceModel
 from botocore.parsers import ResponseParserError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from genro_storage.backends.s3.contents import plain_contents
 from genro_storage.backends.s3.likeness import NotS3Error
-from genro_storage.backends.s3.parsing import parser_factory, plain_contents, prepare
+from genro_storage.backends.s3.parsing import parser_factory, prepare
 
 _SPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _OBJECT = (
@@ -104,6 +107,44 @@ def test_plain_objects_are_taken_out_before_the_document_is_parsed(shapes):
     assert b"<Contents>" not in rest
     mine, shape = parser_factory().create_parser("rest-xml"), shapes("ListObjectsV2")
     assert parsed(mine, _PLAIN, shape) == parsed(AioRestXMLParser(), _PLAIN, shape)
+
+
+_FIELDS = {
+    "Key": st.sampled_from(
+        ["k", "b%2Fc+d", "&lt;&#252;&#xFC;&amp;quot;", "\u00e4\U0001f600", "", " "]
+    ),
+    "LastModified": st.sampled_from(["2026-11-29T05:59:37.000Z", "2026-11-29T05:59:37+01:00"]),
+    "ETag": st.sampled_from(
+        ["&quot;0123&quot;", '"0123"', "&#34;0123&#x22;", "", "&quot;&amp;&quot;"]
+    ),
+    "Size": st.sampled_from(["0", "12", " 7 "]),
+    "StorageClass": st.just("STANDARD"),
+    "ChecksumAlgorithm": st.just("CRC32"),
+}
+_SPACES = st.sampled_from(["", "\n  "])
+
+
+@st.composite
+def _listings(draw):
+    """Objects with the same fields, the last of which may have others, or in another order."""
+    names = draw(st.permutations(sorted(_FIELDS)))[: draw(st.integers(1, len(_FIELDS)))]
+    last = draw(
+        st.one_of(st.just(names), st.permutations(names), st.just([*names, "ChecksumAlgorithm"]))
+    )
+    space, objects = draw(_SPACES), []
+    for each in [names] * draw(st.integers(0, 3)) + [last]:
+        fields = (f"{space}<{name}>{draw(_FIELDS[name])}</{name}>" for name in each)
+        objects.append(f"<Contents>{''.join(fields)}{space}</Contents>")
+    inside = space.join(objects)
+    return f"<ListBucketResult {_SPACE}><Name>b</Name>{inside}<KeyCount>1</KeyCount></ListBucketResult>"
+
+
+@given(_listings())
+@settings(deadline=None)
+def test_objects_are_the_same_whether_they_are_alike_or_not(shapes, body):
+    assert plain_contents(body.encode()) is not None
+    mine, shape = parser_factory().create_parser("rest-xml"), shapes("ListObjectsV2")
+    assert parsed(mine, body, shape) == parsed(AioRestXMLParser(), body, shape)
 
 
 _GHOST = "<Contents><Key>ghost</Key></Contents>"

@@ -473,6 +473,8 @@ def compared(pause, **options):
     [
         ([(0.001, 0.0001)], 0),  # as after a change of processes
         ([(0.1, 0.08)] * 9, 0),
+        ([(0.01, 0.001, 0.0099)] * 9, 0),  # a listing was read meanwhile, by another thread
+        ([(0.01, 0.001, 0.004)], 2),
         ([(0.01, 0.001)], 2),
         ([(0.01, 0.001), (0.01, 0.001)], 4),
         ([(0.01, 0.001), (0.01, 0.004)], 2),  # in each other's way
@@ -482,9 +484,9 @@ def compared(pause, **options):
 def test_what_is_at_hand_is_compared_by_the_thread_that_plans(portions, comparers):
     transfer = Transfer(Place(Mount("src", Streaming()), ""), Place(Mount("dst", Streaming()), ""))
     team = crew.Crew(5, transfer)
-    for seconds, worked in portions:
+    for times in portions:
         team._comparing = team._under_way = 1
-        team._take_in(crew._Portion([], crew._Task([], "compared"), seconds, worked))
+        team._take_in(crew._Portion([], crew._Task([], "compared"), *times))
     assert team._comparers == comparers
 
 

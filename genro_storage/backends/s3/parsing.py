@@ -6,135 +6,25 @@ forgotten, have the garbage collector go through all of the program's memory aga
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.parsers import PROTOCOL_PARSERS, AioResponseParserFactory, AioRestXMLParser
 from botocore.parsers import ResponseParserError
 
+from .contents import FIELDS, plain_contents
 from .likeness import NotS3Error, is_page, media_type, require_root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from xml.etree.ElementTree import Element
 
-__all__ = ["install", "parser_factory", "plain_contents", "prepare"]
+__all__ = ["install", "parser_factory", "prepare"]
 
 #: Where an answer's own status is kept.
 _SAID = "status_code_of_server"
 #: Where the objects of a listing are that were taken out of its document.
 _CONTENTS = "contents_of_listing"
-
-
-def _text(text: str | None) -> str:
-    return text or ""
-
-
-def _number(text: str | None) -> int:
-    return int(text or "")
-
-
-def _moment(text: str | None) -> datetime:
-    found = datetime.fromisoformat(text or "")
-    if found.tzinfo is None:
-        raise ValueError("a time without its zone")
-    return found
-
-
-def _truth(text: str | None) -> bool:
-    return text == "true"
-
-
-_FIELDS: dict[str, Callable[[str | None], Any]] = {
-    **dict.fromkeys(("Key", "ETag", "StorageClass", "ChecksumType", "VersionId", "Prefix"), _text),
-    "Size": _number,
-    "LastModified": _moment,
-    "IsLatest": _truth,
-}
 #: The elements of listings, by botocore's names of their kinds.
 _ENTRIES = {"Object", "ObjectVersion", "DeleteMarkerEntry", "CommonPrefix"}
-
-
-#: An object of a listing that has only these fields, each a text.
-_PLAIN = re.compile(
-    r"<Contents>((?:\s*<(Key|LastModified|ETag|Size|StorageClass|ChecksumType|ChecksumAlgorithm)>"
-    r"[^<]*</\2>)+)\s*</Contents>"
-)
-#: What may stand before, between and after them in their parent: other fields, and prefixes.
-_OTHERS = (
-    r"(?:\s*(?:<\w+/>|<(?P<n{0}>(?!Contents)\w+)>[^<]*</(?P=n{0})>"
-    r"|<CommonPrefixes>(?:\s*<Prefix>[^<]*</Prefix>)+\s*</CommonPrefixes>))*\s*"
-)
-_SIMPLE = re.compile(_OTHERS.format(1))
-_FIRST = re.compile(
-    r"\s*(?:<\?xml[^<>]*\?>)?\s*<ListBucketResult(?:\s[^<>]*)?(?<!/)>" + _OTHERS.format(1)
-)
-_LAST = re.compile(_OTHERS.format(1) + r"</ListBucketResult\s*>\s*")
-_FIELD = re.compile(r"<(\w+)>([^<]*)<")
-#: The characters that a document may name (XML 1.0, 4.6 and 4.1).
-_NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
-_NAME = re.compile(r"&(?:(\w+)|#(?:x([0-9a-fA-F]+)|([0-9]+)));")
-
-
-#: Comments, raw characters, declarations of names; ends of lines that are to be changed; and what
-#: no document may hold (XML 1.0, 2.2 and 2.4).
-_ODD = re.compile(rb"<!|\]\]>|[\x00-\x08\x0b-\x1f]|\xef\xbf[\xbe\xbf]")
-_NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def _character(found: re.Match[str]) -> str:
-    name, hexadecimal, decimal = found.groups()
-    if name is not None:
-        return _NAMED[name]
-    character = chr(int(hexadecimal, 16) if hexadecimal is not None else int(decimal))
-    if _NO_CHARACTER.match(character):
-        raise ValueError("no character of a document")
-    return character
-
-
-def plain_contents(body: bytes) -> tuple[bytes, list[dict[str, Any]]] | None:
-    """The objects of a listing, and what is left of its document without them.
-
-    None where it holds anything but such as servers write: then it is for a parser of XML.
-
-    >>> plain_contents(
-    ...     b"<ListBucketResult><Contents><Key>a&amp;b</Key><Size>3</Size></Contents><KeyCount/>"
-    ...     b"</ListBucketResult>"
-    ... )
-    (b'<ListBucketResult><KeyCount/></ListBucketResult>', [{'Key': 'a&b', 'Size': 3}])
-    """
-    if _ODD.search(body):
-        return None
-    head = body[:200].lower()
-    if b"encoding" in head and b"utf-8" not in head:
-        return None
-    try:
-        text = body.decode("utf-8")
-        pieces = _PLAIN.split(text)
-        first, *between, last = pieces[::3] if len(pieces) > 1 else ("", "")
-        if not (_FIRST.fullmatch(first) and _LAST.fullmatch(last)):
-            return None
-        if not all(not each or each.isspace() or _SIMPLE.fullmatch(each) for each in between):
-            return None
-        rest = "".join(pieces[::3])
-        return rest.encode(), [_plain(fields) for fields in pieces[1::3]]
-    except (ValueError, KeyError, OverflowError):
-        return None
-
-
-def _plain(fields: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, text in _FIELD.findall(fields):
-        if "&" in text:
-            if _NAME.sub("", text).count("&"):
-                raise ValueError("an ampersand that names nothing")
-            text = _NAME.sub(_character, text)  # noqa: PLW2901
-        if name == "ChecksumAlgorithm":
-            found.setdefault(name, []).append(text)
-        else:
-            found[name] = _FIELDS[name](text)
-    return found
 
 
 class _Parser(AioRestXMLParser):  # type: ignore[misc]
@@ -192,7 +82,7 @@ class _Parser(AioRestXMLParser):  # type: ignore[misc]
                 if name == "ChecksumAlgorithm":
                     found.setdefault(name, []).append(each.text or "")
                 else:
-                    found[name] = _FIELDS[name](each.text)
+                    found[name] = FIELDS[name](each.text)
         except (KeyError, ValueError):
             return self._parse_shape(shape, entry)
         return found

@@ -44,6 +44,10 @@ _SECONDS = 0.02
 FEW = 6
 #: Seconds of waiting that say nothing: the system has had something else to do.
 _BRIEF = 0.002
+#: The part of one core from which on others of this process are what a thread waits for.
+_OTHERS = 0.75
+#: A tuple, as a union is made anew each time that it is asked about.
+_OF_CONTENT = (CopyFile, CompareFile)
 _ANY_TIME = contextlib.nullcontext()
 #: How many actions may wait for their turn behind large files.
 _PATIENT = 1000
@@ -77,12 +81,16 @@ def _room(to_resume: bool) -> _Room:
 
 
 class _Portion(NamedTuple):
-    """What a thread has done of what it was given, in how many seconds, and of its own work."""
+    """What a thread has done of what it was given, in how many seconds, and of its own work.
+
+    ``process`` are the seconds that the whole process has worked meanwhile.
+    """
 
     done: list[Done]
     task: _Task
     seconds: float
     worked: float
+    process: float = 0.0
 
 
 class _Results:
@@ -220,7 +228,9 @@ class Crew:
     def _widen(self, found: _Portion) -> None:
         """More threads to compare by, where those that do mostly wait, and not for each other."""
         if not self._comparers:
-            if found.seconds > _BRIEF and found.seconds > 4 * found.worked:
+            # Where other threads of this process have worked, it was for them that it has waited.
+            is_alone = found.process < _OTHERS * found.seconds
+            if is_alone and found.seconds > _BRIEF and found.seconds > 4 * found.worked:
                 self._comparers = min(self._size, 2)
         elif found.seconds > 2 * self._comparers * found.worked:
             self._comparers = min(self._size, 2 * self._comparers)
@@ -350,7 +360,7 @@ class Crew:
 
     def _carry_out(self, task: _Task) -> None:
         attempt, transfer = self._transfer.attempt, self._transfer
-        started, worked = time.perf_counter(), time.thread_time()
+        started, worked, process = time.perf_counter(), time.thread_time(), time.process_time()
         done: list[Done] = []
         here = threading.get_ident()
         self._unfinished[here] = done
@@ -374,8 +384,8 @@ class Crew:
         else:
             transfer.ahead.forget(task.actions)
             self._now.pop(here, None)
-            seconds = time.perf_counter() - started
-            self._results.put(_Portion(done, task, seconds, time.thread_time() - worked))
+            seconds, process = time.perf_counter() - started, time.process_time() - process
+            self._results.put(_Portion(done, task, seconds, time.thread_time() - worked, process))
             self._unfinished.pop(here, None)  # only now: see `leftovers`
 
     def dismiss(self) -> None:
@@ -402,5 +412,5 @@ class Crew:
 
 def _weight(action: Action) -> int:
     """The bytes of a heavy file; 0 for a small one, and for what is no file."""
-    size = action.source.size or 0 if isinstance(action, CopyFile | CompareFile) else 0
+    size = action.source.size or 0 if isinstance(action, _OF_CONTENT) else 0
     return size if size > min(_HEAVY, _BIG) else 0
