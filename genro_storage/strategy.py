@@ -29,13 +29,13 @@ class SkipStrategy(StrEnum):
 
 #: What other tools call them, or users would, and no spelling of ours is near to.
 _MEANT = {
-    "newer": SkipStrategy.MTIME,
-    "update": SkipStrategy.MTIME,
     "time": SkipStrategy.MTIME,
     "checksum": SkipStrategy.HASH,
     "content": SkipStrategy.HASH,
     "md5": SkipStrategy.HASH,
 }
+#: What other tools call a strategy that we have not: who is told the nearest one would lose files.
+_NEWER = ("newer", "update")
 
 
 def parse_strategy(value: str | SkipStrategy) -> SkipStrategy:
@@ -48,6 +48,12 @@ def parse_strategy(value: str | SkipStrategy) -> SkipStrategy:
         return SkipStrategy(value)
     except ValueError:
         known = [strategy.value for strategy in SkipStrategy]
+        if str(value).lower() in _NEWER:
+            raise StorageValueError(
+                f"unknown skip strategy {value!r}; 'mtime' copies whatever has another time, also "
+                "where the destination is newer; to leave that alone, say 'custom' with a skip_fn "
+                "that compares mtime"
+            ) from None
         meant = _MEANT.get(str(value).lower())
         near = [meant.value] if meant else difflib.get_close_matches(str(value), known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; use one of {', '.join(known)}"

@@ -107,16 +107,16 @@ def _make_beside(there: int, numbers: int, name: str, fill: Callable[[int], int]
 
 def _copy_beside(here: int, there: int, numbers: int, name: str) -> int:
     """The regular file ``name`` of one open directory to another, as ``_make_beside``; bytes."""
-    made = -1
     source = os.open(name, READ, dir_fd=here)
     try:  # step by step, since a call more for each step of a small file is what one would notice
         before = require_regular(source)
         made = os.open(".", _UNNAMED, 0o666, dir_fd=there)
-        count = _copy_all(source, before, made)
-        os.link(str(made), name, src_dir_fd=numbers, dst_dir_fd=there, follow_symlinks=True)
-    finally:
-        if made >= 0:
+        try:
+            count = _copy_all(source, before, made)
+            os.link(str(made), name, src_dir_fd=numbers, dst_dir_fd=there, follow_symlinks=True)
+        finally:
             os.close(made)
+    finally:
         os.close(source)
     return count
 

@@ -29,6 +29,7 @@ from ..transfer import (
     Started,
     TransferReport,
 )
+from ..transfer.applying import refuse_collisions
 from ..transfer.execution.mirroring import refusal_to_remove
 from .options import DryRun, Json
 from .output import console, is_terminal, print_json, say, shown, size
@@ -230,13 +231,15 @@ class Run:
             self._session.note(f"{target.fullpath}: nothing was removed, since not all has arrived")
 
     def _rehearse(self, plan: CopyPlan) -> None:
+        if plan.info.type == "directory" and not plan.same:
+            refuse_collisions(plan)
         removals: Counter[type] = Counter()
         summary = PlanSummary.of(self._listed(plan, removals))
         self._summaries.append(summary)
         is_empty = not (summary.to_copy or summary.compared)
         refusal = refusal_to_remove(plan, removals[DeleteFile], is_empty=is_empty)
         if refusal is not None:
-            self._session.note(in_options(refusal.message).replace(" was ", " would be "))
+            self._session.complain(in_options(refusal.message).replace(" was ", " would be "))
 
     def _listed(self, plan: CopyPlan, counts: Counter[type]) -> Iterator[Action]:
         """The actions of a plan, of which each is said as it comes."""

@@ -35,7 +35,6 @@ from .terms import (
     checked_verify,
     require_flags,
     require_numbers,
-    require_removal,
 )
 
 if TYPE_CHECKING:
@@ -377,8 +376,8 @@ def plan_copy(
     Raised at once: unknown values, a target that may not be written, a missing source, a file in a
     directory's place or the reverse, a directory copied into itself.
     """
-    require_flags(if_absent=if_absent)
-    require_removal(delete=delete, max_delete=max_delete)
+    require_flags(delete=delete, if_absent=if_absent)
+    require_numbers(0, max_delete=max_delete)
     strategy = parse_strategy(skip)
     filters = Filters(include, exclude, filter, **limits)
     source = Place(source.mount.bind(), source.path)

@@ -19,7 +19,6 @@ __all__ = [
     "checked_verify",
     "require_flags",
     "require_numbers",
-    "require_removal",
 ]
 
 Verify = Literal["size", "checksum"]
@@ -72,16 +71,6 @@ def require_flags(**flags: object) -> None:
     for name, value in flags.items():
         if not isinstance(value, bool):
             raise StorageValueError(f"{name}= is True or False, not {value!r}")
-
-
-def require_removal(*, delete: object, max_delete: object) -> None:
-    """``StorageValueError`` for what says badly what a mirror may remove, or that it is none."""
-    require_flags(delete=delete)
-    require_numbers(0, max_delete=max_delete)
-    if max_delete is not None and not delete:
-        raise StorageValueError(
-            "max_delete= is for mirrors, and without delete=True nothing is removed; say both"
-        )
 
 
 def require_numbers(least: int, /, **numbers: object) -> None:

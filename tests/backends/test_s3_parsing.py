@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from genro_storage.backends.s3.contents import plain_contents
 from genro_storage.backends.s3.likeness import NotS3Error
 from genro_storage.backends.s3.parsing import parser_factory, prepare
+from tests.support.effort import assert_no_square
 
 _SPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _OBJECT = (
@@ -259,6 +260,18 @@ def test_a_key_takes_a_few_microseconds(shapes):
             best.append(time.process_time() - started)
         took[name] = min(best)
     assert took["mine"] < took["theirs"] / 3, took
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{blanks}{object}", "<ListBucketResult>{blanks}x{object}", "{blanks}<a>{blanks}{object}"],
+)
+def test_blanks_are_no_work(body):
+    def work(size):
+        text = body.format(blanks=" " * size, object=f"{_GHOST}</ListBucketResult>")
+        assert plain_contents(text.encode()) is None
+
+    assert_no_square(work, 4000)
 
 
 @pytest.mark.parametrize("body", ["", "<rss/>", "<html/>"])

@@ -13,6 +13,8 @@ import time
 import pytest
 
 from genro_storage.backends.memory import MemoryBackend
+from genro_storage.mount import Mount
+from genro_storage.paths import Folding
 
 from .conftest import files
 
@@ -160,6 +162,17 @@ def test_a_dry_run_fails_where_the_copy_would(run, in_the_way, how):
         assert f"would fail empty:{name} (a directory is where a file should go)" in told
     if how == ["--json"]:
         assert done.json["conflicts"] == 2
+
+
+def test_a_dry_run_refuses_names_that_would_become_one_file(run, work, monkeypatch):
+    (work / "docs" / "A.txt").write_text("another")
+    monkeypatch.setattr(Mount, "folding", lambda *_: Folding(case=True))
+    for options in ([], ["--dry-run"]):
+        done = run("cp", *options, "docs:", "empty:x")
+        assert done.code == 1
+        assert "A.txt" in done.err
+        assert "a.txt" in done.err
+    assert files(work / "empty") == {}
 
 
 def test_cp_json_is_one_report(run):

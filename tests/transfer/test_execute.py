@@ -708,10 +708,14 @@ def test_what_is_copied_does_not_depend_on_who_listens(memory: Mount, listener: 
         ),
         ({"max_delete": -1, "delete": True}, "max_delete= is a whole number, at least 0, not -1"),
         (
-            {"max_delete": 3},
-            "max_delete= is for mirrors, and without delete=True nothing is removed; say both",
+            {"skip": "newer"},
+            (
+                "unknown skip strategy 'newer'; 'mtime' copies whatever has another time, also where "
+                "the destination is newer; to leave that alone, say 'custom' with a skip_fn that "
+                "compares mtime"
+            ),
         ),
-        ({"skip": "newer"}, "unknown skip strategy 'newer'; did you mean 'mtime'?"),
+        ({"skip": "checksum"}, "unknown skip strategy 'checksum'; did you mean 'hash'?"),
         ({"retries": -1}, "retries= is a whole number, at least 0, not -1"),
         ({"retries": "x"}, "retries= is a whole number, at least 0, not 'x'"),
         ({"concurrency": "4"}, "concurrency= is a whole number, at least 1, not '4'"),

@@ -474,6 +474,8 @@ def compared(pause, **options):
         ([(0.001, 0.0001)], 0),  # as after a change of processes
         ([(0.1, 0.08)] * 9, 0),
         ([(0.01, 0.001, 0.0099)] * 9, 0),  # a listing was read meanwhile, by another thread
+        ([(0.01, 0.001, 0.0099)] * 40, 5),  # it is always so: others of the process are busy
+        ([(0.01, 0.001, 0.0099), (0.001, 0.001, 0.001)] * 40, 0),
         ([(0.01, 0.001, 0.004)], 2),
         ([(0.01, 0.001)], 2),
         ([(0.01, 0.001), (0.01, 0.001)], 4),

@@ -170,5 +170,8 @@ def test_a_path_is_no_stream(storage, tmp_path):
     place = tmp_path / "plan.jsonl"
     with pytest.raises(TypeError, match=r"open text stream, not str: with open\(path, 'w'"):
         storage.node("src:").plan_copy("dst:out").dump(str(place))
+    with pytest.raises(TypeError, match=r"not StorageNode: .* or node.open\('w'\)"):
+        storage.node("src:").plan_copy("dst:out").dump(storage.node("dst:plan"))
+    assert not storage.node("dst:plan").exists
     with pytest.raises(TypeError, match=r"open text stream, not PosixPath: with open\(path, enc"):
         CopyPlan.load(place, storage)

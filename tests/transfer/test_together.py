@@ -28,6 +28,7 @@ from genro_storage.mount_transfers import MountTransfers
 from genro_storage.transfer import Place, ThreadedExecutor, plan_copy
 from genro_storage.transfer.events import FileDone, FileStarted
 from genro_storage.transfer.execution import crew
+from genro_storage.transfer.execution.ahead import Ahead
 from genro_storage.transfer.execution.execute import Transfer
 
 pytestmark = pytest.mark.skipif(not CAN_LINK, reason="files without a name are Linux's")
@@ -205,6 +206,25 @@ def test_what_an_interrupt_left_is_told(ends, place, monkeypatch):
     assert len(tree(place / "to")) == 49
 
 
+def test_an_interrupt_while_results_are_noted_leaves_none_out(ends, place, monkeypatch):
+    forget = Ahead.forget
+    count = 0
+
+    def interrupted(*arguments):
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        forget(*arguments)
+
+    monkeypatch.setattr(Ahead, "forget", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        copied(ends)
+    there = len(tree(place / "to"))
+    assert there > 3
+    assert f"{there} copied" in caught.value.__notes__[-1]
+
+
 def test_a_listing_that_fails_keeps_what_came_before_it(ends, place, monkeypatch):
     find = Mount.find
 
@@ -240,6 +260,25 @@ def test_where_more_is_wanted_of_each_file(ends, place, calls, options):
     assert {name: each[0] for name, each in tree(place / "to").items()} == {
         name: each[0] for name, each in tree(place / "src").items()
     }
+
+
+def test_nothing_stays_open_where_closing_fails(tmp_path, monkeypatch):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "here/a").write_bytes(b"aaa")
+    backend, close = LocalBackend(tmp_path), os.close
+    before = sorted(os.listdir("/proc/self/fd"))
+
+    def failing(descriptor):
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        close(descriptor)
+        if is_file:
+            raise OSError(errno.EIO, "the disk is full, and says it late")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", failing)
+        backend.copy_together(backend, "here", ["a"], "there", [])
+    assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 def test_the_backend_leaves_nothing_open_and_knows_its_own(tmp_path):

@@ -51,7 +51,7 @@ _OTHERS = (
 )
 _SIMPLE = re.compile(_OTHERS.format(1))
 _FIRST = re.compile(
-    r"\s*(?:<\?xml[^<>]*\?>)?\s*<ListBucketResult(?:\s[^<>]*)?(?<!/)>" + _OTHERS.format(1)
+    r"(?:\s*<\?xml[^<>]*\?>)?\s*<ListBucketResult(?:\s[^<>]*)?(?<!/)>" + _OTHERS.format(1)
 )
 _LAST = re.compile(_OTHERS.format(1) + r"</ListBucketResult\s*>\s*")
 _FIELD = re.compile(r"<(\w+)>([^<]*)<")

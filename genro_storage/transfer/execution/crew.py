@@ -46,6 +46,8 @@ FEW = 6
 _BRIEF = 0.002
 #: The part of one core from which on others of this process are what a thread waits for.
 _OTHERS = 0.75
+#: After how many seconds of waiting in a row it is not they who were waited for.
+_PATIENCE = 0.25
 #: A tuple, as a union is made anew each time that it is asked about.
 _OF_CONTENT = (CopyFile, CompareFile)
 _ANY_TIME = contextlib.nullcontext()
@@ -154,6 +156,8 @@ class Crew:
         self._compared: deque[Action] = deque()
         self._comparing = 0
         self._comparers = 0 if self._compares_itself else 1
+        #: Seconds of the last comparisons, in which there was nothing but waiting.
+        self._waited = 0.0
         self._big_under_way = 0
         self._bytes_under_way = 0
         self._big: deque[Action] = deque()
@@ -228,9 +232,13 @@ class Crew:
     def _widen(self, found: _Portion) -> None:
         """More threads to compare by, where those that do mostly wait, and not for each other."""
         if not self._comparers:
-            # Where other threads of this process have worked, it was for them that it has waited.
-            is_alone = found.process < _OTHERS * found.seconds
-            if is_alone and found.seconds > _BRIEF and found.seconds > 4 * found.worked:
+            if found.seconds <= _BRIEF or found.seconds <= 4 * found.worked:
+                self._waited = 0.0
+                return
+            # Where other threads of this process have worked, it may be for them that it has
+            # waited: for one that reads a page of a listing, it soon does no more.
+            self._waited += found.seconds
+            if found.process < _OTHERS * found.seconds or self._waited > _PATIENCE:
                 self._comparers = min(self._size, 2)
         elif found.seconds > 2 * self._comparers * found.worked:
             self._comparers = min(self._size, 2 * self._comparers)

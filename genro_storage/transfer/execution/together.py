@@ -139,7 +139,10 @@ class _Batch(ABC, Generic[Item]):
             with contextlib.suppress(Exception):  # each file says it of itself
                 self.call(here, transfer.target_path(there), self._items())
         finally:
-            self._settle()
+            try:
+                self._settle()
+            finally:
+                self._settle()  # the rest, where an interrupt came into the middle
         if self._offered:
             transfer.in_vain = 0 if self._made else transfer.in_vain + 1
         return self._made
@@ -166,10 +169,10 @@ class _Batch(ABC, Generic[Item]):
         forget = self.transfer.ahead.forget
         while self._made < len(self.sizes):
             action, overcome = self._offered[self._made]
-            result = CopyResult(None, self.sizes[self._made])
-            self._made += 1
             forget((action,))
-            self._done(Done(action, result, None, overcome))
+            done = Done(action, CopyResult(None, self.sizes[self._made]), None, overcome)
+            self._made += 1
+            self._done(done)
 
     @abstractmethod
     def call(self, here: str, there: str, items: Iterator[Item]) -> None:

@@ -107,10 +107,10 @@ def dump_plan(
     ``roots`` are the paths of the two places, where these are not what follows the first colon in
     the header (for places that are shown in other words).
     """
-    if not hasattr(stream, "write"):
+    if not hasattr(stream, "write") or hasattr(stream, "read_bytes"):  # a node has both
         raise TypeError(
             f"a plan is written to an open text stream, not {type(stream).__name__}: "
-            "with open(path, 'w', encoding='utf-8') as stream: plan.dump(stream)"
+            "with open(path, 'w', encoding='utf-8') as stream: plan.dump(stream), or node.open('w')"
         )
     if header.created.tzinfo is None:
         wrong("'created' must have a timezone")
