@@ -22,6 +22,8 @@ from genro_storage import (
     StorageUnsupportedError,
     StorageValueError,
 )
+from genro_storage.backends.archives import backend as archive_backend
+from genro_storage.backends.archives import sources as archive_sources
 from genro_storage.backends.archives import writing as archive_writing
 from tests.support.archives import faraway, pack_zip, replace_whole
 
@@ -454,6 +456,32 @@ def test_a_reader_elsewhere_never_mixes_two_states(storage, far, tmp_path):
         with pytest.raises(StorageError, match=r"packed:f\.bin.*changed while it was being read"):
             stream.read()
     assert node.read_bytes() == states[1]
+
+
+@pytest.mark.parametrize("changes", [8, 1000])
+def test_a_reader_tries_on_while_others_write(storage, tmp_path, monkeypatch, changes):
+    """Each change is another one's success, so that there are not many in a row; but patience ends."""
+    storage.add_mount({"name": "kept", "type": "memory"})
+    archive = storage.node("kept:a.zip")
+    archive.write_bytes(pack_zip(io.BytesIO(), {"f.txt": b"x"}).getvalue())
+    node = mount(storage, file="kept:a.zip") / "f.txt"
+    fetch, left = archive_sources.RangeSource._fetch, changes
+
+    def meddle(self, *arguments):
+        nonlocal left
+        if left:
+            left -= 1
+            archive.write_bytes(pack_zip(io.BytesIO(), {"f.txt": str(left).encode()}).getvalue())
+        fetch(self, *arguments)
+
+    monkeypatch.setattr(archive_sources.RangeSource, "_fetch", meddle)
+    if changes > 8:
+        monkeypatch.setattr(archive_backend, "_PATIENCE", 0)
+        with pytest.raises(StorageError, match=r"packed:f\.txt.*changed while it was being read"):
+            node.read_bytes()
+        assert left == changes - archive_backend.TRIES
+    else:
+        assert node.read_bytes() == b"0"
 
 
 # -- writers ------------------------------------------------------------------------------------

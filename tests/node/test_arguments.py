@@ -143,3 +143,25 @@ def test_other_durations_are_told_the_same_way(storage):
     for name in ("timeout", "deadline"):
         with pytest.raises(StorageValueError, match=f"m:a.csv: {name} is 'soon'"):
             storage.node("m:a.csv").fill_from_url("http://127.0.0.1:9/", **{name: "soon"})
+
+
+@pytest.mark.parametrize(
+    ("call", "near", "given"),
+    [
+        ("copy_to", "'deleet'; did you mean 'delete'?", {"deleet": True}),
+        ("plan_copy", "'max_sise'; did you mean 'max_size'?", {"max_sise": 3}),
+        ("plan_copy", "'retries'", {"retries": 3}),
+        ("sync", "'on_eror'; did you mean 'on_error'?", {"on_eror": "collect"}),
+        ("sync", "'exlude'; did you mean 'exclude'?", {"exlude": "*"}),
+        ("check", "'max_agee'; did you mean 'max_age'?", {"max_agee": "1d"}),
+    ],
+    ids=str,
+)
+def test_a_misspelt_keyword_is_told_with_the_one_that_is_meant(call, near, given):
+    with StorageManager() as storage:
+        storage.add_mount({"name": "m", "type": "memory"})
+        storage.node("m:a/x").write_text("x")
+        with pytest.raises(TypeError) as caught:
+            getattr(storage.node("m:a"), call)("m:b", **given)
+        assert str(caught.value) == f"m:a: unknown keyword of {call}: {near}"
+        assert not storage.node("m:b").exists

@@ -733,25 +733,3 @@ def test_a_value_of_another_kind_changes_nothing(tmp_path, options, message):
         with pytest.raises(StorageValueError, match=f"^{re.escape(message)}$"):
             storage.node("src:").copy_to("dst:", **options)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "dst", "only", "src"]
-
-
-@pytest.mark.parametrize(
-    ("call", "near", "given"),
-    [
-        ("copy_to", "'deleet'; did you mean 'delete'?", {"deleet": True}),
-        ("plan_copy", "'max_sise'; did you mean 'max_size'?", {"max_sise": 3}),
-        ("plan_copy", "'retries'", {"retries": 3}),
-        ("sync", "'on_eror'; did you mean 'on_error'?", {"on_eror": "collect"}),
-        ("sync", "'exlude'; did you mean 'exclude'?", {"exlude": "*"}),
-        ("check", "'max_agee'; did you mean 'max_age'?", {"max_agee": "1d"}),
-    ],
-    ids=str,
-)
-def test_a_misspelt_keyword_is_told_with_the_one_that_is_meant(call, near, given):
-    with StorageManager() as storage:
-        storage.add_mount({"name": "m", "type": "memory"})
-        storage.node("m:a/x").write_text("x")
-        with pytest.raises(TypeError) as caught:
-            getattr(storage.node("m:a"), call)("m:b", **given)
-        assert str(caught.value) == f"m:a: unknown keyword of {call}: {near}"
-        assert not storage.node("m:b").exists

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import time
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
@@ -30,6 +31,8 @@ T = TypeVar("T")
 
 #: How often an archive may change under a reader's or writer's hands before that is an error.
 TRIES = 5
+#: Seconds for which a reader tries on: each change is a writer's success, and those come to an end.
+_PATIENCE = 10.0
 
 _log = logging.getLogger("genro_storage")
 
@@ -114,7 +117,7 @@ class ArchiveBackend(Backend):
 
         ``hand_over``: where ``step`` succeeds, its result closes the source.
         """
-        attempt = 0
+        attempt, begun = 0, time.monotonic()
         while True:
             attempt += 1
             opened = self._file.open()
@@ -128,7 +131,8 @@ class ArchiveBackend(Backend):
                 result = step(self._index_of(source, state), source)
             except BaseException as error:
                 source.close()
-                again = isinstance(error, OSError) and not source.pinned and attempt < TRIES
+                is_over = attempt >= TRIES and time.monotonic() - begun > _PATIENCE
+                again = isinstance(error, OSError) and not source.pinned and not is_over
                 if not again or self._file.state() == state:
                     raise
             else:
