@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import itertools
 import os
 import signal
 import stat
@@ -188,18 +189,20 @@ def test_at_the_first_failure_nothing_more_is_copied(ends, place):
     assert not (place / "to/f11.txt").exists()
 
 
-def test_what_an_interrupt_left_is_told(ends, place, monkeypatch):
-    copy_unchanged = local_copying.copy_unchanged
-    count = 0
+def interrupt(monkeypatch, owner, name, at):
+    """Have the call of that number be interrupted before it does anything."""
+    call, numbers = getattr(owner, name), itertools.count(1)
 
     def interrupted(*arguments):
-        nonlocal count
-        count += 1
-        if count == 50:
+        if next(numbers) == at:
             raise KeyboardInterrupt
-        return copy_unchanged(*arguments)
+        return call(*arguments)
 
-    monkeypatch.setattr(local_copying, "copy_unchanged", interrupted)
+    monkeypatch.setattr(owner, name, interrupted)
+
+
+def test_what_an_interrupt_left_is_told(ends, place, monkeypatch):
+    interrupt(monkeypatch, local_copying, "copy_unchanged", 50)
     with pytest.raises(KeyboardInterrupt) as caught:
         copied(ends)
     assert "49 copied" in caught.value.__notes__[-1]
@@ -207,17 +210,7 @@ def test_what_an_interrupt_left_is_told(ends, place, monkeypatch):
 
 
 def test_an_interrupt_while_results_are_noted_leaves_none_out(ends, place, monkeypatch):
-    forget = Ahead.forget
-    count = 0
-
-    def interrupted(*arguments):
-        nonlocal count
-        count += 1
-        if count == 3:
-            raise KeyboardInterrupt
-        forget(*arguments)
-
-    monkeypatch.setattr(Ahead, "forget", interrupted)
+    interrupt(monkeypatch, Ahead, "forget", 3)
     with pytest.raises(KeyboardInterrupt) as caught:
         copied(ends)
     there = len(tree(place / "to"))
