@@ -23,7 +23,7 @@ from .local_write import (
     link,
     unnamed,
 )
-from .temporary_names import PREFIX, is_temporary, refuse_temporary
+from .temporary_names import is_temporary, refuse_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -251,7 +251,7 @@ class LocalCopies(PartialFiles):
             there = _opened(stack, self._real_directory(target))
             numbers = _opened(stack, _NUMBERS)
             for name in names:
-                if name.startswith(PREFIX) and is_temporary(name):
+                if is_temporary(name):
                     return
                 sizes.append(_copy_beside(here, there, numbers, name))
 
@@ -263,7 +263,7 @@ class LocalCopies(PartialFiles):
         there = numbers = -1
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             for name, data, attributes in files:
-                if name.startswith(PREFIX) and is_temporary(name):
+                if is_temporary(name):
                     return
                 if there < 0:
                     there = self._made_directory(stack, directory)

@@ -57,7 +57,7 @@ def is_temporary(name: str) -> bool:
     >>> is_temporary(".genro-tmp-0123456789abcdef0123-0"), is_temporary(".genro-tmp-notes.txt")
     (True, False)
     """
-    return _PATTERN.match(name) is not None
+    return name.startswith(PREFIX) and _PATTERN.match(name) is not None
 
 
 def refuse_temporary(path: str) -> None:

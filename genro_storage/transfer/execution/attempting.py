@@ -13,7 +13,7 @@ from ...exceptions import (
 )
 from ...hearing import hearing_bytes, hearing_retries, note_retry
 from ..events import BytesMoved, Retried
-from ..planning.actions import CompareFile, CopyFile
+from ..planning.actions import WITH_CONTENT, CompareFile, CopyFile
 from ..planning.rules import MISSING
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ __all__ = ["Done", "Stopped", "UnverifiedError", "attempt"]
 _PAUSE = 0.2
 #: Bytes of the files whose copy is given up in between, where all of it is.
 _LONG = 1024 * 1024
-#: A tuple, as a union is made anew each time that it is asked about.
-_OF_CONTENT = (CopyFile, CompareFile)
 _AGAIN = "Copy it again with skip='hash', which does not take it for what it should be"
 
 
@@ -57,7 +55,7 @@ class UnverifiedError(StorageIOError):
 def attempt(transfer: Transfer, action: Action) -> Done:
     """As ``Transfer.attempt``."""
     heard: list[BaseException] = []
-    is_long = isinstance(action, _OF_CONTENT) and (action.source.size or 0) > _LONG
+    is_long = isinstance(action, WITH_CONTENT) and (action.source.size or 0) > _LONG
     if transfer.listener is None and not is_long:
         with hearing_retries(heard.append):
             return _attempts(transfer, action, heard)
@@ -115,7 +113,7 @@ def _again(transfer: Transfer, action: Action, error: Exception, number: int) ->
     """What to try after this error; None to give up."""
     if number > transfer.terms.retries or transfer.is_stopping:
         return None
-    if isinstance(error, StorageChangedError) and isinstance(action, _OF_CONTENT):
+    if isinstance(error, StorageChangedError) and isinstance(action, WITH_CONTENT):
         return _looked_at(transfer, action)
     # The storage has repeated the request already, for seconds; the file is more patient.
     if isinstance(error, StorageConnectionError | StorageTimeoutError | UnverifiedError):

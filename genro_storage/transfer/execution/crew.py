@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-from ..planning.actions import CompareFile, CopyFile
+from ..planning.actions import WITH_CONTENT, CompareFile
 from .load import LOOK, Load
 from .together import write_together
 
@@ -48,8 +48,6 @@ _BRIEF = 0.002
 _OTHERS = 0.75
 #: After how many seconds of waiting in a row it is not they who were waited for.
 _PATIENCE = 0.25
-#: A tuple, as a union is made anew each time that it is asked about.
-_OF_CONTENT = (CopyFile, CompareFile)
 _ANY_TIME = contextlib.nullcontext()
 #: How many actions may wait for their turn behind large files.
 _PATIENT = 1000
@@ -420,5 +418,5 @@ class Crew:
 
 def _weight(action: Action) -> int:
     """The bytes of a heavy file; 0 for a small one, and for what is no file."""
-    size = action.source.size or 0 if isinstance(action, _OF_CONTENT) else 0
+    size = action.source.size or 0 if isinstance(action, WITH_CONTENT) else 0
     return size if size > min(_HEAVY, _BIG) else 0

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ...info import FileInfo
 
 __all__ = [
+    "WITH_CONTENT",
     "Action",
     "CompareFile",
     "Conflict",
@@ -102,6 +103,9 @@ class DeleteDirectory:
     relpath: str
     target: FileInfo
 
+
+#: Whose content may be read. A tuple, as a union is made anew each time that it is asked about.
+WITH_CONTENT = (CopyFile, CompareFile)
 
 Action = (
     CopyFile
