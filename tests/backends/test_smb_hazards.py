@@ -273,6 +273,34 @@ def test_a_file_that_others_are_deleting_is_not_replaced_meanwhile(samba, storag
     assert (samba.data / place / "a.txt").read_bytes() == b"new"
 
 
+def test_a_file_that_shows_once_more_before_it_is_removed_is_gone(
+    samba, storage, place, monkeypatch
+):
+    """So Samba has it on a busy machine, between the last reader's going and the removal."""
+    from genro_storage.backends.smb.share import SmbShare
+
+    storage.add_mount({"name": "mine", **samba.mount(path=place, timeout=5)})
+    node = storage.node("mine:a.txt")
+    node.write_bytes(b"old")
+    asked, shown = [], SmbShare.info(node._mount.bind()._at("")[0]._remote._opened.get(), "a.txt")
+    look = SmbShare.info
+
+    def info(self, path):
+        if path != "a.txt" or len(asked) == 2:
+            return look(self, path)
+        asked.append(path)
+        if len(asked) == 1:
+            return look(self, path)  # which says that it is being deleted
+        release()
+        return shown
+
+    monkeypatch.setattr(SmbShare, "info", info)
+    with being_deleted(samba, f"{place}/a.txt") as release:
+        node._mount.write_bytes("a.txt", b"new", if_absent=True)
+    assert len(asked) == 2
+    assert (samba.data / place / "a.txt").read_bytes() == b"new"
+
+
 def test_a_deletion_that_fails_gives_the_name_back(samba, storage, place):
     from smbprotocol.file_info import FileAttributes, FileBasicInformation
 

@@ -164,6 +164,24 @@ def test_the_bytes_of_heavy_files_under_way_are_bounded(monkeypatch, sizes, file
     assert 1 < target.backend.most_files <= files
 
 
+@pytest.mark.parametrize(
+    ("sizes", "files"), [([30], 2), ([12], 5), ([30, 12], 3), ([200, 12], 3)], ids=str
+)
+def test_fewer_bytes_are_under_way_where_a_kill_is_to_be_made_good(monkeypatch, sizes, files):
+    monkeypatch.setattr(crew, "_HEAVY", 10)
+    monkeypatch.setattr(crew, "_HEAVY_RESUMED", 10)
+    monkeypatch.setattr(crew, "_BIG", 32)
+    monkeypatch.setattr(crew, "_BIG_RESUMED", 32)
+    monkeypatch.setattr(crew, "_HEAVY_RESUMED_AT_ONCE", 64)
+    source, target = Mount("src", Streaming()), Mount("dst", Weighing())
+    tree = {f"f{number:02}": b"x" * sizes[number % len(sizes)] for number in range(60)}
+    fill(source, "", tree)
+    assert copied(source, target, concurrency=8, resume=True).copied == 60
+    assert content(target, "out") == tree
+    assert target.backend.most <= 64
+    assert 1 < target.backend.most_files <= files
+
+
 def test_a_heavy_file_that_is_more_than_all_may_be_goes_alone(monkeypatch):
     monkeypatch.setattr(crew, "_HEAVY", 10)
     monkeypatch.setattr(crew, "_HEAVY_AT_ONCE", 20)

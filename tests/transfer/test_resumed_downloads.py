@@ -74,6 +74,20 @@ def again(ground, expected=DATA, **options):
     return ground.proxy.passed - before
 
 
+def test_no_request_asks_for_so_much_that_much_is_lost_at_a_kill(ground):
+    # What has been sent and was not read is lost, however much of it the system's buffers hold.
+    with ground.proxy.counting() as asked:
+        again(ground)
+    ranges = [
+        tuple(map(int, told.partition("=")[2].split("-")))
+        for each in asked
+        if each.method == "GET"
+        and (told := each.headers.get("x-ms-range") or each.headers.get("range"))
+    ]
+    assert sum(last + 1 - first for first, last in ranges) >= SIZE
+    assert max(last + 1 - first for first, last in ranges) <= 8 * MIB
+
+
 @pytest.fixture
 def half(ground):
     """How many bytes have come when it was interrupted in the middle."""

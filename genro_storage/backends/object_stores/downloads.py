@@ -127,16 +127,18 @@ def download(
     *,
     base: int | None = None,
     stop: int | None = None,
+    window: int = WINDOW,
 ) -> None:
     """Write all of ``body`` to ``sink``, from its byte ``base`` on, which is 0 for the first.
 
-    And what follows it up to the byte ``stop``, if that is given. ``base`` is where the body begins
-    by default. All of one content, or an error: ``OSError`` where it was replaced meanwhile,
+    And what follows it up to the byte ``stop``, if that is given, in requests of ``window`` bytes
+    at most. ``base`` is where the body begins by default. All of one content, or an error: ``OSError`` where it was replaced meanwhile,
     ``Unfit`` where the server does not do what resuming needs. An interrupt ends it at once; after
     that nothing is asked for, and ``sink`` must refuse what was on its way.
     """
     first = body.start if base is None else base
-    _Download(body, again, sink, bounds, first, body.stop if stop is None else stop).run(body)
+    last = body.stop if stop is None else stop
+    _Download(body, again, sink, bounds, first, last, window).run(body)
 
 
 class _Download:
@@ -148,6 +150,7 @@ class _Download:
         bounds: Bounds,
         base: int,
         stop: int,
+        window: int,
     ) -> None:
         self._again = again
         self._sink = sink
@@ -160,6 +163,7 @@ class _Download:
         #: What nobody brings yet: all from here on, and windows that somebody could not open.
         self._next = body.stop
         self._stop = stop
+        self._window = window
         self._returned: list[tuple[int, int]] = []
         self._changed = threading.Condition()
         self._lanes: list[_Lane] = []
@@ -258,7 +262,9 @@ class _Download:
         left = self._stop - self._next
         if left <= 0:
             return None
-        size = WINDOW if lanes == 1 else min(_SHARED, max(_SMALLEST, left // (2 * lanes)))
+        size = self._window
+        if lanes > 1:
+            size = min(size, _SHARED, max(_SMALLEST, left // (2 * lanes)))
         start = self._next
         self._next = min(start + size, self._stop)
         return start, self._next

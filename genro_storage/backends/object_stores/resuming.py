@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from ..remote import repeated
-from .downloads import WINDOW, download
+from .downloads import download
 from .engine import Unfit
 from .reader import PIECE
 from .reading import StoreReading
@@ -23,6 +23,9 @@ __all__ = ["StoreResuming", "compared", "fill_gaps"]
 
 #: Bytes that are asked for to learn what there is.
 _LOOK = 1
+#: And those that a connection asks for at a time. What the server has sent and nobody has read is
+#: lost at a kill, and the system's buffers hold tens of MiB of it where this machine is busy.
+_WINDOW = 8 * 1024 * 1024
 
 
 def compared(
@@ -43,9 +46,9 @@ def fill_gaps(
 ) -> None:
     """Fetch into ``sink`` what ``target`` misses of the content that ``pin`` names."""
     for start, end in target.missing():
-        first = min(start + WINDOW, end)
+        first = min(start + _WINDOW, end)
         body = repeated(bounds, lambda _, at=start, stop=first: again(at, stop, pin))  # type: ignore[misc]
-        download(body, again, sink, bounds, base=0, stop=end)
+        download(body, again, sink, bounds, base=0, stop=end, window=_WINDOW)
 
 
 class StoreResuming(StoreReading):

@@ -45,6 +45,8 @@ _SURROGATE = 0x2000_0000
 _LOST = frozenset((0xC000_00C9, 0xC000_0203, 0xC000_035C, 0xC000_020C, 0xC000_020D))
 #: Seconds to wait for others to close a file, at most; what Windows itself does is less.
 PATIENCE = 5.0
+#: How often a file is looked at again that was being deleted a moment ago.
+_DOUBTED = 4
 _REPARSE: int = FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT
 _IS_DIRECTORY: int = FileAttributes.FILE_ATTRIBUTE_DIRECTORY
 
@@ -189,12 +191,20 @@ class SmbShare:
         waited for. Samba removes by its name, and so would remove what is put there meanwhile.
         """
         deadline = time.monotonic() + min(PATIENCE, self._bounds.timeout)
+        # Between the last reader's going and the removal Samba shows the file once more, for a
+        # moment in which nothing is pending: it is there only if it stays.
+        doubted = 0
         while True:
             try:
-                return self.info(path)
+                found = self.info(path)
+                if not doubted:
+                    return found
+                doubted -= 1
+                pause()
             except ObjectNameNotFound:
                 return None
             except DeletePending:
+                doubted = _DOUBTED
                 if time.monotonic() > deadline:
                     raise PermissionError(
                         errno.EACCES,

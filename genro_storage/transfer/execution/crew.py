@@ -34,7 +34,8 @@ _HEAVY_AT_ONCE = 128 * 1024 * 1024
 #: The same where a kill is to be made good: what was under way then has to be sent again. A large
 #: file has a few small parts under way, and one is enough for a line that loses connections.
 _BIG_RESUMED = 20 * 1024 * 1024
-_HEAVY_RESUMED = 32 * 1024 * 1024
+_HEAVY_RESUMED = 128 * 1024
+_HEAVY_RESUMED_AT_ONCE = 28 * 1024 * 1024
 #: How many small files a thread takes at once at most, and for how long that may be enough work.
 #: Where their own work is what takes the time, the most are taken.
 _MOST = 32
@@ -67,17 +68,22 @@ class _Task(NamedTuple):
 
 
 class _Room(NamedTuple):
-    """How many large files may be under way, for how many bytes each counts, and bytes in all."""
+    """How many large files may be under way, for how many bytes each counts, and bytes in all.
+
+    Files of more than ``heavy`` bytes are those that are handed out one by one, and counted.
+    """
 
     big: int
     counts: int
+    heavy: int
     bytes: int
 
 
 def _room(to_resume: bool) -> _Room:
     if to_resume:
-        return _Room(1, _BIG_RESUMED, _HEAVY_RESUMED)
-    return _Room(_BIG_AT_ONCE, _BIG, _HEAVY_AT_ONCE)
+        heavy = min(_HEAVY_RESUMED, _BIG)
+        return _Room(1, _BIG_RESUMED, heavy, _HEAVY_RESUMED_AT_ONCE)
+    return _Room(_BIG_AT_ONCE, _BIG, min(_HEAVY, _BIG), _HEAVY_AT_ONCE)
 
 
 class _Portion(NamedTuple):
@@ -261,7 +267,7 @@ class Crew:
             if action is None:
                 self._exhausted = True
                 break
-            if weight := _weight(action):
+            if weight := self._weight(action):
                 (self._big if weight > _BIG else self._heavy).append(action)
             elif action.__class__ is CompareFile:
                 self._compared.append(action)
@@ -309,7 +315,7 @@ class Crew:
         waiting = self._big if self._big and self._big_under_way < self._room.big else self._heavy
         if not waiting:
             return None
-        fits = self._bytes_under_way + self._counted(_weight(waiting[0])) <= self._room.bytes
+        fits = self._bytes_under_way + self._counted(self._weight(waiting[0])) <= self._room.bytes
         return waiting if fits or not self._bytes_under_way else None
 
     def _hand_out_heavy(self) -> bool:
@@ -317,11 +323,16 @@ class Crew:
         if waiting is None:
             return False
         action = waiting.popleft()
-        weight = _weight(action)
+        weight = self._weight(action)
         self._give(_Task([action], "heavy", weight))
         self._big_under_way += weight > _BIG
         self._bytes_under_way += self._counted(weight)
         return True
+
+    def _weight(self, action: Action) -> int:
+        """The bytes of a heavy file; 0 for a small one, and for what is no file."""
+        size = action.source.size or 0 if isinstance(action, WITH_CONTENT) else 0
+        return size if size > self._room.heavy else 0
 
     def _counted(self, weight: int) -> int:
         """The bytes of a heavy file that are under way at a time."""
@@ -414,9 +425,3 @@ class Crew:
     def _note_left(self) -> None:
         """Say what is still under way, now that nobody waits for it any longer."""
         self._transfer.left_behind.extend(list(self._now.values()))
-
-
-def _weight(action: Action) -> int:
-    """The bytes of a heavy file; 0 for a small one, and for what is no file."""
-    size = action.source.size or 0 if isinstance(action, WITH_CONTENT) else 0
-    return size if size > min(_HEAVY, _BIG) else 0
