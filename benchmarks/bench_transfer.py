@@ -371,6 +371,7 @@ def local_trees(race: Race) -> None:
             # Every run has a target of its own, and none is removed meanwhile: ext4 is slow for
             # seconds after that.
             contestants = {name: functools.partial(go, name) for name in names}
+            contestants["(a loop of Python, for scale)"] = count_up
             medians = compare(title, contestants, rounds=race.rounds, warm=race.warm)
             race.goals.ratio(title, medians, [CP], 1.0, allowance=0.1)
             for path in used:
@@ -387,6 +388,15 @@ def local_trees(race: Race) -> None:
             whole = f"{title}, nothing changed, skip=size"
             medians = compare(whole, contestants, rounds=race.rounds, warm=race.warm)
             race.goals.ratio(whole, medians, [RCLONE], 1.0)
+
+
+def count_up() -> None:
+    """Work of Python alone. Where neighbours share the core it takes up to twice as long, and so
+    does whatever is written in Python, while programs that mostly call the system hardly notice.
+    """
+    total = 0
+    for number in range(500_000):
+        total += number
 
 
 def merge(race: Race) -> None:
