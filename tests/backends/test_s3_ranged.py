@@ -221,8 +221,8 @@ def test_a_silence_in_the_middle_is_tried_again_or_told(moto_server: Moto, tmp_p
         with mounted(config) as node:
             node.write_bytes(DATA)
         told: list[BaseException] = []
-        with mounted(config, timeout=0.5, retries=1) as node, hearing_retries(told.append):
-            proxy.after(5 * MIB, lambda: time.sleep(1.5))
+        with mounted(config, timeout=2, retries=1) as node, hearing_retries(told.append):
+            proxy.after(5 * MIB, lambda: time.sleep(5))
             assert fetched(node, tmp_path) == DATA
         assert [isinstance(each, TimeoutError) for each in told] == [True]
         with mounted(config, timeout=0.5) as node:
@@ -240,9 +240,9 @@ def test_a_server_that_is_silent_before_it_answers(
     tmp_path: Path,
     number: int,
 ) -> None:
-    scripted_store.once(number, lambda _: time.sleep(1.5))
+    scripted_store.once(number, lambda _: time.sleep(5))
     with (
-        scripted(scripted_server, timeout=0.5) as node,
+        scripted(scripted_server, timeout=2) as node,
         pytest.raises(StorageTimeoutError, match="store:"),
     ):
         fetched(node, tmp_path)

@@ -345,7 +345,7 @@ def single_sshd(tmp_path_factory):
 def test_a_broken_session_makes_room_for_another_although_a_stream_is_open(single_sshd, here):
     (here / "a.bin").write_bytes(bytes(8 * MIB))
     with (
-        mounted(single_sshd.mount(here), timeout=1, retries=0) as node,
+        mounted(single_sshd.mount(here), timeout=4, retries=0) as node,
         (node / "a.bin").open("rb") as stream,
     ):
         stream.read(10)

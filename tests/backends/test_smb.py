@@ -556,7 +556,7 @@ def held(server: Samba, path: str, *, sharing: int):
 
 def test_a_file_that_another_program_keeps_for_itself(samba, storage, place):
     (samba.data / place / "a.txt").write_bytes(b"x")
-    storage.add_mount({"name": "mine", **samba.mount(path=place, timeout=1, retries=0)})
+    storage.add_mount({"name": "mine", **samba.mount(path=place, timeout=4, retries=0)})
     node = storage.node("mine:a.txt")
     with held(samba, f"{place}/a.txt", sharing=0), within(30):
         refused(StoragePermissionError, node.read_bytes, "mine:a.txt", "another program")
@@ -602,7 +602,7 @@ def test_silence_in_the_middle_is_an_error(samba, storage, place, tmp_path, verb
         (samba.data / place / f"a name that takes its place {number}").touch()
     (tmp_path / "local").write_bytes(data)
     with Cable(samba.port) as cable:
-        options = {"path": place, "port": cable.port, "timeout": 1, "retries": 0}
+        options = {"path": place, "port": cable.port, "timeout": 3, "retries": 0}
         storage.add_mount({"name": "wired", **samba.mount(**options)})
         node = storage.node("wired:big.bin")
         assert node.exists
@@ -647,13 +647,13 @@ def test_a_line_that_is_slow_is_not_silent(samba, storage, place):
     data = os.urandom(2 * MIB)
     (samba.data / place / "big.bin").write_bytes(data)
     with _SlowLine(samba.port) as cable:
-        options = {"path": place, "port": cable.port, "timeout": 1, "retries": 0}
+        options = {"path": place, "port": cable.port, "timeout": 2, "retries": 0}
         storage.add_mount({"name": "wired", **samba.mount(**options)})
         node = storage.node("wired:big.bin")
         started = time.monotonic()
         with node.open("rb") as stream:
             assert stream.read() == data
-        assert time.monotonic() - started > 4 * options["timeout"]
+        assert time.monotonic() - started > 3 * options["timeout"]
         storage.close()
 
 

@@ -103,7 +103,7 @@ def test_what_was_longer_is_cut(samba, storage, place, tmp_path):
 def test_a_rename_whose_answer_is_lost_is_done(samba, storage, place):
     """The content is there once, under its name, and nothing beside it."""
     with Cable(samba.port) as cable:
-        options = {"path": place, "port": cable.port, "timeout": 1, "retries": 2}
+        options = {"path": place, "port": cable.port, "timeout": 4, "retries": 2}
         storage.add_mount({"name": "wired", **samba.mount(**options)})
         node = storage.node("wired:a.txt")
         node.write_bytes(b"old")
@@ -134,7 +134,7 @@ def test_a_rename_whose_answer_is_lost_is_done(samba, storage, place):
 
 def test_an_addition_that_fails_leaves_no_file_that_was_not_there(samba, storage, place):
     with Cable(samba.port) as cable:
-        options = {"path": place, "port": cable.port, "timeout": 1, "retries": 0}
+        options = {"path": place, "port": cable.port, "timeout": 4, "retries": 0}
         storage.add_mount({"name": "wired", **samba.mount(**options)})
         backend = storage.node("wired:")._mount.bind()._at("")[0]
         assert not storage.node("wired:new.txt").exists
@@ -157,7 +157,7 @@ def test_a_close_that_nobody_confirms_is_no_success(samba, storage, place, tmp_p
     """Only after it the server has surely taken all that was written."""
     (tmp_path / "local").write_bytes(bytes(MIB + 1))
     with Cable(samba.port) as cable:
-        options = {"path": place, "port": cable.port, "timeout": 1, "retries": 0}
+        options = {"path": place, "port": cable.port, "timeout": 4, "retries": 0}
         storage.add_mount({"name": "wired", **samba.mount(**options)})
         node = storage.node("wired:a.bin")
         assert not node.exists

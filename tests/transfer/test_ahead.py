@@ -241,7 +241,7 @@ def test_without_anything_better_there_is_none():
 @pytest.mark.services
 def test_a_server_that_falls_silent_is_waited_for_once(moto_server):
     """Not for each file in turn, before anybody hears of it."""
-    config = {**moto_server.mount(), "timeout": 1, "retries": 0}
+    config = {**moto_server.mount(), "timeout": 4, "retries": 0}
     with Proxy(moto_server.port) as proxy, StorageManager() as storage:
         storage.add_mount({"name": "far", **config, "endpoint_url": proxy.url})
         paths = [f"f{number}" for number in range(9)]
@@ -262,7 +262,7 @@ def test_a_server_that_falls_silent_is_waited_for_once(moto_server):
         assert come.have_come
         assert [end().data for end in come.ends] == [path.encode() for path in paths]
         storage.node("far:f2").delete()
-        proxy.gate = lambda asked: time.sleep(3) if asked.path.endswith("f4") else None
+        proxy.gate = lambda asked: time.sleep(9) if asked.path.endswith("f4") else None
         with proxy.counting() as asked:
             come = run()
         assert not come.have_come
