@@ -163,9 +163,8 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     from genro_storage.backends.object_stores import downloads, onward, resuming
     from genro_storage.backends.s3 import fast, fast_stream
 
-    for module in (downloads, onward, fast, fast_stream):
+    for module in (downloads, onward, resuming, fast, fast_stream):
         monkeypatch.setattr(module, "WINDOW", 2 * MIB)
-    monkeypatch.setattr(resuming, "_WINDOW", 2 * MIB)
 
 
 @contextlib.contextmanager

@@ -132,9 +132,10 @@ def download(
     """Write all of ``body`` to ``sink``, from its byte ``base`` on, which is 0 for the first.
 
     And what follows it up to the byte ``stop``, if that is given, in requests of ``window`` bytes
-    at most (by default ``WINDOW``). ``base`` is where the body begins by default. All of one content, or an error: ``OSError`` where it was replaced meanwhile,
-    ``Unfit`` where the server does not do what resuming needs. An interrupt ends it at once; after
-    that nothing is asked for, and ``sink`` must refuse what was on its way.
+    at most (by default ``WINDOW``). ``base`` is where the body begins by default. All of one
+    content, or an error: ``OSError`` where it was replaced meanwhile, ``Unfit`` where the server
+    does not do what resuming needs. An interrupt ends it at once; after that nothing is asked for,
+    and ``sink`` must refuse what was on its way.
     """
     first = body.start if base is None else base
     last = body.stop if stop is None else stop

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from ..remote import repeated
-from .downloads import download
+from .downloads import WINDOW, download
 from .engine import Unfit
 from .reader import PIECE
 from .reading import StoreReading
@@ -23,9 +23,11 @@ __all__ = ["StoreResuming", "compared", "fill_gaps"]
 
 #: Bytes that are asked for to learn what there is.
 _LOOK = 1
-#: And those that a connection asks for at a time. What the server has sent and nobody has read is
-#: lost at a kill, and the system's buffers hold tens of MiB of it where this machine is busy.
+#: And those that a connection asks for at a time, at least. What the server has sent and nobody has
+#: read is lost at a kill, and the system's buffers hold tens of MiB of it where this machine is busy.
+#: Of a larger content a larger part may be: on a long line every request takes its time.
 _WINDOW = 8 * 1024 * 1024
+_PARTS = 16
 
 
 def compared(
@@ -45,10 +47,13 @@ def fill_gaps(
     target: Missing, sink: PositionedSink, again: Ranges, pin: str, bounds: Bounds
 ) -> None:
     """Fetch into ``sink`` what ``target`` misses of the content that ``pin`` names."""
-    for start, end in target.missing():
-        first = min(start + _WINDOW, end)
+    gaps = target.missing()
+    length = max((end for _, end in gaps), default=0)
+    window = min(max(_WINDOW, length // _PARTS), WINDOW)
+    for start, end in gaps:
+        first = min(start + window, end)
         body = repeated(bounds, lambda _, at=start, stop=first: again(at, stop, pin))  # type: ignore[misc]
-        download(body, again, sink, bounds, base=0, stop=end, window=_WINDOW)
+        download(body, again, sink, bounds, base=0, stop=end, window=window)
 
 
 class StoreResuming(StoreReading):

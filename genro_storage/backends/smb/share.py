@@ -45,8 +45,8 @@ _SURROGATE = 0x2000_0000
 _LOST = frozenset((0xC000_00C9, 0xC000_0203, 0xC000_035C, 0xC000_020C, 0xC000_020D))
 #: Seconds to wait for others to close a file, at most; what Windows itself does is less.
 PATIENCE = 5.0
-#: How often a file is looked at again that was being deleted a moment ago.
-_DOUBTED = 4
+#: Seconds for which a file is doubted that was being deleted a moment ago.
+_DOUBTED = 0.25
 _REPARSE: int = FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT
 _IS_DIRECTORY: int = FileAttributes.FILE_ATTRIBUTE_DIRECTORY
 
@@ -193,18 +193,17 @@ class SmbShare:
         deadline = time.monotonic() + min(PATIENCE, self._bounds.timeout)
         # Between the last reader's going and the removal Samba shows the file once more, for a
         # moment in which nothing is pending: it is there only if it stays.
-        doubted = 0
+        doubted = 0.0
         while True:
             try:
                 found = self.info(path)
-                if not doubted:
+                if time.monotonic() >= doubted:
                     return found
-                doubted -= 1
                 pause()
             except ObjectNameNotFound:
                 return None
             except DeletePending:
-                doubted = _DOUBTED
+                doubted = time.monotonic() + _DOUBTED
                 if time.monotonic() > deadline:
                     raise PermissionError(
                         errno.EACCES,

@@ -10,9 +10,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-from ..planning.actions import WITH_CONTENT, CompareFile
+from ..planning.actions import CompareFile
 from .load import LOOK, Load
 from .together import write_together
+from .weighed import HEAVY, Weighed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,19 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FEW", "GOODBYE", "Crew"]
 
-#: Bytes of the files of which only a few are under way at once: each goes in parts, several at a
-#: time, whose sum is what is in memory, and no more than so many bytes.
-_BIG = 32 * 1024 * 1024
-_BIG_AT_ONCE = 2
-#: Bytes of the files that are handed out one by one, and how many bytes of those are under way at
-#: a time: the clients of some stores hold all of such a file.
-_HEAVY = 1024 * 1024
-_HEAVY_AT_ONCE = 128 * 1024 * 1024
-#: The same where a kill is to be made good: what was under way then has to be sent again. A large
-#: file has a few small parts under way, and one is enough for a line that loses connections.
-_BIG_RESUMED = 20 * 1024 * 1024
-_HEAVY_RESUMED = 128 * 1024
-_HEAVY_RESUMED_AT_ONCE = 28 * 1024 * 1024
 #: How many small files a thread takes at once at most, and for how long that may be enough work.
 #: Where their own work is what takes the time, the most are taken.
 _MOST = 32
@@ -50,40 +38,21 @@ _OTHERS = 0.75
 #: After how many seconds of waiting in a row it is not they who were waited for.
 _PATIENCE = 0.25
 _ANY_TIME = contextlib.nullcontext()
-#: How many actions may wait for their turn behind large files.
+#: How many actions may wait for their turn.
 _PATIENT = 1000
 #: Seconds to wait for what is under way, when somebody has interrupted the copy.
 GOODBYE = 2.0
 
 
-_Kind = Literal["small", "compared", "heavy"]
+_Kind = Literal["small", "compared", "weighed"]
 
 
 class _Task(NamedTuple):
-    """What a thread is given: small files, or a single heavy one, of ``weight`` bytes."""
+    """What a thread is given: small files, or a single one of ``weight`` bytes."""
 
     actions: list[Action]
     kind: _Kind = "small"
     weight: int = 0
-
-
-class _Room(NamedTuple):
-    """How many large files may be under way, for how many bytes each counts, and bytes in all.
-
-    Files of more than ``heavy`` bytes are those that are handed out one by one, and counted.
-    """
-
-    big: int
-    counts: int
-    heavy: int
-    bytes: int
-
-
-def _room(to_resume: bool) -> _Room:
-    if to_resume:
-        heavy = min(_HEAVY_RESUMED, _BIG)
-        return _Room(1, _BIG_RESUMED, heavy, _HEAVY_RESUMED_AT_ONCE)
-    return _Room(_BIG_AT_ONCE, _BIG, min(_HEAVY, _BIG), _HEAVY_AT_ONCE)
 
 
 class _Portion(NamedTuple):
@@ -144,7 +113,7 @@ class Crew:
         #: How many threads there are by now, at most.
         self._active = size if begin_with is None else min(begin_with, size)
         self._transfer = transfer
-        self._room = _room(transfer.terms.resume)
+        self._weighed = Weighed(to_resume=transfer.terms.resume)
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._results = _Results()
         self._threads: list[threading.Thread] = []
@@ -162,10 +131,6 @@ class Crew:
         self._comparers = 0 if self._compares_itself else 1
         #: Seconds of the last comparisons, in which there was nothing but waiting.
         self._waited = 0.0
-        self._big_under_way = 0
-        self._bytes_under_way = 0
-        self._big: deque[Action] = deque()
-        self._heavy: deque[Action] = deque()
         self._exhausted = False
         self._is_dismissed = False
         #: By the identity of each thread that works, the file that it is at, and what it has done
@@ -213,9 +178,8 @@ class Crew:
         kind, weight = found.task.kind, found.task.weight
         is_own = kind == "compared" and not self._comparers  # counted with the thread's other work
         self._grow(0.0 if is_own else found.worked)
-        if kind == "heavy":
-            self._bytes_under_way -= self._counted(weight)
-            self._big_under_way -= weight > _BIG
+        if kind == "weighed":
+            self._weighed.has_ended(weight)
             return
         if kind == "compared":
             self._comparing -= 1
@@ -259,7 +223,7 @@ class Crew:
 
     def _hand_out(self, actions: Iterator[Action]) -> bool:
         """Give some thread something to do; False where there is nothing for now."""
-        if self._hand_out_heavy() or self._hand_out_compared(self._portion):
+        if self._hand_out_weighed() or self._hand_out_compared(self._portion):
             return True
         portion: list[Action] = []
         while len(portion) < self._portion and not (self._is_full() or self._is_awaited()):
@@ -267,27 +231,26 @@ class Crew:
             if action is None:
                 self._exhausted = True
                 break
-            if weight := self._weight(action):
-                (self._big if weight > _BIG else self._heavy).append(action)
+            if weight := self._weighed.weight(action):
+                self._weighed.add(action, weight)
             elif action.__class__ is CompareFile:
                 self._compared.append(action)
             else:
                 portion.append(action)
                 continue
-            if portion or self._next_heavy() or self._is_next_compared(self._portion):
+            if portion or self._weighed.has_next or self._is_next_compared(self._portion):
                 break
         if portion:
             self._give(_Task(portion))
             return True
-        return self._hand_out_heavy() or self._hand_out_compared(1)
+        return self._hand_out_weighed() or self._hand_out_compared(1)
 
     def _is_awaited(self) -> bool:
         """Whether something has come of what is under way, which is told before more is planned."""
         return self._under_way > 0 and len(self._results) > 0
 
     def _is_full(self) -> bool:
-        waiting = len(self._big) + len(self._heavy) + len(self._compared)
-        return self._exhausted or waiting >= _PATIENT
+        return self._exhausted or self._weighed.waiting + len(self._compared) >= _PATIENT
 
     def _is_next_compared(self, least: int) -> bool:
         if len(self._compared) < least:
@@ -309,34 +272,17 @@ class Crew:
         self._comparing += 1
         return True
 
-    def _next_heavy(self) -> deque[Action] | None:
-        """Where the heavy file is that may be begun now."""
-        # Big ones first: the others fill what those leave, and never keep them waiting.
-        waiting = self._big if self._big and self._big_under_way < self._room.big else self._heavy
-        if not waiting:
-            return None
-        fits = self._bytes_under_way + self._counted(self._weight(waiting[0])) <= self._room.bytes
-        return waiting if fits or not self._bytes_under_way else None
-
-    def _hand_out_heavy(self) -> bool:
-        waiting = self._next_heavy()
-        if waiting is None:
+    def _hand_out_weighed(self) -> bool:
+        found = self._weighed.take()
+        if found is None:
             return False
-        action = waiting.popleft()
-        weight = self._weight(action)
-        self._give(_Task([action], "heavy", weight))
-        self._big_under_way += weight > _BIG
-        self._bytes_under_way += self._counted(weight)
+        action, weight = found
+        try:
+            self._give(_Task([action], "weighed", weight))
+        except BaseException:
+            self._weighed.has_ended(weight)  # nobody does it
+            raise
         return True
-
-    def _weight(self, action: Action) -> int:
-        """The bytes of a heavy file; 0 for a small one, and for what is no file."""
-        size = action.source.size or 0 if isinstance(action, WITH_CONTENT) else 0
-        return size if size > self._room.heavy else 0
-
-    def _counted(self, weight: int) -> int:
-        """The bytes of a heavy file that are under way at a time."""
-        return self._room.counts if weight > _BIG else weight
 
     def _give(self, task: _Task) -> None:
         self._load.begin()
@@ -345,7 +291,7 @@ class Crew:
 
     def _start(self, task: _Task) -> None:
         # A large file mostly waits.
-        most = self._size if task.kind == "heavy" else self._active
+        most = self._size if task.weight > HEAVY else self._active
         if len(self._threads) < min(most, self._under_way + 1):
             self._start_thread()
         self._tasks.put(task)
