@@ -32,6 +32,7 @@ def run(script, *arguments):
 
 @pytest.mark.slow
 @pytest.mark.services
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("server", "needed", "peers"),
     [
@@ -58,6 +59,7 @@ LIBRARIES = "genro_storage,rclone,obstore,s3fs,boto3"
 
 @pytest.mark.slow
 @pytest.mark.services
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("server", "only", "peers", "rows"),
     [
