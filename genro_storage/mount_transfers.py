@@ -150,7 +150,7 @@ class MountTransfers(MountResuming):
     def copy_together(
         self,
         directory: str,
-        names: Iterable[str],
+        files: Iterable[FileInfo],
         target: MountTransfers,
         target_directory: str,
         sizes: list[int],
@@ -163,7 +163,7 @@ class MountTransfers(MountResuming):
         backend, real = self._at(directory)
         there, target_real = target._at(target_directory)
         with translating(lambda: self._way(directory, target, target_directory), "copying"):
-            there.copy_together(backend, real, names, target_real, sizes)
+            there.copy_together(backend, real, files, target_real, sizes)
 
     def write_together(
         self, directory: str, files: Iterable[tuple[str, bytes, Attributes]], sizes: list[int]

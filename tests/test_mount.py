@@ -107,7 +107,9 @@ DOORS = {
     "resume_download": lambda mount, here: mount.resume_download("p", None),
     "open_partial": lambda mount, here: mount.open_partial("p", None),
     "copy_listed": lambda mount, here: mount.copy_listed(FileInfo("p", "file"), mount, "q"),
-    "copy_together": lambda mount, here: mount.copy_together("p", ["n"], mount, "q", []),
+    "copy_together": lambda mount, here: mount.copy_together(
+        "p", [FileInfo("p/n", "file", 1, 1.0)], mount, "q", []
+    ),
     "write_together": lambda mount, here: mount.write_together("p", [], []),
     "folding": lambda mount, here: mount.folding("p"),
     "move": lambda mount, here: mount.move("p", mount, "q"),

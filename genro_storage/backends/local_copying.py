@@ -23,12 +23,13 @@ from .local_write import (
     link,
     unnamed,
 )
-from .temporary_names import is_temporary, refuse_temporary
+from .temporary_names import PREFIX, is_temporary, refuse_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from ..info import FileInfo
     from .base import Backend
 
 __all__ = ["LocalCopies"]
@@ -105,14 +106,25 @@ def _make_beside(there: int, numbers: int, name: str, fill: Callable[[int], int]
     return count
 
 
-def _copy_beside(here: int, there: int, numbers: int, name: str) -> int:
-    """The regular file ``name`` of one open directory to another, as ``_make_beside``; bytes."""
+def _copy_beside(here: int, there: int, numbers: int, name: str, told: FileInfo) -> int:
+    """The file ``name`` of one open directory to another, as ``_make_beside``; bytes.
+
+    ``SourceChangedError`` where it is not as a listing has told it.
+    """
+    size = told.size or 0
     source = os.open(name, READ, dir_fd=here)
     try:  # step by step, since a call more for each step of a small file is what one would notice
-        before = require_regular(source)
         made = os.open(".", _UNNAMED, 0o666, dir_fd=there)
         try:
-            count = _copy_all(source, before, made)
+            try:
+                count = os.copy_file_range(source, made, size)
+            except OSError:  # not from one file system to the other, say
+                count = _copy_all(source, require_regular(source), made)
+            found = os.fstat(source)
+            if count != size or found.st_size != size or found.st_mtime != told.mtime:
+                raise SourceChangedError("it is not what was listed")
+            os.fchmod(made, found.st_mode & 0o777)
+            os.utime(made, ns=(found.st_atime_ns, found.st_mtime_ns))
             os.link(str(made), name, src_dir_fd=numbers, dst_dir_fd=there, follow_symlinks=True)
         finally:
             os.close(made)
@@ -237,7 +249,7 @@ class LocalCopies(PartialFiles):
         self,
         origin: Backend,
         directory: str,
-        names: Iterable[str],
+        files: Iterable[FileInfo],
         target: str,
         sizes: list[int],
     ) -> None:
@@ -250,10 +262,11 @@ class LocalCopies(PartialFiles):
             here = _opened(stack, origin._real_directory(directory))
             there = _opened(stack, self._real_directory(target))
             numbers = _opened(stack, _NUMBERS)
-            for name in names:
-                if is_temporary(name):
+            for told in files:
+                name = told.path.rpartition("/")[2]
+                if name.startswith(PREFIX) and is_temporary(name):
                     return
-                sizes.append(_copy_beside(here, there, numbers, name))
+                sizes.append(_copy_beside(here, there, numbers, name, told))
 
     def write_together(
         self, directory: str, files: Iterable[tuple[str, bytes, Attributes]], sizes: list[int]

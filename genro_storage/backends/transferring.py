@@ -145,11 +145,14 @@ class TransferVerbs(ResumingVerbs):
         self,
         origin: Backend,
         directory: str,
-        names: Iterable[str],
+        files: Iterable[FileInfo],
         target: str,
         sizes: list[int],
     ) -> None:
         """Copy small files of ``directory`` of ``origin`` to ``target`` here, in their order.
+
+        They are given as a listing has told them, and are to be like that still: of their paths only
+        the names count.
 
         Each by a name that nothing has there, with its mode and time, whole or not at all; the
         bytes of each are added to ``sizes`` when it is there. It ends, and says nothing, before the

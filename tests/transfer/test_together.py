@@ -16,20 +16,17 @@ from pathlib import Path
 import pytest
 
 from genro_storage import StorageError, StorageManager, StoragePermissionError
-from genro_storage.backends import local_copying
 from genro_storage.backends.local import LocalBackend
 from genro_storage.backends.local_write import CAN_LINK
 from genro_storage.backends.memory import MemoryBackend
 from genro_storage.backends.temporary_names import numbered_name
-from genro_storage.exceptions import SourceChangedError
 from genro_storage.hearing import note_retry
-from genro_storage.info import Attributes, Coming
+from genro_storage.info import Attributes, Coming, FileInfo
 from genro_storage.mount import Mount
 from genro_storage.mount_transfers import MountTransfers
 from genro_storage.transfer import Place, ThreadedExecutor, plan_copy
 from genro_storage.transfer.events import FileDone, FileStarted
-from genro_storage.transfer.execution import crew
-from genro_storage.transfer.execution.ahead import Ahead
+from genro_storage.transfer.execution import crew, together
 from genro_storage.transfer.execution.execute import Transfer
 
 pytestmark = pytest.mark.skipif(not CAN_LINK, reason="files without a name are Linux's")
@@ -76,13 +73,23 @@ def calls(monkeypatch):
     found: list[int] = []
     copy_together = MountTransfers.copy_together
 
-    def counting(self, directory, names, target, target_directory, sizes):
+    def counting(self, directory, files, target, target_directory, sizes):
         try:
-            copy_together(self, directory, names, target, target_directory, sizes)
+            copy_together(self, directory, files, target, target_directory, sizes)
         finally:
             found.append(len(sizes))
 
     monkeypatch.setattr(MountTransfers, "copy_together", counting)
+    return found
+
+
+def told(directory: Path, *names: str) -> list[FileInfo]:
+    """As a listing of it has these files, or would have them."""
+    found = []
+    for name in names:
+        path = directory / name
+        size, mtime = (path.stat().st_size, path.stat().st_mtime) if path.exists() else (3, 1.0)
+        found.append(FileInfo(f"some/where/{name}", "file", size, mtime))
     return found
 
 
@@ -100,11 +107,11 @@ def tree(root: Path) -> dict[str, tuple[object, ...]]:
 
 def test_a_tree_is_copied_in_few_calls(ends, place, calls, monkeypatch):
     report = copied(ends)
-    assert calls == [30, 30, 32, 8]
+    assert calls == [30, 30, 40]
     assert tree(place / "to") == tree(place / "src")
     monkeypatch.setattr(Transfer, "may_copy_together", False)
     other = copied(ends, ends[1] / "other")
-    assert len(calls) == 4
+    assert len(calls) == 3
     assert tree(place / "to/other") == tree(place / "src")
     assert (report.copied, report.bytes_copied) == (other.copied, other.bytes_copied)
     assert report.copied == 100
@@ -152,24 +159,24 @@ def test_one_that_cannot_be_copied_so_keeps_no_other_from_it(
     ends, place, calls, problem, monkeypatch
 ):
     odd = place / "src/f10.txt"
-    copy_unchanged = local_copying.copy_unchanged
+    copy_file_range = os.copy_file_range
     size = odd.stat().st_size
 
-    def meeting(source, before, target):
-        if before.st_size == size and problem == "changing":
-            monkeypatch.setattr(local_copying, "copy_unchanged", copy_unchanged)
-            raise SourceChangedError("the source changed while it was being copied")
-        if before.st_size == size and problem == "taken" and not (place / "to/f10.txt").exists():
+    def meeting(source, target, count):
+        if count == size and problem == "changing":
+            monkeypatch.setattr(os, "copy_file_range", copy_file_range)
+            os.utime(odd, (5, 5))
+        if count == size and problem == "taken" and not (place / "to/f10.txt").exists():
             (place / "to/f10.txt").write_bytes(b"another writer's")
             (place / "to/f10.txt").chmod(0o640 + 10 % 8)  # which the new content keeps
         if problem == "pipe" and not stat.S_ISFIFO(os.lstat(odd).st_mode):
             odd.unlink()
             os.mkfifo(odd)
-        return copy_unchanged(source, before, target)
+        return copy_file_range(source, target, count)
 
-    monkeypatch.setattr(local_copying, "copy_unchanged", meeting)
+    monkeypatch.setattr(os, "copy_file_range", meeting)
     report = copied(ends, on_error="collect")
-    assert calls == [30, 30, 10, 21, 8]
+    assert calls == [30, 30, 10, 29]
     if problem == "pipe":
         assert (report.copied, report.failed) == (99, 1)
         assert not (place / "to/f10.txt").exists()
@@ -202,7 +209,7 @@ def interrupt(monkeypatch, owner, name, at):
 
 
 def test_what_an_interrupt_left_is_told(ends, place, monkeypatch):
-    interrupt(monkeypatch, local_copying, "copy_unchanged", 50)
+    interrupt(monkeypatch, os, "copy_file_range", 50)
     with pytest.raises(KeyboardInterrupt) as caught:
         copied(ends)
     assert "49 copied" in caught.value.__notes__[-1]
@@ -210,7 +217,7 @@ def test_what_an_interrupt_left_is_told(ends, place, monkeypatch):
 
 
 def test_an_interrupt_while_results_are_noted_leaves_none_out(ends, place, monkeypatch):
-    interrupt(monkeypatch, Ahead, "forget", 3)
+    interrupt(monkeypatch, together, "CopyResult", 3)
     with pytest.raises(KeyboardInterrupt) as caught:
         copied(ends)
     there = len(tree(place / "to"))
@@ -270,7 +277,7 @@ def test_nothing_stays_open_where_closing_fails(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "close", failing)
-        backend.copy_together(backend, "here", ["a"], "there", [])
+        backend.copy_together(backend, "here", told(tmp_path / "here", "a"), "there", [])
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
@@ -282,16 +289,64 @@ def test_the_backend_leaves_nothing_open_and_knows_its_own(tmp_path):
     (tmp_path / "there").mkdir()
     backend, sizes = LocalBackend(tmp_path), []
     before = len(os.listdir("/proc/self/fd"))
-    backend.copy_together(backend, "here", ["a", "missing", "b"], "there", sizes)
+    listed = told(tmp_path / "here", "a", "missing", "b")
+    backend.copy_together(backend, "here", listed, "there", sizes)
     assert sizes == [3]
-    backend.copy_together(backend, "here", ["b"], "nowhere", sizes)
-    backend.copy_together(backend, "here", [HIDDEN], "there", sizes)
-    backend.copy_together(MemoryBackend(), "here", ["b"], "there", sizes)
-    LocalBackend(tmp_path, fsync=True).copy_together(backend, "here", ["b"], "there", sizes)
-    MemoryBackend().copy_together(backend, "here", ["b"], "there", sizes)
+    files = told(tmp_path / "here", "b")
+    backend.copy_together(backend, "here", files, "nowhere", sizes)
+    backend.copy_together(backend, "here", told(tmp_path / "here", HIDDEN), "there", sizes)
+    backend.copy_together(MemoryBackend(), "here", files, "there", sizes)
+    LocalBackend(tmp_path, fsync=True).copy_together(backend, "here", files, "there", sizes)
+    MemoryBackend().copy_together(backend, "here", files, "there", sizes)
     assert sizes == [3]
     assert os.listdir(tmp_path / "there") == ["a"]
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("change", ["longer", "shorter", "newer"])
+def test_what_is_not_as_it_was_listed_is_left_to_a_closer_look(tmp_path, change):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / "here" / name).write_bytes(name.encode() * 9)
+    listed, sizes = told(tmp_path / "here", "a", "b", "c"), []
+    if change == "newer":
+        os.utime(tmp_path / "here/b", (1, 1))
+    else:
+        (tmp_path / "here/b").write_bytes(b"b" * {"longer": 10, "shorter": 8}[change])
+        os.utime(tmp_path / "here/b", (listed[1].mtime, listed[1].mtime))
+    LocalBackend(tmp_path).copy_together(LocalBackend(tmp_path), "here", listed, "there", sizes)
+    assert sizes == [9]
+    assert os.listdir(tmp_path / "there") == ["a"]
+
+
+def test_what_changes_between_the_listing_and_the_copy_arrives_as_it_is(ends, place, monkeypatch):
+    copy_together = MountTransfers.copy_together
+
+    def late(self, directory, files, *rest):
+        (place / "src/f03.txt").write_bytes(b"changed meanwhile")
+        os.utime(place / "src/f03.txt", (9, 9))
+        copy_together(self, directory, files, *rest)
+
+    monkeypatch.setattr(MountTransfers, "copy_together", late)
+    copied(ends)
+    assert tree(place / "to") == tree(place / "src")
+    assert (place / "to/f03.txt").read_bytes() == b"changed meanwhile"
+
+
+def test_where_the_system_copies_nothing_by_itself_it_is_read_and_written(tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EXDEV, "another file system")
+
+    monkeypatch.setattr(os, "copy_file_range", refused)
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "here/a").write_bytes(b"aaa")
+    os.chmod(tmp_path / "here/a", 0o640)
+    backend, sizes = LocalBackend(tmp_path), []
+    backend.copy_together(backend, "here", told(tmp_path / "here", "a"), "there", sizes)
+    assert sizes == [3]
+    assert tree(tmp_path / "there") == tree(tmp_path / "here")
 
 
 def test_what_is_written_together_is_new_and_of_this_directory(tmp_path):
@@ -326,8 +381,8 @@ def test_a_link_on_the_way_that_leads_out_is_refused(tmp_path, tmp_path_factory)
     (tmp_path / "in/e/f").write_bytes(b"1")
     (tmp_path / "d").symlink_to(outside)
     backend, sizes = LocalBackend(tmp_path), []
-    backend.copy_together(backend, "in/e", ["f"], "d/e", sizes)
-    backend.copy_together(backend, "d/e", ["secret"], "in/e", sizes)
+    backend.copy_together(backend, "in/e", told(tmp_path / "in/e", "f"), "d/e", sizes)
+    backend.copy_together(backend, "d/e", told(outside / "e", "secret"), "in/e", sizes)
     for directory in ("d/e", "d"):
         with contextlib.suppress(OSError):
             backend.write_together(directory, [("f", b"1", Attributes())], sizes)
@@ -353,7 +408,8 @@ def test_a_backend_that_derives_from_the_local_one_is_asked_for_each_file(place,
         assert report.copied == 0
     assert tree(place / "to") == {}
     sizes = []
-    LocalBackend(place).copy_together(Careful(place / "src"), "", ["f00.txt"], "to", sizes)
+    files = told(place / "src", "f00.txt")
+    LocalBackend(place).copy_together(Careful(place / "src"), "", files, "to", sizes)
     assert sizes == []
 
 
@@ -399,14 +455,14 @@ def test_directories_of_one_file_do_not_end_it(place, calls):
     with StorageManager() as storage:
         storage.add_mount({"name": "m", "type": "local", "path": str(place)})
         assert copied((storage.node("m:src"), storage.node("m:to"))).copied == 112
-    assert calls == [30, 30, 32, 8]
+    assert calls == [30, 30, 40]
 
 
 def test_a_readonly_mount_says_so(tmp_path):
     (tmp_path / "a").write_bytes(b"a")
     mount = Mount("m", LocalBackend(tmp_path), permissions="readonly")
     with pytest.raises(StoragePermissionError):
-        mount.copy_together("", ["a"], mount, "to", [])
+        mount.copy_together("", told(tmp_path, "a"), mount, "to", [])
 
 
 # -- what has come from a store ---------------------------------------------------------------------

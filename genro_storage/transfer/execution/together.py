@@ -15,7 +15,7 @@ from .offering import joined
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-    from ...info import Attributes, Loaded
+    from ...info import Attributes, FileInfo, Loaded
     from ..planning.actions import Action
     from .execute import Transfer
 
@@ -24,7 +24,7 @@ __all__ = ["attempt_each", "write_together"]
 #: Bytes of the largest file: with a larger one, what each file costs by itself does not count.
 _SMALL = 64 * 1024
 #: How many files at a time: that is how far what has been told may be behind what is there.
-_MOST = 32
+_MOST = 128
 #: After how many calls in a row that made nothing it is not tried again: what is there already,
 #: say, and is to be replaced.
 _IN_VAIN = 8
@@ -117,59 +117,38 @@ class _Batch(ABC, Generic[Item]):
         actions: Sequence[Action],
         transfer: Transfer,
         done: Callable[[Done], object],
-        begin: Callable[[str], object] | None = None,
     ) -> None:
-        self._actions = actions
         self._done = done
-        self._begin = begin
-        #: What the backend has been given, with what was overcome for it.
-        self._offered: list[tuple[CopyFile, tuple[BaseException, ...]]] = []
         self._made = 0
+        self.actions: Sequence[Action] = actions
+        #: What the backend has been given, with what was overcome for it.
+        self.offered: list[tuple[CopyFile, tuple[BaseException, ...]]] = []
         #: Bytes of what it has made of that.
         self.sizes: list[int] = []
         self.transfer: Transfer = transfer
 
     def run(self) -> int:
         """How many were made, the first of them; with the next one there is a question."""
-        transfer, way = self.transfer, _way(self._actions[0])
+        transfer, way = self.transfer, _way(self.actions[0])
         if way is None or transfer.in_vain >= _IN_VAIN:
             return 0
         here, there = way
         try:
             with contextlib.suppress(Exception):  # each file says it of itself
-                self.call(here, transfer.target_path(there), self._items())
+                self.call(here, transfer.target_path(there), self.items())
         finally:
             try:
-                self._settle()
+                self.settle()
             finally:
-                self._settle()  # the rest, where an interrupt came into the middle
-        if self._offered:
+                self.settle()  # the rest, where an interrupt came into the middle
+        if self.offered:
             transfer.in_vain = 0 if self._made else transfer.in_vain + 1
         return self._made
 
-    def _items(self) -> Iterator[Item]:
-        """The next is looked at when it is asked for."""
-        begin, transfer = self._begin, self.transfer
-        for action in self._actions:
-            if begin is not None:
-                self._settle()
-            if transfer.is_stopping:
-                return
-            assert isinstance(action, CopyFile)
-            item, overcome = self.item(action)
-            if item is None:
-                return
-            if begin is not None:
-                begin(action.relpath)
-            self._offered.append((action, overcome))
-            yield item
-
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Say what has come of those that are there by now."""
-        forget = self.transfer.ahead.forget
         while self._made < len(self.sizes):
-            action, overcome = self._offered[self._made]
-            forget((action,))
+            action, overcome = self.offered[self._made]
             done = Done(action, CopyResult(None, self.sizes[self._made]), None, overcome)
             self._made += 1
             self._done(done)
@@ -179,19 +158,25 @@ class _Batch(ABC, Generic[Item]):
         """Make them in the directory ``there``; ``here`` is the source's."""
 
     @abstractmethod
-    def item(self, action: CopyFile) -> tuple[Item | None, tuple[BaseException, ...]]:
-        """What the call takes of a file, and what was overcome for it; None ends it."""
+    def items(self) -> Iterator[Item]:
+        """What the call takes of each file; the next is looked at when it is asked for."""
 
 
-class _Copying(_Batch[str]):
-    """Files of this machine, by their names."""
+class _Copying(_Batch["FileInfo"]):
+    """Files of this machine."""
 
-    def call(self, here: str, there: str, items: Iterator[str]) -> None:
+    def call(self, here: str, there: str, items: Iterator[FileInfo]) -> None:
         source, target = self.transfer.source.mount, self.transfer.target.mount
         source.copy_together(here, items, target, there, self.sizes)
 
-    def item(self, action: CopyFile) -> tuple[str | None, tuple[BaseException, ...]]:
-        return action.relpath.rpartition("/")[2], ()
+    def items(self) -> Iterator[FileInfo]:
+        transfer, offer = self.transfer, self.offered.append
+        for action in self.actions:
+            if transfer.is_stopping:
+                return
+            assert isinstance(action, CopyFile)
+            offer((action, ()))
+            yield action.source
 
 
 _File = tuple[str, bytes, "Attributes"]
@@ -200,15 +185,34 @@ _File = tuple[str, bytes, "Attributes"]
 class _Writing(_Batch[_File]):
     """What has come of a store."""
 
+    def __init__(
+        self,
+        actions: Sequence[Action],
+        transfer: Transfer,
+        done: Callable[[Done], object],
+        begin: Callable[[str], object],
+    ) -> None:
+        super().__init__(actions, transfer, done)
+        self._begin = begin
+
     def call(self, here: str, there: str, items: Iterator[_File]) -> None:  # noqa: ARG002 - it has come
         self.transfer.target.mount.write_together(there, items, self.sizes)
 
-    def item(self, action: CopyFile) -> tuple[_File | None, tuple[BaseException, ...]]:
-        found, overcome = self.transfer.ahead.look(action.source.path)
-        if found is None or _length(found) != action.source.size:
-            return None, overcome
-        name = action.relpath.rpartition("/")[2]
-        return (name, found.data, joined(action.source, found.attributes)), overcome
+    def items(self) -> Iterator[_File]:
+        ahead = self.transfer.ahead
+        for action in self.actions:
+            self.settle()
+            if self.transfer.is_stopping:
+                return
+            assert isinstance(action, CopyFile)
+            found, overcome = ahead.look(action.source.path)
+            if found is None or _length(found) != action.source.size:
+                return
+            self._begin(action.relpath)
+            self.offered.append((action, overcome))
+            name = action.relpath.rpartition("/")[2]
+            yield name, found.data, joined(action.source, found.attributes)
+            ahead.forget((action,))  # it is there
 
 
 def _length(found: Loaded) -> int:
