@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+import traceback
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["MIB", "Contestant", "compare", "machine", "obey"]
 
 MIB = 1024 * 1024
+#: What a child says instead of its memory.
+_FAILED = "failed"
 
 
 def machine() -> str:
@@ -92,7 +95,7 @@ class Contestant:
         process.stdin.write(json.dumps([step, arguments]) + "\n")
         process.stdin.flush()
         line = process.stdout.readline()
-        if not line:
+        if not line.strip().removeprefix(_FAILED):
             raise RuntimeError(f"{self.name} has failed in {step}; why stands above")
         self.peak = float(line)
 
@@ -114,5 +117,10 @@ def obey(worker: object, *, whose: int = resource.RUSAGE_SELF) -> None:
     unit = MIB if sys.platform == "darwin" else 1024
     for line in sys.stdin:
         step, arguments = json.loads(line)
-        getattr(worker, step)(**arguments)
+        try:
+            getattr(worker, step)(**arguments)
+        except Exception:
+            traceback.print_exc()
+            print(_FAILED, flush=True)
+            continue
         print(resource.getrusage(whose).ru_maxrss / unit, flush=True)
