@@ -11,10 +11,14 @@ import pytest
 from genro_storage import StorageManager
 from genro_storage.transfer import ShardedExecutor
 
-pytestmark = [pytest.mark.slow, pytest.mark.services]
-
 #: Set it to 20000 for the full measure; the way is the same.
 FILES = int(os.environ.get("GENRO_STORAGE_TEST_SHARDED_FILES", "1500"))
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.services,
+    pytest.mark.timeout(max(300, FILES // 10)),
+]
 
 
 @pytest.fixture(scope="module")
