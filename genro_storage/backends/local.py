@@ -30,7 +30,7 @@ from .local_write import (
     remove_stale,
 )
 from .spellings import nearest_directory
-from .temporary_names import PREFIX, is_temporary, refuse_temporary
+from .temporary_names import is_temporary, refuse_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -141,7 +141,7 @@ class LocalBackend(LocalCopies):
                     continue  # removed since the directory was read
                 mode = found.st_mode
                 if st.S_ISREG(mode):
-                    if name.startswith(PREFIX) and is_temporary(name):
+                    if is_temporary(name):
                         continue
                     yield FileInfo(above + name, "file", found.st_size, found.st_mtime)
                 elif st.S_ISDIR(mode):

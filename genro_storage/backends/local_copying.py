@@ -23,7 +23,7 @@ from .local_write import (
     link,
     unnamed,
 )
-from .temporary_names import PREFIX, is_temporary, refuse_temporary
+from .temporary_names import is_temporary, refuse_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -119,7 +119,8 @@ def _copy_beside(here: int, there: int, numbers: int, name: str, told: FileInfo)
             try:
                 count = os.copy_file_range(source, made, size)
             except OSError:  # not from one file system to the other, say
-                count = _copy_all(source, require_regular(source), made)
+                require_regular(source)
+                count = copy_content(source, made, size)
             found = os.fstat(source)
             if count != size or found.st_size != size or found.st_mtime != told.mtime:
                 raise SourceChangedError("it is not what was listed")
@@ -264,7 +265,7 @@ class LocalCopies(PartialFiles):
             numbers = _opened(stack, _NUMBERS)
             for told in files:
                 name = told.path.rpartition("/")[2]
-                if name.startswith(PREFIX) and is_temporary(name):
+                if is_temporary(name):
                     return
                 sizes.append(_copy_beside(here, there, numbers, name, told))
 

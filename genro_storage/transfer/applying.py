@@ -157,16 +157,11 @@ class Application:
         heard = self._on_file, self._on_skip, self._progress
         transfer.is_followed = any(each is not None for each in heard)
         running = executor.run(self._copies(kept), transfer)
-        is_told = transfer.is_followed or self._reporter is not None
-        count = self._tally.count
         with contextlib.ExitStack() as stack:
             if isinstance(running, Generator):
                 stack.callback(running.close)  # at once, also where a callback raises
             for done in running:
-                if is_told or done.error is not None:
-                    current = self._take(done, transfer, current, total)
-                else:
-                    count(done)
+                current = self._take(done, transfer, current, total)
 
     def _take(self, done: Done, transfer: Transfer, current: int, total: int) -> int:
         """Count and tell; how many files are done."""

@@ -277,11 +277,7 @@ class Crew:
         if found is None:
             return False
         action, weight = found
-        try:
-            self._give(_Task([action], "weighed", weight))
-        except BaseException:
-            self._weighed.has_ended(weight)  # nobody does it
-            raise
+        self._give(_Task([action], "weighed", weight))
         return True
 
     def _give(self, task: _Task) -> None:
