@@ -20,7 +20,7 @@ FILES = {f"f{number:02}": b"x" for number in range(40)}
 
 
 class Held(Streaming):
-    """One file is not written before somebody lets it be."""
+    """One file is not written before somebody lets it be, and none is before that one is begun."""
 
     def __init__(self):
         super().__init__()
@@ -30,6 +30,7 @@ class Held(Streaming):
         if path == "out/f01":
             self.has_begun.set()
             assert self.let.wait(30)
+        assert self.has_begun.wait(30)
         return super().write_bytes(path, data, **options)
 
 
@@ -46,7 +47,6 @@ def test_what_is_still_under_way_is_named(impatient, raised, pooled):
     fill(source, "", FILES)
 
     def give_up(_):
-        assert target.backend.has_begun.wait(30)
         raise raised("enough")
 
     before = set(threading.enumerate())
@@ -61,8 +61,9 @@ def test_what_is_still_under_way_is_named(impatient, raised, pooled):
         target.backend.let.set()
     for thread in set(threading.enumerate()) - before:
         thread.join(30)
-    assert notes[-1].endswith("may still arrive: dst:out/f01")
-    assert content(target, "out") == {**there, "f01": b"x"}  # and nothing else was begun
+    named = notes[-1].partition("may still arrive: dst:out/")[2].split(", dst:out/")
+    assert "f01" in named  # a busy machine may be at others still
+    assert content(target, "out") == {**there, **dict.fromkeys(named, b"x")}  # nothing else began
 
 
 def test_nothing_is_said_where_all_has_ended(impatient):

@@ -83,7 +83,7 @@ class SmbFiles(SmbShare):
             opened, _ = link.open(name, READ, options=NO_DIRECTORY, keep=True)
             return SmbReader(link, opened)
 
-        return self._do(path, step, lasting=True)
+        return self._do(path, step, lasting=True, doubting=True)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
         begin = start or 0
@@ -98,7 +98,7 @@ class SmbFiles(SmbShare):
             complete = begin + len(data) >= (size if end is None else min(end, size))
             return bytes(data) if complete else None
 
-        found = self._do(path, step)
+        found = self._do(path, step, doubting=True)
         if found is not None:
             return found
         # More than one piece, all of it through one handle: it may be replaced meanwhile.
@@ -215,7 +215,7 @@ class SmbFiles(SmbShare):
                 link.close_file(source)
 
         refuse(path2)
-        self._do(path1, step)
+        self._do(path1, step, doubting=True)
 
     # -- names --------------------------------------------------------------------------------
 

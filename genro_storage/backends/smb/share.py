@@ -114,10 +114,19 @@ class SmbShare:
             bounds=self._bounds,
         )
 
-    def _do(self, path: str, step: Callable[[Link, str], T], *, lasting: bool = False) -> T:
+    def _do(
+        self,
+        path: str,
+        step: Callable[[Link, str], T],
+        *,
+        lasting: bool = False,
+        doubting: bool = False,
+    ) -> T:
         """``step(link, the path as the protocol has it)``, with the patience that files need.
 
         ``lasting``: for a file that stays open while others may want to replace it.
+        ``doubting``: what is not found is asked for once more. Of a file that is just being
+        replaced, and so always there, Samba says now and then that it is not.
         """
         name = spelled(self._root, path)
         deadline = time.monotonic() + min(PATIENCE, self._bounds.timeout)
@@ -131,6 +140,9 @@ class SmbShare:
                     raise
                 pause()
             except SMBResponseException as error:
+                if doubting and isinstance(error, ObjectNameNotFound):
+                    doubting = False
+                    continue
                 if error.status in _LOST:
                     link.drop()
                     raise ConnectionResetError(errno.ECONNRESET, "the session has ended") from error
@@ -174,7 +186,7 @@ class SmbShare:
         """Whether the mount's root is there, a directory, and open to this user; raises if not."""
         self._do("", lambda link, name: link.open(name, READ, options=DIRECTORY))
 
-    def info(self, path: str) -> dict[str, Any]:
+    def info(self, path: str, *, doubting: bool = True) -> dict[str, Any]:
         def step(link: Link, name: str) -> dict[str, Any]:
             opened, _ = link.open(name, ATTRIBUTES, options=LINK_ITSELF)
             attributes = int(opened.file_attributes)
@@ -182,7 +194,7 @@ class SmbShare:
             size = int(opened.end_of_file)
             return _described(path, attributes, tag, size, written_of(opened))
 
-        return self._do(path, step)
+        return self._do(path, step, doubting=doubting)
 
     def look(self, path: str) -> dict[str, Any] | None:
         """``info``; None where only the last name is missing, and so its directory is there.
@@ -196,7 +208,8 @@ class SmbShare:
         doubted = 0.0
         while True:
             try:
-                found = self.info(path)
+                # Whoever takes it for missing replaces it, or is told by the renaming.
+                found = self.info(path, doubting=False)
                 if time.monotonic() >= doubted:
                     return found
                 pause()
