@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from typing import Any
 
 __all__ = ["Body"]
 
@@ -23,6 +24,13 @@ class Body(io.BytesIO):
         """The bytes themselves: aiohttp asks for their length, and would get it from a copy."""
         return memoryview(self._data)
 
-    def read(self, size: int | None = -1, /) -> bytes:
+    def read(self, size: int | None = -1, /) -> Any:
+        """The bytes themselves again, as a view of them.
+
+        All is read twice, for its digest and for the line, and a copy is a tenth of the work.
+        """
         self.taken = time.monotonic()
-        return super().read(size)
+        start = self.tell()
+        end = len(self._data) if size is None or size < 0 else min(start + size, len(self._data))
+        self.seek(max(start, end))
+        return memoryview(self._data)[start:end]
