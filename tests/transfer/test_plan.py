@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import pickle
 import tracemalloc
 
 import pytest
@@ -337,3 +339,19 @@ def test_an_unknown_strategy_suggests_the_nearest():
         StorageValueError, match="use one of never, exists, size, mtime, hash, custom"
     ):
         parse_strategy("zzz")
+
+
+@pytest.mark.parametrize("kind", [CopyFile, SkipFile])
+def test_the_values_of_a_plan_are_what_dataclasses_are(kind):
+    info = FileInfo("a", "file", 1)
+    made = kind(relpath="r", source=info, target=None, reason="why")
+    assert dataclasses.astuple(made)[0] == made.relpath == "r"
+    assert (made.source, made.target, made.reason) == (info, None, "why")
+    assert made == pickle.loads(pickle.dumps(made)) == kind("r", info, None, "why")
+    assert hash(made) == hash(kind("r", info, None, "why"))
+    assert made != dataclasses.replace(made, reason="another")
+    assert made not in [other("r", info, None, "why") for other in {CopyFile, SkipFile} - {kind}]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.relpath = "s"
+    with pytest.raises(TypeError, match=rf"{kind.__name__}\.__init__\(\) missing 1 .*'reason'"):
+        kind("r", info, None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from ...info import FileInfo
@@ -117,3 +117,29 @@ Action = (
     | DeleteFile
     | DeleteDirectory
 )
+
+
+def _hasten(kind: Any) -> None:
+    """Have values of a frozen class with these four fields made in half the time.
+
+    What ``dataclass`` writes looks each field up by its name, and there is one such value for each
+    file of a plan.
+    """
+    set_relpath, set_source, set_target, set_reason = (
+        getattr(kind, each.name).__set__ for each in fields(kind)
+    )
+
+    def __init__(  # noqa: N807 - that is what it becomes
+        self: Any, relpath: str, source: FileInfo, target: FileInfo | None, reason: str
+    ) -> None:
+        set_relpath(self, relpath)
+        set_source(self, source)
+        set_target(self, target)
+        set_reason(self, reason)
+
+    __init__.__qualname__ = f"{kind.__name__}.__init__"
+    kind.__init__ = __init__
+
+
+_hasten(CopyFile)
+_hasten(SkipFile)

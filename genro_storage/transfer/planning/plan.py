@@ -124,7 +124,10 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
             )
             continue
         if there.key < key:
-            yield from _pass(there, key, waiting)
+            if waiting or mirror:
+                yield from _pass(there, key, waiting)
+            else:
+                there.advance_to(key)
         if info.type == "directory":
             if there.key == key:
                 continue
@@ -155,7 +158,8 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
 def _pass(there: _Ordered, key: str, waiting: list[tuple[str, CopyFile]]) -> Iterator[Action]:
     """Step through the target up to ``key``, and settle what waited for that."""
     while there.key < key:
-        there.remember_file()
+        if not there.matched:
+            there.remember_file()
         if there.extras is not None and there.key:
             yield from there.extras.of(there)
         there.advance()
@@ -261,12 +265,19 @@ class _Ordered:
         self.key, self.relpath, self.info, self.matched = key, relpath, info, False
         return True
 
+    def advance_to(self, key: str) -> None:
+        """Step to the first entry that is not before ``key``."""
+        while self.key < key:
+            if not self.matched:
+                self.remember_file()
+            self.advance()
+
     def remember_file(self) -> None:
         """Keep the current entry, which the source lacks, in case its name is a directory there.
 
         Only names that start with each other can be in question at once, hence a short stack.
         """
-        if self.key and not self.matched and self.info.type != "directory":
+        if self.key and self.info.type != "directory":
             files = self._files
             while files and files[-1] < self.key:
                 files.pop()
