@@ -27,7 +27,8 @@ class Body(io.BytesIO):
     def read(self, size: int | None = -1, /) -> Any:
         """The bytes themselves again, as a view of them.
 
-        All is read twice, for its digest and for the line, and a copy is a tenth of the work.
+        All is read twice, for its digest and for the line, and a copy is a tenth of the work. (Of
+        the checksums that the SDK can make only awscrt's XXHASH takes no view; no mount asks for it.)
         """
         self.taken = time.monotonic()
         start = self.tell()
