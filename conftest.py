@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, settings
+
+# How fast a machine is just now says nothing about what it runs.
+settings.register_profile(
+    "patient",
+    parent=settings.default,
+    deadline=None,
+    suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.too_slow],
+)
+settings.load_profile("patient")
+
 pytest_plugins = [
     "tests.services.azure",
     "tests.services.certificates",

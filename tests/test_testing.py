@@ -16,7 +16,7 @@ from tests.support.broken_backends import FAULTS
 from tests.support.once import made_once
 
 # The module runs the suite in a process of its own.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = "tests/support/broken_backends.py"
@@ -37,7 +37,7 @@ def run_the_suite(work):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=1000,
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr

@@ -59,7 +59,7 @@ class Moto(Service):
         return {**super().environment(), "PYTHONWARNINGS": "ignore"}
 
     def is_ready(self) -> bool:
-        return _status(self.port, "GET", "/moto-api/") == 200
+        return _status(self.port, "GET", "/moto-api/", patience=5) == 200
 
     def populate(self) -> None:
         self.make_bucket(BUCKET)
@@ -123,8 +123,11 @@ def _mount(port: int, **more: Any) -> dict[str, Any]:
     }
 
 
-def _status(port: int, method: str, path: str, body: bytes = b"") -> int | None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+def _status(
+    port: int, method: str, path: str, body: bytes = b"", patience: float = 60
+) -> int | None:
+    # At the first request about a bucket moto imports what it needs, which a busy machine takes long for.
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience)
     with contextlib.closing(connection), contextlib.suppress(OSError):
         connection.request(method, path, body, {"Content-Length": str(len(body))})
         return connection.getresponse().status

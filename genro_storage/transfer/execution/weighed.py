@@ -37,7 +37,7 @@ class _Room(NamedTuple):
 _USUAL = _Room(2, 32 * _MIB, 128 * _MIB, HEAVY, 0)
 #: Where a kill is to be made good, what was under way then has to be sent again. A big file has a
 #: few small parts under way, and one such is enough for a line that loses connections.
-_RESUMED = _Room(1, 20 * _MIB, 28 * _MIB, 128 * _KIB, 8 * _MIB)
+_RESUMED = _Room(1, 20 * _MIB, 20 * _MIB, 128 * _KIB, 4 * _MIB)
 
 
 class Weighed:
