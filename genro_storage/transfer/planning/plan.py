@@ -126,7 +126,7 @@ def plan_tree(  # noqa: PLR0915 - one pass over two listings, step by step
         if there.key < key:
             if waiting or mirror:
                 yield from _pass(there, key, waiting)
-            else:
+            else:  # nothing to say of what is passed, for which a generator would be made each time
                 there.advance_to(key)
         if info.type == "directory":
             if there.key == key:
