@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from ...hearing import hearing_retries, note_retry
-from ..planning.actions import CopyFile
+from ..planning.actions import WITH_CONTENT, CopyFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,13 +39,16 @@ class Ahead:
 
         Whether what is left to do waits for nobody but this machine.
         """
-        if not self._fetches or len(actions) < 2:
+        if not self._fetches:
             return False
         paths: list[str] = []
         for action in actions:
-            if not (isinstance(action, CopyFile) and 0 < (action.source.size or 0) <= _TINY):
+            if isinstance(action, CopyFile) and 0 < (action.source.size or 0) <= _TINY:
+                paths.append(action.source.path)
+            elif isinstance(action, WITH_CONTENT):
                 return False
-            paths.append(action.source.path)
+        if len(paths) < 2:
+            return False
         try:
             found = self._source.load_each(paths)
         except Exception:  # noqa: BLE001 - whatever it is, each file says it of itself
