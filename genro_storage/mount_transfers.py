@@ -166,16 +166,19 @@ class MountTransfers(MountResuming):
             there.copy_together(backend, real, files, target_real, sizes)
 
     def write_together(
-        self, directory: str, files: Iterable[tuple[str, bytes, Attributes]], sizes: list[int]
+        self,
+        directory: str,
+        files: Sequence[tuple[str, bytes, Attributes]],
+        arrived: Callable[[int], bool],
     ) -> None:
-        """Write small new files of one directory, as many as there are no questions about.
+        """Write small files of one directory, as many as there are no questions about.
 
         See the verb of the backend; of the attributes, which are offered, it keeps what it can.
         """
         self.require_write(directory)
         backend, real = self._at(directory)
         with translating(lambda: self.label(directory), "writing"):
-            backend.write_together(real, files, sizes)
+            backend.write_together(real, files, arrived)
 
     def folding(self, path: str) -> Folding:
         """Which spellings of a name are one file in the directory ``path``, or where it will be.

@@ -110,7 +110,7 @@ DOORS = {
     "copy_together": lambda mount, here: mount.copy_together(
         "p", [FileInfo("p/n", "file", 1, 1.0)], mount, "q", []
     ),
-    "write_together": lambda mount, here: mount.write_together("p", [], []),
+    "write_together": lambda mount, here: mount.write_together("p", [], bool),
     "folding": lambda mount, here: mount.folding("p"),
     "move": lambda mount, here: mount.move("p", mount, "q"),
     "checksum": lambda mount, here: mount.checksum(FileInfo("p", "file")),

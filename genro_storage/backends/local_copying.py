@@ -26,7 +26,7 @@ from .local_write import (
 from .temporary_names import is_temporary, refuse_temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from ..info import FileInfo
@@ -270,7 +270,10 @@ class LocalCopies(PartialFiles):
                 sizes.append(_copy_beside(here, there, numbers, name, told))
 
     def write_together(
-        self, directory: str, files: Iterable[tuple[str, bytes, Attributes]], sizes: list[int]
+        self,
+        directory: str,
+        files: Sequence[tuple[str, bytes, Attributes]],
+        arrived: Callable[[int], bool],
     ) -> None:
         if self._fsync or not self._goes_together:
             return
@@ -283,7 +286,8 @@ class LocalCopies(PartialFiles):
                     there = self._made_directory(stack, directory)
                     numbers = _opened(stack, _NUMBERS)
                 fill = functools.partial(_write_all, data, attributes)
-                sizes.append(_make_beside(there, numbers, name, fill))
+                if not arrived(_make_beside(there, numbers, name, fill)):
+                    return
 
     def _made_directory(self, stack: contextlib.ExitStack, directory: str) -> int:
         real = self._real_directory(directory)

@@ -161,13 +161,21 @@ class TransferVerbs(ResumingVerbs):
         """
 
     def write_together(
-        self, directory: str, files: Iterable[tuple[str, bytes, Attributes]], sizes: list[int]
+        self,
+        directory: str,
+        files: Sequence[tuple[str, bytes, Attributes]],
+        arrived: Callable[[int], bool],
     ) -> None:
         """Write small files of ``directory``: the name, the content and what is offered with each.
 
-        As ``copy_together`` says: new names only, in their order, up to the first about which there
-        is any question. The next is asked for when the one before is there. Missing directories
-        are made.
+        In their order, each whole or not at all, up to the first about which there is any question:
+        written by itself, that file tells. ``arrived`` gets the bytes of each when it is there,
+        and says whether the next is to be begun. Files of this machine are new names only, as
+        ``copy_together`` says; a store that replaces without a question does. Missing directories
+        are made. Retries are noted as ever, and so is what has kept the last one from arriving,
+        where another attempt may help.
+
+        Not by the main thread, which must be interruptible: it may make none there.
         """
 
     # -- names --------------------------------------------------------------------------------

@@ -116,9 +116,9 @@ def test_what_has_changed_since_it_was_listed_is_asked_for_anew(tmp_path, monkey
 def test_another_attempt_does_not_use_what_had_come():
     source = Mount("src", Eager())
     fill(source, "", {"a": b"old", "b": b"other"})
-    ahead = Ahead(source, fetches=True, is_settled=False)
+    ahead = Ahead(source, fetches=True)
     actions = [CopyFile(info.path, info, None, "missing") for info in source.find("")]
-    assert ahead.fetch(actions) is False
+    assert ahead.fetch(actions) is True
     fill(source, "", {"a": b"new"})
     assert (ahead.load("a").data, ahead.load("a").data) == (b"old", b"new")
     ahead.forget(actions)
@@ -196,13 +196,13 @@ def test_what_has_not_come_is_waited_for_by_all_threads_at_once(kind, tmp_path, 
 
 
 def test_what_is_compared_afterwards_is_not_kept_waiting(tmp_path, monkeypatch):
-    assert Ahead(Mount("src", Eager()), fetches=True, is_settled=False).fetch([]) is False
+    assert Ahead(Mount("src", Eager()), fetches=True).fetch([]) is False
     source, target = Mount("src", Eager()), Mount("dst", LocalBackend(tmp_path))
-    for verify, settled in ((None, True), ("checksum", False)):
+    for verify, ends in ((None, True), ("checksum", False)):
         transfer = Transfer(Place(source, ""), Place(target, ""), terms=Terms(verify=verify))
         fill(source, "", {"a": b"1", "b": b"2"})
         actions = [CopyFile(info.path, info, None, "missing") for info in source.find("")]
-        assert transfer.ahead.fetch(actions) is settled
+        assert (transfer.ahead.fetch(actions), transfer.ends_here) == (True, ends)
 
 
 def test_where_asking_for_several_fails_each_says_so_itself(tmp_path):

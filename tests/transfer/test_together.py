@@ -349,8 +349,14 @@ def test_where_the_system_copies_nothing_by_itself_it_is_read_and_written(tmp_pa
     assert tree(tmp_path / "there") == tree(tmp_path / "here")
 
 
+def noted(sizes):
+    """What notes each that has arrived, and goes on."""
+    return lambda size: sizes.append(size) is None
+
+
 def test_what_is_written_together_is_new_and_of_this_directory(tmp_path):
     backend, sizes = LocalBackend(tmp_path), []
+    note = noted(sizes)
     before = len(os.listdir("/proc/self/fd"))
     files = [
         ("a", b"12", Attributes(1.5, 0o600)),
@@ -358,17 +364,17 @@ def test_what_is_written_together_is_new_and_of_this_directory(tmp_path):
         ("a", b"again", Attributes()),
         ("c", b"", Attributes()),
     ]
-    backend.write_together("x/y", files, sizes)
+    backend.write_together("x/y", files, note)
     assert sizes == [2, 3]
     assert sorted(os.listdir(tmp_path / "x/y")) == ["a", "b"]
     assert (tmp_path / "x/y/a").read_bytes() == b"12"
     status = (tmp_path / "x/y/a").stat()
     assert (status.st_mtime, stat.S_IMODE(status.st_mode)) == (1.5, 0o600)
     (tmp_path / "z").touch()
-    backend.write_together("z/sub", files, sizes)
-    backend.write_together("x", [(HIDDEN, b"", Attributes())], sizes)
-    LocalBackend(tmp_path, fsync=True).write_together("w", files, sizes)
-    MemoryBackend().write_together("w", files, sizes)
+    backend.write_together("z/sub", files, note)
+    backend.write_together("x", [(HIDDEN, b"", Attributes())], note)
+    LocalBackend(tmp_path, fsync=True).write_together("w", files, note)
+    MemoryBackend().write_together("w", files, note)
     assert sizes == [2, 3]
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -385,7 +391,7 @@ def test_a_link_on_the_way_that_leads_out_is_refused(tmp_path, tmp_path_factory)
     backend.copy_together(backend, "d/e", told(outside / "e", "secret"), "in/e", sizes)
     for directory in ("d/e", "d"):
         with contextlib.suppress(OSError):
-            backend.write_together(directory, [("f", b"1", Attributes())], sizes)
+            backend.write_together(directory, [("f", b"1", Attributes())], noted(sizes))
     assert sizes == []
     assert (os.listdir(outside), os.listdir(outside / "e")) == (["e"], ["secret"])
     assert os.listdir(tmp_path / "in/e") == ["f"]
@@ -500,19 +506,17 @@ def written(monkeypatch):
     found: list[tuple[int, int]] = []
     write_together = MountTransfers.write_together
 
-    def counting(self, directory, files, sizes):
-        offered: list[object] = []
+    def counting(self, directory, files, arrived):
+        sizes: list[int] = []
 
-        def noted():
-            for each in files:
-                offered.append(each)
-                yield each
+        def counted(size):
+            sizes.append(size)
+            return arrived(size)
 
         try:
-            write_together(self, directory, noted(), sizes)
+            write_together(self, directory, files, counted)
         finally:
-            if offered:
-                found.append((len(sizes), len(offered)))
+            found.append((len(sizes), len(files)))
 
     monkeypatch.setattr(MountTransfers, "write_together", counting)
     return found

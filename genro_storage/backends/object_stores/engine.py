@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .failures import Failure
     from .ranged import RangedGet
 
+    Repeat = Callable[[BaseException], bool]
+
 __all__ = [
     "AT_HAND",
     "AT_ONCE",
@@ -276,7 +278,7 @@ class Engine:
         attributes: Mapping[str, str],
         tags: Mapping[str, str] | None = None,
         create: bool = False,
-        repeat: Callable[[BaseException], bool] = is_transient,
+        repeat: Repeat = is_transient,
     ) -> str:
         """Replace the object in one request; its ETag. ``create``: only where there is none.
 
@@ -318,24 +320,27 @@ class Engine:
                 raise
             raise explained from explained.__cause__
 
-    def _change(self, step: Callable[[], T], repeat: Callable[[BaseException], bool]) -> T:
+    def _change(self, step: Callable[[], T], repeat: Repeat) -> T:
         """``step()``, which changes something, by the patient store; repeated as ``repeat`` says."""
         if get_ident() == PROCESS.main:
             return repeated(self._bounds, lambda _: self.once(step, _GRACE), repeat)
         try:
             return step()  # nearly always that is all
         except BaseException as error:  # noqa: BLE001 - it is raised there, or tried again
-            failed = self._explained(error)
+            return self.once_more(error, step, repeat)
+
+    def once_more(
+        self, error: BaseException, step: Callable[[], T], repeat: Repeat = is_transient
+    ) -> T:
+        """What comes of a step that has failed with this error, by itself, in a first attempt."""
+        failed = self._explained(error)
         try:
             return self._after(failed, lambda: self.once(step), repeat)
         finally:
-            del failed  # with its traceback it would be a circle
+            del failed, error  # with their tracebacks they would be circles
 
     def _after(
-        self,
-        failed: BaseException | None,
-        step: Callable[[], T],
-        repeat: Callable[[BaseException], bool] = is_transient,
+        self, failed: BaseException | None, step: Callable[[], T], repeat: Repeat = is_transient
     ) -> T:
         """What comes after a first attempt that has ``failed``, if there was one."""
 

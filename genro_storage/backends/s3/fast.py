@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...info import Coming
-from ..object_stores.ahead import read_each
 from ..object_stores.downloads import WINDOW, MemorySink, download
 from ..object_stores.engine import AT_ONCE, BRISK, PUT_AT_ONCE, Engine, Facts, Unfit
 from ..object_stores.kept import MD5, kept_metadata, md5_digest, md5_text
 from ..object_stores.resuming import compared, fill_gaps
+from ..object_stores.several import SmallPut, put_each, read_each
 from ..object_stores.target import Target
 from ..object_stores.verifying import verifier_for
 from ..remote import is_transient, missing_extra, repeated
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ..object_stores.verifying import Known, Verifier
     from ..resuming import Missing
     from .client import S3Client
+    from .filesystem import SmallFile
 
 __all__ = ["ObstoreFilesystem"]
 
@@ -288,6 +290,22 @@ class ObstoreFilesystem(S3Filesystem):
         except Unfit:
             return False
         return self._is_stored(path, etag, value, headers.get(MD5))
+
+    def put_each(self, files: Sequence[SmallFile], arrived: Callable[[int], bool]) -> None:
+        ready: list[SmallPut] = []
+        with contextlib.suppress(OSError, ValueError):  # the file with that path says it by itself
+            for path, value, headers in files:
+                if not self._puts(value):
+                    break
+                check_length(path)
+                digest = md5_digest(value)
+                if self._keeps_md5:
+                    headers.update(kept_metadata(digest, len(value)))
+                ready.append(SmallPut(path, value, headers, f'"{digest.hex()}"'))
+        put_each(self.engine, ready, self._is_put, arrived)
+
+    def _is_put(self, put: SmallPut, etag: str) -> bool:
+        return self._is_stored(put.key, etag, put.data, put.headers.get(MD5))
 
     def _is_stored(self, path: str, etag: str, value: bytes, kept: str | None) -> bool:
         """Whether the ETag that an upload was answered with is that of the content.

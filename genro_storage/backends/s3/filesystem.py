@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from ...info import FileInfo
     from ..resuming import Missing
 
-__all__ = ["LONGEST_KEY", "S3Filesystem", "check_length"]
+__all__ = ["LONGEST_KEY", "S3Filesystem", "SmallFile", "check_length"]
+
+#: A key, a small content, and the headers and metadata that it is stored with.
+SmallFile = tuple[str, bytes, dict[str, str]]
 
 #: Bytes that a key may have.
 LONGEST_KEY = 1024
@@ -116,6 +119,12 @@ class S3Filesystem(S3Looks):
         Whether it was stored: False where there is no such way. ``headers`` are the callee's.
         """
         return False
+
+    def put_each(self, files: Sequence[SmallFile], arrived: Callable[[int], bool]) -> None:
+        """``put_small`` of each path, value and headers, up to the first that is not stored so.
+
+        As ``Backend.write_together``. Here none can.
+        """
 
     def _put_now(self, path: str, value: bytes, create: bool, extra: Raw) -> None:
         self.client.run(lambda: self.transfers.put(path, value, create, extra))

@@ -5,6 +5,7 @@ And what is the same for each of them is found out once.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from ...info import Checksum, FileInfo, Loaded
     from ..base import Backend
+    from .filesystem import SmallFile
 
 __all__ = ["ManyObjects"]
 
@@ -86,18 +88,39 @@ class ManyObjects(S3Attributes):
         attributes: Attributes | None = None,
     ) -> str | None:
         asked = _NO_ATTRIBUTES if attributes is None else attributes
-        prepared = None if if_absent else self._told_for(asked)
-        if prepared is not None:
-            self._require_write(path, False)
-            full, headers = self._full(path), dict(prepared.headers)
-            if not prepared.has_type:
-                headers["Content-Type"] = self._store.client.options.content_type_of(full)
-            if asked.mtime is not None and self._keeps_time:
-                headers[MTIME] = decimal(asked.mtime)
-            content = data if type(data) is bytes else bytes(data)
-            if self._store.put_small(full, content, headers):
-                return None
+        small = None if if_absent else self._small(path, data, asked)
+        if small is not None and self._store.put_small(*small):
+            return None
         return super().write_bytes(path, data, if_absent=if_absent, attributes=attributes)
+
+    def write_together(
+        self,
+        directory: str,
+        files: Sequence[tuple[str, bytes, Attributes]],
+        arrived: Callable[[int], bool],
+    ) -> None:
+        above = f"{directory}/" if directory else ""
+        ready: list[SmallFile] = []
+        with contextlib.suppress(OSError, ValueError):  # the file with that path says it by itself
+            for name, data, asked in files:
+                small = self._small(above + name, data, asked)
+                if small is None:
+                    break
+                ready.append(small)
+        self._store.put_each(ready, arrived)
+
+    def _small(self, path: str, data: bytes, asked: Attributes) -> SmallFile | None:
+        """None where it takes more than what most uploads of a small content say."""
+        prepared = self._told_for(asked)
+        if prepared is None:
+            return None
+        self._require_write(path, False)
+        full, headers = self._full(path), dict(prepared.headers)
+        if not prepared.has_type:
+            headers["Content-Type"] = self._store.client.options.content_type_of(full)
+        if asked.mtime is not None and self._keeps_time:
+            headers[MTIME] = decimal(asked.mtime)
+        return full, data if type(data) is bytes else bytes(data), headers
 
     def _told_for(self, asked: Attributes) -> _Prepared | None:
         """None where it is to be told in full, as for metadata of a file's own."""

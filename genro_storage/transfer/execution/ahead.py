@@ -24,20 +24,18 @@ _TINY = 32 * 1024
 class Ahead:
     """What has come of the source, by its paths; used by several threads, each for its own files.
 
-    ``fetches`` says whether files of this copy go through this process at all, ``is_settled``
-    whether all is done where they have been written, on this machine.
+    ``fetches`` says whether files of this copy go through this process at all.
     """
 
-    def __init__(self, source: Mount, *, fetches: bool, is_settled: bool) -> None:
+    def __init__(self, source: Mount, *, fetches: bool) -> None:
         self._source = source
         self._fetches = fetches
-        self._is_settled = is_settled
         self._ends: dict[str, Callable[[], Loaded]] = {}
 
     def fetch(self, actions: Sequence[Action]) -> bool:
         """Have the contents come that these are to copy, where all are small.
 
-        Whether what is left to do waits for nobody but this machine.
+        Whether they have, so that nobody waits for them any more.
         """
         if not self._fetches:
             return False
@@ -58,7 +56,7 @@ class Ahead:
         for path, end in zip(paths, found.ends, strict=True):
             if end is not None:
                 self._ends[path] = end
-        return found.have_come and self._is_settled
+        return found.have_come
 
     def load(self, path: str) -> Loaded:
         """As ``Mount.load``, of what has come if it has; once, as another attempt asks anew."""

@@ -17,6 +17,8 @@ from ..planning.actions import WITH_CONTENT, CompareFile, CopyFile
 from ..planning.rules import MISSING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..planning.actions import Action
     from .execute import CopyResult, Transfer
 
@@ -52,16 +54,17 @@ class UnverifiedError(StorageIOError):
     path: str = ""
 
 
-def attempt(transfer: Transfer, action: Action) -> Done:
-    """As ``Transfer.attempt``."""
-    heard: list[BaseException] = []
+def attempt(transfer: Transfer, action: Action, heard: Sequence[BaseException] = ()) -> Done:
+    """As ``Transfer.attempt``; ``heard`` are the errors of an attempt that was made already."""
+    number = 1 if heard else 0
+    heard = list(heard)
     is_long = isinstance(action, WITH_CONTENT) and (action.source.size or 0) > _LONG
     if transfer.listener is None and not is_long:
         with hearing_retries(heard.append):
-            return _attempts(transfer, action, heard)
+            return _attempts(transfer, action, heard, number)
     ear = _Ear(transfer, action.relpath, heard)
     with hearing_retries(ear.retried), hearing_bytes(ear.moved):
-        done = _attempts(transfer, action, heard)
+        done = _attempts(transfer, action, heard, number)
     return done if done.error is None or not ear.has_stopped else done._replace(error=Stopped())
 
 
@@ -88,8 +91,7 @@ class _Ear:
             self._transfer.listener(BytesMoved(self._relpath, count))
 
 
-def _attempts(transfer: Transfer, action: Action, heard: list[BaseException]) -> Done:
-    number = 0
+def _attempts(transfer: Transfer, action: Action, heard: list[BaseException], number: int) -> Done:
     while True:
         decided = action
         try:

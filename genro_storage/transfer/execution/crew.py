@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from ..planning.actions import CompareFile
 from .load import LOOK, Load
-from .together import write_together
+from .together import Written, write_together
 from .weighed import HEAVY, Weighed
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _OTHERS = 0.75
 #: After how many seconds of waiting in a row it is not they who were waited for.
 _PATIENCE = 0.25
 _ANY_TIME = contextlib.nullcontext()
+_NONE = Written(0)
 #: How many actions may wait for their turn.
 _PATIENT = 1000
 #: Seconds to wait for what is under way, when somebody has interrupted the copy.
@@ -324,17 +325,20 @@ class Crew:
         here = threading.get_ident()
         self._unfinished[here] = done
         try:
-            waits_for_nobody = not transfer.is_stopping and transfer.ahead.fetch(task.actions)
-            with self._turn if waits_for_nobody and self._load.is_full else _ANY_TIME:
-                together = waits_for_nobody and transfer.may_write_together
+            have_come = not transfer.is_stopping and self._fetch(task.actions)
+            with self._turn_where(have_come and transfer.ends_here):
+                together = have_come and transfer.may_write_together
                 begin = functools.partial(self._now.__setitem__, here)
                 left: Sequence[Action] = task.actions
                 while left and not transfer.is_stopping:
-                    if together and (made := write_together(left, transfer, done.append, begin)):
-                        left = left[made:]
+                    files, heard = _NONE
+                    if together:
+                        files, heard = write_together(left, transfer, done.append, begin)
+                        left = left[files:]
+                    if (files and not heard) or self._transfer.is_stopping:
                         continue
                     begin(left[0].relpath)
-                    done.append(attempt(left[0]))
+                    done.append(attempt(left[0], heard))
                     left = left[1:]
         except BaseException as error:  # noqa: BLE001 - raised in the thread that iterates
             self._now.pop(here, None)
@@ -346,6 +350,13 @@ class Crew:
             seconds, process = time.perf_counter() - started, time.process_time() - process
             self._results.put(_Portion(done, task, seconds, time.thread_time() - worked, process))
             self._unfinished.pop(here, None)  # only now: see `leftovers`
+
+    def _fetch(self, actions: Sequence[Action]) -> bool:
+        with self._turn_where(self._transfer.begins_here):
+            return self._transfer.ahead.fetch(actions)
+
+    def _turn_where(self, waits_for_nobody: bool) -> contextlib.AbstractContextManager[object]:
+        return self._turn if waits_for_nobody and self._load.is_full else _ANY_TIME
 
     def dismiss(self) -> None:
         """No more work. What is under way ends first, unless the copy is given up."""

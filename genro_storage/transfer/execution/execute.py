@@ -30,7 +30,7 @@ from .verifying import require_arrived
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ...batch import MountBatch
     from ...info import Attributes, FileInfo
@@ -103,9 +103,12 @@ class Transfer:
         self._comparison = comparison
         self._prefix = target.path + "/" if target.path else ""
         self._in_store = terms.version is None and source.mount.can_copy_to(target.mount)
-        self._local = terms.version is None and source.mount.local_path(source.path) is not None
+        #: Whether the source is read without waiting for anybody but this machine.
+        self.begins_here: bool = (
+            terms.version is None and source.mount.local_path(source.path) is not None
+        )
         self._is_into_local = target.mount.local_path(target.path) is not None
-        self._both_local = self._local and self._is_into_local
+        self._both_local = self.begins_here and self._is_into_local
         if self._both_local and terms.bandwidth:
             self._in_store = False  # there is no store that copies, it is this machine
         self._block = CHUNK if terms.bandwidth is None else terms.bandwidth.block(CHUNK)
@@ -114,7 +117,6 @@ class Transfer:
         self.ahead: Ahead = Ahead(
             source.mount,
             fetches=not (self._in_store or self._both_local or terms.version or terms.bandwidth),
-            is_settled=self._is_into_local and terms.verify is None,
         )
 
     @property
@@ -131,8 +133,18 @@ class Transfer:
 
     @property
     def may_write_together(self) -> bool:
-        """As ``may_copy_together``, of what has come, by a thread that nobody follows."""
-        return self._is_into_local and self._is_plain and self.listener is None
+        """As ``may_copy_together``, of what has come, by a thread that nobody follows.
+
+        A store replaces what is there, and a first attempt that fails there is one of several.
+        """
+        terms = self.terms
+        is_bound = terms.if_absent or terms.as_planned or terms.retries < 1
+        return self._is_plain and self.listener is None and (self._is_into_local or not is_bound)
+
+    @property
+    def ends_here(self) -> bool:
+        """Whether what has come is at its end when it was written, on this machine."""
+        return self._is_into_local and self.terms.verify is None
 
     @property
     def _is_plain(self) -> bool:
@@ -166,12 +178,13 @@ class Transfer:
 
     # -- actions ------------------------------------------------------------------------------
 
-    def attempt(self, action: Action) -> Done:
+    def attempt(self, action: Action, heard: Sequence[BaseException] = ()) -> Done:
         """Carry out one action, and say what has come of it; raises only what is no ``Exception``.
 
         A file that changed while it was read, or whose transfer the network broke, is tried again.
+        ``heard`` are the errors of a first attempt, which has failed in another way.
         """
-        return attempt(self, action)
+        return attempt(self, action, heard)
 
     def wait(self, seconds: float) -> bool:
         """Wait; at once and True where the copy is given up meanwhile."""
@@ -254,7 +267,7 @@ class Transfer:
                     return found
             is_small = info.size is not None and 0 < info.size <= min(_SMALL, self._block)
             limited = bool(self.terms.bandwidth)  # then each block passes through here
-            if self._local and (self._both_local or not is_small) and not limited:
+            if self.begins_here and (self._both_local or not is_small) and not limited:
                 sent = self._upload(info, target_path, if_absent)
                 if sent is not None:
                     return sent

@@ -1,12 +1,12 @@
-"""Small new files of one directory of this machine, which one call copies or writes together."""
+"""Small files of one directory, which one call copies or writes one after the other."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
+from ...hearing import hearing_retries
 from ..planning.actions import CopyFile
 from .attempting import Done
 from .execute import CopyResult
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..planning.actions import Action
     from .execute import Transfer
 
-__all__ = ["attempt_each", "write_together"]
+__all__ = ["Written", "attempt_each", "write_together"]
 
 #: Bytes of the largest file: with a larger one, what each file costs by itself does not count.
 _SMALL = 64 * 1024
@@ -29,7 +29,12 @@ _MOST = 128
 #: say, and is to be replaced.
 _IN_VAIN = 8
 
-Item = TypeVar("Item")
+
+class Written(NamedTuple):
+    """How many files were written, and which errors the next one has met with so far."""
+
+    files: int
+    heard: tuple[BaseException, ...] = ()
 
 
 def attempt_each(actions: Iterable[Action], transfer: Transfer) -> Generator[Done]:
@@ -42,7 +47,7 @@ def attempt_each(actions: Iterable[Action], transfer: Transfer) -> Generator[Don
         left = portion
         while left and not transfer.is_stopping:
             if len(left) > 1:
-                left = left[_Copying(left, transfer, transfer.untold.append).run() :]
+                left = left[_Copying(left, transfer).run() :]
             while transfer.untold:
                 yield transfer.untold.popleft()
             if left and not transfer.is_stopping:
@@ -91,99 +96,78 @@ def _way(action: Action) -> tuple[str, str] | None:
     return (here, there) if name == wanted else None
 
 
+class _Copying:
+    """Small new files of this machine that go the same way, on their way to a call that copies them."""
+
+    def __init__(self, actions: Sequence[Action], transfer: Transfer) -> None:
+        self._actions = actions
+        self._transfer = transfer
+        self._made = 0
+        #: What the backend has been given, and the bytes of what it has copied of that.
+        self._offered: list[CopyFile] = []
+        self._sizes: list[int] = []
+
+    def run(self) -> int:
+        """How many were made, the first of them; with the next one there is a question."""
+        transfer, way = self._transfer, _way(self._actions[0])
+        if way is None or transfer.in_vain >= _IN_VAIN:
+            return 0
+        here, there = way
+        source, target = transfer.source.mount, transfer.target
+        try:
+            with contextlib.suppress(Exception):  # each file says it of itself
+                source.copy_together(
+                    here, self._files(), target.mount, transfer.target_path(there), self._sizes
+                )
+        finally:
+            try:
+                self._settle()
+            finally:
+                self._settle()  # the rest, where an interrupt came into the middle
+        if self._offered:
+            transfer.in_vain = 0 if self._made else transfer.in_vain + 1
+        return self._made
+
+    def _settle(self) -> None:
+        """Say what has come of those that are there by now."""
+        while self._made < len(self._sizes):
+            result = CopyResult(None, self._sizes[self._made])
+            done = Done(self._offered[self._made], result)
+            self._made += 1
+            self._transfer.untold.append(done)
+
+    def _files(self) -> Iterator[FileInfo]:
+        """The next is looked at when it is asked for."""
+        transfer, offer = self._transfer, self._offered.append
+        for action in self._actions:
+            if transfer.is_stopping:
+                return
+            assert isinstance(action, CopyFile)
+            offer(action)
+            yield action.source
+
+
 def write_together(
     actions: Sequence[Action],
     transfer: Transfer,
     done: Callable[[Done], object],
     begin: Callable[[str], object],
-) -> int:
-    """Write what has come for the first of these, as far as one call can; how many it has written.
+) -> Written:
+    """Write what has come for the first of these, as far as one call can.
 
     What has come of each is given to ``done`` before the next is begun, which is told to ``begin``
     by its relative path, and not done where the copy is given up.
     """
     way = _way(actions[0])
-    if way is None:
-        return 0
-    same = list(itertools.takewhile(lambda each: _way(each) == way, actions))
-    return _Writing(same, transfer, done, begin).run()
+    if way is None or transfer.in_vain >= _IN_VAIN:
+        return Written(0)
+    same = itertools.takewhile(lambda each: _way(each) == way, actions)
+    writing = _Writing(list(same), transfer, done, begin)
+    return writing.run(transfer.target_path(way[1]))
 
 
-class _Batch(ABC, Generic[Item]):
-    """Small new files that go the same way, on their way to a call that makes them all."""
-
-    def __init__(
-        self,
-        actions: Sequence[Action],
-        transfer: Transfer,
-        done: Callable[[Done], object],
-    ) -> None:
-        self._done = done
-        self._made = 0
-        self.actions: Sequence[Action] = actions
-        #: What the backend has been given, with what was overcome for it.
-        self.offered: list[tuple[CopyFile, tuple[BaseException, ...]]] = []
-        #: Bytes of what it has made of that.
-        self.sizes: list[int] = []
-        self.transfer: Transfer = transfer
-
-    def run(self) -> int:
-        """How many were made, the first of them; with the next one there is a question."""
-        transfer, way = self.transfer, _way(self.actions[0])
-        if way is None or transfer.in_vain >= _IN_VAIN:
-            return 0
-        here, there = way
-        try:
-            with contextlib.suppress(Exception):  # each file says it of itself
-                self.call(here, transfer.target_path(there), self.items())
-        finally:
-            try:
-                self.settle()
-            finally:
-                self.settle()  # the rest, where an interrupt came into the middle
-        if self.offered:
-            transfer.in_vain = 0 if self._made else transfer.in_vain + 1
-        return self._made
-
-    def settle(self) -> None:
-        """Say what has come of those that are there by now."""
-        while self._made < len(self.sizes):
-            action, overcome = self.offered[self._made]
-            done = Done(action, CopyResult(None, self.sizes[self._made]), None, overcome)
-            self._made += 1
-            self._done(done)
-
-    @abstractmethod
-    def call(self, here: str, there: str, items: Iterator[Item]) -> None:
-        """Make them in the directory ``there``; ``here`` is the source's."""
-
-    @abstractmethod
-    def items(self) -> Iterator[Item]:
-        """What the call takes of each file; the next is looked at when it is asked for."""
-
-
-class _Copying(_Batch["FileInfo"]):
-    """Files of this machine."""
-
-    def call(self, here: str, there: str, items: Iterator[FileInfo]) -> None:
-        source, target = self.transfer.source.mount, self.transfer.target.mount
-        source.copy_together(here, items, target, there, self.sizes)
-
-    def items(self) -> Iterator[FileInfo]:
-        transfer, offer = self.transfer, self.offered.append
-        for action in self.actions:
-            if transfer.is_stopping:
-                return
-            assert isinstance(action, CopyFile)
-            offer((action, ()))
-            yield action.source
-
-
-_File = tuple[str, bytes, "Attributes"]
-
-
-class _Writing(_Batch[_File]):
-    """What has come of a store."""
+class _Writing:
+    """What has come of a store, and is written one after the other."""
 
     def __init__(
         self,
@@ -192,27 +176,48 @@ class _Writing(_Batch[_File]):
         done: Callable[[Done], object],
         begin: Callable[[str], object],
     ) -> None:
-        super().__init__(actions, transfer, done)
+        self._transfer = transfer
+        self._done = done
         self._begin = begin
-
-    def call(self, here: str, there: str, items: Iterator[_File]) -> None:  # noqa: ARG002 - it has come
-        self.transfer.target.mount.write_together(there, items, self.sizes)
-
-    def items(self) -> Iterator[_File]:
-        ahead = self.transfer.ahead
-        for action in self.actions:
-            self.settle()
-            if self.transfer.is_stopping:
-                return
+        self._count = 0
+        #: What each has overcome before it is written, and the one that is under way by now.
+        self._overcome: list[tuple[BaseException, ...]] = []
+        self._heard: list[BaseException] = []
+        self._actions = actions
+        self._files: list[tuple[str, bytes, Attributes]] = []
+        for action in actions:
             assert isinstance(action, CopyFile)
-            found, overcome = ahead.look(action.source.path)
+            found, overcome = transfer.ahead.look(action.source.path)
             if found is None or _length(found) != action.source.size:
-                return
-            self._begin(action.relpath)
-            self.offered.append((action, overcome))
+                break
             name = action.relpath.rpartition("/")[2]
-            yield name, found.data, joined(action.source, found.attributes)
-            ahead.forget((action,))  # it is there
+            self._files.append((name, found.data, joined(action.source, found.attributes)))
+            self._overcome.append(overcome)
+
+    def run(self, directory: str) -> Written:
+        """As ``write_together``."""
+        transfer = self._transfer
+        if not self._files:
+            return Written(0)
+        self._begin(self._actions[0].relpath)
+        with hearing_retries(self._heard.append), contextlib.suppress(Exception):
+            # Whatever it is, each file says it of itself.
+            transfer.target.mount.write_together(directory, self._files, self._arrived)
+        transfer.in_vain = 0 if self._count else transfer.in_vain + 1
+        return Written(self._count, tuple(self._heard))
+
+    def _arrived(self, size: int) -> bool:
+        number = self._count
+        retries = self._overcome[number]
+        if self._heard:
+            retries = (*retries, *self._heard)
+            self._heard.clear()
+        self._done(Done(self._actions[number], CopyResult(None, size), None, retries))
+        self._count = number = number + 1
+        if number == len(self._files) or self._transfer.is_stopping:
+            return False
+        self._begin(self._actions[number].relpath)
+        return True
 
 
 def _length(found: Loaded) -> int:

@@ -1,0 +1,129 @@
+"""Several small objects read or written one after the other, with nothing in between.
+
+What a thread does first after it has waited takes several times as long as what it has just done:
+its instructions and data have left the caches. So the waiting, the comparing and the writing of
+many small files are loops of their own, and what comes after a wait is little.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from _thread import get_ident
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...hearing import note_retry
+from ...info import Coming
+from ..handoff import PROCESS
+from ..remote import is_transient
+from .answered import Unfit
+from .engine import AT_HAND, AT_ONCE, Body, Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["SmallPut", "put_each", "read_each"]
+
+_Answer = tuple[Body, bytes | None]
+
+
+def read_each(engine: Engine, keys: Sequence[str]) -> Coming[_Answer] | None:
+    """``Engine.read`` of each. After the first that fails the others are left: as it most often is
+    the server that fails, each would be waited for in turn before anybody heard of it.
+
+    None in the main thread, which must be interruptible.
+    """
+    if get_ident() == PROCESS.main:
+        return None
+    native = engine._patient.get()
+    get, store = native.get, native.store
+    answers: list[tuple[Any, bytes | None] | BaseException] = []
+    for key in itertools.takewhile(engine.can, keys):
+        try:
+            result = get(store, key)
+            start, stop = result.range
+            answers.append((result, bytes(result.bytes()) if stop - start <= AT_HAND else None))
+        except BaseException as error:  # noqa: BLE001 - raised when it is its turn
+            answers.append(error)
+            if not isinstance(error, FileNotFoundError):
+                break
+    come = not any(isinstance(each, BaseException) or each[1] is None for each in answers)
+    ends = [
+        functools.partial(_ended, engine, key, answer)
+        for key, answer in zip(keys, answers, strict=False)
+    ]
+    left = len(keys) - len(ends)
+    return Coming([*ends, *[None] * left], come and not left)
+
+
+def _ended(engine: Engine, key: str, answer: tuple[Any, bytes | None] | BaseException) -> _Answer:
+    """What has come of it; what has failed is repeated as ever."""
+    error: BaseException
+    if isinstance(answer, BaseException):
+        error = answer
+    else:
+        try:
+            return engine._taken(*answer, AT_ONCE)
+        except BaseException as failed:  # noqa: BLE001 - raised below, or it is tried again
+            error = failed
+    try:
+        return engine.once_more(
+            error, lambda: engine._fetch(engine._patient.get(), key, None, AT_ONCE)
+        )
+    finally:
+        del error, answer  # with their tracebacks they would be circles
+
+
+class SmallPut(NamedTuple):
+    """An object to be stored in one request, and the ETag that it should have, with its quotes."""
+
+    key: str
+    data: bytes
+    headers: Mapping[str, str]
+    etag: str
+
+
+def put_each(
+    engine: Engine,
+    files: Sequence[SmallPut],
+    is_stored: Callable[[SmallPut, str], bool],
+    arrived: Callable[[int], bool],
+) -> None:
+    """``Engine.put`` of each, up to the first that fails; as ``Backend.write_together``.
+
+    With an ETag of another kind ``is_stored`` decides, and the others are left.
+
+    None in the main thread, which must be interruptible.
+    """
+    if get_ident() == PROCESS.main:
+        return
+    native = engine._patient.get()
+    put, store = native.put, native.store
+    for each in itertools.takewhile(lambda file: engine.can(file.key), files):
+        key, data, headers, etag = each
+        try:
+            answer = put(store, key, data, attributes=headers, use_multipart=False)
+        except BaseException as error:  # noqa: BLE001 - tried again, or told by the file by itself
+            step = functools.partial(put, store, key, data, attributes=headers, use_multipart=False)
+            answer = _put_again(engine, error, step)
+            if answer is None:
+                return
+        if answer["e_tag"] != etag:
+            if is_stored(each, str(answer["e_tag"] or "")):
+                arrived(len(data))
+            return
+        if not arrived(len(data)):
+            return
+
+
+def _put_again(engine: Engine, error: BaseException, step: Callable[[], Any]) -> Any:
+    """The answer of another attempt; None where nothing has come of any."""
+    try:
+        return engine.once_more(error, step)
+    except Unfit:
+        return None
+    except Exception as failure:  # noqa: BLE001 - the file by itself tells it
+        if is_transient(failure):
+            note_retry(failure)
+        return None

@@ -1,0 +1,341 @@
+"""Small files of this machine that go to S3 one after the other, in one call of the backend."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import itertools
+import os
+import threading
+
+import pytest
+
+from genro_storage import StorageConnectionError, StorageManager
+from genro_storage.backends.object_stores import several
+from genro_storage.info import Attributes
+from genro_storage.mount_transfers import MountTransfers
+from genro_storage.transfer import ThreadedExecutor
+from genro_storage.transfer.execution import crew
+from genro_storage.transfer.execution.execute import Transfer
+from tests.services.answers import Answer, AnswerServer
+from tests.services.proxy import Proxy, Refusal
+
+pytestmark = pytest.mark.services
+
+FILES = {f"d{number % 3}/f{number:03}.txt": b"%d" % number * 9 for number in range(120)}
+
+
+@pytest.fixture(autouse=True)
+def whole_portions(monkeypatch):
+    """As where this process is busy, which a test cannot rely on."""
+    monkeypatch.setattr(crew, "_SECONDS", 3600.0)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Of how many files each call was, and how many it has sent."""
+    found: list[tuple[int, int]] = []
+    write_together = MountTransfers.write_together
+
+    def counting(self, directory, files, arrived):
+        sent = itertools.count()
+
+        def counted(size):
+            next(sent)
+            return arrived(size)
+
+        try:
+            write_together(self, directory, files, counted)
+        finally:
+            found.append((len(files), next(sent)))
+
+    monkeypatch.setattr(MountTransfers, "write_together", counting)
+    return found
+
+
+@pytest.fixture
+def place(moto_server, tmp_path):
+    """``disk:tree``, an empty ``far:`` behind a proxy, and that proxy."""
+    for number, (name, data) in enumerate(FILES.items()):
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, (10**9, 10**9 + number))
+    with Proxy(moto_server.port) as proxy, StorageManager() as storage:
+        far = {**moto_server.mount(), "endpoint_url": proxy.url, "retries": 2}
+        storage.configure(
+            [
+                {"name": "far", **far},
+                {"name": "once", "path": "far:once"},
+                {"name": "disk", "type": "local", "path": str(tmp_path)},
+            ]
+        )
+        yield storage, proxy
+
+
+def sent(storage, target="far:to", *, threads=2, **options):
+    plan = storage.node("disk:tree").plan_copy(target)
+    return plan.apply(executor=ThreadedExecutor(threads), **options)
+
+
+def below(node):
+    """The files of a tree, by their names in it."""
+    found = (each for each in node.rglob("*") if each.isfile)
+    return {each.path[len(node.path) + 1 :]: each for each in found}
+
+
+def contents(node):
+    return {name: each.read_bytes() for name, each in below(node).items()}
+
+
+def told(node):
+    """What a look tells of each."""
+    found = {}
+    for name, each in below(node).items():
+        descriptor = each.descriptor()
+        found[name] = (
+            descriptor.size,
+            descriptor.mtime,
+            descriptor.content_type,
+            descriptor.metadata,
+            descriptor.etag,
+        )
+    return found
+
+
+def test_they_arrive_as_those_that_go_by_themselves(place, calls, monkeypatch):
+    storage, proxy = place
+    with proxy.counting() as asked:
+        report = sent(storage)
+    assert (report.copied, report.bytes_copied) == (120, sum(map(len, FILES.values())))
+    operations = collections.Counter(each.operation for each in asked)
+    assert operations.pop("PUT") == 120
+    assert operations.total() <= 4  # a look and a page of each side, twice
+    assert sum(count for _, count in calls) > 80
+    assert len(calls) < 30
+    assert contents(storage.node("far:to")) == FILES
+    calls.clear()
+    monkeypatch.setattr(Transfer, "may_write_together", False)
+    sent(storage, "far:other")
+    assert calls == []
+    assert told(storage.node("far:other")) == told(storage.node("far:to"))
+
+
+def test_a_part_of_a_mount_is_where_they_go(place, calls):
+    storage, _ = place
+    sent(storage, "once:sub")
+    assert calls
+    assert contents(storage.node("far:once/sub")) == FILES
+
+
+def test_what_is_there_is_replaced(place, calls):
+    storage, _ = place
+    for name in list(FILES)[::10]:
+        storage.node(f"far:to/{name}").write_bytes(b"old")
+    sent(storage)
+    assert calls
+    assert contents(storage.node("far:to")) == FILES
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_retry_is_told_of_its_file_and_once(place, calls, status):
+    storage, proxy = place
+    shaky = {"d0/f030.txt", "d1/f100.txt", "d2/f119.txt"}
+    met: set[str] = set()
+
+    def gate(asked):
+        name = asked.path.partition("/to/")[2]
+        if asked.method != "PUT" or name not in shaky or name in met:
+            return None
+        met.add(name)
+        return Refusal(status, "SlowDown")
+
+    proxy.gate = gate
+    report = sent(storage)
+    assert (report.copied, met) == (120, shaky)
+    assert sorted(each.relpath for each in report.retries) == sorted(shaky)
+    assert all(of == count for of, count in calls)
+    proxy.gate = None
+    assert contents(storage.node("far:to")) == FILES
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_one_whose_server_fails_for_good_is_tried_as_often_as_by_itself(
+    place, calls, retries, monkeypatch
+):
+    storage, proxy = place
+    monkeypatch.setattr("genro_storage.transfer.execution.attempting._PAUSE", 0.001)
+
+    def gate(asked):
+        is_meant = asked.method == "PUT" and asked.path.endswith("/d1/f100.txt")
+        return Refusal(503, "SlowDown") if is_meant else None
+
+    proxy.gate = gate
+    told = []
+    for may in (True, False):
+        if not may:
+            monkeypatch.setattr(Transfer, "may_write_together", False)
+        with proxy.counting() as asked:
+            report = sent(storage, f"far:to{may}", on_error="collect", retries=retries)
+        assert report.copied == 119
+        (failure,) = report.failures
+        tries = sum(each.path.endswith("/d1/f100.txt") for each in asked)
+        told.append((failure.relpath, str(failure.error), report.retried, tries))
+    assert told[0] == (told[1][0], told[1][1].replace("toFalse", "toTrue"), *told[1][2:])
+    assert bool(calls) == (retries > 0)  # where each is to be tried once, each goes by itself
+
+
+def test_one_that_is_refused_is_told_and_the_others_arrive(place, calls):
+    storage, proxy = place
+
+    def gate(asked):
+        is_meant = asked.method == "PUT" and asked.path.endswith("/d1/f100.txt")
+        return Refusal(403, "AccessDenied") if is_meant else None
+
+    proxy.gate = gate
+    report = sent(storage, on_error="collect")
+    assert (report.copied, report.retried) == (119, 0)
+    (failure,) = report.failures
+    assert str(failure.error).startswith("far:to/d1/f100.txt: ")
+    assert calls
+
+
+@pytest.mark.parametrize("options", [{"verify": "size"}, {"reporter": print}], ids=str)
+def test_where_more_is_wanted_of_each_they_go_by_themselves(place, calls, options, capsys):
+    storage, _ = place
+    assert sent(storage, **options).copied == 120
+    assert calls == []
+    assert capsys.readouterr().err == ""
+
+
+def test_what_came_meanwhile_is_not_replaced_where_it_must_not_be(place, calls):
+    storage, _ = place
+    plan = storage.node("disk:tree").plan_copy("far:to", if_absent=True)
+    storage.node("far:to/d1/f100.txt").write_bytes(b"another writer's")
+    report = plan.apply(executor=ThreadedExecutor(2), on_error="collect")
+    assert (report.copied, [each.relpath for each in report.failures]) == (119, ["d1/f100.txt"])
+    assert calls == []
+    assert storage.node("far:to/d1/f100.txt").read_bytes() == b"another writer's"
+
+
+def test_names_that_only_the_sdk_can_write_go_by_themselves(place, tmp_path, calls):
+    storage, _ = place
+    (tmp_path / "tree/d0/tab\tin it").write_bytes(b"awkward")
+    (tmp_path / "tree/d0/empty").touch()
+    (tmp_path / "tree/d0/large").write_bytes(bytes(100_000))
+    report = sent(storage)
+    assert (report.copied, report.failures) == (123, ())
+    assert storage.node("far:to/d0/tab\tin it").read_bytes() == b"awkward"
+    assert storage.node("far:to/d0/large").read_bytes() == bytes(100_000)
+    assert calls
+
+
+def test_when_the_copy_is_given_up_nothing_more_is_sent(place, calls, monkeypatch):
+    storage, proxy = place
+    stopped = threading.Event()
+    transfers = []
+    stop = Transfer.stop
+
+    def noting(self):
+        stop(self)
+        stopped.set()
+
+    arrived = several.put_each
+
+    def late(engine, files, is_stored, told):
+        def counted(size):
+            if transfers:
+                return told(size)
+            transfers.append(size)
+            assert stopped.wait(30)
+            return told(size)
+
+        arrived(engine, files, is_stored, counted)
+
+    def gate(asked):
+        is_meant = asked.method == "PUT" and asked.path.endswith("/d2/f119.txt")
+        return Refusal(403, "AccessDenied") if is_meant else None
+
+    monkeypatch.setattr(Transfer, "stop", noting)
+    monkeypatch.setattr("genro_storage.backends.s3.fast.put_each", late)
+    proxy.gate = gate
+    (storage.node("disk:tree") / "d0").delete()
+    with pytest.raises(Exception, match=r"f119\.txt") as caught:
+        sent(storage)
+    there = len(below(storage.node("far:to")))
+    assert f"{there} copied, 0 skipped, 1 failed" in caught.value.__notes__[-1]
+    assert 0 < there < 80
+
+
+# -- what is no bucket, or has ETags of its own ----------------------------------------------------
+
+
+def in_a_thread(mount, files):
+    """The sizes of those that have arrived; not by the main thread, which makes none."""
+    arrived: list[int] = []
+
+    def run():
+        with contextlib.suppress(StorageConnectionError):  # a closer look at what is no store
+            mount.write_together("to", files, lambda size: arrived.append(size) is None)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return arrived
+
+
+@pytest.fixture
+def bucket():
+    """A function that makes a mount of what a server answers."""
+    with contextlib.ExitStack() as stack:
+
+        def make(answer):
+            server = stack.enter_context(AnswerServer(answer))
+            storage = stack.enter_context(StorageManager())
+            storage.add_mount(
+                {
+                    "name": "up", "type": "s3", "bucket": "uploads", "endpoint_url": server.url,
+                    "key": "AK", "secret": "s", "retries": 0, "timeout": 5,
+                }
+            )  # fmt: skip
+            return storage.node("up:")._mount
+
+        yield make
+
+
+SMALL = [(name, name.encode(), Attributes()) for name in ("a", "b", "c")]
+
+
+def test_a_server_that_takes_everything_and_is_none_has_taken_nothing(bucket):
+    asked: list[str] = []
+
+    def framework(request):
+        asked.append(request.path)
+        return Answer(200, b"<html>Welcome!</html>", (("ETag", 'W/"22-x"'),))
+
+    assert in_a_thread(bucket(framework), SMALL) == []
+    assert asked[0].startswith("/uploads/to/a")
+    assert not any("/to/b" in path for path in asked)
+
+
+def test_etags_of_another_kind_are_asked_about_once(bucket):
+    kept, looks = {}, []
+
+    def answer(request):
+        name = request.path.partition("?")[0]
+        if request.method == "PUT":
+            kept[name] = request.body
+        elif name not in kept:
+            return Answer(404)
+        else:
+            looks.append(name)
+        body = b"" if request.method == "PUT" else kept[name]
+        date = ("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+        return Answer(200, body, (("ETag", f'"other-{len(kept[name])}"'), date))
+
+    mount = bucket(answer)
+    mount.write_together("to", SMALL, bool)
+    assert kept == {}  # the main thread must be interruptible
+    assert in_a_thread(mount, SMALL) == [1]
+    assert in_a_thread(mount, SMALL) == []  # the SDK makes the uploads from now on
+    assert set(looks) == {"/uploads/to/a"}
