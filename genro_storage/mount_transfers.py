@@ -10,7 +10,7 @@ from .backends.local_read import length_of
 from .exceptions import StorageError, StorageValueError, translate, translating
 from .info import Coming
 from .mount_resuming import MountResuming
-from .paths import Folding
+from .paths import Folding, join
 from .sharing import SharedMount
 
 if TYPE_CHECKING:
@@ -177,8 +177,18 @@ class MountTransfers(MountResuming):
         """
         self.require_write(directory)
         backend, real = self._at(directory)
-        with translating(lambda: self.label(directory), "writing"):
-            backend.write_together(real, files, arrived)
+        count = 0
+
+        def counted(size: int) -> bool:
+            nonlocal count
+            count += 1
+            return arrived(size)
+
+        def label() -> str:
+            return self.label(join(directory, files[count][0] if count < len(files) else ""))
+
+        with translating(label, "writing"):
+            backend.write_together(real, files, counted)
 
     def folding(self, path: str) -> Folding:
         """Which spellings of a name are one file in the directory ``path``, or where it will be.

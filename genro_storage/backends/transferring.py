@@ -172,8 +172,8 @@ class TransferVerbs(ResumingVerbs):
         written by itself, that file tells. ``arrived`` gets the bytes of each when it is there,
         and says whether the next is to be begun. Files of this machine are new names only, as
         ``copy_together`` says; a store that replaces without a question does. Missing directories
-        are made. Retries are noted as ever, and so is what has kept the last one from arriving,
-        where another attempt may help.
+        are made. What ``write_bytes`` of the next one would raise is raised, and its retries are
+        noted as ever.
 
         Not by the main thread, which must be interruptible: it may make none there.
         """

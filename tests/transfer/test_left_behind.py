@@ -125,8 +125,8 @@ def test_what_was_done_of_a_portion_is_told_though_nobody_waits_for_its_thread()
     transfer = Transfer(Place(source, ""), Place(target, ""))
     team, asked = crew.Crew(2, transfer), []
 
-    def attempt(action, heard):
-        assert not heard
+    def attempt(action, begun):
+        assert begun is None
         asked.append(action)
         if len(asked) == 3:
             assert [done.action.relpath for done in team.leftovers()] == ["a", "b"]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import hashlib
 import itertools
 import os
 import threading
 
 import pytest
 
-from genro_storage import StorageConnectionError, StorageManager
+from genro_storage import StorageConnectionError, StorageError, StorageManager
+from genro_storage.backends.local import LocalBackend
 from genro_storage.backends.object_stores import several
 from genro_storage.info import Attributes
+from genro_storage.mount import Mount
 from genro_storage.mount_transfers import MountTransfers
-from genro_storage.transfer import ThreadedExecutor
+from genro_storage.transfer import Place, ThreadedExecutor, plan_copy
 from genro_storage.transfer.execution import crew
 from genro_storage.transfer.execution.execute import Transfer
 from tests.services.answers import Answer, AnswerServer
@@ -180,9 +183,11 @@ def test_one_whose_server_fails_for_good_is_tried_as_often_as_by_itself(
         assert report.copied == 119
         (failure,) = report.failures
         tries = sum(each.path.endswith("/d1/f100.txt") for each in asked)
-        told.append((failure.relpath, str(failure.error), report.retried, tries))
-    assert told[0] == (told[1][0], told[1][1].replace("toFalse", "toTrue"), *told[1][2:])
-    assert bool(calls) == (retries > 0)  # where each is to be tried once, each goes by itself
+        told.append((tries, [str(each) for each in (failure, *report.retries)]))
+    assert told[0][0] == told[1][0]
+    assert told[0][1] == [each.replace("toFalse", "toTrue") for each in told[1][1]]
+    assert len(told[0][1]) > 3 * retries
+    assert calls
 
 
 def test_one_that_is_refused_is_told_and_the_others_arrive(place, calls):
@@ -193,8 +198,10 @@ def test_one_that_is_refused_is_told_and_the_others_arrive(place, calls):
         return Refusal(403, "AccessDenied") if is_meant else None
 
     proxy.gate = gate
-    report = sent(storage, on_error="collect")
+    with proxy.counting() as asked:
+        report = sent(storage, on_error="collect")
     assert (report.copied, report.retried) == (119, 0)
+    assert len([each for each in asked if each.operation == "PUT"]) == 120  # each once
     (failure,) = report.failures
     assert str(failure.error).startswith("far:to/d1/f100.txt: ")
     assert calls
@@ -267,6 +274,33 @@ def test_when_the_copy_is_given_up_nothing_more_is_sent(place, calls, monkeypatc
     assert 0 < there < 80
 
 
+def test_one_whose_answer_is_lost_while_the_copy_is_given_up_is_told(place, calls, monkeypatch):
+    storage, proxy = place
+    begun, stopped = threading.Event(), threading.Event()
+    stop = Transfer.stop
+
+    def noting(self):
+        stop(self)
+        stopped.set()
+
+    def gate(asked):
+        if asked.method == "PUT" and asked.path.endswith("/d0/f090.txt"):
+            begun.set()
+            assert stopped.wait(30)
+            return Refusal(500, "InternalError")
+        if asked.method == "PUT" and asked.path.endswith("/d2/f119.txt"):
+            assert begun.wait(30)
+            return Refusal(403, "AccessDenied")
+        return None
+
+    monkeypatch.setattr(Transfer, "stop", noting)
+    proxy.gate = gate
+    with pytest.raises(StorageError, match=r"f119\.txt") as caught:
+        sent(storage)
+    there = len(below(storage.node("far:to")))
+    assert f"{there} copied, 0 skipped, 2 retried, 2 failed" in caught.value.__notes__[-1]
+
+
 # -- what is no bucket, or has ETags of its own ----------------------------------------------------
 
 
@@ -301,6 +335,36 @@ def bucket():
             return storage.node("up:")._mount
 
         yield make
+
+
+def test_a_look_at_what_was_stored_that_fails_is_a_retry(bucket, tmp_path):
+    kept, looks = {}, []
+
+    def answer(request):
+        name = request.path.partition("?")[0]
+        if request.method == "PUT":
+            kept[name] = request.body
+        elif name not in kept:
+            return Answer(404)
+        else:
+            looks.append(name)
+            if len(looks) == 1:
+                return Answer(503)
+        date = ("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+        odd = "other-" if name.endswith("/f5") and not looks else ""
+        etag = odd + hashlib.md5(kept[name]).hexdigest()
+        body = b"" if request.method == "PUT" else kept[name]
+        return Answer(200, body, (("ETag", f'"{etag}"'), date))
+
+    files = {f"f{number}": b"%d" % number for number in range(60)}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    target = bucket(answer)
+    plan = plan_copy(Place(Mount("src", LocalBackend(tmp_path)), ""), Place(target, "to"))
+    report = plan.apply(executor=ThreadedExecutor(2))
+    assert {name.rpartition("/")[2]: data for name, data in kept.items()} == files
+    assert [each.relpath for each in report.retries] == ["f5"] * len(report.retries)
+    assert (report.copied, report.retried) == (60, 1)
 
 
 SMALL = [(name, name.encode(), Attributes()) for name in ("a", "b", "c")]

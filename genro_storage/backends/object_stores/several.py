@@ -13,10 +13,8 @@ from _thread import get_ident
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...hearing import note_retry
 from ...info import Coming
 from ..handoff import PROCESS
-from ..remote import is_transient
 from .answered import Unfit
 from .engine import AT_HAND, AT_ONCE, Body, Engine
 
@@ -92,9 +90,8 @@ def put_each(
 ) -> None:
     """``Engine.put`` of each, up to the first that fails; as ``Backend.write_together``.
 
-    With an ETag of another kind ``is_stored`` decides, and the others are left.
-
-    None in the main thread, which must be interruptible.
+    With an ETag of another kind ``is_stored`` decides, and the others are left. Not in the main
+    thread, which must be interruptible.
     """
     if get_ident() == PROCESS.main:
         return
@@ -104,10 +101,11 @@ def put_each(
         key, data, headers, etag = each
         try:
             answer = put(store, key, data, attributes=headers, use_multipart=False)
-        except BaseException as error:  # noqa: BLE001 - tried again, or told by the file by itself
+        except BaseException as error:  # noqa: BLE001 - raised there, or tried again
             step = functools.partial(put, store, key, data, attributes=headers, use_multipart=False)
-            answer = _put_again(engine, error, step)
-            if answer is None:
+            try:
+                answer = engine.once_more(error, step)
+            except Unfit:
                 return
         if answer["e_tag"] != etag:
             if is_stored(each, str(answer["e_tag"] or "")):
@@ -115,15 +113,3 @@ def put_each(
             return
         if not arrived(len(data)):
             return
-
-
-def _put_again(engine: Engine, error: BaseException, step: Callable[[], Any]) -> Any:
-    """The answer of another attempt; None where nothing has come of any."""
-    try:
-        return engine.once_more(error, step)
-    except Unfit:
-        return None
-    except Exception as failure:  # noqa: BLE001 - the file by itself tells it
-        if is_transient(failure):
-            note_retry(failure)
-        return None

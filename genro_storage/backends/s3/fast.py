@@ -302,7 +302,10 @@ class ObstoreFilesystem(S3Filesystem):
                 if self._keeps_md5:
                     headers.update(kept_metadata(digest, len(value)))
                 ready.append(SmallPut(path, value, headers, f'"{digest.hex()}"'))
-        put_each(self.engine, ready, self._is_put, arrived)
+        try:
+            put_each(self.engine, ready, self._is_put, arrived)
+        finally:
+            ready.clear()  # or the traceback of a failure would hold all of them
 
     def _is_put(self, put: SmallPut, etag: str) -> bool:
         return self._is_stored(put.key, etag, put.data, put.headers.get(MD5))

@@ -107,7 +107,10 @@ class ManyObjects(S3Attributes):
                 if small is None:
                     break
                 ready.append(small)
-        self._store.put_each(ready, arrived)
+        try:
+            self._store.put_each(ready, arrived)
+        finally:
+            ready.clear()  # or the traceback of a failure would hold all of them
 
     def _small(self, path: str, data: bytes, asked: Attributes) -> SmallFile | None:
         """None where it takes more than what most uploads of a small content say."""

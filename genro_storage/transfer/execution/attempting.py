@@ -17,12 +17,10 @@ from ..planning.actions import WITH_CONTENT, CompareFile, CopyFile
 from ..planning.rules import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ..planning.actions import Action
     from .execute import CopyResult, Transfer
 
-__all__ = ["Done", "Stopped", "UnverifiedError", "attempt"]
+__all__ = ["Begun", "Done", "Stopped", "UnverifiedError", "attempt"]
 
 #: Seconds before a file is tried again, doubled each time.
 _PAUSE = 0.2
@@ -44,6 +42,17 @@ class Done(NamedTuple):
     retries: tuple[BaseException, ...] = ()
 
 
+class Begun(NamedTuple):
+    """What is known of a file that a call for several has ended at.
+
+    ``failed`` is what the attempt to make it has failed with, None where there was none, and
+    ``retries`` are the errors that were overcome before.
+    """
+
+    failed: Exception | None = None
+    retries: tuple[BaseException, ...] = ()
+
+
 class Stopped(Exception):  # noqa: N818 - what has happened to the copy, no fault of the file
     """A large file was given up, because the copy is; its destination is as it was."""
 
@@ -54,17 +63,17 @@ class UnverifiedError(StorageIOError):
     path: str = ""
 
 
-def attempt(transfer: Transfer, action: Action, heard: Sequence[BaseException] = ()) -> Done:
-    """As ``Transfer.attempt``; ``heard`` are the errors of an attempt that was made already."""
-    number = 1 if heard else 0
-    heard = list(heard)
+def attempt(transfer: Transfer, action: Action, begun: Begun | None = None) -> Done:
+    """As ``Transfer.attempt``."""
+    failed, retries = begun or Begun()
+    heard = list(retries)
     is_long = isinstance(action, WITH_CONTENT) and (action.source.size or 0) > _LONG
     if transfer.listener is None and not is_long:
         with hearing_retries(heard.append):
-            return _attempts(transfer, action, heard, number)
+            return _attempts(transfer, action, heard, failed)
     ear = _Ear(transfer, action.relpath, heard)
     with hearing_retries(ear.retried), hearing_bytes(ear.moved):
-        done = _attempts(transfer, action, heard, number)
+        done = _attempts(transfer, action, heard, failed)
     return done if done.error is None or not ear.has_stopped else done._replace(error=Stopped())
 
 
@@ -91,14 +100,19 @@ class _Ear:
             self._transfer.listener(BytesMoved(self._relpath, count))
 
 
-def _attempts(transfer: Transfer, action: Action, heard: list[BaseException], number: int) -> Done:
+def _attempts(
+    transfer: Transfer, action: Action, heard: list[BaseException], failed: Exception | None
+) -> Done:
+    number = 0
     while True:
         decided = action
         try:
+            if failed is not None:
+                raise failed
             decided = action if action.__class__ is CopyFile else transfer.decided(action)
             result = transfer.perform(decided)
         except Exception as error:  # noqa: BLE001 - for whoever asked
-            number += 1
+            failed, number = None, number + 1
             again = _again(transfer, action, error, number)
             if again is None:
                 if isinstance(error, UnverifiedError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from ..planning.actions import CompareFile
 from .load import LOOK, Load
-from .together import Written, write_together
+from .together import write_together
 from .weighed import HEAVY, Weighed
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ _OTHERS = 0.75
 #: After how many seconds of waiting in a row it is not they who were waited for.
 _PATIENCE = 0.25
 _ANY_TIME = contextlib.nullcontext()
-_NONE = Written(0)
 #: How many actions may wait for their turn.
 _PATIENT = 1000
 #: Seconds to wait for what is under way, when somebody has interrupted the copy.
@@ -331,14 +330,14 @@ class Crew:
                 begin = functools.partial(self._now.__setitem__, here)
                 left: Sequence[Action] = task.actions
                 while left and not transfer.is_stopping:
-                    files, heard = _NONE
+                    begun = None
                     if together:
-                        files, heard = write_together(left, transfer, done.append, begin)
-                        left = left[files:]
-                    if (files and not heard) or self._transfer.is_stopping:
-                        continue
+                        count, begun = write_together(left, transfer, done.append, begin)
+                        left = left[count:]
+                        if begun is None and (count or self._transfer.is_stopping):
+                            continue
                     begin(left[0].relpath)
-                    done.append(attempt(left[0], heard))
+                    done.append(attempt(left[0], begun))
                     left = left[1:]
         except BaseException as error:  # noqa: BLE001 - raised in the thread that iterates
             self._now.pop(here, None)

@@ -30,7 +30,7 @@ from .verifying import require_arrived
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from ...batch import MountBatch
     from ...info import Attributes, FileInfo
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ..events import Event
     from ..planning.compare import Comparison
     from ..planning.rules import Decide
+    from .attempting import Begun
 
 __all__ = ["CHUNK", "CopyResult", "Done", "Stopped", "Transfer", "copy_file"]
 
@@ -135,10 +136,9 @@ class Transfer:
     def may_write_together(self) -> bool:
         """As ``may_copy_together``, of what has come, by a thread that nobody follows.
 
-        A store replaces what is there, and a first attempt that fails there is one of several.
+        A store replaces what is there.
         """
-        terms = self.terms
-        is_bound = terms.if_absent or terms.as_planned or terms.retries < 1
+        is_bound = self.terms.if_absent or self.terms.as_planned
         return self._is_plain and self.listener is None and (self._is_into_local or not is_bound)
 
     @property
@@ -178,13 +178,13 @@ class Transfer:
 
     # -- actions ------------------------------------------------------------------------------
 
-    def attempt(self, action: Action, heard: Sequence[BaseException] = ()) -> Done:
+    def attempt(self, action: Action, begun: Begun | None = None) -> Done:
         """Carry out one action, and say what has come of it; raises only what is no ``Exception``.
 
         A file that changed while it was read, or whose transfer the network broke, is tried again.
-        ``heard`` are the errors of a first attempt, which has failed in another way.
+        ``begun`` tells of a first attempt that was made already.
         """
-        return attempt(self, action, heard)
+        return attempt(self, action, begun)
 
     def wait(self, seconds: float) -> bool:
         """Wait; at once and True where the copy is given up meanwhile."""

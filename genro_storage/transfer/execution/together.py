@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ...hearing import hearing_retries
 from ..planning.actions import CopyFile
-from .attempting import Done
+from .attempting import Begun, Done
 from .execute import CopyResult
 from .offering import joined
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..planning.actions import Action
     from .execute import Transfer
 
-__all__ = ["Written", "attempt_each", "write_together"]
+__all__ = ["attempt_each", "write_together"]
 
 #: Bytes of the largest file: with a larger one, what each file costs by itself does not count.
 _SMALL = 64 * 1024
@@ -28,13 +28,6 @@ _MOST = 128
 #: After how many calls in a row that made nothing it is not tried again: what is there already,
 #: say, and is to be replaced.
 _IN_VAIN = 8
-
-
-class Written(NamedTuple):
-    """How many files were written, and which errors the next one has met with so far."""
-
-    files: int
-    heard: tuple[BaseException, ...] = ()
 
 
 def attempt_each(actions: Iterable[Action], transfer: Transfer) -> Generator[Done]:
@@ -152,15 +145,16 @@ def write_together(
     transfer: Transfer,
     done: Callable[[Done], object],
     begin: Callable[[str], object],
-) -> Written:
-    """Write what has come for the first of these, as far as one call can.
+) -> tuple[int, Begun | None]:
+    """Write what has come for the first of these, as far as one call can: how many it has written.
 
     What has come of each is given to ``done`` before the next is begun, which is told to ``begin``
-    by its relative path, and not done where the copy is given up.
+    by its relative path, and not done where the copy is given up. Where the call has ended at one
+    of them, what is known of that, which is to be made by itself.
     """
     way = _way(actions[0])
     if way is None or transfer.in_vain >= _IN_VAIN:
-        return Written(0)
+        return 0, None
     same = itertools.takewhile(lambda each: _way(each) == way, actions)
     writing = _Writing(list(same), transfer, done, begin)
     return writing.run(transfer.target_path(way[1]))
@@ -194,17 +188,26 @@ class _Writing:
             self._files.append((name, found.data, joined(action.source, found.attributes)))
             self._overcome.append(overcome)
 
-    def run(self, directory: str) -> Written:
+    def run(self, directory: str) -> tuple[int, Begun | None]:
         """As ``write_together``."""
-        transfer = self._transfer
-        if not self._files:
-            return Written(0)
+        transfer, total = self._transfer, len(self._files)
+        if not total:
+            return 0, None
         self._begin(self._actions[0].relpath)
-        with hearing_retries(self._heard.append), contextlib.suppress(Exception):
-            # Whatever it is, each file says it of itself.
-            transfer.target.mount.write_together(directory, self._files, self._arrived)
+        failed: Exception | None = None
+        with hearing_retries(self._heard.append):
+            try:
+                transfer.target.mount.write_together(directory, self._files, self._arrived)
+            except Exception as error:
+                if self._count == total:
+                    raise  # it is no file's
+                failed = error
+            finally:
+                self._files.clear()  # or the traceback of a failure would hold them
         transfer.in_vain = 0 if self._count else transfer.in_vain + 1
-        return Written(self._count, tuple(self._heard))
+        if self._count == total or (failed is None and transfer.is_stopping):
+            return self._count, None
+        return self._count, Begun(failed, tuple(self._heard))
 
     def _arrived(self, size: int) -> bool:
         number = self._count
