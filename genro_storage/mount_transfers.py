@@ -175,8 +175,8 @@ class MountTransfers(MountResuming):
 
         See the verb of the backend; of the attributes, which are offered, it keeps what it can.
         """
-        self.require_write(directory)
-        backend, real = self._at(directory)
+        if not files or self._is_switched():  # whose files may go to several places
+            return
         count = 0
 
         def counted(size: int) -> bool:
@@ -184,10 +184,12 @@ class MountTransfers(MountResuming):
             count += 1
             return arrived(size)
 
-        def label() -> str:
-            return self.label(join(directory, files[count][0] if count < len(files) else ""))
+        def path() -> str:
+            return join(directory, files[count][0] if count < len(files) else "")
 
-        with translating(label, "writing"):
+        self.require_write(path())
+        backend, real = self._at(directory)
+        with translating(lambda: self.label(path()), "writing"):
             backend.write_together(real, files, counted)
 
     def folding(self, path: str) -> Folding:

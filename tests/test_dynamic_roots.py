@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from genro_storage import StorageManager, StorageNotFoundError
+from genro_storage.info import Attributes
 
 tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant")
 
@@ -261,6 +262,15 @@ def test_the_root_of_a_switched_mount_has_no_place(switched, calls):
             act()
     assert switched.node("site:").exists and switched.node("site:").isdir
     assert calls == []
+
+
+def test_files_of_several_places_are_not_written_by_one_call(switched, tmp_path):
+    mount, arrived = switched.node("site:s1")._mount, []
+    for directory in ("", "s1"):
+        mount.write_together(directory, [("s2", b"x", Attributes())], arrived.append)
+    assert arrived == []
+    switched.node("sub:")._mount.write_together("d", [("f", b"x", Attributes())], arrived.append)
+    assert arrived == []
 
 
 def test_what_a_switch_stands_for_is_not_deleted(switched, tmp_path):

@@ -110,7 +110,9 @@ DOORS = {
     "copy_together": lambda mount, here: mount.copy_together(
         "p", [FileInfo("p/n", "file", 1, 1.0)], mount, "q", []
     ),
-    "write_together": lambda mount, here: mount.write_together("p", [], bool),
+    "write_together": lambda mount, here: mount.write_together(
+        "p", [("n", b"x", Attributes())], bool
+    ),
     "folding": lambda mount, here: mount.folding("p"),
     "move": lambda mount, here: mount.move("p", mount, "q"),
     "checksum": lambda mount, here: mount.checksum(FileInfo("p", "file")),

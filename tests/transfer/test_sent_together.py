@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -365,6 +366,22 @@ def test_a_look_at_what_was_stored_that_fails_is_a_retry(bucket, tmp_path):
     assert {name.rpartition("/")[2]: data for name, data in kept.items()} == files
     assert [each.relpath for each in report.retries] == ["f5"] * len(report.retries)
     assert (report.copied, report.retried) == (60, 1)
+
+
+def test_where_obstore_can_nothing_no_store_is_made():
+    """As in a process that was forked, where making one would already be too much."""
+    engine = SimpleNamespace(can=lambda _: False)
+    found = []
+
+    def run():
+        found.append(several.read_each(engine, ["a"]))
+        put = several.SmallPut("a", b"1", {}, '""')
+        found.append(several.put_each(engine, [put], bool, bool))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert found == [None, None]
 
 
 SMALL = [(name, name.encode(), Attributes()) for name in ("a", "b", "c")]

@@ -32,12 +32,13 @@ def read_each(engine: Engine, keys: Sequence[str]) -> Coming[_Answer] | None:
 
     None in the main thread, which must be interruptible.
     """
-    if get_ident() == PROCESS.main:
+    fit = [] if get_ident() == PROCESS.main else list(itertools.takewhile(engine.can, keys))
+    if not fit:
         return None
     native = engine._patient.get()
     get, store = native.get, native.store
     answers: list[tuple[Any, bytes | None] | BaseException] = []
-    for key in itertools.takewhile(engine.can, keys):
+    for key in fit:
         try:
             result = get(store, key)
             start, stop = result.range
@@ -93,11 +94,12 @@ def put_each(
     With an ETag of another kind ``is_stored`` decides, and the others are left. Not in the main
     thread, which must be interruptible.
     """
-    if get_ident() == PROCESS.main:
+    fit = list(itertools.takewhile(lambda each: engine.can(each.key), files))
+    if not fit or get_ident() == PROCESS.main:
         return
     native = engine._patient.get()
     put, store = native.put, native.store
-    for each in itertools.takewhile(lambda file: engine.can(file.key), files):
+    for each in fit:
         key, data, headers, etag = each
         try:
             answer = put(store, key, data, attributes=headers, use_multipart=False)
