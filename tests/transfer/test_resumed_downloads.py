@@ -14,7 +14,7 @@ from genro_storage.exceptions import StorageChangedError
 from genro_storage.hearing import hearing_bytes
 from genro_storage.transfer.execution import resuming
 from genro_storage.transfer.execution.execute import Stopped
-from genro_storage.transfer.execution.resuming import RESUMABLE, resumable_copy
+from genro_storage.transfer.execution.resuming import RESUMABLE_DOWNLOAD, resumable_copy
 from genro_storage.transfer.place import Place
 from tests.services.proxy import Proxy
 from tests.support.engines import ENGINES, on_engine
@@ -357,11 +357,20 @@ def test_a_copy_that_is_given_up_goes_on_and_tells_how_many_bytes_have_come(grou
 
 
 @only_moto
+def test_a_file_of_a_few_mib_goes_on_as_well(ground):
+    data = DATA[: 14 * MIB]
+    ground.node("direct:a").write_bytes(data)
+    ground.interrupt("far:a", "disk:a", 11 * MIB)
+    assert len(ground.entries) == len(ground.hidden) == 1
+    assert again(ground, data) < len(data) - 4 * MIB
+
+
+@only_moto
 def test_a_small_file_comes_as_always(ground):
-    ground.node("direct:a").write_bytes(DATA[:RESUMABLE])
+    ground.node("direct:a").write_bytes(DATA[:RESUMABLE_DOWNLOAD])
     copy(ground.storage, "far:a", "disk:a")
     assert not ground.state.exists()
-    assert (ground.disk / "a").read_bytes() == DATA[:RESUMABLE]
+    assert (ground.disk / "a").read_bytes() == DATA[:RESUMABLE_DOWNLOAD]
 
 
 @only_moto

@@ -13,7 +13,7 @@ from genro_storage.exceptions import StorageChangedError
 from genro_storage.hearing import hearing_bytes
 from genro_storage.transfer.execution import journal
 from genro_storage.transfer.execution.execute import Stopped
-from genro_storage.transfer.execution.resuming import RESUMABLE, resumable_copy
+from genro_storage.transfer.execution.resuming import RESUMABLE_UPLOAD, resumable_copy
 from genro_storage.transfer.place import Place
 from tests.services.proxy import Proxy, Refusal
 from tests.services.s3 import BUCKET
@@ -505,7 +505,7 @@ def test_a_source_that_is_changed_while_it_is_sent_is_an_error_that_leaves_nothi
 
 @only_moto
 def test_a_file_of_one_request_is_sent_as_always(ground):
-    (ground.disk / "a").write_bytes(DATA[:RESUMABLE])
+    (ground.disk / "a").write_bytes(DATA[:RESUMABLE_UPLOAD])
     with ground.proxy.counting() as asked:
         copy(ground.storage, "disk:a", "far:a")
     assert [each.operation for each in asked] == ["PUT"]

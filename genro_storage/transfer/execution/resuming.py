@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from .execute import CopyResult
     from .journal import Entry
 
-__all__ = ["RESUMABLE", "resumable_copy"]
+__all__ = ["RESUMABLE_DOWNLOAD", "RESUMABLE_UPLOAD", "resumable_copy"]
 
 _MIB = 1024 * 1024
-#: Bytes from which on a file is worth it; up to there a copy is one request, or a few.
-RESUMABLE = 32 * _MIB
+#: Bytes from which on a file is worth it. Up to there an upload is one request, which arrives whole
+#: or not at all; of a download as much as is noted below can be kept, and the rest is little.
+RESUMABLE_UPLOAD = 32 * _MIB
+RESUMABLE_DOWNLOAD = 8 * _MIB
 #: Bytes after which it is noted what has arrived: so many may come again after a kill.
 _NOTED = 4 * _MIB
 #: The source is not what it was when the transfer began.
@@ -64,10 +66,12 @@ def resumable_copy(
     small to be worth it, where another process is at this very copy, or where nothing can be noted
     on this machine: then copy it as usual. Raises what a copy raises.
     """
-    if info.size is None or info.size <= RESUMABLE:
+    if info.size is None or info.size <= RESUMABLE_DOWNLOAD:
         return None
     here, there = source.mount, target.mount
     is_local = there.resumes_uploads and here.local_path(source.path) is not None
+    if is_local and info.size <= RESUMABLE_UPLOAD:
+        return None
     if not is_local and not (here.resumes_downloads and there.keeps_partial_files):
         return None
     origin, place = here.lasting_address(source.path), there.lasting_address(target.path)
