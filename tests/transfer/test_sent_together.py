@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import gc
 import hashlib
 import itertools
 import os
 import threading
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -302,6 +304,64 @@ def test_one_whose_answer_is_lost_while_the_copy_is_given_up_is_told(place, call
     assert f"{there} copied, 0 skipped, 2 retried, 2 failed" in caught.value.__notes__[-1]
 
 
+def held(error):
+    """The contents that the tracebacks of an error and of what has led to it hold."""
+    known, found, errors = set(FILES.values()), set(), [error]
+    while errors:
+        each = errors.pop()
+        errors += [cause for cause in (each.__cause__, each.__context__) if cause is not None]
+        trace = each.__traceback__
+        while trace is not None:
+            todo = list(trace.tb_frame.f_locals.values())
+            while todo:
+                value = todo.pop()
+                if isinstance(value, bytes) and value in known:
+                    found.add(value)
+                elif isinstance(value, list | tuple):
+                    todo += value
+            trace = trace.tb_next
+    return found
+
+
+def test_a_failure_holds_one_content_and_goes_with_the_report(place, calls):
+    storage, proxy = place
+
+    def gate(asked):
+        is_meant = asked.method == "PUT" and asked.path.endswith("/d1/f100.txt")
+        return Refusal(403, "AccessDenied") if is_meant else None
+
+    proxy.gate = gate
+    gc.disable()
+    try:
+        report = sent(storage, on_error="collect", retries=0)
+        assert any(count != of for of, count in calls)
+        assert held(report.failures[0].error) == {FILES["d1/f100.txt"]}
+        left = weakref.ref(report.failures[0].error)
+        del report
+        assert left() is None  # though nothing has looked for circles
+    finally:
+        gc.enable()
+
+
+def test_another_attempt_sends_the_file_as_it_is_by_then(place, calls, tmp_path, monkeypatch):
+    monkeypatch.setattr("genro_storage.transfer.execution.attempting._PAUSE", 0.001)
+    storage, proxy = place
+    tries = itertools.count()
+
+    def gate(asked):
+        if asked.method != "PUT" or not asked.path.endswith("/d1/f100.txt"):
+            return None
+        if next(tries) > 2:  # those of the first attempt
+            return None
+        (tmp_path / "tree/d1/f100.txt").write_bytes(b"x" * len(FILES["d1/f100.txt"]))
+        return Refusal(503, "SlowDown")
+
+    proxy.gate = gate
+    report = sent(storage)
+    assert (report.copied, report.retried) == (120, 3)
+    assert storage.node("far:to/d1/f100.txt").read_bytes() == b"x" * len(FILES["d1/f100.txt"])
+
+
 # -- what is no bucket, or has ETags of its own ----------------------------------------------------
 
 
@@ -382,6 +442,45 @@ def test_where_obstore_can_nothing_no_store_is_made():
     thread.start()
     thread.join()
     assert found == [None, None]
+
+
+@pytest.mark.parametrize("how", ["no ETag", "another, and nothing there"])
+def test_what_may_be_there_is_told_though_the_copy_is_given_up(
+    bucket, tmp_path, monkeypatch, calls, how
+):
+    kept, begun, stopped = {}, threading.Event(), threading.Event()
+    stop = Transfer.stop
+
+    def noting(self):
+        stop(self)
+        stopped.set()
+
+    def answer(request):
+        name = request.path.partition("?")[0].rpartition("/")[2]
+        date = ("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+        if request.method != "PUT":
+            return Answer(404)
+        if name == "f59":
+            assert begun.wait(30)
+            return Answer(403)
+        is_first = name not in kept
+        kept[name] = request.body
+        etag = ("ETag", f'"{hashlib.md5(request.body).hexdigest()}"')
+        if name == "f40" and is_first:
+            begun.set()
+            assert stopped.wait(30)
+            return Answer(200, b"", (date,) if how == "no ETag" else (("ETag", '"odd"'), date))
+        return Answer(200, b"", (etag, date))
+
+    for number in range(60):
+        (tmp_path / f"f{number:02}").write_bytes(b"%d" % number)
+    monkeypatch.setattr(Transfer, "stop", noting)
+    plan = plan_copy(Place(Mount("src", LocalBackend(tmp_path)), ""), Place(bucket(answer), "to"))
+    with pytest.raises(StorageError, match="f59") as caught:
+        plan.apply(executor=ThreadedExecutor(2))
+    assert any(count != of for of, count in calls)
+    assert "f40" in kept
+    assert f"{len(kept)} copied, 0 skipped, 1 failed" in caught.value.__notes__[-1]
 
 
 SMALL = [(name, name.encode(), Attributes()) for name in ("a", "b", "c")]

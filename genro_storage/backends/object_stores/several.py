@@ -94,12 +94,13 @@ def put_each(
     With an ETag of another kind ``is_stored`` decides, and the others are left. Not in the main
     thread, which must be interruptible.
     """
-    fit = list(itertools.takewhile(lambda each: engine.can(each.key), files))
+    # No list of their contents, which the traceback of a failure would hold.
+    fit = sum(1 for _ in itertools.takewhile(lambda each: engine.can(each.key), files))
     if not fit or get_ident() == PROCESS.main:
         return
     native = engine._patient.get()
     put, store = native.put, native.store
-    for each in fit:
+    for each in itertools.islice(files, fit):
         key, data, headers, etag = each
         try:
             answer = put(store, key, data, attributes=headers, use_multipart=False)

@@ -292,6 +292,14 @@ class ObstoreFilesystem(S3Filesystem):
         return self._is_stored(path, etag, value, headers.get(MD5))
 
     def put_each(self, files: Sequence[SmallFile], arrived: Callable[[int], bool]) -> None:
+        ready = self._made_ready(files)
+        try:
+            put_each(self.engine, ready, self._is_put, arrived)
+        finally:
+            ready.clear()  # or the traceback of a failure would hold all of them
+
+    def _made_ready(self, files: Sequence[SmallFile]) -> list[SmallPut]:
+        """The first of them, up to one that is not for obstore."""
         ready: list[SmallPut] = []
         with contextlib.suppress(OSError, ValueError):  # the file with that path says it by itself
             for path, value, headers in files:
@@ -302,10 +310,7 @@ class ObstoreFilesystem(S3Filesystem):
                 if self._keeps_md5:
                     headers.update(kept_metadata(digest, len(value)))
                 ready.append(SmallPut(path, value, headers, f'"{digest.hex()}"'))
-        try:
-            put_each(self.engine, ready, self._is_put, arrived)
-        finally:
-            ready.clear()  # or the traceback of a failure would hold all of them
+        return ready
 
     def _is_put(self, put: SmallPut, etag: str) -> bool:
         return self._is_stored(put.key, etag, put.data, put.headers.get(MD5))

@@ -99,7 +99,16 @@ class ManyObjects(S3Attributes):
         files: Sequence[tuple[str, bytes, Attributes]],
         arrived: Callable[[int], bool],
     ) -> None:
-        above = f"{directory}/" if directory else ""
+        ready = self._made_ready(f"{directory}/" if directory else "", files)
+        try:
+            self._store.put_each(ready, arrived)
+        finally:
+            ready.clear()  # or the traceback of a failure would hold all of them
+
+    def _made_ready(
+        self, above: str, files: Sequence[tuple[str, bytes, Attributes]]
+    ) -> list[SmallFile]:
+        """The first of them, up to one that says more than most."""
         ready: list[SmallFile] = []
         with contextlib.suppress(OSError, ValueError):  # the file with that path says it by itself
             for name, data, asked in files:
@@ -107,10 +116,7 @@ class ManyObjects(S3Attributes):
                 if small is None:
                     break
                 ready.append(small)
-        try:
-            self._store.put_each(ready, arrived)
-        finally:
-            ready.clear()  # or the traceback of a failure would hold all of them
+        return ready
 
     def _small(self, path: str, data: bytes, asked: Attributes) -> SmallFile | None:
         """None where it takes more than what most uploads of a small content say."""

@@ -42,15 +42,25 @@ class Done(NamedTuple):
     retries: tuple[BaseException, ...] = ()
 
 
-class Begun(NamedTuple):
+class Begun:
     """What is known of a file that a call for several has ended at.
 
     ``failed`` is what the attempt to make it has failed with, None where there was none, and
     ``retries`` are the errors that were overcome before.
     """
 
-    failed: Exception | None = None
-    retries: tuple[BaseException, ...] = ()
+    def __init__(self, failed: Exception | None, retries: tuple[BaseException, ...]) -> None:
+        self._failed = failed
+        self.retries: tuple[BaseException, ...] = retries
+
+    def fail(self) -> None:
+        """Raise that error, once; who has been given this is in its traceback, and has it no more."""
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            try:
+                raise failed
+            finally:
+                del failed
 
 
 class Stopped(Exception):  # noqa: N818 - what has happened to the copy, no fault of the file
@@ -65,15 +75,14 @@ class UnverifiedError(StorageIOError):
 
 def attempt(transfer: Transfer, action: Action, begun: Begun | None = None) -> Done:
     """As ``Transfer.attempt``."""
-    failed, retries = begun or Begun()
-    heard = list(retries)
+    heard = [] if begun is None else list(begun.retries)
     is_long = isinstance(action, WITH_CONTENT) and (action.source.size or 0) > _LONG
     if transfer.listener is None and not is_long:
         with hearing_retries(heard.append):
-            return _attempts(transfer, action, heard, failed)
+            return _attempts(transfer, action, heard, begun)
     ear = _Ear(transfer, action.relpath, heard)
     with hearing_retries(ear.retried), hearing_bytes(ear.moved):
-        done = _attempts(transfer, action, heard, failed)
+        done = _attempts(transfer, action, heard, begun)
     return done if done.error is None or not ear.has_stopped else done._replace(error=Stopped())
 
 
@@ -101,18 +110,18 @@ class _Ear:
 
 
 def _attempts(
-    transfer: Transfer, action: Action, heard: list[BaseException], failed: Exception | None
+    transfer: Transfer, action: Action, heard: list[BaseException], begun: Begun | None
 ) -> Done:
     number = 0
     while True:
         decided = action
         try:
-            if failed is not None:
-                raise failed
+            if begun is not None:
+                begun.fail()
             decided = action if action.__class__ is CopyFile else transfer.decided(action)
             result = transfer.perform(decided)
         except Exception as error:  # noqa: BLE001 - for whoever asked
-            failed, number = None, number + 1
+            number += 1
             again = _again(transfer, action, error, number)
             if again is None:
                 if isinstance(error, UnverifiedError):

@@ -314,10 +314,12 @@ class Crew:
             self._portion *= 2
 
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            self._carry_out(task)
+        # After an error that is no file's all is over: what was done until then is still to be told.
+        while (task := self._tasks.get()) is not None and self._carry_out(task):
+            pass
 
-    def _carry_out(self, task: _Task) -> None:
+    def _carry_out(self, task: _Task) -> bool:
+        """Do it, and say what has come of it; False where it has ended by an error that is no file's."""
         attempt, transfer = self._transfer.attempt, self._transfer
         started, worked, process = time.perf_counter(), time.thread_time(), time.process_time()
         done: list[Done] = []
@@ -334,7 +336,7 @@ class Crew:
                     if together:
                         count, begun = write_together(left, transfer, done.append, begin)
                         left = left[count:]
-                        if begun is None and (count or self._transfer.is_stopping):
+                        if count and begun is None:
                             continue
                     begin(left[0].relpath)
                     done.append(attempt(left[0], begun))
@@ -343,12 +345,14 @@ class Crew:
             self._now.pop(here, None)
             transfer.ahead.forget(task.actions)
             self._results.put(error)
+            return False
         else:
             transfer.ahead.forget(task.actions)
             self._now.pop(here, None)
             seconds, process = time.perf_counter() - started, time.process_time() - process
             self._results.put(_Portion(done, task, seconds, time.thread_time() - worked, process))
             self._unfinished.pop(here, None)  # only now: see `leftovers`
+            return True
 
     def _fetch(self, actions: Sequence[Action]) -> bool:
         with self._turn_where(self._transfer.begins_here):

@@ -174,6 +174,7 @@ class _Writing:
         self._done = done
         self._begin = begin
         self._count = 0
+        self._is_given_up = False
         #: What each has overcome before it is written, and the one that is under way by now.
         self._overcome: list[tuple[BaseException, ...]] = []
         self._heard: list[BaseException] = []
@@ -194,20 +195,27 @@ class _Writing:
         if not total:
             return 0, None
         self._begin(self._actions[0].relpath)
-        failed: Exception | None = None
+        begun: Begun | None = None
         with hearing_retries(self._heard.append):
             try:
                 transfer.target.mount.write_together(directory, self._files, self._arrived)
             except Exception as error:
                 if self._count == total:
                     raise  # it is no file's
-                failed = error
+                begun = self._failed(error)
             finally:
                 self._files.clear()  # or the traceback of a failure would hold them
         transfer.in_vain = 0 if self._count else transfer.in_vain + 1
-        if self._count == total or (failed is None and transfer.is_stopping):
-            return self._count, None
-        return self._count, Begun(failed, tuple(self._heard))
+        if begun is None and self._count < total and not self._is_given_up:
+            begun = Begun(
+                None, tuple(self._heard)
+            )  # it may be there; what has come is still to be loaded
+        return self._count, begun
+
+    def _failed(self, error: Exception) -> Begun:
+        action, overcome = self._actions[self._count], self._overcome[self._count]
+        self._transfer.ahead.forget((action,))  # another attempt asks anew
+        return Begun(error, (*overcome, *self._heard))
 
     def _arrived(self, size: int) -> bool:
         number = self._count
@@ -217,7 +225,10 @@ class _Writing:
             self._heard.clear()
         self._done(Done(self._actions[number], CopyResult(None, size), None, retries))
         self._count = number = number + 1
-        if number == len(self._files) or self._transfer.is_stopping:
+        if number == len(self._files):
+            return False
+        if self._transfer.is_stopping:
+            self._is_given_up = True
             return False
         self._begin(self._actions[number].relpath)
         return True
