@@ -19,12 +19,12 @@ from genro_storage.backends.local import LocalBackend
 from genro_storage.backends.object_stores import several
 from genro_storage.info import Attributes
 from genro_storage.mount import Mount
-from genro_storage.mount_transfers import MountTransfers
 from genro_storage.transfer import Place, ThreadedExecutor, plan_copy
 from genro_storage.transfer.execution import crew
 from genro_storage.transfer.execution.execute import Transfer
 from tests.services.answers import Answer, AnswerServer
 from tests.services.proxy import Proxy, Refusal
+from tests.support.together import noted_calls
 
 pytestmark = pytest.mark.services
 
@@ -39,24 +39,31 @@ def whole_portions(monkeypatch):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Of how many files each call was, and how many it has sent."""
-    found: list[tuple[int, int]] = []
-    write_together = MountTransfers.write_together
+    """How many files each call has sent, and of how many."""
+    return noted_calls(monkeypatch)
 
-    def counting(self, directory, files, arrived):
-        sent = itertools.count()
 
-        def counted(size):
-            next(sent)
-            return arrived(size)
+@pytest.fixture
+def stopped(monkeypatch):
+    """An event that is set when the copy is given up."""
+    found, stop = threading.Event(), Transfer.stop
 
-        try:
-            write_together(self, directory, files, counted)
-        finally:
-            found.append((len(files), next(sent)))
+    def noting(self):
+        stop(self)
+        found.set()
 
-    monkeypatch.setattr(MountTransfers, "write_together", counting)
+    monkeypatch.setattr(Transfer, "stop", noting)
     return found
+
+
+def refusing(name, status, code):
+    """A gate of the proxy that refuses this file each time."""
+
+    def gate(asked):
+        is_meant = asked.method == "PUT" and asked.path.endswith(f"/{name}")
+        return Refusal(status, code) if is_meant else None
+
+    return gate
 
 
 @pytest.fixture
@@ -117,7 +124,7 @@ def test_they_arrive_as_those_that_go_by_themselves(place, calls, monkeypatch):
     operations = collections.Counter(each.operation for each in asked)
     assert operations.pop("PUT") == 120
     assert operations.total() <= 4  # a look and a page of each side, twice
-    assert sum(count for _, count in calls) > 80
+    assert sum(count for count, _ in calls) > 80
     assert len(calls) < 30
     assert contents(storage.node("far:to")) == FILES
     calls.clear()
@@ -160,7 +167,7 @@ def test_a_retry_is_told_of_its_file_and_once(place, calls, status):
     report = sent(storage)
     assert (report.copied, met) == (120, shaky)
     assert sorted(each.relpath for each in report.retries) == sorted(shaky)
-    assert all(of == count for of, count in calls)
+    assert all(of == count for count, of in calls)
     proxy.gate = None
     assert contents(storage.node("far:to")) == FILES
 
@@ -172,11 +179,7 @@ def test_one_whose_server_fails_for_good_is_tried_as_often_as_by_itself(
     storage, proxy = place
     monkeypatch.setattr("genro_storage.transfer.execution.attempting._PAUSE", 0.001)
 
-    def gate(asked):
-        is_meant = asked.method == "PUT" and asked.path.endswith("/d1/f100.txt")
-        return Refusal(503, "SlowDown") if is_meant else None
-
-    proxy.gate = gate
+    proxy.gate = refusing("d1/f100.txt", 503, "SlowDown")
     told = []
     for may in (True, False):
         if not may:
@@ -196,11 +199,7 @@ def test_one_whose_server_fails_for_good_is_tried_as_often_as_by_itself(
 def test_one_that_is_refused_is_told_and_the_others_arrive(place, calls):
     storage, proxy = place
 
-    def gate(asked):
-        is_meant = asked.method == "PUT" and asked.path.endswith("/d1/f100.txt")
-        return Refusal(403, "AccessDenied") if is_meant else None
-
-    proxy.gate = gate
+    proxy.gate = refusing("d1/f100.txt", 403, "AccessDenied")
     with proxy.counting() as asked:
         report = sent(storage, on_error="collect")
     assert (report.copied, report.retried) == (119, 0)
@@ -240,16 +239,9 @@ def test_names_that_only_the_sdk_can_write_go_by_themselves(place, tmp_path, cal
     assert calls
 
 
-def test_when_the_copy_is_given_up_nothing_more_is_sent(place, calls, monkeypatch):
+def test_when_the_copy_is_given_up_nothing_more_is_sent(place, calls, monkeypatch, stopped):
     storage, proxy = place
-    stopped = threading.Event()
     transfers = []
-    stop = Transfer.stop
-
-    def noting(self):
-        stop(self)
-        stopped.set()
-
     arrived = several.put_each
 
     def late(engine, files, is_stored, told):
@@ -262,13 +254,8 @@ def test_when_the_copy_is_given_up_nothing_more_is_sent(place, calls, monkeypatc
 
         arrived(engine, files, is_stored, counted)
 
-    def gate(asked):
-        is_meant = asked.method == "PUT" and asked.path.endswith("/d2/f119.txt")
-        return Refusal(403, "AccessDenied") if is_meant else None
-
-    monkeypatch.setattr(Transfer, "stop", noting)
     monkeypatch.setattr("genro_storage.backends.s3.fast.put_each", late)
-    proxy.gate = gate
+    proxy.gate = refusing("d2/f119.txt", 403, "AccessDenied")
     (storage.node("disk:tree") / "d0").delete()
     with pytest.raises(Exception, match=r"f119\.txt") as caught:
         sent(storage)
@@ -277,14 +264,9 @@ def test_when_the_copy_is_given_up_nothing_more_is_sent(place, calls, monkeypatc
     assert 0 < there < 80
 
 
-def test_one_whose_answer_is_lost_while_the_copy_is_given_up_is_told(place, calls, monkeypatch):
+def test_one_whose_answer_is_lost_while_the_copy_is_given_up_is_told(place, calls, stopped):
     storage, proxy = place
-    begun, stopped = threading.Event(), threading.Event()
-    stop = Transfer.stop
-
-    def noting(self):
-        stop(self)
-        stopped.set()
+    begun = threading.Event()
 
     def gate(asked):
         if asked.method == "PUT" and asked.path.endswith("/d0/f090.txt"):
@@ -296,7 +278,6 @@ def test_one_whose_answer_is_lost_while_the_copy_is_given_up_is_told(place, call
             return Refusal(403, "AccessDenied")
         return None
 
-    monkeypatch.setattr(Transfer, "stop", noting)
     proxy.gate = gate
     with pytest.raises(StorageError, match=r"f119\.txt") as caught:
         sent(storage)
@@ -326,15 +307,11 @@ def held(error):
 def test_a_failure_holds_one_content_and_goes_with_the_report(place, calls):
     storage, proxy = place
 
-    def gate(asked):
-        is_meant = asked.method == "PUT" and asked.path.endswith("/d1/f100.txt")
-        return Refusal(403, "AccessDenied") if is_meant else None
-
-    proxy.gate = gate
+    proxy.gate = refusing("d1/f100.txt", 403, "AccessDenied")
     gc.disable()
     try:
         report = sent(storage, on_error="collect", retries=0)
-        assert any(count != of for of, count in calls)
+        assert any(count != of for count, of in calls)
         assert held(report.failures[0].error) == {FILES["d1/f100.txt"]}
         left = weakref.ref(report.failures[0].error)
         del report
@@ -446,14 +423,9 @@ def test_where_obstore_can_nothing_no_store_is_made():
 
 @pytest.mark.parametrize("how", ["no ETag", "another, and nothing there"])
 def test_what_may_be_there_is_told_though_the_copy_is_given_up(
-    bucket, tmp_path, monkeypatch, calls, how
+    bucket, tmp_path, calls, stopped, how
 ):
-    kept, begun, stopped = {}, threading.Event(), threading.Event()
-    stop = Transfer.stop
-
-    def noting(self):
-        stop(self)
-        stopped.set()
+    kept, begun = {}, threading.Event()
 
     def answer(request):
         name = request.path.partition("?")[0].rpartition("/")[2]
@@ -474,11 +446,10 @@ def test_what_may_be_there_is_told_though_the_copy_is_given_up(
 
     for number in range(60):
         (tmp_path / f"f{number:02}").write_bytes(b"%d" % number)
-    monkeypatch.setattr(Transfer, "stop", noting)
     plan = plan_copy(Place(Mount("src", LocalBackend(tmp_path)), ""), Place(bucket(answer), "to"))
     with pytest.raises(StorageError, match="f59") as caught:
         plan.apply(executor=ThreadedExecutor(2))
-    assert any(count != of for of, count in calls)
+    assert any(count != of for count, of in calls)
     assert "f40" in kept
     assert f"{len(kept)} copied, 0 skipped, 1 failed" in caught.value.__notes__[-1]
 

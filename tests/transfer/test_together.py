@@ -28,6 +28,7 @@ from genro_storage.transfer import Place, ThreadedExecutor, plan_copy
 from genro_storage.transfer.events import FileDone, FileStarted
 from genro_storage.transfer.execution import crew, together
 from genro_storage.transfer.execution.execute import Transfer
+from tests.support.together import noted_calls
 
 pytestmark = pytest.mark.skipif(not CAN_LINK, reason="files without a name are Linux's")
 
@@ -503,23 +504,7 @@ def store():
 def written(monkeypatch):
     """How many files each call has written, of how many."""
     monkeypatch.setattr(crew, "_SECONDS", 3600.0)
-    found: list[tuple[int, int]] = []
-    write_together = MountTransfers.write_together
-
-    def counting(self, directory, files, arrived):
-        sizes: list[int] = []
-
-        def counted(size):
-            sizes.append(size)
-            return arrived(size)
-
-        try:
-            write_together(self, directory, files, counted)
-        finally:
-            found.append((len(sizes), len(files)))
-
-    monkeypatch.setattr(MountTransfers, "write_together", counting)
-    return found
+    return noted_calls(monkeypatch)
 
 
 def brought(source, root, *, skip="never", **options):
