@@ -25,6 +25,7 @@ pytestmark = pytest.mark.services
 PART = 5 * MIB
 SIZE = 7 * PART + 12345
 COUNT = 8
+PATIENCE = 200  # seconds until a part is refused that is held for the parts before it
 DATA = content(SIZE)
 OTHER = content(SIZE, 1)
 
@@ -40,7 +41,9 @@ def ground(request, kind, tmp_path, monkeypatch):
     monkeypatch.setenv("GENRO_STORAGE_STATE", str(tmp_path / "state"))
     name, _, engine = kind.partition("-")
     service = request.getfixturevalue("rclone_s3" if name == "rclone" else "moto_server")
-    far = {"name": "far", "retries": 1, **on_engine(service.mount(), engine or "obstore")}
+    # It waits for the answers of ``break_off`` for longer than they are held.
+    far = {"name": "far", "retries": 1, "read_timeout": PATIENCE + 100}
+    far.update(on_engine(service.mount(), engine or "obstore"))
     disk = tmp_path / "disk"
     disk.mkdir()
     (disk / "a").write_bytes(DATA)
@@ -117,6 +120,8 @@ def break_off(ground, there):
 
     def step(*, status=403, code="AccessDenied", how=copy, noted=0):
         before = set(there())
+        late: list[object] = []
+        asking = threading.Lock()
 
         def is_time():
             now = there()
@@ -127,15 +132,20 @@ def break_off(ground, there):
         def gate(asked):
             if int(asked.query.get("partNumber", 0)) < 4:
                 return None
-            until = time.monotonic() + 60
-            while not is_time() and time.monotonic() < until:
-                time.sleep(0.01)
+            # One asks for all, and seldom: the server has the other parts to take meanwhile.
+            with asking:
+                until = time.monotonic() + PATIENCE
+                while not (late or is_time()):
+                    if time.monotonic() > until:
+                        late.append(there())
+                    time.sleep(0.1)
             return Refusal(status, code)
 
         ground.proxy.gate = gate
         with pytest.raises(StorageError):
             how(ground.storage, "disk:a", "far:a")
         ground.proxy.gate = None
+        assert late == [], "the fourth part was refused before the server had the others"
 
     return step
 
