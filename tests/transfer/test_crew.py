@@ -112,3 +112,23 @@ def test_threads_follow_where_they_find_something_to_do(looks, active, monkeypat
         clock.process += process * 2 * load.LOOK
         take_in(worked * 2 * load.LOOK)
     assert team._active == active
+
+
+def test_what_was_done_before_an_end_of_all_is_told_whatever_the_same_thread_does_next():
+    """A pool's thread is given the next task at once, and a new thread may have an old identity."""
+
+    class Exiting(Streaming):
+        def write_bytes(self, path, data, **options):
+            if path.endswith("c"):
+                raise SystemExit(7)
+            return super().write_bytes(path, data, **options)
+
+    source, target = Mount("src", Streaming()), Mount("dst", Exiting())
+    fill(source, "", dict.fromkeys("abcdef", b"x"))
+    _, *actions = plan_copy(Place(source, ""), Place(target, "out"))  # the first: a directory
+    team = crew.Crew(2, Transfer(Place(source, ""), Place(target, "out")))
+    for first in (0, 3):
+        team._carry_out(crew._Task(actions[first : first + 3]))
+    told = [each.action.relpath for each in team.leftovers()]
+    assert sorted(told) == ["a", "b", "d", "e", "f"]
+    assert list(team.leftovers()) == []

@@ -133,9 +133,9 @@ class Crew:
         self._waited = 0.0
         self._exhausted = False
         self._is_dismissed = False
-        #: By the identity of each thread that works, the file that it is at, and what it has done
-        #: of what it was given.
+        #: By the identity of each thread that works, the file that it is at.
         self._now: dict[int, str] = {}
+        #: What was done of each task that is not over, or has ended by an error that is no file's.
         self._unfinished: dict[int, list[Done]] = {}
         # What a thread has to tell is told in the one that iterates.
         self._listener = transfer.listener
@@ -314,17 +314,17 @@ class Crew:
             self._portion *= 2
 
     def _work(self) -> None:
-        # After an error that is no file's all is over: what was done until then is still to be told.
-        while (task := self._tasks.get()) is not None and self._carry_out(task):
-            pass
+        while (task := self._tasks.get()) is not None:
+            self._carry_out(task)
 
-    def _carry_out(self, task: _Task) -> bool:
-        """Do it, and say what has come of it; False where it has ended by an error that is no file's."""
+    def _carry_out(self, task: _Task) -> None:
+        """Do it, and say what has come of it."""
         attempt, transfer = self._transfer.attempt, self._transfer
         started, worked, process = time.perf_counter(), time.thread_time(), time.process_time()
         done: list[Done] = []
         here = threading.get_ident()
-        self._unfinished[here] = done
+        # Not by the thread: after such an error its next task, or another thread, has its identity.
+        self._unfinished[id(done)] = done
         try:
             have_come = not transfer.is_stopping and self._fetch(task.actions)
             with self._turn_where(have_come and transfer.ends_here):
@@ -345,14 +345,12 @@ class Crew:
             self._now.pop(here, None)
             transfer.ahead.forget(task.actions)
             self._results.put(error)
-            return False
         else:
             transfer.ahead.forget(task.actions)
             self._now.pop(here, None)
             seconds, process = time.perf_counter() - started, time.process_time() - process
             self._results.put(_Portion(done, task, seconds, time.thread_time() - worked, process))
-            self._unfinished.pop(here, None)  # only now: see `leftovers`
-            return True
+            del self._unfinished[id(done)]  # only now: see `leftovers`
 
     def _fetch(self, actions: Sequence[Action]) -> bool:
         with self._turn_where(self._transfer.begins_here):

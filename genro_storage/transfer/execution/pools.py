@@ -62,7 +62,7 @@ class _PooledCrew(Crew):
     def __init__(self, size: int, transfer: Transfer, pool: futures.Executor) -> None:
         super().__init__(size, transfer)
         self._pool = pool
-        self._futures: set[futures.Future[bool]] = set()
+        self._futures: set[futures.Future[None]] = set()
 
     def _has_room(self) -> bool:
         # What waits in the pool's own queue is in the way of its other users.
@@ -76,7 +76,7 @@ class _PooledCrew(Crew):
         self._futures.add(future)
         future.add_done_callback(self._ended)
 
-    def _ended(self, future: futures.Future[bool]) -> None:
+    def _ended(self, future: futures.Future[None]) -> None:
         self._futures.discard(future)
         if future.cancelled():
             self._results.put(futures.CancelledError("the pool was shut down during the copy"))
