@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import threading
 import time
+from types import FrameType
 
 import pytest
 
@@ -276,6 +278,33 @@ def test_a_server_that_falls_silent_is_waited_for_once(moto_server):
         proxy.gate = None
         with pytest.raises(StorageTimeoutError, match="far:f4"):
             come.ends[4]()
+
+
+@pytest.mark.services
+def test_one_that_is_missing_does_not_hold_what_has_come_of_the_others(moto_server):
+    """By its traceback it would, until the garbage collector comes."""
+    with StorageManager() as storage:
+        storage.add_mount({"name": "far", **moto_server.mount(), "retries": 0})
+        storage.node("far:there").write_bytes(b"content")
+        found = []
+
+        def ask():
+            come = storage.node("far:")._mount.load_each(["there", "gone", "there"])
+            found.append(come.ends[0]().data)
+            with pytest.raises(StorageNotFoundError):
+                come.ends[1]()
+
+        gc.collect()
+        gc.disable()
+        try:
+            thread = threading.Thread(target=ask)
+            thread.start()
+            thread.join()
+            assert found == [b"content"]
+            frames = [each for each in gc.get_objects() if isinstance(each, FrameType)]
+            assert [each for each in frames if each.f_code.co_name == "read_each"] == []
+        finally:
+            gc.enable()
 
 
 def test_a_source_that_never_rests_is_still_an_error(tmp_path, monkeypatch):

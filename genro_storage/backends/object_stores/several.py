@@ -44,7 +44,8 @@ def read_each(engine: Engine, keys: Sequence[str]) -> Coming[_Answer] | None:
             start, stop = result.range
             answers.append((result, bytes(result.bytes()) if stop - start <= AT_HAND else None))
         except BaseException as error:  # noqa: BLE001 - raised when it is its turn
-            answers.append(error)
+            # By its traceback it would hold this call, and so what has come of all the others.
+            answers.append(error.with_traceback(None))
             if not isinstance(error, FileNotFoundError):
                 break
     come = not any(isinstance(each, BaseException) or each[1] is None for each in answers)
