@@ -273,6 +273,17 @@ def test_a_target_that_must_not_be_there_stays(ground, when):
 
 
 @only_moto
+def test_what_was_left_goes_where_somebody_has_made_the_target_meanwhile(ground, half):
+    (ground.disk / "a").write_bytes(b"theirs")
+    assert len(ground.hidden) == len(ground.entries) == 1
+    with pytest.raises(StorageExistsError, match="disk:a"):
+        copy(ground.storage, "far:a", "disk:a", if_absent=True)
+    assert (ground.disk / "a").read_bytes() == b"theirs"
+    assert ground.hidden == []
+    assert ground.entries == []
+
+
+@only_moto
 def test_of_two_copies_at_once_both_are_right(ground):
     done, failures = [], []
 
