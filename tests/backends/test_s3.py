@@ -364,11 +364,18 @@ def test_reading_in_order_and_by_leaps(storage):
 # -- writing ----------------------------------------------------------------------------------
 
 
-def uploads(other):
-    return other.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+@pytest.fixture
+def uploads(other, config):
+    """What was begun in this mount's place: others have the same bucket."""
+
+    def found():
+        every = other.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+        return [each for each in every if each["Key"].startswith(config["prefix"])]
+
+    return found
 
 
-def test_a_large_file_goes_both_ways_in_parts(storage, other, tmp_path, requests, small_parts):
+def test_a_large_file_goes_both_ways_in_parts(storage, uploads, tmp_path, requests, small_parts):
     data = os.urandom(21 * MIB + 123)
     source = tmp_path / "big.bin"
     source.write_bytes(data)
@@ -381,13 +388,13 @@ def test_a_large_file_goes_both_ways_in_parts(storage, other, tmp_path, requests
         node.copy_to(disk.node("disk:back.bin"))
         assert (tmp_path / "back.bin").read_bytes() == data
         assert node.read_bytes() == data
-        assert uploads(other) == []
+        assert uploads() == []
         # Its ETag is none, so that the content was read.
         assert node.md5hash == hashlib.md5(data).hexdigest()
 
 
 @pytest.mark.parametrize("failing", ["upload_part", "complete_multipart_upload"])
-def test_an_upload_that_fails_leaves_no_parts(storage, other, failing, small_parts):
+def test_an_upload_that_fails_leaves_no_parts(storage, uploads, failing, small_parts):
     client = store_of(storage).client
     send, count = client._send, 0
 
@@ -402,11 +409,11 @@ def test_an_upload_that_fails_leaves_no_parts(storage, other, failing, small_par
     node = storage.node("store:big.bin")
     with pytest.raises(StorageError, match="broken"):
         node.write_bytes(bytes(18 * MIB))
-    assert uploads(other) == []
+    assert uploads() == []
     assert not node.exists
 
 
-def test_an_interrupted_upload_leaves_no_parts(storage, other, small_parts):
+def test_an_interrupted_upload_leaves_no_parts(storage, uploads, small_parts):
     """Control-C in the main thread, while parts are on their way."""
     client = store_of(storage).client
     send = client._send
@@ -422,13 +429,13 @@ def test_an_interrupted_upload_leaves_no_parts(storage, other, small_parts):
     with pytest.raises(KeyboardInterrupt):
         node.write_bytes(bytes(18 * MIB))
     client._send = send
-    assert uploads(other) == []
+    assert uploads() == []
     assert not node.exists
 
 
 @pytest.mark.parametrize("larger", [0, 12 * MIB], ids=["whole", "in parts"])
 def test_a_file_that_changes_while_it_is_uploaded_is_not_stored(
-    storage, other, tmp_path, monkeypatch, small_parts, larger
+    storage, uploads, tmp_path, monkeypatch, small_parts, larger
 ):
     source = tmp_path / "big.bin"
     source.write_bytes(bytes(5 * MIB + larger))
@@ -446,10 +453,10 @@ def test_a_file_that_changes_while_it_is_uploaded_is_not_stored(
     with pytest.raises(StorageError, match="changed while it was uploaded"):
         node._mount.upload(source, "big.bin")
     assert not node.exists
-    assert uploads(other) == []
+    assert uploads() == []
 
 
-def test_cleanup_forgets_the_uploads_of_killed_writers(storage, other, config):
+def test_cleanup_forgets_the_uploads_of_killed_writers(storage, other, config, uploads):
     for name in ("d/x", "d2/x", "d"):
         other.create_multipart_upload(Bucket=BUCKET, Key=f"{config['prefix']}/{name}")
     client = store_of(storage).client
@@ -466,17 +473,17 @@ def test_cleanup_forgets_the_uploads_of_killed_writers(storage, other, config):
     young = mount.cleanup("d", 3600)
     assert (young, young.left) == (0, 2)
     assert mount.cleanup("d", 60) == 2
-    assert [each["Key"] for each in uploads(other)] == [f"{config['prefix']}/d2/x"]
+    assert [each["Key"] for each in uploads()] == [f"{config['prefix']}/d2/x"]
     assert mount.cleanup("", 0) == 1
 
 
-def test_what_took_the_name_of_a_large_file_meanwhile_is_kept(storage, other, small_parts):
+def test_what_took_the_name_of_a_large_file_meanwhile_is_kept(storage, uploads, small_parts):
     node = storage.node("store:once.bin")
     with pytest.raises(StorageExistsError, match=r"store:once\.bin"), node.open("xb") as stream:
         stream.write(bytes(9 * MIB))
         node.write_bytes(b"faster")
     assert node.read_bytes() == b"faster"
-    assert uploads(other) == []
+    assert uploads() == []
 
 
 def test_the_content_type_follows_the_name(storage, other, config):

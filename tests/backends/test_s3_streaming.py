@@ -27,23 +27,34 @@ def small_parts(monkeypatch):
 
 
 @pytest.fixture
-def store(moto_server):
+def config(moto_server):
+    return moto_server.mount()
+
+
+@pytest.fixture
+def store(config):
     with StorageManager() as storage:
-        storage.configure([{"name": "store", **moto_server.mount()}])
+        storage.configure([{"name": "store", **config}])
         yield storage
 
 
 @pytest.fixture
-def uploads(moto_server):
+def uploads(config):
+    """What was begun in this mount's place: others have the same bucket."""
     client = boto3.client(
         "s3",
-        endpoint_url=moto_server.mount()["endpoint_url"],
+        endpoint_url=config["endpoint_url"],
         aws_access_key_id=KEY,
         aws_secret_access_key=SECRET,
         region_name="us-east-1",
         config=Config(retries={"total_max_attempts": 1}),
     )
-    yield lambda: client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+
+    def found():
+        every = client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+        return [each for each in every if each["Key"].startswith(config["prefix"])]
+
+    yield found
     client.close()
 
 
