@@ -115,7 +115,7 @@ def test_threads_follow_where_they_find_something_to_do(looks, active, monkeypat
 
 
 def test_what_was_done_before_an_end_of_all_is_told_whatever_the_same_thread_does_next():
-    """A pool's thread is given the next task at once, and a new thread may have an old identity."""
+    """A thread of ours may have the identity of one that has ended; one of a pool works on."""
 
     class Exiting(Streaming):
         def write_bytes(self, path, data, **options):
@@ -126,9 +126,28 @@ def test_what_was_done_before_an_end_of_all_is_told_whatever_the_same_thread_doe
     source, target = Mount("src", Streaming()), Mount("dst", Exiting())
     fill(source, "", dict.fromkeys("abcdef", b"x"))
     _, *actions = plan_copy(Place(source, ""), Place(target, "out"))  # the first: a directory
-    team = crew.Crew(2, Transfer(Place(source, ""), Place(target, "out")))
-    for first in (0, 3):
-        team._carry_out(crew._Task(actions[first : first + 3]))
+    transfer = Transfer(Place(source, ""), Place(target, "out"))
+    team = crew.Crew(2, transfer)
+    team._carry_out(crew._Task(actions[:3]))
+    transfer._stopping.clear()  # as where the other has begun before
+    team._carry_out(crew._Task(actions[3:]))
     told = [each.action.relpath for each in team.leftovers()]
     assert sorted(told) == ["a", "b", "d", "e", "f"]
     assert list(team.leftovers()) == []
+
+
+def test_after_an_end_of_all_nothing_that_was_handed_out_is_begun():
+    written = []
+
+    class Exiting(Streaming):
+        def write_bytes(self, path, data, **options):
+            written.append(path)
+            raise SystemExit(7)
+
+    source, target = Mount("src", Streaming()), Mount("dst", Exiting())
+    fill(source, "", dict.fromkeys("abcdef", b"x"))
+    _, *actions = plan_copy(Place(source, ""), Place(target, "out"))
+    team = crew.Crew(1, Transfer(Place(source, ""), Place(target, "out")))
+    for each in actions:
+        team._carry_out(crew._Task([each]))
+    assert written == ["out/a"]

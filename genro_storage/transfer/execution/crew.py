@@ -345,6 +345,7 @@ class Crew:
             self._now.pop(here, None)
             transfer.ahead.forget(task.actions)
             self._results.put(error)
+            transfer.stop()  # also of what was handed out before anybody hears of it
         else:
             transfer.ahead.forget(task.actions)
             self._now.pop(here, None)
