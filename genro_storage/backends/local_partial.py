@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from .base import Backend
 from .local_tree import make_directories
-from .local_write import NEW, PLAIN, AtomicFile, is_at, lock, mode_of_new
+from .local_write import NEW, PLAIN, AtomicFile, is_at, lock, mode_of_new, remove_stale
 from .temporary_names import is_temporary, unique_name
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ class PartialFiles(Backend):
     ) -> PartialFile:
         full, replaced = self._target(path)
         if if_absent and replaced is not None:
+            if name is not None and is_temporary(name):
+                remove_stale(f"{os.path.dirname(full)}/{name}")
             raise FileExistsError(errno.EEXIST, "already exists")
         make_directories(os.path.dirname(full))
         return PartialFile(

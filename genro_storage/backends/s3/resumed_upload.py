@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from ..object_stores.source import Source
     from ..resuming import Notes
     from .filesystem import S3Filesystem
+    from .transfer import S3Transfers
 
-__all__ = ["ResumedUpload"]
+__all__ = ["ResumedUpload", "drop_noted"]
 
 T = TypeVar("T")
 _log = logging.getLogger("genro_storage")
@@ -155,10 +156,10 @@ class ResumedUpload:
         lines = self._notes.lines()
         self._go_on_with_parts_of(lines)
         about = self._facts(facts)
-        upload = next((line["upload"] for line in lines if "upload" in line), None)
+        upload = _noted(lines)
         if lines and upload is None:
             await self._drop_unnoted(lines[0].get("beginning"))
-        elif isinstance(upload, str) and upload:
+        elif upload:
             if {name: lines[0].get(name) for name in about} != about:
                 await self._transfers.abort(self._key, upload)
             elif (listed := await self._listed(upload)) is not None:
@@ -304,6 +305,20 @@ class ResumedUpload:
             if not self._has_md5:
                 self._notes.add(part=number, etag=etag, md5=digest)
         return found
+
+
+async def drop_noted(transfers: S3Transfers, key: str, notes: Notes) -> None:
+    """Abort the upload of a former run that nobody will go on with."""
+    upload = _noted(notes.lines())
+    if upload:
+        await transfers.abort(key, upload)
+    notes.forget()
+
+
+def _noted(lines: Iterable[Mapping[str, Any]]) -> str | None:
+    """The id of the upload that the lines are about, if they tell one; empty where it is none."""
+    upload = next((line["upload"] for line in lines if "upload" in line), None)
+    return upload if upload is None or isinstance(upload, str) else ""
 
 
 def _clock_of(answer: Mapping[str, Any]) -> float:

@@ -12,7 +12,7 @@ from ..object_stores.source import Source
 from ..object_stores.verifying import verifier_for
 from .attributes import S3Attributes
 from .metadata import with_md5
-from .resumed_upload import ResumedUpload
+from .resumed_upload import ResumedUpload, drop_noted
 from .side_by_side import few_at_a_time
 from .transfer import MIB
 
@@ -72,8 +72,12 @@ class S3Resuming(S3Attributes):
         attributes: Attributes | None = None,
         take: Callable[[int], object] | None = None,
     ) -> str | None:
-        self._require_write(path, if_absent)
         store = self._store
+        try:
+            self._require_write(path, if_absent)
+        except FileExistsError:
+            store.client.run(lambda: drop_noted(store.transfers, self._full(path), notes))
+            raise
         with Source(source) as content:
             is_large = content.size > store.transfers.put_at_once and not is_size_untold(source)
             if not is_large:

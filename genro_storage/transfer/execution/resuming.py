@@ -6,7 +6,6 @@ file beside the target has. ``journal`` holds what is to be known of them.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import os
@@ -18,7 +17,6 @@ from ...draining import TargetFailedError
 from ...exceptions import (
     StorageChangedError,
     StorageConnectionError,
-    StorageError,
     StorageExistsError,
     StorageIOError,
     StorageTimeoutError,
@@ -165,25 +163,16 @@ class _Download:
         self._size = size
         begun: Mapping[str, Any] = next(iter(entry.lines()), {})
         named = begun.get("file")
-        name = named if isinstance(named, str) else None
-
-        def opened(if_absent: bool) -> PartialWriter:
-            return target.mount.open_partial(
+        try:
+            self._writer = target.mount.open_partial(
                 target.path,
-                name,
+                named if isinstance(named, str) else None,
                 if_absent=if_absent,
                 attributes=attributes,
                 noted=lambda name: entry.begin(file=name),
             )
-
-        try:
-            self._writer = opened(if_absent)
         except StorageExistsError:
-            # Nobody will go on. That there is something matters more than what cannot be removed.
-            with contextlib.suppress(StorageError):
-                if name is not None:
-                    opened(False).abort()
-                entry.forget()
+            entry.forget()  # nobody will go on with it
             raise
         except Exception:
             if not begun:
