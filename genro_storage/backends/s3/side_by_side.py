@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AT_ONCE", "few_at_a_time"]
 
-#: How many run at most, where nobody says otherwise.
+#: How many run at most, where nobody says otherwise. Two parts of an upload at a time are 2 to 5 %
+#: faster than four to a server on this machine; to find that out by their rates costs a third of
+#: the time and more where each connection is slower than the line, since parts that begin together
+#: end together, and a few of them tell no rate.
 AT_ONCE = 4
 
 

@@ -17,8 +17,7 @@ from ..object_stores.verifying import Verifier, verifier_for
 from ..remote import is_transient
 from .codes import is_refused_before_it_began, server_code
 from .likeness import NotS3Error, names_content
-from .pace import Pace
-from .side_by_side import AT_ONCE, few_at_a_time
+from .side_by_side import few_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -191,14 +190,12 @@ class S3Transfers:
     ) -> None:
         """The same in parts, of which a few are in memory."""
         size, length = source.size, part_length(source.size)
-        pace = Pace()
 
         async def upload_part(upload: str, number: int, offset: int) -> dict[str, Any]:
             end = min(offset + length, size)
             data = await loop.run_in_executor(reader, source.piece, offset, end)
             sent = await self.send_part(key, upload, number, data)
             note_bytes(len(data))
-            pace.arrived(len(data))
             return sent
 
         def parts(upload: str) -> Iterable[Coroutine[Any, Any, dict[str, Any]]]:
@@ -209,7 +206,7 @@ class S3Transfers:
         loop = asyncio.get_running_loop()
         # One thread: each keeps the memory of the parts that it has read to itself.
         with ThreadPoolExecutor(1, thread_name_prefix="genro-storage") as reader:
-            await self._in_parts(key, parts, condition, facts, source.require_unchanged, pace)
+            await self._in_parts(key, parts, condition, facts, source.require_unchanged)
 
     async def send_part(self, key: str, upload: str, number: int, data: bytes) -> dict[str, Any]:
         """Send one part, counted from 1; what names it for ``complete``."""
@@ -301,11 +298,10 @@ class S3Transfers:
         condition: dict[str, Any],
         extra: dict[str, Any],
         before_it_shows: Callable[[], None] | None = None,
-        at_once: Callable[[], int] = lambda: AT_ONCE,
     ) -> None:
         upload = await self.begin(key, extra)
         try:
-            done = await few_at_a_time(parts(upload), at_once)
+            done = await few_at_a_time(parts(upload))
             if before_it_shows is not None:
                 before_it_shows()
             await self.complete(key, upload, done, condition)
