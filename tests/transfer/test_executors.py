@@ -86,25 +86,29 @@ def test_callbacks_run_in_the_thread_that_started_the_copy():
 
 
 class Busy(Streaming):
-    """Knows how many write to it at one time."""
+    """Knows how many write to it at one time; the first ones wait for so many as are ``awaited``."""
 
-    def __init__(self):
+    def __init__(self, awaited=1):
         super().__init__()
         self.now = self.most = 0
-        self.lock = threading.Lock()
+        self.awaited = awaited
+        self.changed = threading.Condition()
 
     def write_bytes(self, path, data, **options):
-        with self.lock:
+        with self.changed:
             self.now += 1
             self.most = max(self.most, self.now)
+            self.changed.notify_all()
+            if not self.changed.wait_for(lambda: self.most >= self.awaited, 30):
+                self.awaited = 0  # they do not come: the others need not wait
         time.sleep(0.002)
-        with self.lock:
+        with self.changed:
             self.now -= 1
         return super().write_bytes(path, data, **options)
 
 
 def test_no_more_files_are_under_way_than_asked_for(concurrency):
-    source, target = Mount("src", Streaming()), Mount("dst", Busy())
+    source, target = Mount("src", Streaming()), Mount("dst", Busy(concurrency))
     fill(source, "", {f"f{number}": b"x" for number in range(60)})
     copied(source, target, concurrency=concurrency)
     assert target.backend.most == concurrency
