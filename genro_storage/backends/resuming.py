@@ -124,8 +124,8 @@ class ResumingVerbs(ABC):
         """As ``upload``; what an interruption leaves on the server is used by the next call.
 
         What it has sent stays there where it fails and the notes are kept; not where ``if_absent``
-        and a file are the reason. ``take`` is told, in any
-        thread, how many bytes are to be sent next, and may wait, or raise to end it.
+        and a file are the reason. ``take`` is told, in any thread, how many bytes are to be sent
+        next, and may wait, or raise to end it.
         """
         return self.upload(source, path, if_absent=if_absent, attributes=attributes)
 
@@ -148,7 +148,7 @@ class ResumingVerbs(ABC):
         """A write that can be left for a later process: ``keep()`` instead of ``close()``.
 
         ``name`` is that of an earlier one, which is opened if it is still there and in nobody's
-        use; else a new one is made, whose name ``noted`` is told before it is there. It is removed
-        where ``if_absent`` and a file make this fail.
+        use; else a new one is made, whose name ``noted`` is told before it is there. The
+        earlier one is removed where ``if_absent`` and a file make this fail.
         """
         raise io.UnsupportedOperation("this kind of mount keeps no partial files")

@@ -31,6 +31,7 @@ from genro_storage import (
 )
 from genro_storage.backends.object_stores.source import Source
 from tests.services.s3 import BUCKET, KEY, SECRET
+from tests.support.s3_places import begun
 
 pytestmark = pytest.mark.services
 
@@ -366,13 +367,7 @@ def test_reading_in_order_and_by_leaps(storage):
 
 @pytest.fixture
 def uploads(other, config):
-    """What was begun in this mount's place: others have the same bucket."""
-
-    def found():
-        every = other.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
-        return [each for each in every if each["Key"].startswith(config["prefix"])]
-
-    return found
+    return lambda: begun(other, config)
 
 
 def test_a_large_file_goes_both_ways_in_parts(storage, uploads, tmp_path, requests, small_parts):

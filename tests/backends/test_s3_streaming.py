@@ -13,7 +13,8 @@ from botocore.config import Config
 
 from genro_storage import StorageError, StorageExistsError, StorageManager
 from genro_storage.backends.s3 import streaming
-from tests.services.s3 import BUCKET, KEY, SECRET
+from tests.services.s3 import KEY, SECRET
+from tests.support.s3_places import begun
 
 pytestmark = pytest.mark.services
 
@@ -40,7 +41,6 @@ def store(config):
 
 @pytest.fixture
 def uploads(config):
-    """What was begun in this mount's place: others have the same bucket."""
     client = boto3.client(
         "s3",
         endpoint_url=config["endpoint_url"],
@@ -49,12 +49,7 @@ def uploads(config):
         region_name="us-east-1",
         config=Config(retries={"total_max_attempts": 1}),
     )
-
-    def found():
-        every = client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
-        return [each for each in every if each["Key"].startswith(config["prefix"])]
-
-    yield found
+    yield lambda: begun(client, config)
     client.close()
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from genro_storage import StorageNode
 
-__all__ = ["DATE", "MIB", "at", "filled", "mounted"]
+__all__ = ["DATE", "MIB", "at", "begun", "filled", "mounted"]
 
 MIB = 1024 * 1024
 #: What scripted servers say that a file is from.
@@ -29,6 +29,12 @@ def mounted(config: dict[str, Any], **more: Any) -> Iterator[StorageNode]:
     with StorageManager() as storage:
         storage.configure([{"name": "store", "retries": 0, "timeout": 5, **config, **more}])
         yield storage.node("store:d/a.bin")
+
+
+def begun(client: Any, config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The unfinished uploads in the place of a mount: other tests have the same bucket."""
+    every = client.list_multipart_uploads(Bucket=config["bucket"]).get("Uploads", [])
+    return [each for each in every if each["Key"].startswith(config["prefix"])]
 
 
 def at(url: str, **more: Any) -> dict[str, Any]:
